@@ -109,7 +109,7 @@ static int cmdline_set_target(struct cmdline *cmdline, const char *text)
 	return 0;
 }
 
-/* Descriptors 0 to 2 are lined's own. */
+/* Reads the descriptor's number; 0 to 2 are lined's own. */
 static int cmdline_set_notify_fd(struct cmdline *cmdline, const char *text)
 {
 	char *end;
@@ -132,8 +132,8 @@ static int cmdline_set_notify_fd(struct cmdline *cmdline, const char *text)
 	return 0;
 }
 
-/* Makes a path absolute: a detached process runs in "/". -1: the error was
- * printed. */
+/* Makes a path absolute, because a detached process runs in "/". -1: the error
+ * was printed. */
 static int cmdline_absolute(const char **path)
 {
 	char *here, *whole;
@@ -167,7 +167,7 @@ static int cmdline_make_absolute(struct cmdline *cmdline)
 	return 0;
 }
 
-/* -1: not a valid option; the error was printed, by getopt for '?'. */
+/* Takes one option. -1: invalid; the error was printed, by getopt for '?'. */
 static int cmdline_take(struct cmdline *cmdline, int option)
 {
 	switch (option) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command line of lined, lined(8). Reads it and prints help; never exits.
+ * The command line of lined, lined(8): parses it and prints help; never exits.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 
 struct cmdline {
 	const char *config; /* never NULL */
-	/* The directory of each -m, in the order given. */
+	/* The directory of each -m, in order. */
 	const char *module_dirs[CMDLINE_MODULE_DIRS_MAX];
 	size_t module_dir_count;
 	const char *pid_file; /* NULL: not given */
@@ -31,7 +31,7 @@ enum cmdline_result {
 	CMDLINE_WRONG, /* the error was printed on stderr */
 };
 
-/* The strings point into argv; if the process will detach, paths are absolute,
- * in memory that is never freed. */
+/* Parses the command line. Strings point into argv; if the process will detach,
+ * paths are made absolute, in memory that is never freed. */
 enum cmdline_result cmdline_parse(struct cmdline *cmdline, int argc,
 				  char **argv);

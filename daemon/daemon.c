@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The daemon's life: reads the config, opens the log, drops privileges, starts
- * the server, then handles signals until it stops. A step that fails logs the
+ * the server, then handles signals until it stops. A failing step logs the
  * reason and sets the exit code.
  */
 #include "config.h"
@@ -51,14 +51,14 @@ struct daemon {
 	struct control control;
 	struct reload reload;
 	time_t started;
-	uint64_t started_ms; /* the same by a clock that is never set */
-	bool reload_again;   /* asked for while a reload was reading */
+	uint64_t started_ms; /* as started, by the monotonic clock */
+	bool reload_again;   /* another reload was asked for during this one */
 	bool stopped;
 };
 
 /* ---- checking --------------------------------------------------------- */
 
-/* The log is not open yet, so log_each() writes to stderr. */
+/* Prints messages: the log is not open yet, so log_each() writes to stderr. */
 static void daemon_print_messages(const struct conf_messages *messages,
 				  enum lined_log_level level,
 				  const char *prefix)
@@ -187,7 +187,7 @@ static const struct control_ops daemon_control_ops = {
 
 static void daemon_stop(struct daemon *daemon)
 {
-	/* A second signal: do not wait for clients. */
+	/* The second signal to stop: do not wait for clients. */
 	if (daemon->server.stopping) {
 		log_notice("stopping at once");
 		server_abandon(&daemon->server);
@@ -196,7 +196,7 @@ static void daemon_stop(struct daemon *daemon)
 	}
 	log_notice("stopping");
 	daemon->server.stopping = true;
-	requests_reload_begins(&daemon->control); /* all are refused */
+	requests_reload_begins(&daemon->control); /* the requests are refused */
 	reload_cancel(&daemon->reload);
 	requests_end_plans(&daemon->control);
 	server_stop(&daemon->server);
@@ -278,7 +278,8 @@ static void daemon_raise_files(void)
 {
 	uint64_t before, limit;
 
-	/* EPERM: e.g. a container forbids it on purpose, no warning. */
+	/* EPERM, e.g. in a container, is intended and no reason for a warning.
+	 */
 	if (privileges_raise_nofile(&before, &limit) < 0)
 		log_at(errno == EPERM ? LINED_LOG_INFO : LINED_LOG_WARNING,
 		       "open files: %s", strerror(errno));
@@ -294,7 +295,7 @@ static void daemon_log_kept(size_t count)
 			   count);
 }
 
-/* NULL: there is none. */
+/* The path of the pid file; NULL: none. */
 static const char *daemon_pid_file(const struct daemon *daemon,
 				   const struct conf *conf)
 {
@@ -303,7 +304,6 @@ static const char *daemon_pid_file(const struct daemon *daemon,
 	return path != NULL ? path : conf->pid_file;
 }
 
-/* -1: logged. */
 static int daemon_open_pid_file(const struct daemon *daemon,
 				const struct conf *conf)
 {
@@ -316,8 +316,8 @@ static int daemon_open_pid_file(const struct daemon *daemon,
 	return -1;
 }
 
-/* The log's thread is made again, because a thread keeps the rights that it was
- * made with. -1: logged. */
+/* Applies `hardening`. The log's thread is restarted, because a thread keeps
+ * the rights that it was created with. -1: logged. */
 static int daemon_harden(const struct daemon *daemon, const struct conf *conf)
 {
 	const struct hardening *wanted = &conf->hardening;
@@ -373,7 +373,7 @@ static int daemon_start(struct daemon *daemon, struct conf *conf)
 	return 0;
 }
 
-/* A newline and the end, as s6-supervise expects. */
+/* Writes a newline and closes the descriptor, as s6-supervise expects. */
 static void daemon_notify_fd(int fd)
 {
 	if (fd < 0)
@@ -384,7 +384,8 @@ static void daemon_notify_fd(int fd)
 	close(fd);
 }
 
-/* Runs the loop until the daemon stops. False: an error ended it, logged. */
+/* Runs the loop until the daemon stops. False: ended by an error, which is
+ * logged. */
 static bool daemon_serve(struct daemon *daemon)
 {
 	const struct conf *conf = daemon->server.conf;
@@ -401,7 +402,7 @@ static bool daemon_serve(struct daemon *daemon)
 		log_warning("pid-file: %s", strerror(errno));
 	systemd_status_ready(&daemon->systemd_status);
 	daemon_notify_fd(daemon->reload.cmdline->notify_fd);
-	/* The last chance to say so: standard error ends here. */
+	/* The last chance to say this: standard error is closed now. */
 	if (daemon->reload.cmdline->detach && log_is_lost())
 		fputs("lined: there is no syslog (/dev/log): messages are lost "
 		      "until there is one\n",
@@ -428,7 +429,7 @@ static enum exit_code daemon_run_config(struct daemon *daemon)
 	if (reload_open_log(daemon->reload.cmdline, conf) == 0 &&
 	    daemon_start(daemon, conf) == 0 && daemon_serve(daemon)) {
 		log_notice("stopped");
-		/* Frees everything after all services have ended. After a
+		/* Everything is freed after all services have ended. After a
 		 * second signal some have not: exit() frees their memory. */
 		if (server_is_empty(&daemon->server)) {
 			spare_fds_release();
@@ -449,8 +450,8 @@ static enum exit_code daemon_run_config(struct daemon *daemon)
 
 enum exit_code daemon_run(const struct cmdline *cmdline)
 {
-	/* Static: after a second signal nothing is freed, and a leak checker
-	 * must still find all memory referenced. */
+	/* Static, so that a leak checker finds all memory referenced: after a
+	 * second signal nothing is freed. */
 	static struct daemon daemon;
 	enum exit_code code = EXIT_NOT_STARTED;
 

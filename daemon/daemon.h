@@ -15,9 +15,9 @@ enum exit_code {
 	EXIT_NOT_STARTED = 3,
 };
 
-/* lined -t: loads the config and its modules, prints the errors and warnings
- * to stderr. */
+/* For lined -t: loads the config and its modules, and prints errors and
+ * warnings to stderr. */
 enum exit_code daemon_check(const struct cmdline *cmdline);
 
-/* Runs until a signal stops it. */
+/* Runs the daemon until a signal stops it. */
 enum exit_code daemon_run(const struct cmdline *cmdline);

@@ -20,8 +20,8 @@
 #include "cmdline.h"
 #include "reload.h"
 
-/* Opens /dev/null for each standard descriptor that is closed. Without it a
- * client's socket could become descriptor 2 and receive the log. */
+/* Opens /dev/null for each closed standard descriptor: otherwise a client's
+ * socket could become descriptor 2 and receive the log. */
 static void fill_standard_fds(void)
 {
 	int fd;
@@ -33,8 +33,8 @@ static void fill_standard_fds(void)
 		close(fd);
 }
 
-/* Help or version that could not be written, e.g. to a full disk, is an
- * error. */
+/* Returns an error if help or version could not be written, e.g. to a full
+ * disk. */
 static enum exit_code flush_shown(void)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
@@ -54,7 +54,7 @@ int main(int argc, char **argv)
 		return helper_main();
 	fill_standard_fds();
 	if (self_is(SELF_CONFIG_READER, argc, argv))
-		_exit(reload_child_main()); /* it frees nothing */
+		_exit(reload_child_main()); /* without freeing memory */
 	switch (cmdline_parse(&cmdline, argc, argv)) {
 	case CMDLINE_SHOWN:
 		exit(flush_shown());
@@ -65,7 +65,8 @@ int main(int argc, char **argv)
 	}
 	code = cmdline.check ? daemon_check(&cmdline) : daemon_run(&cmdline);
 	crash_watch_end();
-	/* exit() would end the library that a thread is still in. */
+	/* A thread of the broker still runs in its library: exit() would unload
+	 * that. */
 	if (broker_is_left())
 		_exit(code);
 	exit(code);

@@ -165,7 +165,8 @@ void reload_add_errors(struct report *report, const struct conf_errors *errors)
 
 /* ---- the log ------------------------------------------------------------ */
 
-/* The command line overrides the config; conf NULL: it is not read yet. */
+/* The log settings: the command line overrides the config. conf NULL: not read
+ * yet. */
 static struct log_settings reload_log_settings(const struct cmdline *cmdline,
 					       const struct conf *conf)
 {
@@ -180,8 +181,8 @@ static struct log_settings reload_log_settings(const struct cmdline *cmdline,
 		settings = conf->log;
 	if (cmdline->log_target_given)
 		settings.target = cmdline->log_target;
-	/* While a daemon with -d starts, stderr may still be a terminal, but
-	 * it will not remain one. */
+	/* stderr may still be a terminal while a daemon with -d starts, but
+	 * will not stay one. */
 	if (cmdline->detach && settings.target == LOG_TARGET_AUTO)
 		settings.target = LOG_TARGET_SYSLOG;
 	if (cmdline->log_level_given)
@@ -199,8 +200,8 @@ int reload_open_log(const struct cmdline *cmdline, const struct conf *conf)
 	return -1;
 }
 
-/* Compares the level with the current one, which `linectl log` may have set: a
- * reload undoes that. */
+/* Compares the level with the current level, because a reload undoes `linectl
+ * log`. */
 static bool reload_changes_log(const struct reload *reload,
 			       const struct conf *conf)
 {
@@ -215,7 +216,8 @@ static bool reload_changes_log(const struct reload *reload,
 
 /* ---- plans -------------------------------------------------------------- */
 
-/* Takes over the reference to conf. NULL: conf is NULL, or no memory. */
+/* Makes a plan and takes over the reference to conf. NULL: conf is NULL, or no
+ * memory. */
 static struct reload_plan *reload_make_plan(const struct reload *reload,
 					    struct conf *conf)
 {
@@ -241,8 +243,9 @@ struct reload_plan *reload_plan_read(const struct reload *reload,
 	return reload_make_plan(reload, conf_child_load(child, &env, errors));
 }
 
-/* An inherited socket that no service names is not closed: a later reload may
- * name it. systemd would hold it open, too, and its clients wait. */
+/* Warns of inherited sockets that no service names. They are not closed,
+ * because a later reload may name them; systemd would keep them open anyway,
+ * and their clients wait. */
 static void reload_warn_unnamed(const struct reload *reload,
 				const struct conf *conf, struct report *report)
 {
@@ -292,8 +295,8 @@ static bool reload_apply(const struct reload *reload, struct reload_plan *plan,
 	for (key = plan->restart_keys; *key != NULL; key++)
 		report_add(report, LINED_LOG_WARNING,
 			   "reload: %s: a change needs a restart", *key);
-	/* A reload waits for every worker. If it waited for a stuck one, the
-	 * main thread would handle no signal any more. */
+	/* A reload waits for every worker: with a stuck one the main thread
+	 * would no longer handle signals. */
 	if (heartbeat_find_stuck(reload->heartbeat) != NULL) {
 		report_add(report, LINED_LOG_ERR, "reload: a worker is stuck");
 		return false;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reads the config file at the start, for a reload and for a plan; applies it
- * to the server; opens the log as the command line and the config say. daemon.c
- * calls it. Main thread.
+ * to the server; opens the log as the command line and the config say. For
+ * daemon.c. Main thread.
  */
 #pragma once
 
@@ -24,15 +24,15 @@ struct reload {
 	struct modules *modules;
 	struct server *server;
 	const struct heartbeat *heartbeat;
-	/* From reload_start() on: where modules come from. The text of a plan
-	 * must not choose which code is run. */
+	/* Where modules come from, after reload_start(): the text of a plan
+	 * must not choose which code runs. */
 	const char *module_dir;
 	struct conf_child child; /* for reload_begin() */
-	bool reading;            /* it has begun and not finished */
-	/* It has finished. !done: nothing was changed. */
+	bool reading;            /* between reload_begin() and finished */
+	/* The reload has ended. !done: nothing was changed. */
 	void (*finished)(struct reload *reload, bool done,
 			 struct report *report);
-	time_t read; /* when the config in use was read */
+	time_t read; /* when the current config was read */
 	unsigned long done, refused;
 };
 
@@ -44,26 +44,26 @@ struct conf *reload_read(const struct reload *reload, bool check_names,
 /* Logs the errors and warnings, and adds them to report unless it is NULL. */
 void reload_add_errors(struct report *report, const struct conf_errors *errors);
 
-/* Opens the log, or changes the settings of the open one. conf NULL: the config
- * has not been read. -1: logged. */
+/* Opens the log, or changes the settings of the open one. conf NULL: not read
+ * yet. -1: logged. */
 int reload_open_log(const struct cmdline *cmdline, const struct conf *conf);
 
 /* Applies the first config to the server. -1: logged. */
 int reload_start(struct reload *reload, struct conf *conf);
 
-/* Begins to read the config again, in a child process; then applies it and
- * calls finished, perhaps within this call. The reasons of a refusal are logged
+/* Starts reading the config again, in a child process; then applies it and
+ * calls finished, perhaps within this call. Why a reload is refused is logged
  * and in the report. */
 void reload_begin(struct reload *reload);
-/* Ends a reload that is still reading; it is refused. */
+/* Cancels a reload that is still reading: it is refused. */
 void reload_cancel(struct reload *reload);
 
-/* Fills *source, with which a child process reads a config as lined would. */
+/* Fills *source, so that a child process reads the config as lined would. */
 void reload_describe(const struct reload *reload, struct conf_source *source);
 
 /* Plans a reload to the config that a child has read. Loads no module. NULL:
- * the reload would be refused; errors, which the caller has initialised, has
- * the reasons. */
+ * the reload would be refused; errors, initialised by the caller, has the
+ * reasons. */
 struct reload_plan *reload_plan_read(const struct reload *reload,
 				     const struct conf_child *child,
 				     struct conf_errors *errors);

@@ -114,8 +114,8 @@ static void requests_asked(struct request_port *port, struct request *request)
 	reply_last(control, request, &response);
 }
 
-/* Ends a tap whose client has closed. Other requests continue: a drain, for
- * example. */
+/* Ends a tap whose client has stopped it or closed. Other requests, such as a
+ * drain, continue. */
 static void requests_stop(struct request_port *port, uint64_t id)
 {
 	struct control *control =

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Finds the groups in /proc/self/cgroup and their directories below
- * /sys/fs/cgroup. A file that is missing or malformed means that there is no
- * limit.
+ * /sys/fs/cgroup. A missing or malformed file means no limit.
  */
 #include "config.h"
 
@@ -30,8 +29,8 @@ bool cgroup_read(const char *directory, const char *name, char *line,
 	return good;
 }
 
-/* In a container, its own group is the root; the path in /proc may not
- * exist. */
+/* Visits the group and those above. In a container the own group is the root,
+ * and the path in /proc may not exist. */
 static void cgroup_each_above(const char *mount, char *group,
 			      void (*each)(const char *directory, void *arg),
 			      void *arg)
@@ -49,7 +48,7 @@ static void cgroup_each_above(const char *mount, char *group,
 	}
 }
 
-/* Whether "cpu" is in "cpu,cpuacct". Version 2 has an empty list: all. */
+/* Whether "cpu" is in "cpu,cpuacct". The empty list of version 2 means all. */
 static bool cgroup_has(const char *controllers, const char *controller)
 {
 	size_t len = strlen(controller);
@@ -98,7 +97,7 @@ void cgroup_each(const char *root, const char *controller,
 
 /* ---- memory -------------------------------------------------------------- */
 
-/* In version 1 a number near 2^63 means no limit. */
+/* A number near 2^63 means no limit in version 1. */
 #define CGROUP_MEMORY_MOST ((uint64_t)1 << 60)
 
 static void cgroup_memory_of(const char *directory, void *arg)

@@ -9,18 +9,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Calls each() with the directories of the group that has this controller, and
- * of all groups above it. Calls nothing on a system without groups. */
+/* Calls each() for the directory of this process's group with this controller,
+ * and for those of all groups above. Without cgroups calls nothing. */
 void cgroup_each(const char *root, const char *controller,
 		 void (*each)(const char *directory, void *arg), void *arg);
 
-/* Reads the first line of a file in such a directory. False: there is none. */
+/* Reads the first line of a file in such a directory. False: no such file or
+ * line. */
 bool cgroup_read(const char *directory, const char *name, char *line,
 		 size_t size);
 
-/* The memory that the groups allow (memory.max, memory.high; version 1:
- * memory.limit_in_bytes). 0: there is no limit. */
+/* The memory limit of the groups (memory.max, memory.high; version 1:
+ * memory.limit_in_bytes). 0: no limit. */
 uint64_t cgroup_memory(const char *root);
 
-/* That, or the memory of the machine where it is less. 0: unknown. */
+/* The smaller of cgroup_memory() and the memory of the machine. 0: unknown. */
 uint64_t cgroup_memory_available(void);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counts CPUs. A file that is missing or malformed means that there is no
- * quota: the daemon then has more threads than it needs, but works.
+ * Counts CPUs. A missing or malformed file means no quota: the daemon then has
+ * more threads than it needs, but works.
  */
 #include "config.h"
 
@@ -21,7 +21,7 @@ static size_t cpus_in_mask(void)
 	cpu_set_t mask;
 	long online = sysconf(_SC_NPROCESSORS_ONLN);
 
-	/* It fails on machines with more than 1,024 CPUs. */
+	/* Fails on machines with more than 1,024 CPUs. */
 	if (sched_getaffinity(0, sizeof(mask), &mask) == 0)
 		return (size_t)CPU_COUNT(&mask);
 	return online > 0 ? (size_t)online : 1;
@@ -35,7 +35,7 @@ static size_t cpus_in_mask(void)
 }
 #endif
 
-/* The smaller of two quotas; 0 means no quota. */
+/* The smaller of two quotas; 0: no quota. */
 static size_t cpus_smaller(size_t a, double quota, double period)
 {
 	double cpus = period > 0 ? quota / period : 0;
@@ -57,7 +57,7 @@ static void cpus_of_directory(const char *directory, void *arg)
 	if (cgroup_read(directory, "cpu.max", line, sizeof(line)) &&
 	    sscanf(line, "%lf %lf", &quota, &period) == 2)
 		*cpus = cpus_smaller(*cpus, quota, period);
-	/* -1: none */
+	/* -1 in the file: no quota */
 	else if (cgroup_read(directory, "cpu.cfs_quota_us", line,
 			     sizeof(line)) &&
 		 sscanf(line, "%lf", &quota) == 1 &&

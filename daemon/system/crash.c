@@ -2,8 +2,8 @@
 /*
  * The signal handler for faults, and the exit handler for an exit(3) that lined
  * itself did not call. The signal handler allocates nothing, takes no lock and
- * does not use printf(3). The signal is blocked meanwhile, so a second fault in
- * the handler ends the process at once.
+ * does not use printf(3). The signal is blocked while its handler runs, so a
+ * second fault ends the process at once.
  */
 #include "config.h"
 
@@ -61,7 +61,7 @@ static void crash_add_number(struct crash_line *line, unsigned n)
 	crash_add(line, at);
 }
 
-/* "worker 2: SIGSEGV in protocol x, service y" */
+/* Writes "worker 2: SIGSEGV in protocol x, service y". */
 static void crash_format(struct crash_line *line, const char *what,
 			 const struct crash_thread *thread)
 {
@@ -100,8 +100,8 @@ static void crash_format_this(struct crash_line *line, const char *what)
 
 /* ---- signals ------------------------------------------------------------ */
 
-/* The signal came from another process, e.g. a watchdog. A worker that hangs
- * may be the reason: log what every worker runs. */
+/* Logs what every worker runs: the signal came from another process, perhaps a
+ * watchdog, and a hanging worker may be the reason. */
 static void crash_log_others(void)
 {
 	struct crash_thread thread;
@@ -131,8 +131,8 @@ static void crash_signalled(int number, siginfo_t *info, void *context)
 	log_last_words(line.bytes, line.len);
 	if (info->si_code == SI_USER)
 		crash_log_others();
-	/* A fault occurs again when this returns, and then has its usual
-	 * effect. A signal that was sent must be sent again. */
+	/* A fault occurs again after this returns, and then has its usual
+	 * effect. A signal sent by a process must be sent again. */
 	sigaction(number, &before[i], NULL);
 	if (info->si_code <= 0)
 		raise(number);
@@ -142,10 +142,10 @@ static void crash_signalled(int number, siginfo_t *info, void *context)
 /* ---- exit --------------------------------------------------------------- */
 
 /*
- * main() is the only caller of exit(3), after crash_watch_end(). An exit by a
- * module with status 0 would look like a clean stop, and a service manager
- * would not restart lined: hence abort(). This is no signal handler, so it may
- * wait for the log. A child process that a module has forked may exit.
+ * Only main() may call exit(3), after crash_watch_end(). If a module calls
+ * exit(0), this would look like a clean stop, and a service manager would not
+ * restart lined: hence abort(). This is not a signal handler, so it may wait
+ * for the log. A child process forked by a module may exit.
  */
 static void crash_exit_called(void)
 {
@@ -174,15 +174,16 @@ void crash_thread_begin(struct crash_stack *stack)
 	stack->memory = mine.ss_sp = malloc(size);
 	if (stack->memory != NULL)
 		sigaltstack(&mine, &stack->before);
-	/* SIGABRT stays blocked, so that the main thread handles one that is
-	 * sent to the process. abort(3) unblocks it. */
+	/* SIGABRT stays blocked here: if another process sends it, the main
+	 * thread handles it. abort(3) unblocks it. */
 	sigemptyset(&faults);
 	for (size_t i = 0; i < COUNT(watched); i++)
 		if (watched[i].number != SIGABRT)
 			sigaddset(&faults, watched[i].number);
 	pthread_sigmask(SIG_UNBLOCK, &faults, NULL);
-	/* If several threads exit at once, each registered call runs on one of
-	 * them only: with a call for each, none ends the process unreported. */
+	/* Registered once for each thread: if several threads exit at once,
+	 * each call runs on one of them, so none ends the process
+	 * unreported. */
 	atexit(crash_exit_called);
 }
 

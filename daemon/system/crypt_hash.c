@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A DES hash, the oldest kind, has no prefix: only its length tells it from
- * other text. */
+/* A DES hash, the oldest kind, has no prefix and is recognized by its length.
+ */
 #define DES_LEN 13
 
 int crypt_hash_check(const char *hash)

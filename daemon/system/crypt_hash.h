@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Compares passwords with hashes of crypt(3), of all kinds that the C library
- * knows. MT-safe.
+ * Compares passwords with hashes of crypt(3), of every kind that the C library
+ * supports. MT-safe.
  */
 #pragma once
 
@@ -12,12 +12,12 @@
 
 #ifdef HAVE_CRYPT
 
-/* Whether passwords can be verified against the hash. -1 with errno: EINVAL
- * (the library does not know its kind), ENOSYS (a build without crypt(3)). */
+/* Whether passwords can be compared with this hash. -1 with errno: EINVAL (the
+ * library does not support this kind), ENOSYS (a build without crypt(3)). */
 int crypt_hash_check(const char *hash);
 
-/* 1: the password has this hash; 0: it has another. -1 and errno: they cannot
- * be compared. Takes milliseconds to seconds. */
+/* 1: the password has this hash; 0: it has not; -1 and errno: cannot be
+ * compared. Takes milliseconds to seconds. */
 int crypt_hash_compare(const char *password, const char *hash);
 
 #else
@@ -37,7 +37,7 @@ static inline int crypt_hash_compare(const char *password, const char *hash)
 
 #endif
 
-/* Whether two secrets are equal. The time it takes tells at most their lengths,
+/* Whether two secrets are equal. The duration reveals at most their lengths,
  * not where they differ. */
 static inline bool crypt_hash_equal(const char *a, const char *b)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Daemonises as daemon(7) describes for SysV: fork, setsid, fork, chdir. A pipe
- * returns the result of the start to the first process.
+ * Daemonises as daemon(7) describes for SysV: fork, setsid, fork, chdir.
+ * Through a pipe the first process gets the result of the start.
  */
 #include "config.h"
 
@@ -40,13 +40,14 @@ static int detach_fork(int fds[2])
 		close(fds[1]);
 		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 			;
-		/* The first process: waits for the result and exits with it. */
+		/* This is the first process: wait for the result and exit with
+		 * it. */
 		code = DIED_AT_START;
 		do
 			n = read(fds[0], &code, 1);
 		while (n < 0 && errno == EINTR);
-		/* _exit() skips the atexit() handlers: they would clean up what
-		 * the daemon uses now. */
+		/* _exit() skips the atexit() handlers, which would clean up
+		 * what the daemon uses. */
 		_exit(n == 1 ? code : DIED_AT_START);
 	}
 	if (setsid() < 0)
@@ -75,7 +76,8 @@ int detach(void)
 	}
 	close(fds[0]);
 	result_fd = fds[1];
-	/* Another directory could not be unmounted while the daemon runs. */
+	/* Any other directory's file system could not be unmounted while the
+	 * daemon runs. */
 	if (chdir("/") < 0 || detach_to_null(STDIN_FILENO) < 0 ||
 	    detach_to_null(STDOUT_FILENO) < 0)
 		return -1;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which rights are given up, in which order, and the report of it.
+ * Decides which rights are given up, in which order, and reports it.
  * hardening_landlock.c and hardening_seccomp.c give them up.
  */
 #include "config.h"

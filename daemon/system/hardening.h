@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lined gives up rights that it does not need, before it serves anybody: no new
+ * Gives up rights that lined does not need, before it serves clients: no new
  * privileges (prctl(2)), no writing to files (Landlock), no system calls that
- * no service makes (seccomp). The rights of threads that are made later are
- * those of their maker. The helper (system/helper.h) does what lined may not do
- * any more.
+ * no service makes (seccomp). Threads created later inherit this. The helper
+ * (system/helper.h) does what lined itself may no longer do.
  */
 #pragma once
 
@@ -12,7 +11,7 @@
 #include <stddef.h>
 
 enum hardening_choice {
-	HARDENING_AUTO, /* if the system has it */
+	HARDENING_AUTO, /* on where the system has it */
 	HARDENING_ON,
 	HARDENING_OFF,
 };
@@ -20,17 +19,17 @@ enum hardening_choice {
 /* The section `hardening`, see lined.conf(5). */
 struct hardening {
 	enum hardening_choice no_new_privileges, landlock, seccomp;
-	/* Directories and files in which Landlock permits everything but to
-	 * execute; beside those that a service manager has made for lined. */
+	/* Paths below which Landlock allows everything but execution, in
+	 * addition to directories that a service manager has made for lined. */
 	const char *const *writable;
 	size_t writable_count;
 };
 
 /*
- * Starts the helper, unless all is off, and gives the rights up. removable: see
- * helper_open(). To be called while this is the only thread. report gets what
- * has been done: "no-new-privileges on, landlock on, seccomp off". -1: what is
- * `on` cannot be had; report says what and why.
+ * Starts the helper, unless all choices are off, and gives up the rights.
+ * removable: see helper_open(). No other thread may exist yet. report says what
+ * was done: "no-new-privileges on, landlock on, seccomp off". -1: a choice that
+ * is `on` is not possible; report says which and why.
  */
 int hardening_apply(const struct hardening *wanted, const char *removable,
 		    char *report, size_t size);
@@ -39,15 +38,15 @@ int hardening_apply(const struct hardening *wanted, const char *removable,
 
 #ifdef HAVE_LANDLOCK
 
-/* Passes over a path of `writable` that cannot be opened. */
+/* Restricts file access. Skips paths of `writable` that cannot be opened. */
 int hardening_landlock(const struct hardening *wanted, const char **why);
 
 /*
- * In a new program, before execve(2): it cannot trace a process that is not its
- * own, nor, from Linux 6.12 on, send it a signal. With readable, a list with a
- * NULL at the end, it can read no file but what is below these paths, below
- * those of the system's programs, and its own file. -1 and errno: that cannot
- * be had.
+ * Restricts a new program, called before execve(2): the program can trace only
+ * its own processes and, from Linux 6.12 on, signal only those. readable ends
+ * with NULL; if it has paths, the program can read only files below them, the
+ * system's programs and libraries, and its own file. -1 and errno: not
+ * possible.
  */
 int hardening_program(const char *file, char *const *readable);
 

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Landlock. What it permits: to read and to search any file, because a reload
- * may name any, from an include to a key; to create sockets anywhere, because
- * it may name any path for one; to write to the terminals of programs and to
- * /dev/null; all of that only as far as file modes permit it. Nothing else is
- * created, written, removed or executed, except in `writable`. Programs have
- * rules of their own.
+ * Landlock. Permitted, as far as file modes allow: reading any file, because a
+ * reload may name any, from an include to a key; creating sockets anywhere,
+ * because a reload may name any path; writing to the terminals of programs and
+ * to /dev/null. Creating, writing, removing and executing anything else is
+ * forbidden, except in `writable`. Programs have their own rules.
  */
 #include "config.h"
 
@@ -34,7 +33,7 @@
 #define LANDLOCK_SCOPE_SIGNAL (1ULL << 1)
 #endif
 
-/* struct landlock_ruleset_attr as version 6 has it. */
+/* struct landlock_ruleset_attr of version 6. */
 struct landlock_wanted {
 	uint64_t files, network, scopes;
 };
@@ -50,7 +49,8 @@ struct landlock_wanted {
 	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |        \
 	 LANDLOCK_ACCESS_FS_TRUNCATE)
 
-/* Permits access below a path; to a file, what applies to it. */
+/* Permits access below a path; for a file only the rights that apply to files.
+ */
 static int landlock_permit(int rules, const char *path, uint64_t access)
 {
 	struct landlock_path_beneath_attr below = {.allowed_access = access};
@@ -72,7 +72,8 @@ static int landlock_permit(int rules, const char *path, uint64_t access)
 	return result;
 }
 
-/* The directories of StateDirectory= and the like: lists with colons. */
+/* Permits access to the directories of StateDirectory= and the like, in lists
+ * separated by colons. */
 static void landlock_permit_managed(int rules, uint64_t access)
 {
 	static const char *const names[] = {
@@ -96,7 +97,7 @@ static void landlock_permit_managed(int rules, uint64_t access)
 static int landlock_permit_all(int rules, uint64_t known,
 			       const struct hardening *wanted)
 {
-	/* A system without one of them has no programs on terminals. */
+	/* Without these devices programs have no terminals. */
 	static const char *const devices[] = {"/dev/null", "/dev/ptmx",
 					      "/dev/pts"};
 	const uint64_t write = known & ~LANDLOCK_ACCESS_FS_EXECUTE;
@@ -115,7 +116,7 @@ static int landlock_permit_all(int rules, uint64_t known,
 	return 0;
 }
 
-/* The kernel's version of Landlock; -1: it has none. */
+/* The kernel's version of Landlock; -1: none. */
 static int landlock_version(const char **why)
 {
 	long version = syscall(SYS_landlock_create_ruleset, NULL, 0,
@@ -156,8 +157,8 @@ int hardening_landlock(const struct hardening *wanted, const char **why)
 
 /* ---- programs ----------------------------------------------------------- */
 
-/* Where programs, their interpreters and libraries are; not all are there. In
- * /proc a program can read only the processes that it may trace. */
+/* Where programs, their interpreters and libraries are; some may be missing. In
+ * /proc a program can read only processes that it may trace. */
 static const char *const landlock_system[] = {
 	"/usr",
 	"/bin",
@@ -195,8 +196,8 @@ int hardening_program(const char *file, char *const *readable)
 
 	if (version >= 6)
 		wanted.scopes = LANDLOCK_SCOPE_SIGNAL;
-	/* With any rule on files, renaming between directories is denied,
-	 * unless permitted. */
+	/* With any rule on files, Landlock denies renaming between directories
+	 * unless it is permitted. */
 	if (readable[0] != NULL)
 		wanted.files = LANDLOCK_ACCESS_FS_READ_FILE;
 	if (version >= 2 && (wanted.files != 0 || wanted.scopes == 0))

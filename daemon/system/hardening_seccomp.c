@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The filter of system calls. It names what is forbidden: a list of what is
- * permitted would break with the next libc, OpenSSL or module, since each of
- * them may call what it likes. A forbidden call fails with EPERM, so that code
- * that only tries it goes on; where the kernel logs such calls (audit), it logs
- * this one, too.
+ * The filter of system calls. It lists forbidden calls: a list of permitted
+ * calls would break with the next libc, OpenSSL or module, which may use any. A
+ * forbidden call fails with EPERM, so that code that only tries it continues;
+ * audit logs the call where the kernel does that.
  */
 #include "config.h"
 
@@ -22,7 +21,7 @@
 
 #include "system/sanitized.h"
 
-/* clone(2) on s390 begins with the stack. */
+/* On s390 the first argument of clone(2) is the stack. */
 #ifdef __s390__
 #define CLONE_FLAGS_AT 1
 #else
@@ -31,9 +30,10 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Names, because a call that this libseccomp does not know is left out. */
+/* Names instead of numbers: a call that this libseccomp does not know is
+ * skipped. */
 static const char *const forbidden[] = {
-	/* Programs: the helper starts them. */
+	/* Programs: only the helper starts them. */
 	"execve",
 	"execveat",
 	/* Other processes and their memory. */
@@ -42,14 +42,14 @@ static const char *const forbidden[] = {
 	"process_madvise",
 	"process_vm_readv",
 	"process_vm_writev",
-	/* Calls by which faults of the kernel are exploited. */
+	/* Calls used in exploits of the kernel. */
 	"bpf",
 	"io_uring_enter",
 	"io_uring_register",
 	"io_uring_setup",
 	"perf_event_open",
 	"userfaultfd",
-	/* Keys, which belong to the user and outlive the process. */
+	/* Keys: they belong to the user and outlive the process. */
 	"add_key",
 	"keyctl",
 	"request_key",
@@ -81,7 +81,7 @@ static const char *const forbidden[] = {
 	"syslog",
 	"uselib",
 	"vhangup",
-	/* Namespaces and what is mounted. */
+	/* Namespaces and mounts. */
 	"chroot",
 	"fsconfig",
 	"fsmount",
@@ -97,8 +97,8 @@ static const char *const forbidden[] = {
 	"umount",
 	"umount2",
 	"unshare",
-	/* Users; lined has its final ones. capset(2), by which each worker
-	 * gives up capabilities, cannot gain any. */
+	/* Users: lined's are final. capset(2), with which each worker gives up
+	 * capabilities, cannot gain any. */
 	"setfsgid",
 	"setfsgid32",
 	"setfsuid",
@@ -134,14 +134,14 @@ static int seccomp_forbid_names(scmp_filter_ctx filter)
 		if (result < 0)
 			return result;
 	}
-	/* A leak checker stops threads with it. */
+	/* A leak checker uses ptrace(2) to stop threads. */
 	return SANITIZED ? 0
 			 : seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM),
 					    SCMP_SYS(ptrace), 0);
 }
 
-/* Only UNIX, IPv4 and IPv6, and of netlink only routes, which libc asks for the
- * machine's addresses. */
+/* Allows only UNIX, IPv4 and IPv6 sockets, and netlink for routes, because libc
+ * uses it to find the machine's addresses. */
 static int seccomp_forbid_sockets(scmp_filter_ctx filter)
 {
 	const uint32_t action = SCMP_ACT_ERRNO(EAFNOSUPPORT);
@@ -166,7 +166,7 @@ static int seccomp_forbid_sockets(scmp_filter_ctx filter)
 				SCMP_A2(SCMP_CMP_NE, 0 /* NETLINK_ROUTE */, 0));
 }
 
-/* Threads and forks only. */
+/* Allows clone(2) for threads and forks, but not for namespaces. */
 static int seccomp_forbid_namespaces(scmp_filter_ctx filter)
 {
 	static const uint64_t flags[] = {
@@ -184,7 +184,8 @@ static int seccomp_forbid_namespaces(scmp_filter_ctx filter)
 	return result;
 }
 
-/* personality(2) may only be read; nothing is typed into a terminal. */
+/* Forbids changing the personality(2), and TIOCSTI, which types into a
+ * terminal. */
 static int seccomp_forbid_arguments(scmp_filter_ctx filter)
 {
 	int result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM),
@@ -198,26 +199,27 @@ static int seccomp_forbid_arguments(scmp_filter_ctx filter)
 						     0xffffffff, TIOCSTI));
 }
 
-/* The flags of clone3(2) are in memory, where a filter does not see them;
- * without it libc takes clone(2), for each thread. */
+/* A filter cannot see the flags of clone3(2), because they are in memory.
+ * Without clone3(2) libc uses clone(2), for each thread. */
 static int seccomp_forbid_clone3(scmp_filter_ctx filter)
 {
 	return seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS),
 				SCMP_SYS(clone3), 0);
 }
 
-/* One filter, of these rules; log: audit records what it forbids. */
+/* Makes and loads a filter with these rules. log: audit records what the filter
+ * forbids. */
 static int seccomp_apply(int (*const *rules)(scmp_filter_ctx filter), bool log)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
 	int result = filter == NULL ? -ENOMEM : 0;
 
 	if (filter != NULL) {
-		/* Whether privileges are given up is not decided here. */
+		/* no_new_privs is set elsewhere. */
 		seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0);
 		seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 		seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, log);
-		/* A tree, not a list. */
+		/* Level 2: a tree, not a list. */
 		seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	}
 	for (; result == 0 && *rules != NULL; rules++)

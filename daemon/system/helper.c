@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lined's end of the helper, and what both ends use. They talk over a
- * SOCK_SEQPACKET pair, one request and one answer at a time: no answer takes
- * longer than a fork or an open does.
+ * lined's end of the helper, and functions used by both ends. They use a
+ * SOCK_SEQPACKET pair, with one request and one answer at a time: no answer
+ * takes longer than a fork or an open.
  */
 #include "config.h"
 
@@ -26,10 +26,10 @@
 #include "log/log.h"
 #include "system/helper_wire.h"
 
-/* A helper that is stopped must not stop lined for good. */
+/* A stopped helper must not stop lined for good. */
 #define ANSWER_TIMEOUT_S 10
 
-/* Up to three descriptors beside a message. */
+/* Room for up to three descriptors with a message. */
 union helper_fds {
 	struct cmsghdr header;
 	char room[CMSG_SPACE(3 * sizeof(int))];
@@ -65,7 +65,7 @@ ssize_t helper_receive(int sock, void *data, size_t len, int fds[3])
 	struct msghdr message = {.msg_iov = &part,
 				 .msg_iovlen = 1,
 				 .msg_control = &beside,
-				 /* CMSG_SPACE() has room for a fourth. */
+				 /* CMSG_SPACE() has room for four. */
 				 .msg_controllen = CMSG_LEN(3 * sizeof(int))};
 	ssize_t n;
 
@@ -84,8 +84,8 @@ ssize_t helper_receive(int sock, void *data, size_t len, int fds[3])
 
 static struct {
 	pthread_mutex_t lock;
-	bool there; /* it was started: this process cannot act itself */
-	int sock;   /* -1: it has ended */
+	bool there; /* started: this process has no rights for the work */
+	int sock;   /* -1: the helper has ended */
 	pid_t pid;
 } helper = {.lock = PTHREAD_MUTEX_INITIALIZER, .sock = -1};
 
@@ -104,9 +104,9 @@ pid_t helper_process(void)
 	return pid;
 }
 
-/* It has ended, or does not answer: a later answer would be taken for that of
- * the next request. It is not started again, because lined has no rights left
- * to give it. */
+/* The helper has ended, or does not answer: a late answer would be taken for
+ * the answer to the next request. It is not restarted, because lined has no
+ * rights left to pass on. */
 static void helper_lose(void)
 {
 	close(helper.sock);
@@ -118,7 +118,7 @@ static void helper_lose(void)
 		"cannot reload, start programs or open devices");
 }
 
-/* The result in the answer, with errno; *fd came with it. */
+/* Returns the answer's result, with errno; *fd is the descriptor received. */
 static int helper_ask(const struct helper_request *request, const int *fds,
 		      size_t count, int *fd)
 {
@@ -171,7 +171,7 @@ int helper_open(const char *removable)
 	    self_spawn(&helper.pid, SELF_HELPER, fds) == 0) {
 		close(ends[1]);
 		helper.sock = ends[0];
-		/* It accepts this request only once. */
+		/* The helper accepts this request only once. */
 		helper.there =
 			helper_ask_path(HELPER_REMOVABLE,
 					removable != NULL ? removable : "",
@@ -236,13 +236,13 @@ int helper_open_device(const char *path)
 		return helper_device_open(path);
 	if (helper_ask_path(HELPER_DEVICE, path, &fd) < 0)
 		return -1;
-	/* Without room for a descriptor none arrives. */
+	/* The descriptor is lost if this process has no room for one. */
 	if (fd < 0)
 		errno = EMFILE;
 	return fd;
 }
 
-/* The calls in which a process waits for input and other events alike. */
+/* Calls in which a process may wait for input as well as for other events. */
 static const long waiting_calls[] = {
 	SYS_futex,        SYS_ppoll, SYS_pselect6, SYS_epoll_pwait,
 #ifdef SYS_epoll_wait
@@ -262,7 +262,7 @@ static const long waiting_calls[] = {
 #endif
 };
 
-/* The text of /proc/PID/syscall: "running", or a number and arguments. */
+/* Reads /proc/PID/syscall: "running", or a number and arguments. */
 static int helper_syscall_reads(const char *text)
 {
 	long number;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The helper's process on Linux: one thread, no descriptor but its socket.
+ * The helper's process on Linux: one thread, no descriptor but its socket and
+ * /dev/null.
  */
 #include "config.h"
 
@@ -19,13 +20,13 @@
 
 #include "system/helper_wire.h"
 
-/* Its socket, from helper_open(). */
+/* The socket, from helper_open(). */
 #define HELPER_FD STDIN_FILENO
 
 struct helper_birth {
 	enum self_role role;
 	const int *fds;
-	int failed; /* errno goes there */
+	int failed; /* for the errno of a failure */
 };
 
 static int helper_be_born(void *arg)
@@ -41,8 +42,8 @@ static int helper_be_born(void *arg)
 	_exit(127);
 }
 
-/* The process is a child of lined, which waits for it: hence CLONE_PARENT.
- * Returns its id, or if it failed, that negated or -1, and errno. */
+/* Starts a process as a child of lined (CLONE_PARENT), because lined waits for
+ * it. Returns its id; on failure -1 or the negated id, and errno. */
 static pid_t helper_fork(const struct helper_request *request, const int fds[3])
 {
 	static _Alignas(16) char stack[65536];
@@ -64,7 +65,7 @@ static pid_t helper_fork(const struct helper_request *request, const int fds[3])
 	if (pid < 0)
 		error = errno;
 	close(channel[1]);
-	/* Lined must wait for the process that could not begin. */
+	/* lined must also wait for a process that could not execute. */
 	if (pid > 0 && read(channel[0], &error, sizeof(error)) == sizeof(error))
 		pid = -pid;
 	close(channel[0]);
@@ -73,10 +74,10 @@ static pid_t helper_fork(const struct helper_request *request, const int fds[3])
 }
 
 /*
- * If any path were accepted, an intruder in lined could remove the user's
- * files. Between the look and the removal the directory stays the same one,
- * whatever becomes of its path; another file can only be put there by a user
- * who may write to the directory.
+ * Removes a socket or the pid file. If any path were accepted, an intruder in
+ * lined could remove the user's files. The directory is held open from the
+ * check to the removal, so a changed path has no effect; only a user who may
+ * write to the directory can replace the file.
  */
 static int helper_unlink(char *path, const char *removable)
 {
@@ -145,8 +146,8 @@ static void helper_answer(struct helper_request *request, const int fds[3])
 		close(fd);
 }
 
-/* Standard output and error may be a pipe whose reader waits for the end of
- * lined, not of the helper. */
+/* Drops standard output and error: they may be a pipe whose reader waits for
+ * the end of lined, not of the helper. */
 static int helper_leave_output(void)
 {
 	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -162,8 +163,8 @@ int helper_main(void)
 	static struct helper_request request;
 	int fds[3];
 
-	/* A service manager may signal all processes at once; lined then has
-	 * sockets to remove. */
+	/* A service manager may signal all processes at once, but lined still
+	 * has sockets to remove. */
 	self_heed_signals(SIG_IGN);
 	syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
 	if (helper_leave_output() < 0)

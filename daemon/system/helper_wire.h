@@ -11,12 +11,12 @@
 #include <sys/types.h>
 
 enum helper_kind {
-	HELPER_REMOVABLE, /* path: the file that may be removed, once */
-	HELPER_SPAWN,     /* number: the role; with three descriptors */
+	HELPER_REMOVABLE, /* path: the file that may be removed; only once */
+	HELPER_SPAWN,     /* number: the role; has three descriptors */
 	HELPER_REMOVE,    /* path */
 	HELPER_DEVICE,    /* path; the answer has the descriptor */
-	HELPER_READS,     /* number: a process */
-	HELPER_MEMORY,    /* number: a process */
+	HELPER_READS,     /* number: a process id */
+	HELPER_MEMORY,    /* number: a process id */
 };
 
 struct helper_request {
@@ -32,10 +32,11 @@ struct helper_answer {
 ssize_t helper_send(int sock, const void *data, size_t len, const int *fds,
 		    size_t count);
 
-/* Receives one; the descriptors that did not come are -1. Its length, 0 at the
- * end, -1 and errno. */
+/* Receives a message; descriptors that are missing become -1. Returns the
+ * length; 0 at the end; -1 and errno. */
 ssize_t helper_receive(int sock, void *data, size_t len, int fds[3]);
 
-/* helper_open_device(), and HELPER_READS or HELPER_MEMORY, in this process. */
+/* helper_open_device(), HELPER_READS and HELPER_MEMORY, done in this process.
+ */
 int helper_device_open(const char *path);
 int helper_process_looks(enum helper_kind kind, pid_t pid);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sockets that the service manager passes at the start: those of its socket
+ * The sockets that the service manager passes at the start: those of socket
  * units, and those that the previous lined has stored (fd_store.h). Main
  * thread.
  */
@@ -12,7 +12,7 @@
 struct inherited_socket {
 	char *name;
 	int fd;     /* -1: taken; the taker closes it */
-	bool taken; /* a stored one that a service now uses */
+	bool taken; /* stored earlier, now used by a service */
 };
 
 struct inherited {
@@ -22,9 +22,9 @@ struct inherited {
 
 #ifdef HAVE_LIBSYSTEMD
 
-/* The passed sockets with their names, close-on-exec. The variables that
- * describe them are removed from the environment. Sockets that are not taken
- * stay open until inherited_free(). NULL: there are none. */
+/* Returns the passed sockets with their names, close-on-exec, and removes the
+ * variables that describe them from the environment. Sockets that nobody takes
+ * stay open until inherited_free(). NULL: none were passed. */
 struct inherited *inherited_take(void);
 void inherited_free(struct inherited *inherited);
 

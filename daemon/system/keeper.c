@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lined's end: starts the keeper, sends requests, receives reports. The process
- * is in keeper_main.c.
+ * lined's end of the keeper: starts it, sends requests, receives reports.
+ * keeper_main.c is the process.
  */
 #include "config.h"
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The keeper: a process between lined and the programs of a service. It starts
- * them, reports how each ended, and kills all that is left of them when lined
- * ends, however it ends. It is lined's own binary under another name: a process
- * with threads, with keys and clients in its memory, should not fork.
+ * The keeper: a process between lined and the programs of a service. The keeper
+ * starts programs, reports how each ended, and kills all remaining processes
+ * when lined ends, even in a crash. The keeper is lined's own binary under
+ * another name: lined itself should not fork, because it has threads, and keys
+ * and clients in its memory.
  *
- * Both ends are here: keeper_open() is lined's, keeper_main() the process. Each
- * message is a packet of a SOCK_SEQPACKET pair.
+ * Both ends are declared here: keeper_open() for lined, keeper_main() for the
+ * process. Each message is a packet of a SOCK_SEQPACKET pair.
  */
 #pragma once
 
@@ -17,36 +18,34 @@
 
 #include "system/peercred.h"
 
-/* argv[0] of the process. */
+/* argv[0] of the keeper. */
 #define KEEPER_NAME "lined-programs"
 
-/* The longest request, with its texts. */
+/* The longest request, including its texts. */
 #define KEEPER_REQUEST_MAX 65536
 
 enum keeper_request_kind {
-	KEEPER_START, /* with three descriptors: standard input, output, error
-		       */
+	KEEPER_START, /* with standard input, output and error as descriptors */
 	KEEPER_KILL,
 };
 
 /*
- * Behind a KEEPER_START follow texts, each with its NUL: the path of the file,
- * the directory, what it may read (none: any file), the arguments, the
- * environment.
+ * A KEEPER_START is followed by texts, each with its NUL: path of the file,
+ * directory, readable paths (none: any file), arguments, environment.
  */
 struct keeper_request {
 	uint32_t kind, id;
-	int32_t signal;  /* KEEPER_KILL: to the program's process group */
-	int32_t watcher; /* helper_process(): it may look at the program */
+	int32_t signal;  /* KEEPER_KILL: for the process group */
+	int32_t watcher; /* helper_process(), which may inspect the program */
 	uint32_t readable, arguments, variables;
-	/* Limits of the program; 0: those of lined. */
+	/* Limits of the program; 0: as lined's. */
 	uint64_t memory, cpu_s, files;
 };
 
 enum keeper_report_kind {
 	KEEPER_STARTED, /* pid */
-	KEEPER_FAILED,  /* error: an errno; step: of enum keeper_step */
-	KEEPER_ENDED,   /* status: of waitpid(2) */
+	KEEPER_FAILED,  /* error: an errno; step: enum keeper_step */
+	KEEPER_ENDED,   /* status: as from waitpid(2) */
 };
 
 enum keeper_step {
@@ -63,36 +62,37 @@ struct keeper_report {
 };
 
 /*
- * Starts a keeper. Returns the socket to it, which is non-blocking, and its
- * process in *pid; -1 and errno.
+ * Starts a keeper. Returns the non-blocking socket to it, and the process id in
+ * *pid; -1 and errno.
  */
 int keeper_open(pid_t *pid);
 
-/* Sends a request with its texts, and three descriptors for KEEPER_START. -1
- * and errno: EMSGSIZE, EAGAIN (it is too busy), EPIPE (it has ended). */
+/* Sends a request with its texts; for KEEPER_START also three descriptors.
+ * -1 and errno: EMSGSIZE, EAGAIN (the keeper is too busy), EPIPE (it has
+ * ended). */
 int keeper_send(int sock, const struct keeper_request *request,
 		const char *texts, size_t texts_len, const int fds[3]);
 
-/* The next report. -1 and errno: EAGAIN (none is there), EPIPE (it has ended).
- */
+/* Receives the next report. -1 and errno: EAGAIN (none yet), EPIPE (the keeper
+ * has ended). */
 int keeper_receive(int sock, struct keeper_report *report);
 
-/* Ends it, and with it all programs; waits until they are gone. */
+/* Ends the keeper and all its programs; waits until they are gone. */
 void keeper_close(int sock, pid_t pid);
 
-/* The process; returns its exit status. */
+/* The main() of the keeper; returns the exit status. */
 int keeper_main(void);
 
 /* ---- systems --------------------------------------------------------- */
 
-/* Closes inherited descriptors above the standard ones. Where the system can,
- * orphans among the descendants become children of this process. */
+/* Closes inherited descriptors above the standard ones, and makes this process
+ * adopt orphans among its descendants where the system can. */
 void keeper_settle(void);
-/* Kills all children of this process, as far as the system names them. */
+/* Kills all children of this process that the system can list. */
 void keeper_kill_children(void);
-/* In a new program: it is killed when the keeper ends, cannot gain rights, and
- * is marked. -1 and errno. */
+/* Called in a new program: the program is killed when the keeper ends, cannot
+ * gain rights, and gets the mark of programs. -1 and errno. */
 int keeper_bind_program(pid_t watcher);
-/* Whether the process, as it was when it connected, may be a program or descend
- * from one: true if it bears the mark, or has ended since. */
+/* Whether the process, as it was when it connected, may be a program or a
+ * descendant of one: true if it has the mark, or has ended since. */
 bool keeper_may_have(const struct peercred *peer);

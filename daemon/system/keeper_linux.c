@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * How Linux keeps hold of the children of children.
- */
+/* How the keeper controls descendants of its programs on Linux. */
 #include "config.h"
 
 #include "system/keeper.h"
@@ -36,9 +34,10 @@ void keeper_kill_children(void)
 }
 
 /*
- * The mark: a hard limit of locks, a limit that the kernel does not use any
- * more. A process inherits it, and without the rights of root can only lower
- * it. Looking for parents would not do: they end, or hide in /proc.
+ * The mark of programs: a hard RLIMIT_LOCKS, a limit that the kernel no longer
+ * uses. Processes inherit it, and can only lower it unless they are root.
+ * Looking for parent processes would not work: they may end, or be hidden in
+ * /proc.
  */
 #define LOCKS_OF_PROGRAMS 1000000
 
@@ -48,7 +47,7 @@ int keeper_bind_program(pid_t watcher)
 
 	prctl(PR_SET_PDEATHSIG, (long)SIGKILL, 0L, 0L, 0L);
 	prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L);
-	/* With Yama only ancestors may look, and the helper is none. */
+	/* With Yama only ancestors may trace, and the helper is not one. */
 	if (watcher > 0)
 		prctl(PR_SET_PTRACER, (long)watcher, 0L, 0L, 0L);
 	if (getrlimit(RLIMIT_LOCKS, &mark) < 0)
@@ -59,7 +58,7 @@ int keeper_bind_program(pid_t watcher)
 	return setrlimit(RLIMIT_LOCKS, &mark);
 }
 
-/* A program has lined's user and group, and can have no others. */
+/* A program has lined's user and group and cannot get others. */
 bool keeper_may_have(const struct peercred *peer)
 {
 	struct rlimit mark;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The keeper's process: one thread, no memory of lined, no descriptor but its
- * socket and standard error. A program gets a session and a process group of
- * its own; when it ends, what is left of its group is killed.
+ * The keeper's process: one thread, no memory shared with lined, no descriptor
+ * but its socket and standard error. Each program gets its own session and
+ * process group; when it ends, the rest of the group is killed.
  */
 #include "config.h"
 
@@ -28,7 +28,7 @@
 /* The socket, from keeper_open(). */
 #define KEEPER_FD STDIN_FILENO
 
-/* Between two looks at the programs that are being killed. */
+/* The pause between rounds of killing programs. */
 #define KILL_STEP_NS 2000000
 
 struct keeper_child {
@@ -41,7 +41,7 @@ struct keeper {
 	size_t count, room;
 };
 
-/* The texts of a KEEPER_START, as execve(2) takes them. */
+/* The texts of a KEEPER_START, in the form that execve(2) takes. */
 struct keeper_texts {
 	const char *path, *directory;
 	char **readable, **arguments, **environment;
@@ -56,8 +56,8 @@ static void keeper_note_child(int number)
 
 static void keeper_report(const struct keeper_report *report)
 {
-	/* Blocks if lined is busy; fails if it has ended, which the next
-	 * receive finds. */
+	/* Blocks while lined is busy. Fails if lined has ended: the next
+	 * receive notices that. */
 	while (send(KEEPER_FD, report, sizeof(*report), MSG_NOSIGNAL) < 0 &&
 	       errno == EINTR)
 		;
@@ -71,13 +71,13 @@ static int keeper_limit(int resource, uint64_t value)
 
 	if (value == 0)
 		return 0;
-	/* A limit is only ever lowered. */
+	/* Limits are only lowered, never raised. */
 	if (getrlimit(resource, &now) == 0 && now.rlim_max < limit.rlim_max)
 		limit.rlim_max = limit.rlim_cur = now.rlim_max;
 	return setrlimit(resource, &limit);
 }
 
-/* Returns only when a step fails. */
+/* Executes the program; returns only if a step fails. */
 static void keeper_execute(const struct keeper_request *request,
 			   const struct keeper_texts *texts, int *step)
 {
@@ -99,7 +99,8 @@ static void keeper_execute(const struct keeper_request *request,
 	execve(texts->path, texts->arguments, texts->environment);
 }
 
-/* Writes the step and errno at which it failed to `failed`. */
+/* Turns a child into the program; on failure writes the step and errno to
+ * `failed`. */
 static void keeper_become(const struct keeper_request *request,
 			  const struct keeper_texts *texts, const int fds[3],
 			  int failed)
@@ -114,7 +115,7 @@ static void keeper_become(const struct keeper_request *request,
 		sigaction(number, &usual, NULL); /* fails for SIGKILL */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* The received descriptors are above the standard ones. */
+	/* The received descriptors are all above 2. */
 	for (i = 0; i < 3; i++)
 		dup2(fds[i], i);
 	setrlimit(RLIMIT_CORE, &core);
@@ -142,7 +143,7 @@ static bool keeper_has_room(struct keeper *keeper)
 	return true;
 }
 
-/* The pid; -1: *report says why not. */
+/* Returns the pid; -1: *report says why. */
 static pid_t keeper_fork(const struct keeper_request *request,
 			 const struct keeper_texts *texts, const int fds[3],
 			 struct keeper_report *report)
@@ -189,14 +190,14 @@ static void keeper_start(struct keeper *keeper,
 	keeper_report(&report);
 }
 
-/* Takes `count` texts, which end at `end`, into a list; NULL: they are not
- * there. *at moves behind them. */
+/* Takes `count` texts before `end` into a list and moves *at after them. NULL:
+ * not enough texts, or no memory. */
 static char **keeper_take_texts(char **at, char *end, size_t count)
 {
 	char **list = NULL;
 	size_t i;
 
-	/* Each has at least its NUL. */
+	/* Each text has at least its NUL. */
 	if (count <= (size_t)(end - *at))
 		list = reallocarray(NULL, count + 1, sizeof(*list));
 	for (i = 0; list != NULL && i < count; i++) {
@@ -232,7 +233,7 @@ static void keeper_take_start(struct keeper *keeper,
 		texts.directory = places[1];
 		keeper_start(keeper, request, &texts, fds);
 	} else {
-		/* Without room for a descriptor none arrives. */
+		/* Descriptors are lost if this process has no room for them. */
 		report.error = fds[2] < 0 ? EMFILE : ENOMEM;
 		keeper_report(&report);
 	}
@@ -275,7 +276,8 @@ static bool keeper_take_request(struct keeper *keeper)
 
 /* ---- ends --------------------------------------------------------------- */
 
-/* An adopted orphan is in no list, and no one is told. */
+/* Reports the end of a child. Adopted orphans are not in the list and not
+ * reported. */
 static void keeper_forget(struct keeper *keeper, pid_t pid, int status)
 {
 	struct keeper_report report = {
@@ -302,15 +304,15 @@ static void keeper_reap(struct keeper *keeper)
 		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
 		    info.si_pid == 0)
 			return;
-		/* Until it is waited for, its number cannot belong to another
-		 * group. */
+		/* Kill the group before waiting for the child: until then no
+		 * other group can have its number. */
 		kill(-info.si_pid, SIGKILL);
 		if (waitpid(info.si_pid, &status, 0) == info.si_pid)
 			keeper_forget(keeper, info.si_pid, status);
 	}
 }
 
-/* Kills all programs, and all that they have started, until none is left. */
+/* Kills all programs and all their descendants until none is left. */
 static void keeper_end_all(struct keeper *keeper)
 {
 	const struct timespec step = {.tv_nsec = KILL_STEP_NS};
@@ -341,10 +343,11 @@ int keeper_main(void)
 	sigaddset(&blocked, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &blocked, NULL);
 	sigaction(SIGCHLD, &action, NULL);
-	/* A signal to the process group is meant for lined: programs may answer
-	 * until lined has drained and ends the keeper. */
+	/* A signal to the process group is meant for lined: programs may
+	 * continue to answer until lined has drained and ends the keeper. */
 	self_heed_signals(SIG_IGN);
-	/* Received descriptors must not become standard ones. */
+	/* Fill the standard descriptors, so that received ones are above them.
+	 */
 	do
 		fd = open("/dev/null", O_RDWR);
 	while (fd >= 0 && fd <= STDERR_FILENO);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Systems that do not adopt orphans: a program's process group is all that is
+ * For systems that do not adopt orphans: only a program's process group is
  * killed.
  */
 #include "config.h"

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Returns free memory to the system: glibc keeps free pages between
- * allocations unless it is told to return them.
- */
+/* Returns free memory to the system: without a call glibc keeps free pages. */
 #pragma once
 
 #include <stdint.h>
 
 /*
- * malloc_used_bytes(): the bytes that are allocated now; 0: unknown.
- * malloc_trim_all() takes some milliseconds. Other threads may wait for memory
- * meanwhile.
+ * malloc_used_bytes(): bytes allocated now; 0: unknown. malloc_trim_all() takes
+ * some milliseconds, in which other threads may wait for memory.
  */
 #if defined(HAVE_MALLOC_TRIM) && defined(HAVE_MALLINFO2)
 #include <malloc.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Uses SO_PEERCRED and SO_PEERGROUPS of Linux: what the kernel noted at
- * connect(2). The databases of users and groups are not read: they may be
+ * Uses SO_PEERCRED and SO_PEERGROUPS of Linux: what the kernel recorded at
+ * connect(2). Databases of users and groups are not read, because they may be
  * remote and slow.
  */
 #include "config.h"
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-/* Linux has it from 4.13 on; older C libraries do not define it. */
+/* In Linux since 4.13; older C libraries do not define it. */
 #ifndef SO_PEERGROUPS
 #define SO_PEERGROUPS 59
 #endif
@@ -26,8 +26,8 @@ int peercred_get(int fd, struct peercred *peer)
 	int family = 0;
 	socklen_t family_len = sizeof(family);
 
-	/* SO_PEERCRED succeeds on internet sockets as well, with an empty
-	 * result. */
+	/* SO_PEERCRED also succeeds on internet sockets, with an empty result.
+	 */
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &family_len) < 0)
 		return -1;
 	if (family != AF_UNIX) {
@@ -42,13 +42,13 @@ int peercred_get(int fd, struct peercred *peer)
 	return 0;
 }
 
-/* The supplementary groups, to be freed; NULL: they are not known. */
+/* The supplementary groups, which the caller frees; NULL: unknown. */
 static gid_t *peercred_groups(int fd, size_t *count)
 {
 	socklen_t len = 64 * sizeof(gid_t), before = 0;
 	gid_t *groups = NULL, *more;
 
-	/* On ERANGE the kernel has set len to what it needs. */
+	/* On ERANGE the kernel sets len to the size it needs. */
 	while (len > before && len <= GROUPS_MAX * sizeof(gid_t)) {
 		more = realloc(groups, len);
 		if (more == NULL)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The process at the other end of a UNIX socket, as it was when it connected.
- * On a system that lacks this, peercred_get() fails and peercred_in_group() is
- * false, so that no process gets a right.
+ * On systems without this feature peercred_get() fails and peercred_in_group()
+ * is false, so that no process gets a right.
  */
 #pragma once
 
@@ -18,10 +18,10 @@ struct peercred {
 
 #ifdef HAVE_UCRED
 
-/* -1 and errno: the process is not known. */
+/* -1 and errno: the process is unknown. */
 int peercred_get(int fd, struct peercred *peer);
 
-/* Whether the process was in the group, its primary or a supplementary one. */
+/* Whether the group was the process's primary or a supplementary group. */
 bool peercred_in_group(int fd, const struct peercred *peer, gid_t gid);
 
 #else

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The file stays open, so that it can be written after root was dropped.
+ * The file stays open, so that it can be written after root's rights are
+ * dropped.
  */
 #include "config.h"
 
@@ -18,7 +19,7 @@
 #include "system/helper.h"
 
 static struct {
-	char *path; /* NULL: none is open */
+	char *path; /* NULL: not open */
 	int fd;
 } pid_file;
 
@@ -37,8 +38,8 @@ static void pid_file_say_locked(int fd, char *error, size_t size)
 
 int pid_file_open(const char *path, char *error, size_t size)
 {
-	/* Without O_NOFOLLOW, a link in a directory of another user would make
-	 * root write to any file. */
+	/* Without O_NOFOLLOW root would follow another user's link and write to
+	 * any file. */
 	int fd = open(path,
 		      O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
 		      S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH);
@@ -83,7 +84,8 @@ void pid_file_remove(void)
 {
 	if (pid_file.path == NULL)
 		return;
-	/* If that fails, too, the file names a process that does not run. */
+	/* If truncating fails, too, the file names a process that no longer
+	 * runs. */
 	if (helper_remove(pid_file.path) < 0)
 		(void)!ftruncate(pid_file.fd, 0);
 	close(pid_file.fd);

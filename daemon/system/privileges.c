@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The limit of open files and the change of user. privileges_linux.c has the
+ * The limit of open files and the change of user. privileges_linux.c handles
  * capabilities.
  */
 #include "config.h"
@@ -32,7 +32,7 @@ int privileges_raise_nofile(uint64_t *before, uint64_t *limit)
 struct identity {
 	uid_t uid;
 	gid_t gid;
-	const char *user; /* NULL: only the group */
+	const char *user; /* NULL: change only the group */
 };
 
 static int identity_find(const char *user, const char *group,
@@ -82,7 +82,7 @@ static int identity_become(const struct identity *identity)
 	if (privileges_keep_begin() < 0 || setuid(identity->uid) < 0 ||
 	    privileges_keep_end() < 0)
 		return -1;
-	/* If the process can become root again, it has not dropped root. */
+	/* If the process can become root again, root was not dropped. */
 	if (setuid(0) == 0) {
 		errno = EPERM;
 		return -1;

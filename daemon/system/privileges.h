@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The limit of open files and the change of user. All rights of root are
- * dropped in one step, except that on Linux the capability to bind ports below
- * 1024 is kept.
+ * dropped in one step; on Linux the capability to bind ports below 1024 is
+ * kept.
  */
 #pragma once
 
@@ -17,9 +17,8 @@ int privileges_raise_nofile(uint64_t *before, uint64_t *limit);
 /*
  * Becomes user and group for good, with the user's supplementary groups. group
  * NULL: the user's own group; user NULL: only the group changes. A process that
- * runs as this user already needs no rights. To be called while there is no
- * other thread than that of the log. -1 and the reason in error, which names
- * user or group.
+ * already runs as this user needs no rights. Only the log's thread may exist
+ * besides this one. -1 and the reason in error, with the name of user or group.
  */
 int privileges_drop(const char *user, const char *group, char *error,
 		    size_t size);
@@ -28,18 +27,19 @@ int privileges_drop(const char *user, const char *group, char *error,
 
 #ifdef HAVE_CAPABILITIES
 
-/* No program that this thread executes, nor any thread that it makes later,
- * gets more rights than it has: no_new_privs of prctl(2). -1 and errno. */
+/* Sets no_new_privs of prctl(2): programs executed by this thread, and threads
+ * created by it, cannot gain rights. -1 and errno. */
 int privileges_no_new(void);
 
-/* To be called before the user changes: keeps the capabilities over setuid(2).
- * -1 and errno. */
+/* Call this before the user changes: keeps the capabilities over setuid(2). -1
+ * and errno. */
 int privileges_keep_begin(void);
-/* To be called after it: keeps only that of low ports. -1 and errno. */
+/* Call this after the user has changed: keeps only the capability for low
+ * ports. -1 and errno. */
 int privileges_keep_end(void);
 
-/* The calling thread, which is not root's, gives up the right to bind ports
- * below 1024. -1 and errno. */
+/* The calling thread, no longer root's, gives up the right to bind ports below
+ * 1024. -1 and errno. */
 int privileges_give_up_ports(void);
 
 #else

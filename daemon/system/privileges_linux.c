@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Linux capabilities over the change of user. CAP_NET_BIND_SERVICE is kept, or
- * a reload could not open a port below 1024. Capabilities belong to the calling
- * thread: threads that exist lose all of them, new ones inherit them.
+ * Linux capabilities over the change of user. CAP_NET_BIND_SERVICE is kept:
+ * otherwise a reload could not open a port below 1024. Capabilities belong to a
+ * thread: existing threads lose all of them, new threads inherit those of their
+ * creator.
  */
 #include "config.h"
 
@@ -34,7 +35,8 @@ int privileges_keep_end(void)
 
 	if (syscall(SYS_capget, &header, data) < 0)
 		return -1;
-	/* In a container root may not have it; then it cannot be kept. */
+	/* In a container root may not have the capability, and so cannot keep
+	 * it. */
 	data[0].permitted &= LOW_PORTS;
 	data[0].effective = data[0].permitted;
 	data[0].inheritable = 0;
@@ -59,7 +61,7 @@ int privileges_give_up_ports(void)
 		return 0;
 	data[0].permitted &= ~LOW_PORTS;
 	data[0].effective &= ~LOW_PORTS;
-	/* The kernel then removes it from the ambient ones. */
+	/* The kernel then also removes the ambient capability. */
 	data[0].inheritable &= ~LOW_PORTS;
 	return syscall(SYS_capset, &header, data) < 0 ? -1 : 0;
 }

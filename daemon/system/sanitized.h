@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SANITIZED: whether this is compiled for AddressSanitizer or ThreadSanitizer,
- * whose runtime needs more than lined does.
+ * SANITIZED: whether this build has AddressSanitizer or ThreadSanitizer, whose
+ * runtime needs more rights than lined does.
  */
 #pragma once
 

@@ -2,8 +2,8 @@
 /*
  * Each notice is a datagram to NOTIFY_SOCKET, as sd_notify(3) sends it.
  * sd_notify(3) itself blocks while the manager does not read, and all clients
- * would wait. Other failures are ignored: a manager that gets no READY=1 logs
- * that itself.
+ * would wait. Other failures are ignored: a manager without a READY=1 logs that
+ * itself.
  */
 #include "config.h"
 
@@ -27,23 +27,23 @@
 
 #include "system/spare_fds.h"
 
-/* Notices that may wait: more than a config has listeners to store. */
+/* The most waiting notices: more than a config has listeners to store. */
 #define WAITING_MAX 4096
 #define SETTLE_MS   1000
 
 struct notice {
 	struct notice *next;
-	int fd; /* to pass; the notice closes it; -1: none */
+	int fd; /* to pass, owned by the notice; -1: none */
 	char text[];
 };
 
-/* Kept open: if clients use all descriptors, a new socket could not be opened
- * to reset the watchdog. */
+/* Stays open: if clients used all descriptors, no new socket could be opened to
+ * reset the watchdog. */
 static int manager_fd = -1;
-/* Notices that wait, in order. */
+/* Waiting notices, in order. */
 static struct notice *first, **end = &first;
 static size_t waiting;
-static bool unsettled; /* something was unstored since the last barrier */
+static bool unsettled; /* something was unstored after the last barrier */
 
 /* ---- sending ---------------------------------------------------------- */
 
@@ -57,7 +57,7 @@ static int notice_open_socket(void)
 	return manager_fd >= 0 ? 0 : -1;
 }
 
-/* A path, or "@" and an abstract name. 0: neither. */
+/* Fills in a path, or "@" and an abstract name. 0: neither. */
 static socklen_t notice_address(struct sockaddr_un *address)
 {
 	const char *name = getenv("NOTIFY_SOCKET");
@@ -76,7 +76,8 @@ static socklen_t notice_address(struct sockaddr_un *address)
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
 }
 
-/* -1: the queue of the manager is full. The caller keeps the descriptor. */
+/* Sends a notice. -1: the manager's queue is full. The caller keeps the
+ * descriptor. */
 static int notice_send(const char *text, int fd)
 {
 	union {
@@ -134,7 +135,7 @@ static bool notice_is_status(const char *text)
 	return strncmp(text, "STATUS=", 7) == 0;
 }
 
-/* A new status replaces one that is last in the queue. */
+/* A new status replaces one at the end of the queue. */
 static void notice_drop_status(void)
 {
 	struct notice **at = &first;
@@ -270,8 +271,8 @@ void sd_notify_unstore(const char *name)
 	unsettled = true;
 }
 
-/* The manager closes its copy of the pipe when it reads the barrier: it has
- * then read all notices before it. */
+/* When the manager reads the barrier it closes its copy of the pipe: all
+ * notices before the barrier are read then. */
 bool sd_notify_settle(void)
 {
 	int ends[2];
@@ -280,7 +281,7 @@ bool sd_notify_settle(void)
 	if (!unsettled || !sd_notify_flush() || pipe2(ends, O_CLOEXEC) < 0)
 		return false;
 	closed.fd = ends[0];
-	/* A barrier that was not sent is tried later. */
+	/* A barrier that could not be sent is retried at the next call. */
 	unsettled = notice_send("BARRIER=1", ends[1]) < 0;
 	close(ends[1]);
 	if (!unsettled)

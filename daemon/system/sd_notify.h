@@ -1,30 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Notices to the service manager, as sd_notify(3) defines them; without
- * NOTIFY_SOCKET in the environment none is sent. Main thread.
+ * Notices to the service manager in the format of sd_notify(3); nothing is sent
+ * without NOTIFY_SOCKET in the environment. Main thread.
  *
- * No call waits for the manager, except sd_notify_settle(): notices that it
- * does not read are kept, up to a bound, and sent in order by
- * sd_notify_flush().
+ * Only sd_notify_settle() waits for the manager. Notices that the manager does
+ * not read are kept, up to a limit, and sent in order by sd_notify_flush().
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Whether there is a service manager to notify. */
+/* Whether NOTIFY_SOCKET is set. */
 bool sd_notify_is_wanted(void);
 
 void sd_notify_ready(void);
 /* A reload begins; sd_notify_ready() ends it. */
 void sd_notify_reloading(void);
-/* The daemon ends, within this time. */
+/* The daemon stops within this time. */
 void sd_notify_stopping(uint64_t at_most_ms);
-/* A line for `systemctl status`; printf(3). */
+/* Sets the line for `systemctl status`; printf(3) format. */
 void sd_notify_status(const char *format, ...)
 	__attribute__((format(printf, 1, 2)));
 
-/* The watchdog's timeout; 0: there is none, or this build has no libsystemd. */
+/* The watchdog's timeout; 0: none, or a build without libsystemd. */
 #ifdef HAVE_LIBSYSTEMD
 uint64_t sd_notify_watchdog_ms(void);
 #else
@@ -33,26 +32,25 @@ static inline uint64_t sd_notify_watchdog_ms(void)
 	return 0;
 }
 #endif
-/* Resets the watchdog. The notice is not kept if the manager does not read:
- * sent late, it would hide that the daemon hangs. */
+/* Resets the watchdog. This notice is never kept: sent late, it would hide that
+ * the daemon hangs. */
 void sd_notify_watchdog(void);
 
-/* Sends the notices that were kept. False: some still wait. */
+/* Sends the kept notices. False: some are still waiting. */
 bool sd_notify_flush(void);
 
 /* ---- descriptors that the manager keeps ------------------------------- */
 
-/* Whether the manager stores descriptors: FDSTORE in the environment is the
- * maximum. */
+/* Whether the manager stores descriptors: FDSTORE in the environment is above
+ * 0. */
 bool sd_notify_can_store(void);
 
 /* Asks the manager to keep a copy of the descriptor over a restart. name:
  * printable ASCII without colons, at most 255 bytes. */
 void sd_notify_store(const char *name, int fd);
-/* Asks the manager to close the descriptors of this name. */
+/* Asks the manager to close its descriptors of this name. */
 void sd_notify_unstore(const char *name);
 
-/* Waits, at most one second, until the manager has closed what was unstored
- * after the last call. False: nothing was unstored, or no barrier could be
- * sent. */
+/* Waits until the manager has closed what was unstored since the last call, at
+ * most one second. False: nothing was unstored, or no barrier could be sent. */
 bool sd_notify_settle(void);

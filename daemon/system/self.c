@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * posix_spawn(3) of /proc/self/exe: this very file, even if another has taken
- * its place. A bare fork(2) would copy a large address space, keys in it, and
- * the locks of other threads.
+ * posix_spawn(3) of /proc/self/exe: this file, even if its path now has
+ * another. A bare fork(2) would copy a large address space with keys and the
+ * locks of other threads.
  */
 #include "config.h"
 
@@ -36,7 +36,8 @@ static char *const *self_environment(enum self_role role)
 	return role == SELF_KEEPER ? none : environ;
 }
 
-/* argv[0] without /proc, and under valgrind, whose own file SELF would be. */
+/* Returns argv[0] without /proc, and under valgrind, where SELF would be
+ * valgrind's file. */
 static const char *self_program(void)
 {
 	const char *preload = getenv("LD_PRELOAD");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A pipe from signal handlers to the main dispatcher. signalfd(2) would need no
- * handlers, but nobody would read it while the main thread stands still.
+ * handlers, but while the main thread hangs nobody would read it.
  */
 #include "config.h"
 
@@ -15,19 +15,20 @@
 
 #include "log/log.h"
 
-/* The time that the main thread has for ending after a second signal. */
+/* How long the main thread may take to end the process after a second signal.
+ */
 #define END_SECONDS 2
 
 static const int caught[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 
-/* The write end; a signal handler has no argument to pass it in. */
+/* The write end; static, because signal handlers get no argument. */
 static int pipe_in = -1;
 
-/* How many of SIGTERM and SIGINT have come. */
+/* The number of SIGTERM and SIGINT received. */
 static volatile sig_atomic_t stops;
 
-/* The main thread has not ended the process in time: SIGTERM does, which is
- * still a clean stop for a service manager. */
+/* The main thread has not ended the process in time: end it by SIGTERM, which a
+ * service manager still takes for a clean stop. */
 static void signals_end(int number)
 {
 	static const char text[] =
@@ -46,8 +47,8 @@ static void signals_note(int number)
 	if ((number == SIGTERM || number == SIGINT) && stops++ > 0)
 		alarm(END_SECONDS);
 
-	/* If the pipe is full, it holds enough signals already: the loss has no
-	 * effect. */
+	/* A full pipe already holds enough signals: losing one has no effect.
+	 */
 	if (write(pipe_in, &byte, 1) < 0)
 		errno = error;
 	errno = error;
@@ -59,8 +60,9 @@ static void signals_read_pipe(struct lined_delegate *delegate)
 		lined_container_of(delegate, struct signals, delegate);
 	unsigned char number;
 
-	/* Reads one signal a turn. A reload closes addresses at the end of the
-	 * turn: a second reload in the same turn could not open them again. */
+	/* Only one signal a turn: a reload closes addresses at the end of
+	 * the turn, so a second reload in the same turn could not open them
+	 * again. */
 	if (read(delegate->fd, &number, 1) == 1)
 		signals->handle(signals, number);
 }
@@ -86,8 +88,8 @@ static int signals_catch(void (*handler)(int))
 	return sigaction(SIGPIPE, &action, NULL);
 }
 
-/* Blocks or unblocks SIGHUP and SIGUSR1, which only a running daemon handles,
- * and SIGALRM. */
+/* Blocks or unblocks SIGALRM, and SIGHUP and SIGUSR1, which only a running
+ * daemon handles. */
 static void signals_mask(int how)
 {
 	sigset_t set;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Signals as events of the main dispatcher. A second SIGTERM or SIGINT that the
- * main thread does not handle, because a module stands still on it, ends the
- * process all the same. One instance in a process. Main thread; other threads
- * must block these signals, or exist only later.
+ * Signals as events of the main dispatcher. A second SIGTERM or SIGINT ends the
+ * process even if the main thread does not handle it, because a module hangs
+ * there. One instance in a process. Main thread; other threads must block these
+ * signals or start later.
  */
 #pragma once
 
@@ -14,12 +14,12 @@ struct signals {
 	void (*handle)(struct signals *signals, int number);
 };
 
-/* Blocks SIGHUP and SIGUSR1 until signals_start(): by default they would end
- * the process during its start. SIGTERM and SIGINT still end it. */
+/* Blocks SIGHUP and SIGUSR1 until signals_start(): their default would end the
+ * process during its start. SIGTERM and SIGINT still end it. */
 void signals_hold(void);
 /* Catches SIGTERM, SIGINT, SIGHUP and SIGUSR1, and ignores SIGPIPE. -1 and
  * errno. */
 int signals_start(struct signals *signals, struct lined_dispatcher *dispatcher,
 		  void (*handle)(struct signals *signals, int number));
-/* Signals are no longer handled, and do not end the process either. */
+/* Stops handling signals; they are ignored from then on. */
 void signals_stop(struct signals *signals);

@@ -10,15 +10,14 @@
 #include <stddef.h>
 #include <unistd.h>
 
-/* Enough for a config, the directory of an include, a module and a few
- * listeners. */
+/* Enough for a config, an include's directory, a module and a few listeners. */
 #define SPARE_FDS 8
-/* For as many connections to the control socket. */
+/* Allows this many more connections to the control socket. */
 #define LOAN_FDS 4
 
 static int fds[SPARE_FDS], loan_fds[LOAN_FDS];
 static size_t held, loans_left;
-static bool loans_made; /* loans_left is to be LOAN_FDS */
+static bool loans_made; /* there should be LOAN_FDS of them */
 
 static size_t spare_fds_fill(int *to, size_t count, size_t most)
 {

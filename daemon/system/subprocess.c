@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The process, its input and its output.
- */
+/* Starts the process, and gives it files or pipes for input and output. */
 #include "config.h"
 
 #include "system/subprocess.h"
@@ -19,7 +17,7 @@
 #include "system/helper.h"
 #include "system/sanitized.h"
 
-/* A file in memory with these bytes, to be read from the start. */
+/* A file in memory with these bytes, positioned at its start. */
 static int subprocess_file(const char *bytes, size_t len)
 {
 	int fd = memfd_create("lined", MFD_CLOEXEC), error;
@@ -95,7 +93,7 @@ void subprocess_limit(size_t memory, unsigned seconds)
 	const struct rlimit address_space = {memory, memory};
 	const struct rlimit cpu = {seconds, seconds + 1}, core = {0, 0};
 
-	/* A sanitizer reserves terabytes of it. */
+	/* A sanitizer reserves terabytes of address space. */
 	if (!SANITIZED)
 		setrlimit(RLIMIT_AS, &address_space);
 	setrlimit(RLIMIT_CPU, &cpu);
