@@ -1761,8 +1761,9 @@ class Devices(UpstreamTest):
     def test_a_fifo_stays_open_while_writers_come_and_go(self):
         path = self.path("fifo")
         os.mkfifo(path)
+        # The first line may come before the client's worker has the client.
         daemon = self.serve("fifo://" + path, subscribe_only="false",
-                            preamble='{ "unheard" }')
+                            preamble='{ "unheard" }', history=1)
         daemon.wait_log("upstream fifo://.*: connected")
         c = self.client()
         c.send(b"unheard too\n")
