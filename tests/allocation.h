@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Allocations that fail when a suite says so. Its linker puts these in place of
- * those that allocate: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc.
+ * Allocations that fail when a suite says so. The suite is linked with
+ * -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One node of a cluster, with a service "a" on one worker, over a broker that
- * the test plays: for the suites of the cluster. Nothing runs but in
- * stage_turn(), which the functions below call where they say something.
+ * the test plays: for the suites of the cluster. Code of the node runs only in
+ * stage_turn(), which the functions below call after they have sent something.
  */
 #pragma once
 
@@ -81,5 +81,5 @@ void stage_meet(struct stage *stage);
 
 struct cluster_report stage_report(const struct stage *stage);
 
-/* Of a further member of the bus: does nothing. */
+/* The handler of a further member of the bus: does nothing. */
 void stage_on_hold(struct bus_member *member, bool on);

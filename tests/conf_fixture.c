@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Config files for the suites, and protocols without code. Messages are shown
- * without the directory, so that tests can spell them out whole.
+ * without the directory, so that tests can compare whole messages.
  */
 #include "config.h"
 

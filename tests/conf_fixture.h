@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the suites of the configuration share: config files in a directory of
- * their own, protocols that are only tables, loads whose messages can be asked
- * for. Checks nothing by itself but that its files can be written.
+ * Fixtures of the suites of the configuration: config files in a directory of
+ * their own, protocols that are only tables, and loads whose messages are kept.
+ * Checks only that its files can be written.
  */
 #pragma once
 
@@ -73,7 +73,7 @@ const struct conf_service *fixture_good_service(const char *text);
 void fixture_bad(const char *text, const char *messages);
 void fixture_bad_service(const char *text, const char *messages);
 
-/* Of the last load, each followed by \n, without the directory. */
+/* The messages of the last load, each followed by \n, without the directory. */
 const char *fixture_errors(void);
 const char *fixture_warnings(void);
 

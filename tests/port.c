@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ports of tests. The name of an abstract socket keeps others off one while
- * nothing is bound to it; the scripts keep to the same name.
+ * Ports of tests. An abstract socket named after a port reserves the port while
+ * nothing is bound to it; the scripts use the same name.
  */
 #include "port.h"
 

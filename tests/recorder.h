@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Handlers for the suites that write down, as text, what read_line returned and
- * how the socket ended, so that a test compares one string. They answer nothing
+ * how the socket ended, so that a test compares one string. They send no answer
  * unless asked to.
  *
  * <hello\n>    a line and its terminator; <hello> without one

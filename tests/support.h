@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the Check suites of the core share: dispatchers, connected pairs with
- * a plain peer descriptor, a loop with a watchdog, a count of open
- * descriptors. Every helper fails the running test by itself; none returns an
- * error. Checks nothing about lined on its own.
+ * Fixtures of the Check suites of the core: dispatchers, connected pairs with a
+ * plain peer descriptor, a loop with a watchdog, a count of open descriptors.
+ * Every helper fails the running test by itself; none returns an error. Checks
+ * nothing about lined on its own.
  */
 #pragma once
 
@@ -22,8 +22,8 @@
 #define SUPPORT_WATCHDOG_MS 10000
 
 /*
- * Runs the suite once with each poller, or with the one of LINED_POLLER where
- * that is set. What main() returns.
+ * Runs the suite once with each poller, or only with that of LINED_POLLER if it
+ * is set. Returns the exit code of main().
  */
 int support_main(Suite *(*make)(void));
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Listening sockets: accepting none, one or many, running out of descriptors,
- * adopting and lending descriptors. What an accepted socket does afterwards
- * is in other suites.
+ * adopting and lending descriptors. Other suites test accepted sockets.
  */
 #include "config.h"
 
@@ -149,7 +148,8 @@ START_TEST(many_are_accepted_in_one_call)
 }
 END_TEST
 
-/* Who accepts none is asked again, but not in every turn. */
+/* A handler that accepts no connection is called again, but not in every
+ * turn. */
 START_TEST(accepting_none_does_not_spin_and_is_asked_again)
 {
 	struct server server;
@@ -355,7 +355,7 @@ START_TEST(without_descriptors_the_loop_is_idle_and_recovers)
 	turns = support_run_for(server.dispatcher, 250);
 	ck_assert_uint_eq(server.accepted, 2);
 	ck_assert_uint_le(turns, 30);
-	/* Who got in is served meanwhile. */
+	/* Accepted clients are served meanwhile. */
 	support_puts(peers[0], "in\n");
 	support_expect(server.dispatcher, peers[0], "in\n");
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who may come in: counts and rates by address, what is one address, and that
- * the table of them is given back. Time is the test's.
+ * Admission: counts and rates by address, what counts as one address, and that
+ * the table gives memory back. The test sets the time.
  */
 #include "config.h"
 

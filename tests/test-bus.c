@@ -32,7 +32,7 @@ struct inbox {
 	unsigned got;
 	struct lined_buffer *last; /* compared, not used */
 	struct lined_subscription *subscription;
-	/* What the handler does besides: */
+	/* Further actions of the handler: */
 	struct inbox *subscribe, *unsubscribe;
 	const char *publish;
 };
@@ -224,7 +224,8 @@ START_TEST(a_handler_may_unsubscribe_any)
 	publish_text(hall.instances[0][0], "t", "2");
 	support_run_turns(hall.main, 2);
 	for (i = 0; i < 3; i++) {
-		/* Who was served before it was unsubscribed had the first. */
+		/* A subscriber that was called before it was unsubscribed has
+		 * the first message. */
 		const char *text = i == whom ? (whom <= by ? "1" : "") : "12";
 
 		ck_assert_str_eq(inboxes[i].text, text);
@@ -619,7 +620,7 @@ START_TEST(above_the_limit_nothing_is_published_to_anyone)
 }
 END_TEST
 
-/* What it was called for, and where that stood to a mark. */
+/* The messages of a subscriber, and whether each was before a mark. */
 struct marked {
 	struct lined_service *service;
 	uint64_t mark;
@@ -756,7 +757,7 @@ START_TEST(a_worker_that_lags_makes_publishers_pause)
 	for (i = 0; i < 100; i++)
 		support_puts(first, "1000\n");
 	hall_wait_count(&hall, &lines, 5);
-	/* Who comes now waits like the others; another service does not. */
+	/* A new client waits like the others; another service does not. */
 	late_one = hall_client(&hall, 0, 0);
 	support_puts(late_one, "1\n");
 	support_run_for(hall.main, 50);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The chat's parts that know no other: telnet, names, networks of operators,
- * and the answer to floods.
+ * The independent parts of chat: telnet, names, networks of operators, and the
+ * answer to floods.
  */
 #include "config.h"
 
@@ -87,7 +87,7 @@ START_TEST(commands_are_removed_and_requests_refused)
 	takes("\xff\xfb\x18\xff\xfd\x01hi\n", "hi\n", "D24 W1 ");
 	takes("h\xff\xf1i\n", "hi\n", "");
 	takes("h\xff\xfa\x18\0xterm\xff\xffy\xff\xf0i\n", "hi\n", "");
-	/* What the client does not do, or asks us not to do, is so already. */
+	/* No answer if the client refuses an option: it is off already. */
 	takes("\xff\xfc\x18\xff\xfe\x01\n", "\n", "");
 }
 END_TEST

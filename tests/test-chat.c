@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The chat on several workers, where one of them stands still at a bad moment.
- * What its clients see of it otherwise is for the transcripts and for
- * test_chat.py.
+ * The transcripts and test_chat.py test all else that clients see.
  */
 #include "config.h"
 
@@ -74,7 +73,7 @@ static void set_topic(struct lined_service *service, void *text)
 			     (const char *)text) == 0);
 }
 
-/* What happened before it came has not arrived yet where it sits down. */
+/* Events from before a client came have not yet arrived at its worker. */
 static int come_late(struct hall *hall, const struct chat_options *options,
 		     void (*happen)(struct lined_service *service, void *arg))
 {

@@ -31,7 +31,7 @@ enum striker {
 	STRIKERS
 };
 
-/* What is struck; each is ready for something in the turn of the strike. */
+/* The object that is closed; each has an event in the same turn. */
 enum target {
 	TARGET_SELF,       /* where the callback is a socket's */
 	TARGET_EARLIER,    /* input waits, registered before */
@@ -391,7 +391,8 @@ static void scene_play(struct scene *scene)
 	for (i = 0; i < TARGETS; i++)
 		existed[i] = scene->actors[i].sock != NULL;
 	support_run_until_count(d, &scene->strikes, 1);
-	/* What the close phase itself closed is told a turn later. */
+	/* handle_close of sockets that the close phase closes comes a turn
+	 * later. */
 	if (scene->striker == STRIKE_CLOSE)
 		support_run_turns(d, 1);
 	assert_struck_are_closed(scene);

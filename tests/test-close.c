@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Closing: what each way of it promises to the peer, and how the ends that the
- * peer makes are told. That any socket may be closed from anywhere is shown in
- * test-close-anywhere.c.
+ * Closing: what each way promises to the peer, and how an end by the peer is
+ * reported. test-close-anywhere.c tests that any socket may be closed from
+ * anywhere.
  */
 #include "config.h"
 
@@ -595,7 +595,7 @@ START_TEST(a_socket_moves_to_another_dispatcher)
 	ck_assert_int_eq(
 		lined_dispatcher_unregister(ending.dispatcher, delegate), -1);
 	ck_assert_int_eq(errno, ENOENT);
-	/* Of nobody it does nothing. */
+	/* Without a dispatcher the socket does nothing. */
 	ck_assert_int_eq(lined_socket_send(ending.sock, "lost\n", 5), -1);
 	ck_assert_int_eq(errno, ENOTCONN);
 	ck_assert_int_eq(lined_socket_read_line(ending.sock, &line),
@@ -654,7 +654,7 @@ START_TEST(a_socket_that_was_taken_out_may_be_closed)
 }
 END_TEST
 
-/* What goes on elsewhere meanwhile, a lookup for instance, cannot be moved. */
+/* Work in progress elsewhere, a lookup for instance, cannot be moved. */
 START_TEST(a_socket_that_connects_is_not_taken_out)
 {
 	struct lined_dispatcher *d = support_dispatcher();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lines between nodes: what one node makes of the frames of others, whoever
- * has written them, what it sends, and what it counts.
+ * The lines between nodes: how a node handles the frames of others, also
+ * malformed ones, what it sends, and what it counts.
  */
 #include "config.h"
 

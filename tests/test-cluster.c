@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One node over a broker that the test plays: what it makes of the entries of
- * other nodes, whoever has written them, and of what becomes of its link.
+ * One node over a broker that the test plays: how it handles the entries of
+ * other nodes, also malformed ones, and changes of its link.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command line: each option in both spellings, what is wrong, and what is
- * printed where.
+ * The command line: each option in both spellings, errors, and what is printed
+ * where.
  */
 #include "config.h"
 
@@ -195,7 +195,7 @@ START_TEST(the_last_of_two_counts)
 }
 END_TEST
 
-/* What is given, and what stderr must name. */
+/* The arguments, and the text that stderr must name. */
 static const char *const wrong[][2] = {
 	{"--nosuch", "--nosuch"},
 	{"-Z", "Z"},

@@ -142,7 +142,7 @@ END_TEST
 
 /* ---- trees ------------------------------------------------------------ */
 
-/* What one load has read, another makes into the same conf. */
+/* Another load makes the same conf of the tree that one load has read. */
 START_TEST(tree_of_a_load_makes_the_same_conf)
 {
 	static const char text[] =
@@ -174,7 +174,7 @@ START_TEST(tree_of_a_load_makes_the_same_conf)
 	ck_assert(conf->services[0].access.has_allow);
 	ck_assert_str_eq(conf->services[1].place.file, fixture_path("b.conf"));
 	ck_assert_uint_eq(conf->services[1].place.line, 3);
-	/* What is cut off, at any byte, is not half a conf. */
+	/* A tree that is cut at any byte gives no conf. */
 	for (env.tree_len = 0; env.tree_len < tree.len; env.tree_len++)
 		ck_assert_ptr_null(fixture_load_with("lined.conf", &env));
 	wire_fini(&tree);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A load of which each allocation fails in turn, once, and from then on: it
- * ends without a configuration and says why; the next load is good. And what
- * libconfuse may say. The linker puts the functions below, as those of
+ * Each allocation of a load fails in turn, alone, or with all later ones: the
+ * load ends without a configuration and says why; the next load is good. Also
+ * errors of libconfuse. The linker puts the functions below, as those of
  * allocation.h, in place of those that allocate, a pool's among them, because
  * most of what they return is in a chunk that is there already.
  */
@@ -88,7 +88,7 @@ cfg_t *__wrap_cfg_init(cfg_opt_t *opts, cfg_flag_t flags)
 
 /* ---- libconfuse -------------------------------------------------------- */
 
-/* What it does in place of reading the file. */
+/* The behaviour of cfg_parse_fp(). */
 static enum { READS, SAYS_WHY, FAILS, FINDS_NOTHING } confuse;
 
 int __wrap_cfg_parse_fp(cfg_t *cfg, FILE *fp)

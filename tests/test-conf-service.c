@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The service sections of a configuration: their keys and what is refused,
- * limits, framing and access, and what a reload sees as changed.
+ * The service sections of a configuration: keys and refusals, limits, framing
+ * and access, and which changes a reload finds.
  */
 #include "config.h"
 

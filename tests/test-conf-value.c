@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Single values: what is a number, a duration, a size, a boolean, a mode.
+ * Single values: numbers, durations, sizes, booleans, modes.
  */
 #include "config.h"
 

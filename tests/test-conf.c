@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Config files as such: which are read at all, their syntax, includes, and the
- * sections that stand once. Every message is spelled out, line and all.
+ * Config files: which of them can be read, their syntax, includes, and the
+ * sections of which there is one. Every message is compared whole, with its
+ * line number.
  */
 #include "config.h"
 
@@ -838,7 +839,7 @@ START_TEST(control_and_metrics_become_services_of_their_own)
 	ck_assert_uint_eq(control->listen_count, 1);
 	ck_assert_str_eq(control->listen[0].path, "/run/c");
 	ck_assert_uint_eq(control->framing.line_length, 99);
-	/* What is said of services is not said of it. */
+	/* The limits for services do not apply to the control socket. */
 	ck_assert_uint_ne(control->clients, 7);
 	ck_assert_uint_eq(control->limits.idle_ms, 300000);
 	ck_assert(metrics->internal);

@@ -433,7 +433,7 @@ START_TEST(a_full_unix_listener_is_tried_until_it_has_room)
 	ck_assert(lined_socket_is_connecting(attempt.sock));
 	full_listener_empty(&full);
 	assert_connects(&attempt);
-	/* What was set on the descriptor holds. */
+	/* The socket keeps the descriptor and its options. */
 	ck_assert_int_eq(lined_socket_fd(attempt.sock), fd);
 	assert_echoes(&attempt, full.fd);
 	full_listener_close(&full);
@@ -582,7 +582,7 @@ END_TEST
 
 /* ---- names ----------------------------------------------------------- */
 
-/* What the test's lookup answers, and when. */
+/* The answer of the test's lookup, and its time. */
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;

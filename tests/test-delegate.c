@@ -299,7 +299,8 @@ START_TEST(buffered_data_is_served_each_turn_without_waiting)
 }
 END_TEST
 
-/* Who does not read now is not made to, and the loop sleeps meanwhile. */
+/* handle_read is not called without LINED_MODE_READ, and the loop sleeps
+ * meanwhile. */
 START_TEST(buffered_data_waits_for_the_mode)
 {
 	struct watch *watch = watch_add(d, LINED_MODE_READ, &watch_with_buffer);
@@ -384,7 +385,7 @@ START_TEST(a_task_runs_once_in_every_turn)
 }
 END_TEST
 
-/* What a turn walks is as long as there are tasks, not as delegates. */
+/* A turn visits only delegates with a task. */
 START_TEST(only_delegates_with_a_task_cost_a_turn)
 {
 	struct watch *watches[200], *task;
@@ -555,7 +556,8 @@ START_TEST(any_callback_may_unregister_and_free_any_delegate)
 }
 END_TEST
 
-/* Whoever comes first removes all others: one call altogether. */
+/* The first handler removes all other delegates: there is one call
+ * altogether. */
 START_TEST(the_first_of_many_ready_may_remove_the_others)
 {
 	struct strike strike_all = {0};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Detaching: whose process ends when and with what, and what the one that
- * goes on has. Three processes: the test, the one that it starts (as a shell
- * would), and the daemon, which the test reaps.
+ * Detaching: which process ends when and with which code, and the state of the
+ * process that continues. Three processes: the test, the one that it starts (as
+ * a shell would), and the daemon, which the test reaps.
  */
 #include "config.h"
 
@@ -60,7 +60,7 @@ static pid_t start(int (*run)(void))
 		close_if(&go[0]);
 		return pid;
 	}
-	/* Whatever goes wrong, it ends when the test does. */
+	/* The process ends with the test, also after a failure. */
 	close(go[1]);
 	close(seen[0]);
 	dup2(seen[1], STDERR_FILENO);
@@ -84,7 +84,7 @@ static int code_of(pid_t pid)
 	return WEXITSTATUS(status);
 }
 
-/* What the daemon tells, up to its end. */
+/* Reads the daemon's output, up to its end. */
 static void read_seen(char *text, size_t size)
 {
 	size_t len = 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The dispatcher: what a turn does and in which order, what poll returns and
- * when. What registering a delegate promises is in test-delegate.c; sockets
- * appear only as far as the order of a turn needs them.
+ * when. test-delegate.c tests registering; sockets appear only where the order
+ * of a turn needs them.
  */
 #include "config.h"
 
@@ -151,7 +151,7 @@ START_TEST(a_turn_runs_in_the_promised_order)
 
 	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 1);
 	ck_assert_str_eq(turn.trace, "i.bmtkc");
-	/* What handle_close queued left in the same turn. */
+	/* Bytes that handle_close queued left in the same turn. */
 	ck_assert_int_eq(recv(turn.speaker_peer, got, 4, MSG_DONTWAIT), 2);
 	ck_assert_str_eq(got, "12");
 

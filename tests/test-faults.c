@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The faults of the asyncio module of Nim, from which this core descends: one
- * test each, named after the fault, that fails when the fault is put back.
- * What the core promises beyond that is in the other suites.
+ * test each, named after the fault, that fails when the fault is put back. The
+ * other suites test all else.
  */
 #include "config.h"
 
@@ -181,7 +181,8 @@ static void close_other(struct probe *probe)
 {
 	struct probe *other = probe->arg;
 
-	/* Whoever comes first; the other one must not come any more. */
+	/* The first one called unregisters the other, which must not be called
+	 * any more. */
 	ck_assert(other->delegate.open);
 	ck_assert_int_eq(lined_dispatcher_unregister(probe->dispatcher,
 						     &other->delegate),
@@ -352,7 +353,7 @@ END_TEST
 
 /* ---- sockets --------------------------------------------------------- */
 
-/* What a socket did, for the tests below. */
+/* The calls of a socket's handlers, for the tests below. */
 struct story {
 	struct lined_socket *sock;
 	unsigned connects, reads, closes, tasks, lines;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Listening sockets over a restart. The manager is a datagram socket of the
- * test's, which keeps what it is given and passes it on; the lined before and
- * the one after are this process.
+ * test, which keeps the descriptors and passes them on; this process is the
+ * lined before and after.
  */
 #include "config.h"
 
@@ -49,7 +49,8 @@ static void open_manager(void)
 	ck_assert_int_eq(setenv("FDSTORE", "16", 1), 0);
 }
 
-/* What stays open after the first message is opened before any count. */
+/* Opens the descriptor that stays open after the first message, before
+ * descriptors are counted. */
 static void open_once(void)
 {
 	ck_assert_int_eq(setenv("NOTIFY_SOCKET", "/nowhere", 1), 0);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The property that lines do not depend on packets: random streams, cut at
- * every position and at random, must give what a reference splitter says that
- * sees the whole stream at once. Through the framer alone, for numbers, and
- * through sockets. LINED_TEST_SEED repeats a run; the seed is printed.
+ * every position and at random, must give the same lines as a reference
+ * splitter that sees the whole stream at once. Many go through the framer
+ * alone, some through sockets. LINED_TEST_SEED repeats a run; the seed is
+ * printed.
  */
 #include "config.h"
 
@@ -473,7 +474,7 @@ static void draw_counted(uint32_t limit)
 		put("\n\n", 1 + draw(2));
 }
 
-/* What has no end. */
+/* A rest of the stream without a terminator. */
 static void draw_rest(uint32_t limit)
 {
 	uint32_t len = 1 + draw(limit + 2);

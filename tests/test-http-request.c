@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * HTTP requests, line by line: what each deserves, and whether the connection
- * goes on.
+ * HTTP requests, line by line: the status of each, and whether the connection
+ * stays open.
  */
 #include "config.h"
 
@@ -158,7 +158,8 @@ START_TEST(headers_are_bounded)
 }
 END_TEST
 
-/* Whatever comes: an answer, or nothing, and no byte beyond the line read. */
+/* Random bytes get an error or no answer, and no byte beyond the line is
+ * read. */
 START_TEST(junk_gets_no_page)
 {
 	struct http_request request;

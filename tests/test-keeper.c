@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The processes that act for lined, asked by somebody who need not be lined:
- * the keeper starts programs and says how each ended, the helper removes,
- * opens and looks. A request that is none changes nothing.
+ * The processes that act for lined, with requests from the test: the keeper
+ * starts programs and reports how each ended, the helper removes, opens and
+ * looks. A malformed request changes nothing.
  */
 #include "config.h"
 
@@ -134,7 +134,7 @@ START_TEST(a_program_is_killed_with_what_it_has_started)
 	ask((struct keeper_request){.id = 7, .arguments = 3},
 	    "/bin/sh|/|sh|-c|sleep 1000 & echo x; wait|");
 	ck_assert_uint_eq(report.kind, KEEPER_STARTED);
-	/* Of another name, nothing is killed. */
+	/* A request with an unknown id kills nothing. */
 	ck_assert_int_eq(keeper_send(sock, &request, "", 0, NULL), 0);
 	request.id = 7;
 	ck_assert_int_eq(keeper_send(sock, &request, "", 0, NULL), 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Records as linectl reads them, and what becomes of them in JSON.
+ * Records as linectl reads them, and as JSON.
  */
 #include "config.h"
 
@@ -212,7 +212,7 @@ START_TEST(records_become_objects_and_groups_objects_in_them)
 		    "{\"a\":1,\"closed\":{\"peer\":2,\"too-long\":3},\"b\":4,"
 		    "\"bus\":{\"x\":5}}");
 	expect_json("{\"kind\":\"ok\"}", "{}");
-	/* What is not UTF-8 would be no JSON. */
+	/* Bytes that are not UTF-8 would not be JSON. */
 	expect_json("{\"kind\":\"a\",\"b\":\"\303\244\377\303\",\"c\":["
 		    "\"\355\240\200\200\"]}",
 		    "{\"b\":\"\303\244??\",\"c\":[\"????\"]}");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What `linectl top` makes of one answer after another, and numbers and tables
- * as people read them.
+ * The samples that `linectl top` computes from one answer after another, and
+ * numbers and tables for people.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How writes are cut: nothing is lost, each mode does what it is named after,
- * and a seed is the same cuts again.
+ * How writes are cut: nothing is lost, each mode cuts as its name says, and a
+ * seed gives the same cuts again.
  */
 #include "config.h"
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The variables of modules, out of files that a compiler has made, and out of
- * what is left of one.
+ * The variables of modules, found in files of a compiler, and in damaged files.
  */
 #include "config.h"
 
@@ -16,7 +15,7 @@
 
 #include "support.h"
 
-/* Of this program, whose file is the module. */
+/* A variable of this program, whose file is the module. */
 int globals_seen = 1;
 
 static char dir[64], path[80];
@@ -58,7 +57,7 @@ static bool has_globals(void)
 	return has;
 }
 
-/* Of so many of the bytes. */
+/* Writes the first len bytes of the file. */
 static void write_module(size_t len)
 {
 	FILE *file = fopen(path, "w");
@@ -93,14 +92,14 @@ START_TEST(half_a_module_has_none)
 }
 END_TEST
 
-/* Whatever the table of sections says, only the file is read. */
+/* A damaged table of sections causes no read outside of the file. */
 START_TEST(a_damaged_module_ends_nothing)
 {
 	size_t table, count, i;
 	char changed;
 	int fd;
 
-	/* Of ELF of 64 bits: e_shoff, e_shnum. */
+	/* ELF of 64 bits only: e_shoff, e_shnum. */
 	if (sizeof(void *) != 8)
 		return;
 	memcpy(&table, text + 40, sizeof(table));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading transcripts: every statement, the config that they make, what is
- * wrong with them and where.
+ * Reading transcripts: every statement, the config that they make, and errors
+ * with their lines.
  */
 #include "config.h"
 
@@ -55,7 +55,7 @@ static void write_file(const char *name, const char *text)
 	write_bytes(name, text, strlen(text));
 }
 
-/* Of --exec. */
+/* The command of --exec. */
 static const char *command;
 
 static struct script *read_file(struct bytes *errors)
@@ -259,7 +259,7 @@ START_TEST(who_is_to_hear_comes_before_it_is_said)
 		 "start, a connect unix:relay, b connect unix:relay, "
 		 "c connect unix:relay, d connect unix:relay, a >, a >, b <, "
 		 "b <, c ..., c <, d ! 10");
-	/* What two say one after the other. */
+	/* Consecutive sends of two clients. */
 	steps_of("protocol relay\na> x\nb>> y\nc<< x\n",
 		 "start, a connect unix:relay, c connect unix:relay, a >, "
 		 "b connect unix:relay, b >>, c <<");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a transcript's text stands for: escapes both ways, names in braces, and
- * whether a line is the one that was expected.
+ * The text of a transcript: escapes both ways, names in braces, and whether a
+ * line matches the expected text.
  */
 #include "config.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The log: what leaves it, where to, and that nobody waits for its reader.
- * stderr is a pipe (or a terminal) of the test's while a test runs; /dev/log
- * is the test's own.
+ * The log: messages and targets, and that no thread waits for its reader. While
+ * a test runs, stderr is a pipe or a terminal of the test, and /dev/log is the
+ * test's own socket.
  */
 #include "config.h"
 
@@ -40,7 +40,7 @@ static int syslog_reader = -1; /* -1: there is no /dev/log */
 static struct sockaddr_un syslog_address = {.sun_family = AF_UNIX};
 static char syslog_text[4096];
 
-/* What connects to /dev/log comes to the test's socket. */
+/* Connections to /dev/log go to the test's socket. */
 int connect(int fd, const struct sockaddr *address, socklen_t len)
 {
 	const struct sockaddr_un *to = (const struct sockaddr_un *)address;
@@ -649,7 +649,7 @@ START_TEST(no_service_reason_or_address_hides_another)
 		log_warning("service c: client 1 192.0.2.%d:5: no", i < 39);
 	log_close();
 	text = read_all();
-	/* Of an address, whatever the port. */
+	/* The limit is for an address with any port. */
 	ck_assert_uint_eq(
 		count_of(text, "<6>service a: refused 192.0.2.1:5: access"),
 		100);
@@ -837,7 +837,8 @@ START_TEST(a_tick_that_was_taken_back_is_over)
 }
 END_TEST
 
-/* What the notices in the text say was dropped, and what is there. */
+/* The number of messages in the text, and of those that its notices report as
+ * dropped. */
 static unsigned long long accounted_for(const char *text)
 {
 	unsigned long long sum = count_of(text, "<7>message");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The mailbox: what other threads post arrives once, in each thread's order,
- * and costs one wakeup a batch. To be run under a thread sanitizer as well.
+ * The mailbox: messages of other threads arrive once, in each thread's order,
+ * and cost one wakeup per batch. To be run under a thread sanitizer as well.
  */
 #include "config.h"
 
@@ -163,7 +163,7 @@ static uint64_t take_wakeups(struct lined_dispatcher *d)
 	return value;
 }
 
-/* What two threads write has no line in common. */
+/* Memory of two threads has no cache line in common. */
 START_TEST(memory_of_a_thread_is_on_lines_of_its_own)
 {
 	size_t size;

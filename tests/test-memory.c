@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The charges for the sockets of a dispatcher, and the ceiling: which sockets
- * it closes, and which it does not. What the limit of one queue does is
- * test-send's.
+ * it closes, and which it does not. test-send tests the limit of a single
+ * queue.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The metrics page of records that are made up: what is in it, that the format
- * is kept to, and that no series comes twice.
+ * The metrics page for records of the test: its content, its format, and that
+ * no series comes twice.
  */
 #include "config.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The module loader: which files it takes, what it says of the others, and
- * what becomes of a file that changes. The modules are tests/modules/, built
- * here with $CC into a directory of the test's.
+ * The module loader: which files it accepts, how it refuses the others, and
+ * what happens when a file changes. The modules are tests/modules/, built here
+ * with $CC into a directory of the test's.
  */
 #include "config.h"
 

@@ -24,7 +24,7 @@ static int compare(const void *a, const void *b)
 		      (*(struct item *const *)b)->text);
 }
 
-/* What is in the set is what is linked, sorted. */
+/* The set contains the linked items, sorted. */
 static void check(const struct name_set *names, struct item *items)
 {
 	static struct item *sorted[NAMES];

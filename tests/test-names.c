@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The names of three nodes over a bucket in memory, which answers and tells in
- * any order between the nodes and is cut off from each of them at any time.
- * Whatever the seed: in the end each name has one owner and all nodes agree.
+ * The names of three nodes over a bucket in memory, which sends answers and
+ * changes to the nodes in any order and is cut off from each of them at any
+ * time. With every seed, each name has one owner at the end, and all nodes
+ * agree.
  */
 #include "config.h"
 
@@ -248,7 +249,8 @@ static void node_part(struct node *node)
 {
 	if (!node->up)
 		return;
-	/* What was sent may be carried out without an answer, or be lost. */
+	/* Requests that were sent may be carried out without an answer, or be
+	 * lost. */
 	while (any(2) == 0 && node->out.first < node->out.last)
 		bucket_serve(node);
 	node->up = false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Penalties: how long they are, when they double and are forgotten, and that a
- * flood of addresses takes bounded memory. Time is the test's.
+ * flood of addresses takes bounded memory. The test sets the time.
  */
 #include "config.h"
 
@@ -218,7 +218,7 @@ START_TEST(a_flood_of_prefixes_is_bounded)
 	ck_assert(!hold(penalties, "192.0.2.1", NOW_MS));
 	ck_assert(penalties_hold(penalties, &limits,
 				 (struct sockaddr *)&address, NOW_MS, NULL));
-	/* What is to be forgotten takes no memory. */
+	/* A forgotten penalty takes no memory. */
 	ck_assert_uint_eq(penalties_count(penalties, NOW_MS + 11000), 0);
 	add(penalties, "192.0.2.1", NOW_MS + 11000);
 	ck_assert_uint_eq(penalties_count(penalties, NOW_MS + 11000), 1);

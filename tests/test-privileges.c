@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Open files, and who the daemon is. Each change of user happens in a child
- * that tells what it has become. Started as root, it drops root; started as
- * anybody else, it is refused what only root may do.
+ * The limit of open files, and the user of the daemon. Each change of user
+ * happens in a child, which reports its user and rights. As root the child
+ * drops root; as another user it is refused.
  */
 #include "config.h"
 
@@ -187,7 +187,7 @@ END_TEST
 
 static void drop_without_right(void)
 {
-	/* Who is root lays it down first. */
+	/* Root drops its rights first. */
 	if (geteuid() == 0)
 		drop("daemon", NULL);
 	drop("root", NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The checks of a protocol's constant: each fault by itself in an otherwise
- * sound protocol, and what is said of it.
+ * The checks of a protocol's constant: each fault alone in an otherwise correct
+ * protocol, and its message.
  */
 #include "config.h"
 

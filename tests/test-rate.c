@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The token bucket: bursts, waiting, and what a changed rate makes of them.
+ * The token bucket: bursts, waiting, and changes of the rate.
  */
 #include "config.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * read_line, read_block and read on a socket, sentence by sentence: statuses,
- * terminators, limits and policies, the end of a stream, fair turns, pause,
- * and the deadlines of lines. That cuts do not matter is test-framing's.
+ * terminators, limits and policies, the end of a stream, fair turns, pause, and
+ * the deadlines of lines. test-framing tests that cuts do not matter.
  */
 #include "config.h"
 
@@ -890,7 +890,8 @@ static void sip_read(struct lined_socket *sock, void *arg)
 	sip->log[sip->len++] = '|';
 }
 
-/* What a look at a longer block did not take is served without the kernel. */
+/* Input left by a call that wanted a longer block is served without an event of
+ * the kernel. */
 START_TEST(what_is_left_behind_a_partial_block_is_served)
 {
 	static const struct lined_socket_handlers handlers = {

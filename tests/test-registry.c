@@ -661,8 +661,8 @@ START_TEST(all_workers_see_the_same_changes_in_the_same_order)
 }
 END_TEST
 
-/* Whoever is told of a change by a worker that has seen it, and then looks,
- * must find it done. */
+/* If a worker that has seen a change sends a message, its receiver must find
+ * the change done. */
 enum { CHANGES = 300 };
 
 struct rumour {

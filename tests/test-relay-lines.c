@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What relay keeps of lines and compares of them: the store of histories and
- * held lines, blocks, the lines that dedupe remembers, the expressions of
- * filters.
+ * Parts of relay: the store of histories and held lines, blocks, the lines that
+ * dedupe remembers, the expressions of filters.
  */
 #include "config.h"
 
@@ -116,7 +115,7 @@ static bool is_block(uint32_t count, const struct relay_lengths lengths[2])
 	return whole;
 }
 
-/* What a machine of another byte order reads. */
+/* A machine of another byte order reads the same. */
 START_TEST(a_block_is_in_network_byte_order)
 {
 	static const char wanted[] = "\1\2\3\4\5\6\7\10" /* the sender */
@@ -423,7 +422,7 @@ static bool allows(const char *rule, const char *text, size_t len)
 	return allowed;
 }
 
-/* Whatever form an expression is compiled in. */
+/* An expression may be compiled in several forms; all match alike. */
 START_TEST(expressions_match_anywhere_and_any_bytes)
 {
 	ck_assert(!allows("deny b", "abc", 3));
@@ -470,7 +469,7 @@ START_TEST(a_dollar_sign_within_an_expression_is_seen)
 	ck_assert(!relay_filter_is_anchored_early("(a$|b$)"));
 	ck_assert(!relay_filter_is_anchored_early("\\$b"));
 	ck_assert(!relay_filter_is_anchored_early("[]$]b"));
-	/* What stands behind the text is not a part of it. */
+	/* Bytes behind the text are not a part of it. */
 	ck_assert(!relay_filter_is_anchored_early(unclosed));
 }
 END_TEST

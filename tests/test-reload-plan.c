@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a reload does with services that are made up: who is kept, which
- * addresses open, move and close. And what it costs, in comparisons.
+ * The plan of a reload for services of the test: which are kept, which
+ * addresses open, move and close, and how many comparisons the plan takes.
  */
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a report keeps, and in which order.
+ * The messages that a report keeps, and their order.
  */
 #include "config.h"
 

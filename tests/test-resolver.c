@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Looking names up: several at a time, equal ones once, and none that nobody
- * waits for. Lookups of names that begin with "slow" wait until they are let
- * go.
+ * The resolver: several lookups at a time, one for equal names, and none that
+ * nobody waits for. Lookups of names that begin with "slow" wait until the test
+ * releases them.
  */
 #include "config.h"
 
@@ -157,7 +157,8 @@ START_TEST(an_idle_thread_is_for_one_name_only)
 	struct asked first, slow, quick;
 	unsigned i;
 
-	/* Whatever the thread of the first name does meanwhile. */
+	/* Repeated, because the thread of the first name may be in any
+	 * state. */
 	for (i = 0; i < 50; i++) {
 		ask("first", &first);
 		support_run_until_count(d, &first.answers, 1);

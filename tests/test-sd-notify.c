@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the service manager hears and the sockets that it passes on. The
- * manager is a datagram socket of the test's. Built without libsystemd, nothing
- * is taken and there is no watchdog.
+ * The notifications to the service manager, and the sockets that it passes on.
+ * The manager is a datagram socket of the test. Without libsystemd no sockets
+ * are taken and there is no watchdog.
  */
 #include "config.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sending: order and ownership of what is queued, the overflow policies as the
- * receiver sees them, water marks and back-pressure, the errors of a flush,
- * and the stall deadline. How a closing socket flushes is test-close's.
+ * receiver sees them, water marks and back-pressure, the errors of a flush, and
+ * the stall deadline. test-close tests how a closing socket flushes.
  */
 #include "config.h"
 
@@ -648,7 +648,8 @@ START_TEST(peer_that_never_reads_is_not_read_until_it_does)
 	ck_assert_uint_lt(sent, len);
 	ck_assert_uint_gt(lined_socket_queued(c.sock), QUEUE / 4);
 	ck_assert(!lined_socket_is_writeable(c.sock));
-	/* What it has taken and not sent back: one read and the queue. */
+	/* The bytes that it has read and not sent back: one read and the
+	 * queue. */
 	ck_assert_uint_le(c.group.counters.bytes_in -
 				  c.group.counters.bytes_out,
 			  QUEUE + 65536);
@@ -847,8 +848,8 @@ START_TEST(flush_error_closes_with_its_errno)
 }
 END_TEST
 
-/* Who says something and goes, reading nothing, is heard to the end, though
- * the answer to its first line fails. */
+/* All lines of a client that closes without reading are served, even if the
+ * answer to its first line fails. */
 START_TEST(lines_before_a_failed_send_are_served)
 {
 	struct lined_dispatcher *d = support_dispatcher();

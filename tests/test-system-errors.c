@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the system refuses: the calls that the core makes are answered here, by
- * the errno that a test asks for, as often as it asks. What the network does
- * by itself (resets, refusals, full buffers) is in the other suites.
+ * Errors of system calls: the core's calls fail with the errno that a test
+ * chooses, as often as it chooses. Errors of the network (resets, refusals,
+ * full buffers) are in the other suites.
  */
 #include "config.h"
 
@@ -125,7 +125,7 @@ static void server_start(struct server *server)
 					  &server->port);
 }
 
-/* Whatever accept says, the loop is neither held up nor kept busy. */
+/* No error of accept(2) blocks the loop or keeps it busy. */
 START_TEST(an_accept_that_always_fails_rests_and_recovers)
 {
 	static const int errors[] = {EPERM,   EINVAL,     ENOMEM,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tables: what is put is found, for its time, within the bound; and a long
- * random story against an array that keeps the same books.
+ * Tables: entries are found until they expire, within the bound; and a long
+ * random sequence of calls, compared with an array.
  */
 #include "config.h"
 

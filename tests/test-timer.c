@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Timers: that they come, in order, not before their time and as often as
- * asked. How long after their time is the machine's affair and not asserted.
+ * Timers: handlers are called in order, not before their time and as often as
+ * asked. Nothing is asserted on delays, which depend on the machine.
  */
 #include "config.h"
 
@@ -127,7 +127,7 @@ START_TEST(a_periodic_timer_that_was_held_up_fires_once)
 }
 END_TEST
 
-/* What a start that fails has not come to is stopped with the rest. */
+/* The cleanup of a failed start may stop timers that it has not prepared. */
 START_TEST(a_timer_of_zeroes_is_not_armed)
 {
 	struct lined_timer timer = {.slot = 0};

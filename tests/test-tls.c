@@ -815,7 +815,7 @@ START_TEST(end_without_close_notify_drops_the_rest)
 	c.recorder.echo = true;
 	peer_writes(&c, "last\nrest");
 	shutdown(c.fd, SHUT_WR);
-	/* What was queued still arrives. */
+	/* Queued output still arrives. */
 	peer_expects(&c, "last\n");
 	ck_assert_int_eq(peer_end(&c), SSL_ERROR_ZERO_RETURN);
 	support_run_until_count(c.d, &c.recorder.closes, 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a socket says it has done, what its group says is queued, and the tap
- * on its lines. Other counters are tested where they count.
+ * The traffic of a socket, the queued bytes of its group, and the tap on its
+ * lines. Other suites test the other counters.
  */
 #include "config.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * That the table of a transport (lib/transport.h) has room for more than plain
- * streams: a toy with a handshake, with records that stay in the transport, and
- * with a last message. A record is a byte with its length and that many bytes,
- * each with its bits turned; one of length 0 is the last.
+ * The table of a transport (lib/transport.h) with a toy transport that has a
+ * handshake, records that stay in the transport, and a last message. A record
+ * is a byte with its length and that many bytes, each with its bits turned; one
+ * of length 0 is the last.
  */
 #include "config.h"
 

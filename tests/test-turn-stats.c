@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How busy a dispatcher says it was: which turns count where, and that waiting
- * is none of it.
+ * The load that a dispatcher reports: which bucket counts a turn, and that
+ * waiting does not count.
  */
 #include "config.h"
 

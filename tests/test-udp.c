@@ -808,7 +808,7 @@ START_TEST(close_after_flush_sends_what_was_answered)
 }
 END_TEST
 
-/* Who counts connections in and out is to come to the same. */
+/* A datagram socket counts neither as an opened nor as a closed connection. */
 START_TEST(its_end_counts_as_no_connections)
 {
 	struct udp_case c;
@@ -822,7 +822,7 @@ START_TEST(its_end_counts_as_no_connections)
 }
 END_TEST
 
-/* Of a datagram that it has looked away from it answers nothing more. */
+/* Lines of the datagram that were not read before the close get no answer. */
 START_TEST(close_after_flush_ends_a_datagram_half_read)
 {
 	struct udp_case c;

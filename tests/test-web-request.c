@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a request says beside its line: whose the address is, where the page
- * comes from, which host was meant. All of it is text of a stranger.
+ * The fields of a request: the client's address, the origin of the page, the
+ * host. All of it is untrusted text.
  */
 #include "config.h"
 
@@ -143,7 +143,7 @@ START_TEST(an_origin_is_the_hosts_own_or_listed)
 	ck_assert(!origin_is_good(HOST "Origin: null\r\n"));
 	ck_assert(!origin_is_good(HOST "Origin:\r\n"));
 	ck_assert(!origin_is_good(HOST "Origin: https://\r\n"));
-	/* Of two each must be good. */
+	/* If there are two fields, both must be good. */
 	ck_assert(!origin_is_good(HOST "Origin: https://a.example\r\n"
 				       "Origin: https://c.example\r\n"));
 }

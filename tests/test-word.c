@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Words of a line and numbers: what is one and what is not, up to the bounds.
+ * Words of a line, and numbers up to the bounds.
  */
 #include "config.h"
 
@@ -17,7 +17,7 @@ enum { WORDS = 4 };
 /* Cuts a text, and says its first words as they would be written "a|b|c". */
 static size_t cut(const char *bytes, size_t len, char *said)
 {
-	/* Of this size to the byte: what is read behind it is seen. */
+	/* The exact size, so that a read past the end is found. */
 	char *text = malloc(len > 0 ? len : 1);
 	struct lined_word words[WORDS];
 	struct lined_line line = {.text = text, .len = len};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The watch of the suites, see watch.h. Checks nothing about lined by itself.
+ * The watch of the suites, see watch.h.
  */
 #include "config.h"
 

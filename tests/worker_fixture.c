@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hall, see worker_fixture.h. Instances tell their end by a post to the
- * main dispatcher, as those of a server do.
+ * The hall, see worker_fixture.h. Instances post their end to the main
+ * dispatcher, as in a server.
  */
 #include "config.h"
 

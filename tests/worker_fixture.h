@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Workers with instances of services on them, for the suites of the bus and of
- * the registry: what a server makes, without its config and its listeners.
- * Code runs on a worker by hall_call(); there Check's macros are not to be
- * used, but must().
+ * the registry: as a server has them, without a config and listeners.
+ * hall_call() runs code on a worker, where must() takes the place of Check's
+ * macros.
  */
 #pragma once
 

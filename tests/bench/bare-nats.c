@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The least that a program can do with libnats, for cluster-cost: what one
- * client sends is published as it was read, or what comes is sent to one client
- * as it came. The line "ready" tells that a client may connect.
+ * The least that a program can do with libnats, for cluster-cost: it publishes
+ * the bytes of one client as they were read, or sends messages to one client as
+ * they come. It prints "ready" when a client may connect.
  *
  *	bare-nats publish|subscribe NATS_URL PORT
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bare epoll loops, see bare.h: one receive, one send, nothing else. Full
- * sockets are waited for: who measures them reads.
+ * The bare epoll loops, see bare.h: one receive, one send, nothing else. A full
+ * socket is waited for: the benchmark reads.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Servers of forty lines that do the least a server can do: what lined is
- * measured against. They never look at what they read.
+ * Servers of forty lines that do the least a server can do, for comparison with
+ * lined. They never look at their input.
  */
 #pragma once
 

@@ -2,8 +2,8 @@
 /*
  * 10,000 echo clients at once (8,000 at least, where descriptors are few): each
  * must get exactly its own lines, sent in pieces that end in mid-line; when
- * they are gone, the daemon's descriptors and memory must be back. Exits
- * non-zero where that does not hold, 77 where the machine allows too few.
+ * they are gone, the daemon's descriptors and memory must be as before. Exits
+ * non-zero if not, 77 if the machine allows too few descriptors.
  *
  *	clients-10k [LINED]
  */
@@ -68,7 +68,7 @@ static void write_all(unsigned count, unsigned round)
 	}
 }
 
-/* What came for a client is its own text, where it should be in it. */
+/* Input of a client must be its own text, at the right place. */
 static size_t read_some(unsigned i, unsigned round)
 {
 	char text[TEXT_MAX], got[TEXT_MAX];

@@ -2,12 +2,12 @@
 /*
  * Server CPU per delivered line, one publisher and many readers: lined's relay
  * beside a bare epoll loop that sends each chunk it read to every reader, and
- * beside redis PUBLISH/SUBSCRIBE where that is installed, in turns A B C in
- * one run. An open loop: bursts at a fixed rate, since at saturation a slow
- * server batches more and looks cheaper. Every byte is compared. Exits
- * non-zero on wrong data only: the numbers are for reading. --web: readers that
- * speak WebSocket beside plain ones of another lined. --cluster: a lined in a
- * cluster on this nats-server beside one that is in none.
+ * beside redis PUBLISH/SUBSCRIBE where that is installed, in turns A B C in one
+ * run. An open loop: bursts at a fixed rate, since at saturation a slow server
+ * batches more and looks cheaper. Every byte is compared. Exits non-zero on
+ * wrong data only: the numbers are for reading. --web: readers that speak
+ * WebSocket beside plain ones of another lined. --cluster: a lined in a cluster
+ * on this nats-server beside a lined without a cluster.
  *
  *	fanout-bench [--json] [--web | --cluster nats://HOST:PORT] [--rounds N]
  *		[--round-ms N] [--readers N] [LINED]

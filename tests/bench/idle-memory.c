@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an idle client costs: the slope of VmRSS from 0 to 8,000 TCP clients
- * that have spoken once, for lined and, as the floor of the method, for a bare
- * epoll loop that keeps nothing. Exits non-zero on wrong data only. --web: the
- * clients of lined speak WebSocket.
+ * The memory of an idle client: the slope of VmRSS from 0 to 8,000 TCP clients
+ * that have sent one line, for lined and, as the floor of the method, for a
+ * bare epoll loop that keeps nothing. Exits non-zero on wrong data only. --web:
+ * the clients of lined speak WebSocket.
  *
  *	idle-memory [--json] [--web] [LINED]
  */

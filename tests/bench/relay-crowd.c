@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * relay under crowds. Many senders at once: every client gets every other's
- * lines, each once, in each sender's order, none spliced. Many readers of whom
- * some never read: the others get everything, those are dropped, and the
- * daemon holds no more than their queues. Exits non-zero where that is not so.
+ * lines, each once, in each sender's order, none spliced. Many readers, some of
+ * which never read: these are dropped, the others get everything, and the
+ * daemon holds no more than the queues. Exits non-zero if not.
  *
  *	relay-crowd [--workers N] [--clients N] [--lines N] [--readers N]
  */
@@ -324,7 +324,8 @@ static void read_all(int poller, unsigned readers, uint64_t bytes)
 	}
 }
 
-/* What was sent to it before it was dropped, and then the end. */
+/* The reader gets the lines that were sent before it was dropped, and then the
+ * end. */
 static void must_be_dropped(struct client *reader)
 {
 	static char data[BUFFER];

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reloads under a crowd. Clients stream numbered lines through echo and
- * through hubs, each of their own lines and of everybody else's due in order;
- * meanwhile reload after reload changes limits, adds and removes other services
- * and goes round the log levels. Nobody may be disconnected, no line lost,
- * repeated or out of order. Exits non-zero where that is not so.
+ * Reloads under a crowd. Clients stream numbered lines through echo and through
+ * hubs; meanwhile reload after reload changes limits, adds and removes other
+ * services and changes the log level. No client may be disconnected, and no
+ * line lost, repeated or out of order. Exits non-zero if not.
  *
  *	reload-crowd [--workers N] [--clients N] [--reloads N] [LINED]
  */
@@ -142,7 +141,8 @@ static int connect_to(const struct crowd *crowd, const char *name,
 	return -1;
 }
 
-/* What the daemon would say to systemd: when it is ready again. */
+/* The socket for the daemon's notifications: they tell when a reload is
+ * done. */
 static void open_manager(struct crowd *crowd)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -339,7 +339,7 @@ static void join(struct crowd *crowd, struct client *client, unsigned number)
 		fail("epoll_ctl: %s", strerror(errno));
 }
 
-/* What there is to be read, for as long at most. */
+/* Handles input for at most timeout_ms. */
 static void turn(struct crowd *crowd, int timeout_ms)
 {
 	struct epoll_event events[256];

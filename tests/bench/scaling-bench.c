@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What several workers cost. Server CPU per echoed line with two workers,
- * beside one worker and beside two daemons of one worker each, which have
- * nothing in common, in turns A B C in one run. Once with everything spread
- * over all CPUs: there two servers run dry and sleep more often than one under
- * the same load, and two daemons are what two workers are to be held against.
- * Once with the servers on one CPU, which is always busy, and the load on
- * another: there it is one worker.
+ * The cost of several workers: server CPU per echoed line with two workers,
+ * with one worker and with two daemons of one worker each, in turns A B C in
+ * one run. First with everything spread over all CPUs: compare two workers with
+ * two daemons, because two servers run dry and sleep more often than one under
+ * the same load. Then with the servers on one CPU, which is always busy, and
+ * the load on another: compare two workers with one.
  *
  * Then the wakeups from thread to thread that a published line takes, at
  * rising rates. Exits non-zero on wrong data only: the numbers are for reading.

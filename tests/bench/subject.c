@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starting, watching and ending what is measured, see subject.h. Measures
+ * Starting, watching and ending a measured server, see subject.h. Measures
  * nothing by itself.
  */
 #include "config.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a benchmark measures: a `lined` with a private config on a free port of
- * 127.0.0.1, or beside it a bare epoll loop that sends what it read without
- * looking, or a redis-server; and the numbers that /proc has about each.
- * Errors end the benchmark with a message.
+ * A server that a benchmark measures: a `lined` with a private config on a free
+ * port of 127.0.0.1, a bare epoll loop that sends its input back, or a
+ * redis-server; and the numbers that /proc has about each. Errors end the
+ * benchmark with a message.
  */
 #pragma once
 
@@ -60,10 +60,10 @@ uint64_t subject_rss(const struct subject *subject);
 /* Puts all its threads on one CPU, where that is allowed. */
 void subject_pin(const struct subject *subject, int cpu);
 
-/* What it logs on SIGUSR1 of the counter of this name. */
+/* The counter of this name, as lined logs it on SIGUSR1. */
 uint64_t subject_counter(const struct subject *subject, const char *name);
 
-/* Whether it was built with a sanitizer, whose memory is its own affair. */
+/* Whether lined was built with a sanitizer, which takes memory of its own. */
 bool subject_is_sanitized(const struct subject *subject);
 unsigned subject_fds(const struct subject *subject);
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What TLS costs: echo by lined, beside a bare epoll loop that uses
- * SSL_set_fd(), and where they are installed beside redis, and nginx, HAProxy
- * and stunnel before a bare loop without TLS, all in one run: CPU time a line
- * with 1 and 16 lines in flight, CPU time a handshake, one at a time and 16 at
- * once, memory an idle client. The goals: a line at most 1.15 times the bare
- * loop and less than all others, handshakes at most 1 / 0.95 times the bare
- * loop, 15 KB. Exits non-zero on wrong data only.
+ * The cost of TLS: echo by lined, by a bare epoll loop that uses SSL_set_fd(),
+ * and, if they are installed, by redis, and by nginx, HAProxy and stunnel in
+ * front of a bare loop without TLS, all in one run: CPU time per line with 1
+ * and 16 lines in flight, CPU time per handshake, one at a time and 16 at once,
+ * memory per idle client. The goals: a line at most 1.15 times the bare loop
+ * and less than all others, handshakes at most 1 / 0.95 times the bare loop, 15
+ * KB. Exits non-zero on wrong data only.
  *
  *	tls-echo [LINED]
  */
@@ -41,7 +41,7 @@
 
 enum peer_name { BARE, OURS, REDIS, NGINX, HAPROXY, STUNNEL, PEERS };
 
-/* What is measured; its name is NULL: it is not installed. */
+/* A measured server; its name is NULL: it is not installed. */
 struct peer {
 	struct subject subject;
 	const char *line, *answer;

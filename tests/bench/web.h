@@ -9,7 +9,8 @@
 
 #include "subject.h"
 
-/* What a frame has more than a line: its head, without the terminator. */
+/* The bytes by which a frame is longer than its line: the head, less the
+ * terminator. */
 #define WEB_HEAD 6u /* of a client, with its mask */
 #define WEB_MORE (WEB_HEAD - 1)
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Check's assertions, for fixtures that a fuzzer uses: Check itself has to be
- * told of them by its runner. tests/fuzz/run has the linker put these in place.
+ * Check's assertions, for fixtures that a fuzzer uses: Check's own functions
+ * work only under its runner. tests/fuzz/run links these in their place.
  */
 #include "config.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Feeds the configuration whatever a fuzzer thinks of. Judges memory and time
- * (by sanitizers and an alarm), that a load ends in a result or in messages
- * with their place, and that a bad file does not spoil the good one after it.
- * A libFuzzer target; with FUZZ_MAIN a program of its own that mutates files.
+ * Reads the fuzzer's input as a configuration. Judges memory and time (by
+ * sanitizers and an alarm), that a load ends in a result or in messages with
+ * their place, and that a bad file does not spoil the good one after it. A
+ * libFuzzer target; with FUZZ_MAIN a program of its own that mutates files.
  */
 #include "config.h"
 

@@ -2,10 +2,10 @@
 /*
  * The input of linectl and of the protocol metrics: records as linectl reads
  * them, samples as it turns them into JSON, HTTP requests line by line. A
- * record that is taken must read back as it was.
+ * record that is accepted must read back as it was.
  *
- * By tests/fuzz/run with libFuzzer; with FUZZ_MAIN, a program of its own that
- * draws its inputs.
+ * Built by tests/fuzz/run with libFuzzer; with FUZZ_MAIN, a program of its own
+ * that draws its inputs.
  */
 #include "config.h"
 
@@ -114,7 +114,7 @@ static void check_request(const char *lines, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	/* Of its own length, so that a byte too far is seen. */
+	/* The exact length, so that a read past the end is found. */
 	char *text;
 
 	if (size == 0)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a shared program of exec says, in place of the program: its standard
- * output is the input of the fuzzer, in pieces. Two clients hear it. Judges
- * memory (by sanitizers). A libFuzzer target only; tests/fuzz/run has the
- * linker put the functions below in place of those that start programs.
+ * The fuzzer's input is the standard output of a shared program of exec, in
+ * pieces, with two clients. Judges memory (by sanitizers). A libFuzzer target
+ * only; tests/fuzz/run has the linker put the functions below in place of those
+ * that start programs.
  */
 #include "config.h"
 

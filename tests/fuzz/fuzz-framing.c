@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Feeds the framer whatever a fuzzer thinks of: the first bytes choose the
- * framing and the cuts, the rest is the stream. Judges memory (by sanitizers)
- * and one property, that the cuts do not change the lines. A libFuzzer target;
- * with FUZZ_MAIN a program of its own that draws inputs, or takes files.
+ * Gives the fuzzer's input to the framer: the first bytes choose the framing
+ * and the cuts, the rest is the stream. Judges memory (by sanitizers) and one
+ * property, that the cuts do not change the lines. A libFuzzer target; with
+ * FUZZ_MAIN a program of its own that draws inputs, or takes files.
  */
 #include "config.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two clients of a real instance of a protocol: what they say, cut and in turns
- * as the bytes decide. tests/fuzz/run links it with each protocol in turn, as
- * fuzz-protocol-chat and so on. Judges memory (by sanitizers), that the
- * instance lets go of both clients, and that chat says no control character to
- * anybody. A libFuzzer target only.
+ * The fuzzer's input is the lines of two clients of a real instance of a
+ * protocol; it also decides the cuts and the turns. tests/fuzz/run links it
+ * with each protocol in turn, as fuzz-protocol-chat and so on. Judges memory
+ * (by sanitizers), that the instance lets go of both clients, and that chat
+ * says no control character to anybody. A libFuzzer target only.
  */
 #include "config.h"
 

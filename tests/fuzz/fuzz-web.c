@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Feeds what proxies and browsers send before a protocol sees anything: PROXY
- * headers, the request of an upgrade, frames. The first byte chooses which, the
- * second the cuts. Judges memory (by sanitizers), and that the cuts do not
- * change the result. A libFuzzer target only.
+ * The bytes that proxies and browsers send before a protocol sees a client:
+ * PROXY headers, the request of an upgrade, frames. The first byte chooses
+ * which, the second the cuts. Judges memory (by sanitizers), and that the cuts
+ * do not change the result. A libFuzzer target only.
  */
 #include "config.h"
 
@@ -33,7 +33,7 @@ static void fuzz_header(const char *bytes, size_t len)
 
 	for (n = 0; n < len; n++) {
 		cut = proxy_header_parse(&part, bytes, n);
-		/* What is decided stays so, whatever follows. */
+		/* Further bytes must not change the result. */
 		judge(cut == PROXY_HEADER_MORE || cut == status);
 		if (cut == PROXY_HEADER_READY)
 			judge(part.len == whole.len && part.len <= n);

@@ -31,7 +31,7 @@ int main(int argc, char **argv)
 		}
 		size = fread(input, 1, sizeof(input), file);
 		fclose(file);
-		/* Of its own length, so that a byte too far is seen. */
+		/* The exact length, so that a read past the end is found. */
 		data = malloc(size + (size == 0));
 		if (data == NULL)
 			return EXIT_FAILURE;

@@ -266,7 +266,7 @@ __attribute__((constructor)) static void begin(void)
 	Dl_info info;
 	int fd;
 
-	/* What lined starts is left alone. */
+	/* Faults are for lined itself, not for programs that it starts. */
 	if (path == NULL ||
 	    readlink("/proc/self/exe", program, sizeof(program) - 1) < 0 ||
 	    strcmp(strrchr(program, '/'), "/lined") != 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of the laboratory's library share. None of it is seen by what
- * it is preloaded into.
+ * The declarations that the files of the laboratory's library share. The
+ * library exports none of them to the program.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 
 #pragma GCC visibility push(hidden)
 
-/* Of a fault: an errno, or one of these. */
+/* A fault is an errno, or one of these. */
 #define FAULT_SHORT -1 /* one byte, where more was asked for */
 #define FAULT_END   -2 /* the end of the file */
 

@@ -84,7 +84,7 @@ static bool fd_may(int fd, int fault)
 	if (real == NULL)                                                      \
 	real = (__typeof__(name) *)next(#name)
 
-/* What fails by returning `failed` and errno. */
+/* A call that reports a failure by `failed` and errno. */
 #define CALL(type, failed, name, parameters, ...)                              \
 	type name parameters                                                   \
 	{                                                                      \
@@ -108,7 +108,7 @@ static bool fd_may(int fd, int fault)
 		return real(fd, ##__VA_ARGS__);                                \
 	}
 
-/* What returns its errno. */
+/* A call that returns its errno. */
 #define NUMBER_CALL(name, parameters, ...)                                     \
 	int name parameters                                                    \
 	{                                                                      \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A module of another ABI, for test-module: it has the two members that every
- * ABI begins with, and nothing behind.
+ * A module of another ABI, for test-module: it has only the two members with
+ * which every ABI begins.
  */
 #include <stdint.h>
 

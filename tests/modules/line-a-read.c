@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A fault planted for linetest to find: this protocol takes whatever one read
- * gives for one line. With a client that writes whole lines, one at a time, it
+ * A fault planted for linetest to find: this protocol takes the bytes of each
+ * read for one line. With a client that writes whole lines, one at a time, it
  * looks right.
  */
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A module built with a header that had fewer members, or more, than ours: it
- * says a size of SIZE. For test-module. What stands behind a smaller size must
- * not be read.
+ * A module built with a header that had fewer members, or more, than ours: its
+ * size is SIZE. For test-module. Members behind a smaller size must not be
+ * read.
  */
 #include <stddef.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tries what lined may not do any more after its start: a line names a call and
- * a path, and the answer is "done" or the text of errno. The path of a call
- * that takes none is not looked at.
+ * Tries calls that lined may no longer make after its start: a line names a
+ * call and a path, and the answer is "done" or the text of errno. A call
+ * without a path ignores it.
  */
 #define _GNU_SOURCE
 

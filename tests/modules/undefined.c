@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A module that calls what nobody has, for test-module.
+ * A module that calls an undefined function, for test-module.
  */
 #include <lined/protocol.h>
 

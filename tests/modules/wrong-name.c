@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A module that is not what its file is named after, for test-module.
+ * A module whose name differs from that of its file, for test-module.
  */
 #include <lined/protocol.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The clients of chat: they change their names, of which there are few, go from
- * room to room and speak there. What a client was told is what it goes by.
+ * room to room and speak there. A client relies on the lines that it got.
  */
 #include "config.h"
 
@@ -42,7 +42,7 @@ static void chat_say_join(struct peer *peer)
 	unsigned room = world_below(ROOMS);
 	char text[64];
 
-	/* Who is in it already is told nothing. */
+	/* A member that joins again gets no answer. */
 	if (!chat_drop_room(peer, room))
 		peer->chat.joins_asked[room]++;
 	peer->chat.rooms[peer->chat.room_count++] = room;

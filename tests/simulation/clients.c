@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The clients of echo and of relay, and what is behind relay.
+ * The clients of echo and of relay, and relay's upstreams.
  */
 #include "config.h"
 
@@ -156,7 +156,7 @@ const struct peer_kind feed_client_kind = {
 	.settled = feed_settled,
 };
 
-/* What clients say may go up. */
+/* Lines of clients may go to the upstream. */
 static void upstream_hear(struct peer *peer, char *text, size_t len)
 {
 	unsigned number;

@@ -7,10 +7,10 @@
 #include "peer.h"
 
 extern const struct peer_kind echo_client_kind;
-/* Of a relay in mode hub. */
+/* A client of a relay in mode hub. */
 extern const struct peer_kind hub_client_kind;
 extern const struct peer_kind chat_client_kind;
-/* Of a relay in mode upstream; and the upstream. */
+/* A client of a relay in mode upstream, and the upstream. */
 extern const struct peer_kind feed_client_kind, upstream_kind;
-/* Of a relay in mode proxy; and what is behind it. */
+/* A client of a relay in mode proxy, and the server behind it. */
 extern const struct peer_kind gate_client_kind, echo_server_kind;

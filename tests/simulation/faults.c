@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Faults on purpose: the linker has wrapped the functions between which they
- * lie.
+ * Faults on purpose, in functions that wrap those of lined.
  */
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The poller of the simulation, and what stands for threads. A poller that
+ * The poller of the simulation, and its replacement for threads. A poller that
  * would wait fails with ETIME: the turn does not take place, and is tried again
  * when there is an event or a timer is due.
  */

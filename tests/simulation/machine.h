@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The machines of a world: on each a server, which starts, gets configs, and
- * stops. They have the same ports (scenes.h), a machine's own apart from those
- * of the others.
+ * stops. Each machine has all ports of scenes.h, moved by MACHINE_PORTS.
  */
 #pragma once
 

@@ -81,8 +81,8 @@ static void nats_drop_late(struct nats *nats)
 		free(nats_take_request(&nats->late, &nats->last_late));
 }
 
-/* The link has gone. What was written may still come to the server; returns how
- * many lines were not. */
+/* The link is lost. Requests that were written may still reach the server;
+ * returns the number of lines in the others. */
 static uint64_t nats_leave_requests(struct nats *nats)
 {
 	if (nats->late == NULL && !nats->dead && world_once_in(2))

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A nats-server in memory, and the broker (net/broker.h) through which the
- * machines reach it. What NATS promises, no more: requests of a machine and
- * frames to it keep their order, each of its two watches, the frames and the
- * answers come in any order among each other. A link that is cut is silent:
- * the machine notices after a while, and what was under way is lost, or arrives
- * at the server when the link is whole again. The server's death ends all links
- * and loses the buckets.
+ * machines reach it. It promises no more than NATS: requests of a machine keep
+ * their order, and so do the frames to it; its two watches, the frames and the
+ * answers come in any order relative to each other. A link that is cut is
+ * silent: the machine notices after a while; bytes under way are lost, or
+ * arrive at the server when the link is whole again. The server's death ends
+ * all links and loses the buckets.
  */
 #pragma once
 

@@ -48,7 +48,7 @@ struct nats {
 	struct broker_request *first, **last; /* on the way to the server */
 	size_t backlog;
 
-	/* Of the machine's network, whatever is open. */
+	/* The machine's network, also while no link is open. */
 	bool cut;
 	uint64_t notice_ns, slow_ns;
 	struct broker_request *late, **last_late; /* of a link that was cut */

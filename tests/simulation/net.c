@@ -133,7 +133,8 @@ struct net_stream *net_connect(uint16_t port, uint32_t address)
 	return stream;
 }
 
-/* What is still under way between two closed ends is seen by nobody. */
+/* Frees a stream whose two ends are closed: nobody reads the bytes under
+ * way. */
 static void net_release(struct net_stream *stream)
 {
 	unsigned i;
@@ -268,7 +269,7 @@ static void net_step_connect(struct net_stream *stream)
 	trace("s%u connected to port %u", stream->id, stream->port);
 }
 
-/* What was under way may have come before the reset, or be lost. */
+/* Bytes under way may have come before the reset, or are lost. */
 static void net_step_reset(struct net_stream *stream, unsigned end)
 {
 	struct net_way *way = &stream->ways[1 - end];

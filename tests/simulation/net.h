@@ -2,7 +2,7 @@
 /*
  * The simulated network: streams between two ends, each with a window and with
  * bytes under way, and listeners by port. An end is a descriptor of lined
- * (syscalls.c) or belongs to a peer. What is written arrives in pieces, when
+ * (syscalls.c) or belongs to a peer. Written bytes arrive in pieces, when
  * net_step() says so. Resets, half-closes and refusals are as with TCP.
  */
 #pragma once
@@ -25,7 +25,7 @@ enum net_state {
 	NET_FAILED,
 };
 
-/* What one end writes and the other reads. */
+/* The bytes that one end writes and the other reads. */
 struct net_way {
 	char bytes[NET_WINDOW_MAX]; /* a ring */
 	size_t start, len;          /* not read yet */

@@ -2,11 +2,11 @@
 /*
  * A peer: a program on another host, a client of lined or a server that lined
  * connects to. The seed decides when it writes and reads, how much at a time,
- * and how it leaves. A kind says what it speaks.
+ * and how it leaves. Its kind says what it sends.
  *
- * Speech: each peer numbers its lines, and a line's bytes follow from its
- * speaker and number alone, so that who hears it can tell a torn one, and a
- * missing, repeated or misplaced one.
+ * Speech: each peer numbers its lines, and the bytes of a line depend only on
+ * its speaker and number, so that a receiver recognizes a torn, missing,
+ * repeated or misplaced line.
  */
 #pragma once
 
@@ -34,7 +34,7 @@ struct peer_kind {
 	void (*settled)(struct peer *peer);
 	/* It does not leave by itself; NULL: it may. */
 	bool (*stays)(void);
-	/* What is behind lined may leave it with half a line. */
+	/* The server behind lined may end after half a line. */
 	bool may_be_cut;
 };
 
@@ -69,7 +69,7 @@ struct peer {
 	enum lined_close_reason reason;
 	uint64_t closed_ns;
 
-	/* Of a client of chat, as it knows. */
+	/* The state of a client of chat, as the client knows it. */
 	struct {
 		char nick[40]; /* "": not told yet */
 		/* Asked for and not answered yet, the first one first: of
@@ -122,8 +122,8 @@ bool peer_has_heard(const struct peer *peer, const struct peer *speaker,
 _Noreturn void peer_misses(const struct peer *peer, const struct peer *speaker,
 			   unsigned number);
 
-/* Whether everything that it has said was taken: it is open and has written
- * all, or has left in good order. Of a client, and of a server. */
+/* Whether all lines of a peer, a client or a server, were taken: it is open and
+ * has written all, or has left in good order. */
 bool peer_was_heard(const struct peer *peer);
 bool peer_server_was_heard(const struct peer *peer);
 /* Their machine is, or was, the same. */

@@ -19,7 +19,7 @@ struct scene scene;
 
 enum { UPSTREAMS = 3 };
 
-/* Of each port of an upstream; NULL: it refuses. */
+/* The listener at each port of an upstream; NULL: it refuses. */
 static struct net_listener *upstreams[MACHINES][UPSTREAMS];
 
 static uint16_t scene_upstream(unsigned machine, unsigned i)

@@ -23,7 +23,8 @@ enum scene_port {
 	SCENE_ECHO_SERVER,
 };
 
-/* What stays the same over reloads, so that peers know what to expect. */
+/* The properties that reloads do not change, so that peers know what to
+ * expect. */
 struct scene {
 	unsigned workers;
 	unsigned lease_ms; /* of a cluster of machines */

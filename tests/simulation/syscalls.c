@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The system calls of sockets, for the descriptors of the simulation; for all
- * others they are passed on. The linker prefers these to libc's, also for what
- * modules call.
+ * The system calls of sockets, for the descriptors of the simulation; calls for
+ * other descriptors are passed on. The linker prefers these to libc's, also for
+ * what modules call.
  */
 #include "config.h"
 
@@ -256,7 +256,7 @@ ssize_t recv(int fd, void *bytes, size_t size, int flags)
 	return file_recv(fd_file(fd), bytes, size);
 }
 
-/* What fortified objects call. */
+/* Objects built with _FORTIFY_SOURCE call these. */
 ssize_t __recv_chk(int fd, void *bytes, size_t size, size_t room, int flags);
 
 ssize_t __recv_chk(int fd, void *bytes, size_t size, size_t room, int flags)

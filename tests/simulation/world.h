@@ -25,7 +25,7 @@
  * Several machines (machine.c) are several servers in this process, which has
  * no state of its own besides them; network and clock are one. They are a
  * cluster: between them is the broker (nats.c), whose links the seed cuts and
- * heals. What they owe each other is checked in account.c.
+ * heals. account.c checks the lines and names between them.
  */
 #pragma once
 

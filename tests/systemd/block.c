@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A protocol that stands still for good: "sleep" in a system call, "spin"
- * without one; or falls: "crash". Any other line comes back.
+ * A protocol that blocks for ever, with "sleep" in a system call, with "spin"
+ * in a loop; "crash" crashes. Any other line comes back.
  */
 #include <string.h>
 #include <unistd.h>

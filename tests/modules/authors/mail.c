@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mail: takes mail as SMTP does, and forgets it. For authors: DATA, and a time
- * limit for each client that says goodbye. mail.py is the same in Twisted.
+ * mail: takes mail as SMTP does, and forgets it. For authors: it has DATA, and
+ * a time limit for each client with a last answer. mail.py is the same in
+ * Twisted.
  */
 #include <lined/protocol.h>
 
