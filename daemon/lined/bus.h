@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The bus carries messages between the workers of the daemon. A protocol that
- * sends to other clients only through the bus need not know which worker serves
- * them.
+ * sends to other clients only through the bus need not know on which worker
+ * they are.
  *
- * A message is delivered once to each subscription of its topic, on every
- * worker. Messages of one worker under one topic keep their order.
- * Thread: the service's worker.
+ * Each subscription of a topic, on every worker, gets each of its messages
+ * once. Messages of one worker under one topic keep their order. Thread: the
+ * service's worker.
  */
 #ifndef LINED_BUS_H
 #define LINED_BUS_H
@@ -28,29 +28,29 @@ struct lined_subscription;
 
 /*
  * Publishes a message under a topic of this service. Takes a reference to the
- * buffer; its bytes must not change any more. No handler is called within this
- * call: a subscription on this worker also gets the message later, in this turn
- * or the next. -1 with errno, and no subscription gets the message: EINVAL (the
- * topic is too long), ENOBUFS (too many messages wait on a worker; this is
+ * buffer, whose bytes must not change any more. No handler is called within
+ * this call: subscriptions on this worker get the message later, too, in this
+ * turn or the next. -1 with errno, and no subscription gets the message: EINVAL
+ * (the topic is too long), ENOBUFS (too many messages wait on a worker;
  * counted), ENOMEM.
  */
 LINED_API int lined_bus_publish(struct lined_service *service,
 				const char *topic,
 				struct lined_buffer *message);
 
-/* The same under a topic that all services of the daemon share. */
+/* As lined_bus_publish(), under a topic that all services of the daemon share.
+ */
 LINED_API int lined_bus_publish_shared(struct lined_service *service,
 				       const char *shared,
 				       struct lined_buffer *message);
 
 /*
  * Calls handler for each message that any worker publishes under the topic from
- * now on. A message that was published before is never delivered, even if it
- * arrives later. The message belongs to this worker: it may be sent with
- * lined_socket_send_shared() and kept with lined_buffer_ref(). The handler may
- * publish, subscribe and unsubscribe. The subscription ends with
- * lined_bus_unsubscribe() or with the instance. NULL with errno: EINVAL (the
- * topic is too long), ENOMEM, ESHUTDOWN (after stop()).
+ * now on; never for an earlier message, even if that arrives later. The handler
+ * may send the message with lined_socket_send_shared() and keep it with
+ * lined_buffer_ref(). The handler may publish, subscribe and unsubscribe. The
+ * subscription ends with lined_bus_unsubscribe() or with the instance. NULL
+ * with errno: EINVAL (the topic is too long), ENOMEM, ESHUTDOWN (after stop()).
  */
 LINED_API struct lined_subscription *
 lined_bus_subscribe(struct lined_service *service, const char *topic,
@@ -61,10 +61,10 @@ LINED_API struct lined_subscription *lined_bus_subscribe_shared(
 	void (*handler)(void *arg, struct lined_buffer *message), void *arg);
 
 /*
- * Sends each message of a topic of this service to a client, as it is, until
- * lined_client_unsubscribe() or the client closes. No message is sent that was
- * published before. -1 with errno: EEXIST (the client has this topic already),
- * EINVAL (the topic is too long), ENOMEM, ESHUTDOWN (it has closed).
+ * Sends each message published under a topic of this service from now on to a
+ * client, unchanged, until lined_client_unsubscribe() or the client closes. -1
+ * with errno: EEXIST (the client has this topic already), EINVAL (the topic is
+ * too long), ENOMEM, ESHUTDOWN (the client has closed).
  */
 LINED_API int lined_client_subscribe(struct lined_socket *client,
 				     const char *topic);
@@ -73,60 +73,59 @@ LINED_API int lined_client_unsubscribe(struct lined_socket *client,
 				       const char *topic);
 
 /*
- * Back-pressure: true while so many messages wait on another worker that this
- * instance's clients are not read. The protocol should then not read its own
- * sockets either.
+ * Back-pressure: true while this instance's clients are not read because too
+ * many messages wait on another worker. The protocol should then not read its
+ * own sockets either.
  */
 LINED_API bool lined_bus_is_lagging(const struct lined_service *service);
 
-/* Ends the subscription: its handler is not called any more, not even for
- * messages that were already published. The handler may call this. NULL is
+/* Ends the subscription: the handler is not called any more, not even for
+ * messages already published. The handler itself may call this. NULL is
  * fine. */
 LINED_API void lined_bus_unsubscribe(struct lined_subscription *subscription);
 
 /*
- * Sets a mark in the order of all messages: those that any worker has published
- * before this call are before the mark, later ones after it. For protocols in
+ * Sets a mark in the order of all messages: messages that any worker has
+ * published so far are before the mark, later ones after it. For protocols in
  * which one subscription serves many clients: a client that joins at the mark
- * gets only the messages after it.
+ * gets only the messages after the mark.
  */
 LINED_API uint64_t lined_bus_mark(struct lined_service *service);
 
-/* Whether the current message was published before the mark. To be called in a
- * subscription's handler; elsewhere false. */
+/* Whether the current message was published before the mark. Call this in a
+ * subscription's handler; elsewhere it returns false. */
 LINED_API bool lined_bus_is_before(const struct lined_service *service,
 				   uint64_t mark);
 
-/* Whether the current message was published on another node of the cluster. To
- * be called in a subscription's handler; elsewhere false. */
+/* Whether the current message was published on another node of the cluster.
+ * Call this in a subscription's handler; elsewhere it returns false. */
 LINED_API bool lined_bus_is_elsewhere(const struct lined_service *service);
 
 /* ---- shared memory ------------------------------------------------------- */
 
 /*
- * For decisions that must be made once for all workers, such as "was this line
- * seen before": memory under a name that all services of the daemon share, with
- * a lock.
+ * Memory under a name that all services of the daemon share, with a lock: for
+ * decisions made once for all workers, such as "was this line seen before".
  */
 struct lined_shared;
 
 /*
- * Returns the memory of this name. The first call makes it: `size` zeroed
- * bytes. The name should begin with that of the protocol. NULL with errno:
- * ENOMEM, EINVAL (it exists with another size).
+ * Returns the memory of this name; the first call allocates it, `size` zeroed
+ * bytes. The name should begin with the protocol's name. NULL with errno:
+ * ENOMEM, EINVAL (the memory exists with another size).
  */
 LINED_API struct lined_shared *lined_shared_get(struct lined_service *service,
 						const char *name, size_t size);
 
-/* Must be called once for each lined_shared_get(). The last call frees the
- * memory, after fini(data) if fini is not NULL; no lock is held then. */
+/* Call this once for each lined_shared_get(). The last call frees the memory,
+ * after fini(data) if fini is not NULL; no lock is held in fini(). */
 LINED_API void lined_shared_put(struct lined_shared *shared,
 				void (*fini)(void *data));
 
 /*
- * Waits until no other worker has the lock, and returns the bytes. Meanwhile
- * other workers may have to wait: the lock is for a few steps in memory, and no
- * function of lined may be called under it.
+ * Waits until no other worker has the lock, locks, and returns the bytes. Other
+ * workers may wait for the lock: hold it only for a few steps in memory, and
+ * call no function of lined before unlocking.
  */
 LINED_API void *lined_shared_lock(struct lined_shared *shared);
 LINED_API void lined_shared_unlock(struct lined_shared *shared);

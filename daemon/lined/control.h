@@ -3,9 +3,9 @@
  * Requests to the daemon as a whole, for protocols such as `control` and
  * `metrics` that show or change it.
  *
- * A protocol sends a request for a client. The daemon responds later with
- * records: lists of named values. linectl(1) documents the values of each
- * record; later versions may add values. Thread: the client's worker.
+ * A protocol sends a request for a client, and the daemon responds later with
+ * records, which are lists of named values. linectl(1) documents the values of
+ * each record; later versions may add values. Thread: the client's worker.
  */
 #ifndef LINED_CONTROL_H
 #define LINED_CONTROL_H
@@ -31,22 +31,23 @@ enum lined_right {
  * The right of the process at the other end of a UNIX socket, by its user and
  * groups when it connected: LINED_RIGHT_CHANGE for root and the daemon's own
  * user, LINED_RIGHT_LOOK for members of the service's socket-group. Every other
- * client has LINED_RIGHT_NONE, and so has a program that a protocol has started
- * (lined/program.h), which runs as the daemon's user. To be called as soon as
- * the client has come: when a process has ended, another may get its number.
+ * client has LINED_RIGHT_NONE; so has a program that a protocol has started
+ * (lined/program.h), although it runs as the daemon's user. Call this as soon
+ * as the client has connected: when its process has ended, another process may
+ * get its number.
  */
 LINED_API enum lined_right
 lined_client_right(const struct lined_socket *client);
 
-/* "uid 1000, pid 4711", for log messages; "unknown" if the system does not
- * tell. Valid until the next call on this thread. */
+/* "uid 1000, pid 4711", for log messages; "unknown" if the system does not say.
+ * Valid until the next call on this thread. */
 LINED_API const char *lined_client_identity(const struct lined_socket *client);
 
 /* ---- responses ------------------------------------------------------ */
 
 enum lined_value_type {
 	LINED_VALUE_TEXT,   /* text: printable UTF-8 */
-	LINED_VALUE_NUMBER, /* number: the name ends in its unit, as _ms */
+	LINED_VALUE_NUMBER, /* number: the name ends in the unit, e.g. _ms */
 	LINED_VALUE_FLAG,   /* number: 0 or 1 */
 	LINED_VALUE_LIST,   /* items: texts; number: how many */
 };
@@ -72,8 +73,8 @@ struct lined_response {
 	size_t count;
 	const struct lined_record *records;
 	bool last; /* no other response to this request follows */
-	/* In the last response: the reason why the request has failed; NULL:
-	 * it has not. */
+	/* In the last response: why the request has failed; NULL: it has
+	 * succeeded. */
 	const char *error;
 };
 
@@ -83,10 +84,10 @@ struct lined_response {
 struct lined_records;
 
 /*
- * Begins a record of this kind, a string literal of [a-z]+, with the value
- * "service"; the following values belong to it. Their names are string
- * literals, too. A text is copied and made printable. The kinds and values of
- * the shipped protocols are in linectl(1).
+ * lined_records_add() begins a record of this kind (a string literal of [a-z]+)
+ * with the value "service"; the following values belong to the record. Names of
+ * values are string literals, too. Texts are copied and made printable. The
+ * kinds and values of the shipped protocols are in linectl(1).
  */
 LINED_API void lined_records_add(struct lined_records *records,
 				 const char *kind);
@@ -97,73 +98,77 @@ LINED_API void lined_records_number(struct lined_records *records,
 
 /* ---- requests ------------------------------------------------------- */
 
-/* The argument is in capitals; the records of the responses are in backquotes.
- */
+/* The kinds of request. Arguments are in capitals, records of the responses in
+ * backquotes. */
 enum lined_request_kind {
-	/* One `daemon`, and a `worker` for each worker. */
+	/* A `daemon` record, and a `worker` record for each worker. */
 	LINED_REQUEST_STATUS,
-	/* [SERVICE]: a `service` for this service, or for each. */
+	/* [SERVICE]: a `service` record for this service, or for each service.
+	 */
 	LINED_REQUEST_SERVICES,
-	/* The records of RECORDS, of all kinds, those of STATUS and those of
-	 * SERVICES. */
+	/* All records of LINED_REQUEST_RECORDS, STATUS and SERVICES. */
 	LINED_REQUEST_ALL,
-	/* [SERVICE]: a `client` for each client of the service, or of all. */
+	/* [SERVICE]: a `client` record for each client of the service, or of
+	 * all services. */
 	LINED_REQUEST_CLIENTS,
-	/* ADDRESS: a `ruling` for each service: whether it would accept a
-	 * connection from this address. */
+	/* ADDRESS: a `ruling` record for each service: whether it would accept
+	 * a connection from this address. */
 	LINED_REQUEST_WHY,
-	/* FILE: a `step` for each step of a reload with this file, and a
-	 * `message` for each error and warning. `text` is the file's content.
-	 * A `need` is the path or pattern of an include: lined reads no file,
-	 * so PLAN_FILES has to follow. */
+	/*
+	 * FILE: a `step` record for each step of a reload with this file, and a
+	 * `message` for each error and warning. `text` is the file's content. A
+	 * `need` has the path or pattern of an include: lined reads no file
+	 * itself, so LINED_REQUEST_PLAN_FILES must follow.
+	 */
 	LINED_REQUEST_PLAN,
-	/* SERVICE: a `line` for each line that the service receives from now
-	 * on, and a `lost` where lines were left out. Ends when the service
-	 * drains, or by lined_control_stop(). */
+	/* SERVICE: a `line` record for each line that the service receives from
+	 * now on, and a `lost` where lines were dropped. The tap ends when the
+	 * service drains, or by lined_control_stop(). */
 	LINED_REQUEST_TAP,
 
 	/* ID: closes the client. */
 	LINED_REQUEST_KICK,
-	/* SERVICE: closes its listeners, and its clients within drain-timeout.
-	 * The response is sent when the service has ended. The next reload
-	 * starts it again. */
+	/* SERVICE: closes the service's listeners, and its clients within
+	 * drain-timeout. The response is sent when the service has ended. The
+	 * next reload starts the service again. */
 	LINED_REQUEST_DRAIN,
-	/* Reloads, as SIGHUP does: a `message` for each error and warning. */
+	/* Reloads, as SIGHUP does: a `message` record for each error and
+	 * warning. */
 	LINED_REQUEST_RELOAD,
 	/* LEVEL: sets the log level, err to debug, until the next reload. */
 	LINED_REQUEST_LOG,
 
 	/*
-	 * FILE: as PLAN; `text` is the file and what it includes, as items.
-	 * Each item is one of these lines, and its content:
+	 * FILE: as LINED_REQUEST_PLAN; `text` has the file and its includes as
+	 * items. Each item is one of these lines, followed by LENGTH bytes:
 	 *
-	 *	file LENGTH ID PATH	so many bytes; equal IDs are one file
-	 *	fail LENGTH - PATH	the reason why it cannot be read
-	 *	glob 0 - PATTERN	every file that matches it is there
+	 * 	file LENGTH ID PATH	so many bytes; equal IDs are one file
+	 * 	fail LENGTH - PATH	the reason why it cannot be read
+	 * 	glob 0 - PATTERN	every file that matches it is there
 	 */
 	LINED_REQUEST_PLAN_FILES,
 	/* KIND: the records of this kind that protocols add in describe(). */
 	LINED_REQUEST_RECORDS,
-	/* ADDRESS: forgets its penalties: a `forgiven` for each service that
-	 * had one. */
+	/* ADDRESS: forgets the address's penalties; a `forgiven` record for
+	 * each service that had one. */
 	LINED_REQUEST_FORGIVE,
-	/* A `cluster` and a `node` for each other node; none if this daemon is
-	 * in no cluster. */
+	/* A `cluster` record, and a `node` record for each other node; none if
+	 * this daemon is in no cluster. */
 	LINED_REQUEST_CLUSTER,
 };
 
 struct lined_request {
 	enum lined_request_kind kind;
 	const char *argument; /* "": none */
-	const char *text;     /* for LINED_REQUEST_PLAN */
+	const char *text;     /* for PLAN and PLAN_FILES */
 	size_t text_len;
 };
 
 /*
- * Sends a request, which is copied. handle_response() is called later, never
- * within this call, once for each response; the final one has `last` set. Until
- * then the client is not read, except during a tap. If the client closes, no
- * response follows. The daemon does not check rights: the caller must.
+ * Sends a copy of the request. handle_response() is called later, never within
+ * this call, once for each response; the final one has `last` set. Until then
+ * the client is not read, except during a tap. If the client closes, no
+ * response follows. The caller must check rights: the daemon does not.
  * -1/ENOMEM: no response follows.
  */
 LINED_API int lined_control_request(
@@ -172,7 +177,7 @@ LINED_API int lined_control_request(
 				const struct lined_response *response),
 	void *arg);
 
-/* Ends the client's taps; the last response to each follows. */
+/* Ends the client's taps; the last response to each tap follows. */
 LINED_API void lined_control_stop(struct lined_socket *client);
 
 LINED_END_DECLS

@@ -25,14 +25,14 @@
 LINED_BEGIN_DECLS
 
 /*
- * The version of this interface. It changes if
+ * The version of this interface changes if
  * - a structure of a public header changes or grows, except struct
  *   lined_protocol, which has its size as a member and may grow at its end;
  * - a constant changes its value;
  * - a function is removed, or its arguments or its meaning change.
- * It does not change if functions, constants or members of struct
- * lined_protocol are added: older modules still work. A module that uses an
- * addition needs a lined that has it.
+ * The version stays if functions, constants or members of struct lined_protocol
+ * are added: older modules still work. A module that uses an addition needs a
+ * lined that has it.
  */
 #define LINED_ABI 2u
 
@@ -41,12 +41,14 @@ enum lined_protocol_flag {
 	/* One worker serves all clients of a service: for protocols whose
 	 * clients share state in memory. */
 	LINED_ONE_WORKER = 1,
-	/* Datagrams from ports below 1024 and from the service's own port are
-	 * dropped and counted: for protocols that answer every datagram. With
-	 * a forged sender such a protocol and another server would answer each
-	 * other for ever. */
+	/*
+	 * Datagrams from ports below 1024 and from the service's own port are
+	 * dropped and counted: for protocols that answer every datagram. After
+	 * a datagram with a forged sender, such a protocol and another server
+	 * would answer each other for ever.
+	 */
 	LINED_NO_REFLECTION = 2,
-	/* The default of idle-timeout is 0: for protocols whose clients may be
+	/* idle-timeout is 0 by default: for protocols whose clients may be
 	 * silent for hours. */
 	LINED_NO_IDLE_TIMEOUT = 4,
 };
@@ -55,7 +57,7 @@ enum lined_protocol_flag {
 enum lined_cluster_event {
 	/* Some nodes do not hear each other: lines may be lost. */
 	LINED_CLUSTER_PARTED,
-	/* All hear each other again. */
+	/* All nodes hear each other again. */
 	LINED_CLUSTER_WHOLE,
 	/* lined_service_is_primary() has changed for this instance. */
 	LINED_CLUSTER_PRIMARY,
@@ -94,17 +96,17 @@ struct lined_option_list {
 	const char *const *items;
 };
 
-/* items: an array of `count` structs of section_size bytes. The first member of
- * such a struct is `const char *title`. */
+/* items: an array of `count` structs of section_size bytes, each with `const
+ * char *title` as its first member. */
 struct lined_option_sections {
 	size_t count;
 	const void *items;
 };
 
 /*
- * One option of a protocol. A table of options ends with a zeroed entry. The
- * default is a text as in the config; lists and sections are empty by default.
- * A choice without a value and without a default is -1.
+ * One option of a protocol. A table of options ends with a zeroed entry.
+ * Defaults are texts as in the config; lists and sections are empty by default.
+ * A choice that is not set and has no default is -1.
  */
 struct lined_option {
 	const char *name;
@@ -112,8 +114,8 @@ struct lined_option {
 	size_t offset;        /* in the module's struct */
 	const char *fallback; /* the default; NULL: "", 0, false, -1 */
 	int64_t min, max;     /* of numbers; both 0: from 0, no maximum */
-	/* NULL-terminated: the words of a choice, or the only values that a
-	 * string may have. */
+	/* NULL-terminated: the words of a choice, or the only values allowed
+	 * for a string. */
 	const char *const *choices;
 	const struct lined_option *section; /* for LINED_OPTION_SECTION */
 	size_t section_size;
@@ -122,16 +124,16 @@ struct lined_option {
 /*
  * Sets the members that every entry needs; others may follow:
  *
- *	{LINED_OPTION("wait", DURATION, struct options, wait_ms), .max = 9000},
+ * 	{LINED_OPTION("wait", DURATION, struct options, wait_ms), .max = 9000},
  *
- * Does not compile if the struct's member does not have the option's C type.
+ * Compiles only if the struct's member has the option's C type.
  */
 #ifndef __cplusplus
 #define LINED_OPTION(NAME, TYPE, STRUCT, MEMBER)                               \
 	.name = NAME, .type = LINED_OPTION_##TYPE,                             \
 	.offset = offsetof(STRUCT, MEMBER) +                                   \
 		  _Generic(((STRUCT *)0)->MEMBER, LINED_STORED_##TYPE : 0)
-/* The type of an enum without negative constants is unsigned. */
+/* An enum without negative constants has an unsigned type. */
 #define LINED_STORED_CHOICE int : 0, unsigned
 #else
 #define LINED_OPTION(NAME, TYPE, STRUCT, MEMBER)                               \
@@ -182,7 +184,7 @@ LINED_API bool lined_check_listens(const struct lined_check *check,
  * Reports a fault with a printf(3) format, as "FILE:LINE: service "NAME":
  * PROTOCOL: OPTION: MESSAGE", with the line of the option, or of the section if
  * the option is not set. An error refuses the config; a warning does not. Any
- * number of both may be reported.
+ * number of faults may be reported.
  */
 LINED_API void lined_check_error(struct lined_check *check, const char *option,
 				 const char *format, ...)
@@ -195,17 +197,16 @@ LINED_API void lined_check_warning(struct lined_check *check,
  * The constant that a module exports. Every callback may be NULL, but at least
  * one of handle_accept, handle_line and handle_task must be set.
  *
- * There are two ways to read clients. The short one: the daemon runs the loop
- * and calls handle_line, handle_too_long and handle_close below. The full one:
- * handle_accept sets the client's handlers with lined_socket_set_handlers(),
- * and their handle_read calls lined_socket_read_line() in a loop. A protocol
- * with a handle_line may also have a handle_accept, for a greeting.
+ * There are two ways to read clients. The simple way: the daemon runs the loop
+ * and calls handle_line, handle_too_long and handle_close below. The general
+ * way: handle_accept sets handlers with lined_socket_set_handlers(), and their
+ * handle_read calls lined_socket_read_line() in a loop. A protocol with a
+ * handle_line may also have a handle_accept, for a greeting.
  *
- * A datagram address of a service is one socket for all senders. It is passed
- * to handle_accept when the service starts to listen on it.
- * lined_socket_send() answers the sender of the datagram that is being read.
- * The socket is closed when a reload removes the address, and when the service
- * drains, before finish() and stop().
+ * A datagram address of a service is one socket for all senders, passed to
+ * handle_accept when the service starts listening. lined_socket_send() answers
+ * the sender of the datagram being read. The socket is closed when a reload
+ * removes the address, and when the service drains, before finish() and stop().
  */
 struct lined_protocol {
 	uint32_t abi;        /* LINED_ABI */
@@ -218,35 +219,37 @@ struct lined_protocol {
 	/* A client has connected. */
 	void (*handle_accept)(struct lined_service *service,
 			      struct lined_socket *client);
-	/* A line of a client; also a block, if there is no handle_block.
+	/* A line from a client; also a block, if there is no handle_block.
 	 * lined_socket_send() answers it. */
 	void (*handle_line)(struct lined_socket *client,
 			    const struct lined_line *line);
 	/* A line was longer than line-length. If `too-long` closes the client,
-	 * output that is sent in this call is flushed first. */
+	 * output sent in this call is flushed first. */
 	void (*handle_too_long)(struct lined_socket *client);
-	/* The client was closed: the last call about it. */
+	/* The client has closed; no call for this client follows. */
 	void (*handle_close)(struct lined_socket *client,
 			     enum lined_close_reason reason, int error);
 
 	/* The table of options, and the size of the module's struct. */
 	const struct lined_option *options;
 	size_t options_size;
-	/* Checks the values of the options, also for lined -t. -1: the config
-	 * is refused; error must name the option and the reason. */
+	/* Checks the values of the options, also in lined -t. -1: the config is
+	 * refused; error must name the option and the reason. */
 	int (*check)(const void *options, char *error, size_t size);
 
-	/* An instance starts, and stops. If start() fails it logs the reason,
-	 * frees what it has allocated and returns -1; stop() is not called for
-	 * this instance. Instances that have started on other workers are
-	 * stopped. */
+	/*
+	 * Called when an instance starts and when it stops. If start() fails,
+	 * it logs the reason, frees what it has allocated and returns -1;
+	 * stop() is not called for this instance. Instances already started on
+	 * other workers are stopped.
+	 */
 	int (*start)(struct lined_service *service);
 	void (*stop)(struct lined_service *service);
 	/* The config was read again: lined_service_options() returns the new
 	 * options. */
 	void (*reload)(struct lined_service *service);
-	/* The service begins to drain. Its clients are closed later, so a last
-	 * message can be sent to them here. */
+	/* The service starts draining. Clients are closed later, so this is the
+	 * place to send them a last message. */
 	void (*drain)(struct lined_service *service);
 	/*
 	 * Called for each instance whenever the wall clock is a multiple of
@@ -256,55 +259,60 @@ struct lined_protocol {
 	void (*handle_task)(struct lined_service *service);
 	uint32_t task_ms;
 
-	/* Keys of `framing` that the config of a service may not set, and the
-	 * defaults for the others; line_length 0: the daemon's defaults. */
+	/* Keys of `framing` that a config must not set, and the defaults for
+	 * the others; line_length 0: the daemon's defaults. */
 	uint32_t framing_fixed;
 	struct lined_framing framing;
 
-	/* The size of lined_client_data() for each client: zeroed before
-	 * handle_accept and freed after handle_close. */
+	/* The size of each client's lined_client_data(): zeroed before
+	 * handle_accept, freed after handle_close. */
 	uint32_t client_size;
 
-	/* The service drains, and the client is idle: all its input was
-	 * handled, all output was sent, and no claim and no password is being
-	 * decided. Closes the client, now or later; called repeatedly until it
-	 * is closed. The daemon closes it after drain-timeout. NULL: the daemon
-	 * closes an idle client at once. */
+	/*
+	 * The service drains, and the client is idle: all input is handled, all
+	 * output is sent, and no claim or password is being decided. Must close
+	 * the client, now or later; called repeatedly until the client is
+	 * closed. The daemon closes the client after drain-timeout. NULL: the
+	 * daemon closes an idle client at once.
+	 */
 	void (*handle_drain)(struct lined_socket *client);
-	/* The service drains, and no worker has a client of it any more:
-	 * closes the sockets that the protocol has opened itself. False: not
-	 * finished; called repeatedly until it returns true or drain-timeout
-	 * is over, before stop(). */
+	/*
+	 * The service drains, and no worker has a client of the service any
+	 * more: closes the sockets that the protocol has opened. False: not
+	 * finished. Called repeatedly until it returns true or drain-timeout is
+	 * over, before stop().
+	 */
 	bool (*finish)(struct lined_service *service);
 
-	/* The block after lined_client_expect_block(). `line` is a copy of the
+	/*
+	 * The block after lined_client_expect_block(). `line` is a copy of the
 	 * line whose handle_line asked for the block; empty if handle_accept
-	 * asked. Both are borrowed. If handle_block asks for another block,
-	 * that comes with the same line. NULL: handle_line is called with the
-	 * block. */
+	 * asked. Both are borrowed. If handle_block asks for another block, the
+	 * next call has the same line. NULL: handle_line gets the block.
+	 */
 	void (*handle_block)(struct lined_socket *client,
 			     const struct lined_line *line,
 			     const struct lined_line *block);
 
-	/* Checks the values of the options, also for lined -t, and reports
-	 * every fault. Called after `check`, which reports one. */
+	/* Checks the values of the options, also in lined -t, and reports every
+	 * fault. Called after `check`, which can report only one. */
 	void (*check_options)(struct lined_check *check, const void *options);
 
-	/* The size of lined_service_data() of each instance: zeroed before
-	 * start() and freed after stop(). */
+	/* The size of each instance's lined_service_data(): zeroed before
+	 * start(), freed after stop(). */
 	uint32_t instance_size;
 
-	/* For handle_line: a client was silent for longer than a limit of time
-	 * allows (idle-timeout, first-line-timeout, line-timeout), and is
-	 * closed after this call. What is sent here is flushed first. */
+	/* For handle_line: a client has exceeded idle-timeout,
+	 * first-line-timeout or line-timeout and is closed after this call.
+	 * Output sent in this call is flushed first. */
 	void (*handle_timeout)(struct lined_socket *client);
 
-	/* Whether a service with these options must have an address to listen
-	 * on. NULL: each one must. */
+	/* Whether a service with these options must listen on an address. NULL:
+	 * every service must. */
 	bool (*needs_listen)(const void *options);
 
-	/* Somebody looks at the daemon: adds records about this instance, see
-	 * lined_records_add() in lined/control.h. */
+	/* Adds records about this instance when an operator or metrics asks for
+	 * them: see lined_records_add() in lined/control.h. */
 	void (*describe)(struct lined_service *service,
 			 struct lined_records *records);
 
@@ -313,10 +321,10 @@ struct lined_protocol {
 			       enum lined_cluster_event event);
 
 	/*
-	 * Memory is short: clients and protocols hold more than 3/4 of what the
-	 * config's `memory` allows. Frees about `bytes` of what this instance
-	 * keeps, the oldest first, and counts what is lost. If `spare` is true,
-	 * frees only what nobody waits for, such as a history. If it is false,
+	 * Memory is short: clients and protocols use more than 3/4 of the
+	 * config's `memory`. Frees about `bytes` of what this instance keeps,
+	 * oldest first, and counts what is lost. If `spare` is true, frees only
+	 * what no client waits for, such as a history. If `spare` is false,
 	 * protocols alone keep too much, because the ceiling was lowered: frees
 	 * anything. Clients are closed later, at the ceiling. Called at the end
 	 * of a turn.
@@ -324,7 +332,7 @@ struct lined_protocol {
 	void (*give_up)(struct lined_service *service, uint64_t bytes,
 			bool spare);
 	/* The most bytes that a service with these options keeps on all
-	 * workers, for lined -t. UINT64_MAX: there is no bound. */
+	 * workers, for lined -t. UINT64_MAX: no limit. */
 	uint64_t (*keeps_most)(const void *options, size_t line_length,
 			       uint64_t clients, unsigned workers);
 };

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The registry: names that all workers know, each with an owner (a client) and
- * a small value, such as the nicknames in use. Each service has a registry of
- * its own. A name is released when its owner closes.
+ * The registry: names known to all workers, such as nicknames in use, each with
+ * an owner (a client) and a small value. Each service has its own registry. A
+ * name is released when its owner closes.
  *
- * On every worker the same claims win, and the changes come in the same order.
- * If the owner's worker publishes on the bus after a change has reached it, the
- * message arrives at the other workers after that change.
- * Thread: the service's worker.
+ * On every worker the same claims win, and changes arrive in the same order.
+ * What the owner's worker publishes on the bus after a change has reached it,
+ * arrives at other workers after that change, too. Thread: the service's
+ * worker.
  */
 #ifndef LINED_REGISTRY_H
 #define LINED_REGISTRY_H
@@ -27,8 +27,8 @@ LINED_BEGIN_DECLS
 
 struct lined_registry_watch;
 
-/* A name that exists. Borrowed: valid until visit() or changed() returns; after
- * lined_registry_find(), until the protocol's callback returns. */
+/* A name in the registry. Borrowed: valid until visit() or changed() returns;
+ * after lined_registry_find(), until the protocol's callback returns. */
 struct lined_registry_entry {
 	const char *name;
 	uint64_t owner; /* lined_client_id() */
@@ -37,10 +37,10 @@ struct lined_registry_entry {
 };
 
 /*
- * Claims a name for a client. The claim wins if no client has the name. The
+ * Claims a name for a client; the claim wins if no client has the name. The
  * answer is one later call, never within this one: claimed(client, arg, won).
  * Until then the client is not read, so that its next line is handled after the
- * answer. If the client closes first, there is no answer and the claim is
+ * answer. If the client closes first, there is no answer, and the claim is
  * released. The value is copied. -1 with errno, and no answer follows: EINVAL
  * (the name is empty or too long, or the value is too long), ENOMEM.
  */
@@ -51,19 +51,18 @@ LINED_API int lined_registry_claim(
 	void *arg);
 
 /*
- * In a cluster, two nodes that do not hear each other may give a name to a
- * client each. When they hear each other again the earlier claim keeps it. The
- * other client loses the name without having released it: taken() is then
- * called for it, after the watches. One function serves all clients of this
- * instance; without one, nothing is called.
+ * In a cluster, two nodes that do not hear each other may both give a name to a
+ * client. When the nodes hear each other again, the earlier claim keeps the
+ * name, and taken() is called for the client that loses it, after the watches.
+ * One function serves all clients of this instance.
  */
 LINED_API void lined_registry_on_taken(
 	struct lined_service *service,
 	void (*taken)(struct lined_socket *client, const char *name, void *arg),
 	void *arg);
 
-/* Releases a name of this client; does nothing if the client does not own it.
- * The name disappears later, after the claims made earlier on this worker. */
+/* Releases a name of this client; does nothing if the client does not own the
+ * name. The name disappears later, after claims made earlier on this worker. */
 LINED_API void lined_registry_release(struct lined_service *service,
 				      struct lined_socket *client,
 				      const char *name);
@@ -75,23 +74,23 @@ LINED_API void lined_registry_list(
 	void (*visit)(const struct lined_registry_entry *entry, void *arg),
 	void *arg);
 
-/* Fills in *entry. False: this worker knows no entry of that name now. */
+/* Fills in *entry. False: this worker has no entry of that name now. */
 LINED_API bool lined_registry_find(struct lined_service *service,
 				   const char *name,
 				   struct lined_registry_entry *entry);
 
 /*
- * From now on calls changed for each entry that is added (here) or removed (not
- * here) on this worker and whose name begins with the prefix. The watch ends
- * with lined_registry_unwatch() or with the instance. NULL with errno: ENOMEM,
- * ESHUTDOWN (after stop()).
+ * Calls changed for each entry that is added (here true) or removed (here
+ * false) on this worker from now on and whose name begins with the prefix. The
+ * watch ends with lined_registry_unwatch() or with the instance. NULL with
+ * errno: ENOMEM, ESHUTDOWN (after stop()).
  */
 LINED_API struct lined_registry_watch *
 lined_registry_watch(struct lined_service *service, const char *prefix,
 		     void (*changed)(const struct lined_registry_entry *entry,
 				     bool here, void *arg),
 		     void *arg);
-/* Ends the watch. Its callback may call this. NULL is fine. */
+/* Ends the watch. changed() may call this. NULL is fine. */
 LINED_API void lined_registry_unwatch(struct lined_registry_watch *watch);
 
 LINED_END_DECLS

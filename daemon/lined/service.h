@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The functions of a protocol for its service and its clients. A struct
+ * Functions for protocols: their service and its clients. A struct
  * lined_service is the instance of a service on one worker; a client is a
  * struct lined_socket. Thread: the instance's worker.
  */
@@ -25,30 +25,32 @@ struct lined_service;
 LINED_API const char *lined_service_name(const struct lined_service *service);
 
 /*
- * The module's options: its own struct, filled in from the config, constant.
- * Valid until reload() is called; reload() must call this function again.
+ * The module's options: the struct that the module declares, filled in from the
+ * config, constant. Valid until reload() is called, which must call this
+ * function again.
  */
 LINED_API const void *
 lined_service_options(const struct lined_service *service);
 
-/* The protocol's data of this instance: instance_size zeroed bytes, aligned for
- * any type; or else a pointer that the protocol sets, NULL until then. */
+/* The protocol's data for this instance: instance_size zeroed bytes, aligned
+ * for any type; if instance_size is 0, the pointer that the protocol has set,
+ * at first NULL. */
 LINED_API void lined_service_set_data(struct lined_service *service,
 				      void *data);
 LINED_API void *lined_service_data(const struct lined_service *service);
 
 /*
  * The instance's table, never NULL; emptied after stop(). Each call sets the
- * maximum of its bytes, so that a reload can change it.
+ * table's maximum size, so that a reload can change it.
  */
 LINED_API struct lined_table *lined_service_table(struct lined_service *service,
 						  size_t max_bytes);
 
-/* The worker's dispatcher, for sockets that the protocol opens itself. */
+/* The worker's dispatcher, for sockets that the protocol opens. */
 LINED_API struct lined_dispatcher *
 lined_service_dispatcher(const struct lined_service *service);
 
-/* The worker's number, from 0 up, and the number of workers. */
+/* The worker's number, from 0, and the number of workers. */
 LINED_API unsigned lined_service_worker(const struct lined_service *service);
 LINED_API unsigned lined_service_workers(const struct lined_service *service);
 
@@ -56,30 +58,30 @@ LINED_API unsigned lined_service_workers(const struct lined_service *service);
  * once, such as a connection to another server. */
 LINED_API bool lined_service_is_primary(const struct lined_service *service);
 
-/* The config's drain-timeout, for what the protocol ends itself. */
+/* The config's drain-timeout, for what the protocol itself must end. */
 LINED_API uint32_t lined_service_drain_ms(const struct lined_service *service);
 
-/* The group for sockets that the protocol opens itself. The config's limits
- * send-queue and send-stall apply to it, and no others. */
+/* The group for sockets that the protocol opens. Of the config's limits only
+ * send-queue and send-stall apply to it. */
 LINED_API struct lined_socket_group *
 lined_service_group(const struct lined_service *service);
 
-/* The framing of the service's config, e.g. for sockets that the protocol opens
- * itself. */
+/* The framing in the service's config, e.g. for sockets that the protocol
+ * opens. */
 LINED_API const struct lined_framing *
 lined_service_framing(const struct lined_service *service);
 
 /*
  * Whether a connection (type SOCK_STREAM) or a datagram (SOCK_DGRAM) to this
  * address would reach the service itself: for protocols that connect to other
- * servers. Sockets of systemd are not considered.
+ * servers. Sockets passed by systemd are not considered.
  */
 LINED_API bool lined_service_listens(const struct lined_service *service,
 				     const struct sockaddr *address, int type);
 
 /*
  * Initializes a timer on the worker's dispatcher, for lined_timer_start(). The
- * protocol must stop it in stop().
+ * protocol must stop the timer in stop().
  */
 LINED_API void lined_service_timer(struct lined_service *service,
 				   struct lined_timer *timer,
@@ -95,18 +97,18 @@ enum lined_log_level {
 };
 
 /*
- * Logs "service NAME: MESSAGE", with a printf(3) format. Never blocks. Bytes
- * that are not printable are escaped. Many messages with the same format within
- * seconds are suppressed and counted.
+ * Logs "service NAME: MESSAGE", with a printf(3) format. Never blocks.
+ * Unprintable bytes are escaped. If many messages have the same format within
+ * seconds, further ones are suppressed and counted.
  */
 LINED_API void lined_service_log(const struct lined_service *service,
 				 enum lined_log_level level, const char *format,
 				 ...) __attribute__((format(printf, 3, 4)));
 
 /*
- * Adds n to the service's counter of this name, a string literal of [a-z_]. The
- * counter is shown with the daemon's own ones. A service has at most 32;
- * further names are ignored.
+ * Adds n to the service's counter of this name, a string literal of [a-z_].
+ * Counters are shown with the daemon's own. A service can have 32; further
+ * names are ignored.
  */
 LINED_API void lined_service_count(struct lined_service *service,
 				   const char *name, uint64_t n);
@@ -118,8 +120,8 @@ LINED_API uint64_t lined_client_id(const struct lined_socket *client);
 
 /*
  * The peer's address: "192.0.2.1:5123", "[2001:db8::1]:5123" or "unix". For a
- * datagram socket, the sender of the datagram that is being read. Valid until
- * the next call on this thread.
+ * datagram socket: the sender of the datagram being read. Valid until the next
+ * call on this thread.
  */
 LINED_API const char *lined_client_peer(const struct lined_socket *client);
 
@@ -135,43 +137,43 @@ lined_client_service(const struct lined_socket *client);
 LINED_API void *lined_client_data(struct lined_socket *client);
 
 /*
- * Calls expired(client) once, after delay_ms. A client has one such timer: a
- * second call sets it anew, and with expired NULL only stops it. It ends with
- * the client. -1/ENOMEM: no timer is set.
+ * Calls expired(client) once, after delay_ms. A client has one such timer,
+ * which ends with the client: another call sets the timer anew, or stops it if
+ * expired is NULL. -1/ENOMEM: no timer is set.
  */
 LINED_API int lined_client_timer(struct lined_socket *client, uint64_t delay_ms,
 				 void (*expired)(struct lined_socket *client));
 
 /*
  * Penalizes the client's address, as lined does for a line that is too long:
- * for the time that `penalty` says, the service lets nobody in from there. It
- * begins at once, and does not close the client. Does nothing where the config
- * has no penalty, for exempt networks, for clients over UNIX sockets, for
- * datagrams, whose sender may be forged, and while the address is penalized
- * already.
+ * from now on the service refuses connections from the address for the time of
+ * `penalty`. Does not close the client. Has no effect if the config sets no
+ * penalty, for exempt networks, UNIX sockets and datagrams (their sender may be
+ * forged), and while the address has a penalty.
  */
 LINED_API void lined_client_penalize(struct lined_socket *client);
 
 /*
- * Takes over the client's place among the limits `clients` and
- * `clients-per-address`: for a protocol whose work for a client may go on after
- * it has closed. The place counts until it is returned, which must happen
- * before stop() returns. NULL/ENOMEM: the place is freed with the client.
+ * Takes over the client's place in the limits `clients` and
+ * `clients-per-address`: for a protocol whose work for a client may continue
+ * after the client has closed. The place counts until lined_place_return(),
+ * which must be called before stop() returns. NULL/ENOMEM: the place is freed
+ * with the client.
  */
 struct lined_place;
 LINED_API struct lined_place *
 lined_client_take_place(struct lined_socket *client);
-/* NULL is allowed. */
+/* NULL is fine. */
 LINED_API void lined_place_return(struct lined_place *place);
 
 /*
- * Reads the next len bytes as a block, whatever they contain, and passes it to
- * handle_block as a line without a terminator; to handle_line if there is no
- * handle_block. After the block, lines are read again. To be called in
+ * Reads the next len bytes, whatever they contain, as a block, and passes the
+ * block to handle_block (to handle_line if there is no handle_block) as a line
+ * without a terminator. After the block, lines are read again. Call this in
  * handle_accept, handle_line or handle_block of a protocol with a handle_line.
  * If the stream ends within the block, the framing's `unterminated` decides
- * whether the rest is passed. The protocol must not set handlers of its own
- * until the block was read. -1 with errno: EINVAL (len is 0 or over
+ * whether the incomplete block is passed. The protocol must not set its own
+ * handlers until the block is read. -1 with errno: EINVAL (len is 0 or over
  * LINED_LINE_LENGTH_MAX, the socket is a datagram socket, or there is no
  * handle_line), ENOMEM.
  */
@@ -184,9 +186,9 @@ lined_service_each_client(struct lined_service *service,
 			  void (*visit)(struct lined_socket *client, void *arg),
 			  void *arg);
 /*
- * Sends a buffer, or a text as of printf(3), to each client of this instance:
- * with several workers, to the clients of this worker. All of them share one
- * buffer. -1 and errno of lined_buffer_printf(3).
+ * Sends a buffer, or a printf(3) text, to each client of this instance: with
+ * several workers, only to clients of this worker. All share one buffer. -1 and
+ * errno of lined_buffer_printf(3).
  */
 LINED_API void lined_service_send(struct lined_service *service,
 				  struct lined_buffer *buffer);
@@ -199,24 +201,24 @@ LINED_API size_t lined_service_clients(const struct lined_service *service);
 /* ---- memory ---------------------------------------------------------- */
 
 /*
- * Charges what the protocol keeps, such as a history, to the ceiling that the
- * config's `memory` sets; negative: it was freed. What sockets and tables hold
- * is charged already.
+ * Charges what the protocol keeps, such as a history, to the ceiling set by the
+ * config's `memory`; negative: was freed. Memory of sockets and tables is
+ * already charged.
  */
 LINED_API void lined_service_charge(struct lined_service *service,
 				    int64_t bytes);
 
 /* lined_service_keep() takes a reference to a buffer, charges the buffer, and
- * returns it. A buffer is charged only once, however often it is kept and
- * queued. lined_service_unkeep() drops the reference; NULL is allowed. */
+ * returns it. A buffer is charged only once, no matter how often it is kept and
+ * queued. lined_service_unkeep() drops the reference; NULL is fine. */
 LINED_API struct lined_buffer *lined_service_keep(struct lined_service *service,
 						  struct lined_buffer *buffer);
 LINED_API void lined_service_unkeep(struct lined_service *service,
 				    struct lined_buffer *buffer);
 
 /*
- * Whether the protocol may keep `bytes` more. From 3/4 of the ceiling on it
- * should not grow: the rest is for the clients' queues. See give_up in struct
+ * Whether the protocol may keep `bytes` more. It should not grow above 3/4 of
+ * the ceiling: the rest is for the clients' queues. See give_up in struct
  * lined_protocol.
  */
 LINED_API bool lined_service_may_keep(const struct lined_service *service,
@@ -228,13 +230,13 @@ LINED_API bool lined_service_may_keep(const struct lined_service *service,
  * Verifies a client's password against a hash of crypt(3), on another thread.
  * The answer is one later call, never within this one: verified(client, arg,
  * good). If comparing fails, it is logged; good is false. Until then the client
- * is not read; if it closes first, there is no answer. Addresses take turns,
- * and one with a wrong password waits for a second before its next one: a
- * client that guesses delays nobody else. Count wrong passwords; after a few,
- * call lined_client_penalize() and close the client. Both strings are copied.
- * -1 with errno, and no answer follows: EINVAL (the system does not support
- * this hash), ENOSYS (built without crypt(3)), ENOMEM, EAGAIN (the thread
- * cannot be created).
+ * is not read; if the client closes first, there is no answer. Addresses take
+ * turns, and after a wrong password an address waits a second for its next
+ * turn: a client that guesses delays no other address. Count wrong passwords;
+ * after a few, call lined_client_penalize() and close the client. Both strings
+ * are copied. -1 with errno, and no answer follows: EINVAL (the system does not
+ * support this hash), ENOSYS (built without crypt(3)), ENOMEM, EAGAIN (the
+ * thread cannot be created).
  */
 LINED_API int lined_service_verify_password(
 	struct lined_service *service, struct lined_socket *client,
@@ -246,17 +248,18 @@ LINED_API int lined_service_verify_password(
  * with errno EINVAL or ENOSYS. */
 LINED_API int lined_password_check_hash(const char *hash);
 
-/* Whether two secrets that are not hashed are equal. The time of the call does
- * not depend on the position of the first difference. */
+/* Whether two unhashed secrets are equal. The duration does not depend on the
+ * position of the first difference. */
 LINED_API bool lined_password_equal(const char *a, const char *b);
 
 /* ---- files ------------------------------------------------------------ */
 
 /*
  * Opens a character device or a FIFO for reading and writing: non-blocking,
- * closed on exec, never as the controlling terminal. open(2) of one fails with
- * EACCES where the config's section `hardening` permits no writing. MT-safe. -1
- * with errno: ENODEV (it is neither of the two), or of open(2).
+ * close-on-exec, never as the controlling terminal. Use this instead of
+ * open(2), which fails with EACCES if the config's section `hardening` does not
+ * permit writing. MT-safe. -1 with errno: ENODEV (another kind of file), or
+ * those of open(2).
  */
 LINED_API int lined_open_device(const char *path);
 

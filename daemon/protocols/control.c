@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The control protocol. A request is a line of a verb and its argument. The
- * response is one line of JSON for each record; the last one is of kind "ok" or
- * "error". Checks the client's rights and sends its requests to the daemon
- * (lined/control.h); it has no data of the daemon itself. linectl(1) uses this
- * protocol, and nc -U can.
+ * The control protocol. A request is a line with a verb and its argument. The
+ * response is a line of JSON for each record; the last record is of kind "ok"
+ * or "error". This file checks the client's rights and passes requests to the
+ * daemon (lined/control.h), which has all data. linectl(1) uses this protocol;
+ * nc -U works, too.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -29,8 +29,8 @@ struct session {
 	struct lined_socket *client;
 	const struct verb *verb; /* of the current request */
 	bool tapping;
-	uint64_t lost; /* lines of a tap that were not sent */
-	/* The length and name of the file or files that follow `plan`. */
+	uint64_t lost; /* lines of a tap dropped since the last one sent */
+	/* Length and name of the file, or files, that follow `plan`. */
 	const struct verb *plan_verb;
 	size_t plan_len;
 	char *plan_name;
@@ -44,14 +44,14 @@ enum argument {
 
 struct verb {
 	const char *name;
-	const char *usage; /* after the name */
+	const char *usage; /* text after the name */
 	const char *summary;
 	enum argument argument;
 	enum lined_right right;
 	enum lined_request_kind request;
-	/* Called in place of sending a request; NULL: the request is sent. */
+	/* Called instead of sending a request; NULL: sends the request. */
 	void (*obey)(struct session *session, const char *argument);
-	/* Called in place of writing records; NULL: records are written. */
+	/* Called instead of writing records; NULL: writes records. */
 	void (*write)(struct text *text, const struct lined_response *response);
 };
 
@@ -116,7 +116,7 @@ static const struct verb verbs[] = {
 
 /* ---- responses ---------------------------------------------------------- */
 
-/* If memory ran out for the text, sends an error instead. */
+/* Sends the text; an error instead if there was no memory for it. */
 static void control_send(struct session *session, struct text *text)
 {
 	static const char oom[] =
@@ -145,7 +145,7 @@ static void control_refuse(struct session *session, const char *format, ...)
 	control_send(session, &text);
 }
 
-/* Each line of the page is a record. */
+/* Writes each line of the metrics page as a record. */
 static void control_write_metrics(struct text *text,
 				  const struct lined_response *response)
 {
@@ -155,7 +155,7 @@ static void control_write_metrics(struct text *text,
 	size_t begin, end;
 
 	metrics_text_write(&page, response);
-	/* Without memory it may end in the middle of a line. */
+	/* Without memory the page may end in the middle of a line. */
 	if (page.oom)
 		page.len = 0;
 	for (begin = 0; begin < page.len; begin = end + 1) {
@@ -185,7 +185,7 @@ static void control_respond(struct lined_socket *client, void *arg,
 	control_send(session, &text);
 }
 
-/* The number of lines in a response, with those that it reports as lost. */
+/* The number of lines in a response, including those reported as lost. */
 static uint64_t control_count_lines(const struct lined_response *response)
 {
 	uint64_t lines = 0;
@@ -198,8 +198,8 @@ static uint64_t control_count_lines(const struct lined_response *response)
 	return lines;
 }
 
-/* Lines arrive even if the client does not read: those are counted. When it
- * reads again, it gets the number of lost lines first. */
+/* Lines arrive even while the client does not read, and are then counted as
+ * lost. When the client reads again, it gets the number of lost lines first. */
 static void control_respond_tap(struct lined_socket *client, void *arg,
 				const struct lined_response *response)
 {
@@ -228,14 +228,15 @@ static void control_respond_tap(struct lined_socket *client, void *arg,
 
 /* ---- requests ----------------------------------------------------------- */
 
-/* Whether an answer can reach the client: not after a write has failed. */
+/* Whether an answer can reach the client: false after a failed write. */
 static bool control_can_answer(const struct session *session)
 {
 	return lined_socket_is_writeable(session->client);
 }
 
-/* A client that has sent thousands of requests and closed costs nothing: only
- * what changes something is still done. */
+/* Sends a request. If answers cannot reach the client, only requests that
+ * change something are sent: a client that has sent thousands of requests and
+ * closed costs nothing. */
 static void control_request(struct session *session, const struct verb *verb,
 			    const char *argument, const char *text, size_t len)
 {
@@ -308,8 +309,8 @@ static bool control_fits(struct session *session, const struct verb *verb,
 	return false;
 }
 
-/* Runs a line. Blanks separate the verb from its argument, which may contain
- * blanks. */
+/* Runs a line. Blanks separate the verb from the argument, which may contain
+ * blanks, too. */
 static void control_obey(struct session *session, char *line)
 {
 	char *name = line + strspn(line, " \t");
@@ -391,8 +392,8 @@ static void control_finish_plan(struct session *session, const char *text,
 	free(name);
 }
 
-/* With a bad length, the end of the file is not known, and its bytes would be
- * read as verbs: the connection is closed. */
+/* After a bad length the end of the file is unknown, and its bytes would be
+ * read as verbs: closes the connection. */
 static void control_await_files(struct session *session, const char *verb,
 				const char *argument, size_t most)
 {
@@ -442,7 +443,7 @@ static void control_take_line(struct session *session,
 	char copy[LINED_LINE_LENGTH_DEFAULT + 1];
 
 	if (session->tapping) {
-		/* The line ends the tap. Reading resumes when the tap has
+		/* Any line ends the tap. Reading resumes when the tap has
 		 * ended. */
 		lined_socket_pause(session->client);
 		lined_control_stop(session->client);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Writes records as JSON. The values keep the order of the record.
- */
+/* Writes records as JSON, with the values in the record's order. */
 #include "control_record.h"
 
 #include <string.h>
@@ -38,7 +36,7 @@ static void record_write_value(struct text *text,
 	}
 }
 
-/* The length of the group part in a name like GROUP.MEMBER; 0: it has none. */
+/* The length of GROUP in a name GROUP.MEMBER; 0: no group. */
 static size_t record_group_len(const char *name)
 {
 	const char *dot = strchr(name, '.');

@@ -3,9 +3,9 @@
  * Records (lined/control.h) as lines of the control protocol, each a JSON
  * object:
  *
- *	{"kind":"client","id":42,"service":"echo","address":"192.0.2.7:5123"}
+ * 	{"kind":"client","id":42,"service":"echo","address":"192.0.2.7:5123"}
  *
- * Values of a group, GROUP.MEMBER, are written as an object:
+ * The values of a group (names GROUP.MEMBER) form an object:
  * "closed":{"peer":3}.
  */
 #pragma once
@@ -17,6 +17,5 @@
 /* Adds the record as a line. */
 void control_record_write(struct text *text, const struct lined_record *record);
 
-/* Adds the last line of a response: of kind "ok", or "error" with the reason.
- */
+/* Adds the last line of a response: kind "ok", or "error" with the reason. */
 void control_record_write_end(struct text *text, const char *error);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * echo: sends every line back with the terminator it came with (RFC 862), over
- * TCP, UDP and UNIX sockets. The protocol to read first.
+ * echo: sends every line back with its terminator (RFC 862), over TCP, UDP and
+ * UNIX sockets. The protocol to read first.
  */
 #include <lined/protocol.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The metrics protocol: serves the daemon's counters at /metrics to Prometheus,
- * with the part of HTTP that this needs. metrics_text.c writes the page,
+ * with the part of HTTP that Prometheus needs. metrics_text.c writes the page,
  * http_request.c reads requests.
  */
 #include <errno.h>
@@ -20,33 +20,33 @@
 #define PAGE_TYPE  "text/plain; version=0.0.4; charset=utf-8"
 #define ERROR_TYPE "text/plain; charset=utf-8"
 #define REQUEST_MS 10000
-/* For this long, a page is sent to all clients that request it. */
+/* For how long a page is sent to clients before a new one is made. */
 #define PAGE_AGE_MS 500
-/* The most pages that are sent in a millisecond, so that a crowd of clients
- * does not delay those of other services, which the thread may serve, too. */
+/* The most pages sent in a millisecond, so that a crowd of clients does not
+ * delay clients of other services on the same thread. */
 #define PAGES_A_MS 8
 
 /* The state of an instance. */
 struct metrics_server {
 	struct lined_buffer *page; /* NULL: none yet */
 	uint64_t made_ms;
-	struct session *asking;       /* for the next page; NULL: none */
-	struct session *first, **end; /* those that wait, in their order */
+	struct session *asking;       /* has asked for records; NULL: none */
+	struct session *first, **end; /* waiting, in order */
 	struct lined_timer next;
-	uint64_t sent_ms; /* when `sent` pages were sent */
+	uint64_t sent_ms; /* the ms in which `sent` pages were sent */
 	unsigned sent;
 };
 
 struct session {
-	struct session *next, **link; /* while it waits for a page */
+	struct session *next, **link; /* while waiting for a page */
 	struct lined_socket *client;
 	struct http_request request;
-	struct lined_timer deadline; /* of a request that has begun */
+	struct lined_timer deadline; /* for a request that has begun */
 };
 
 /* ---- responses --------------------------------------------------------- */
 
-/* Closes after the response, or waits for the next request. */
+/* Closes the client after the response, or waits for its next request. */
 static void metrics_finish(struct session *session)
 {
 	bool keep = session->request.keep;
@@ -148,7 +148,7 @@ static struct session *metrics_next_session(struct metrics_server *server)
 	return session;
 }
 
-/* This session and all that wait. */
+/* Answers this session and all that wait with an error. */
 static void metrics_refuse(struct metrics_server *server,
 			   struct session *session, const char *why)
 {
@@ -179,7 +179,7 @@ static void metrics_respond(struct lined_socket *client, void *arg,
 	struct lined_buffer *buffer = NULL;
 
 	if (!response->last)
-		return; /* all records come in the last response */
+		return; /* the last response has all records */
 	server->asking = NULL;
 	if (response->error == NULL)
 		metrics_text_write(&page, response);
@@ -200,7 +200,8 @@ static void metrics_respond(struct lined_socket *client, void *arg,
 	metrics_serve(server, server->made_ms);
 }
 
-/* One session asks for a page; the others wait for that, too. */
+/* Asks for the records through one session; all others wait for that page, too.
+ */
 static void metrics_ask(struct metrics_server *server)
 {
 	static const struct lined_request request = {
@@ -219,7 +220,7 @@ static void metrics_ask(struct metrics_server *server)
 		metrics_refuse(server, session, strerror(errno));
 }
 
-/* Sends the page to those that wait, as many as may have it now. */
+/* Sends the page to waiting sessions, as many as PAGES_A_MS allows. */
 static void metrics_serve(struct metrics_server *server, uint64_t now_ms)
 {
 	struct session *session;
@@ -250,7 +251,7 @@ static void metrics_serve_next(struct lined_timer *timer)
 	metrics_serve(server, lined_dispatcher_now_ms(timer->dispatcher));
 }
 
-/* Nothing is read from the client until it has its page. */
+/* Makes the client wait for a page; until then nothing is read from it. */
 static void metrics_request_page(struct session *session)
 {
 	struct lined_service *service = lined_client_service(session->client);
@@ -287,7 +288,8 @@ static void metrics_take_line(struct session *session,
 	if (status == HTTP_MORE)
 		return;
 	lined_timer_stop(&session->deadline);
-	/* A write has failed: nobody reads the answers to what is left. */
+	/* After a failed write nobody reads answers to the remaining requests.
+	 */
 	if (!lined_socket_is_writeable(session->client)) {
 		lined_socket_close_for(session->client, LINED_CLOSE_ERROR,
 				       EPIPE);

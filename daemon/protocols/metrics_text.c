@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Writes the page. A table says which value of which record belongs to which
- * family. In the format, all samples of a family must follow each other.
+ * family, because the format requires all samples of a family to be adjacent.
  */
 #include "metrics_text.h"
 
@@ -11,14 +11,14 @@
 
 enum unit {
 	UNIT_ONE,
-	UNIT_MICROSECONDS, /* shown in seconds */
+	UNIT_MICROSECONDS, /* written as seconds */
 };
 
 struct family {
 	const char *name;
 	const char *type;
 	const char *record;
-	/* The name of a value. With a label, the name of a group: each member
+	/* The name of a value; with a label, the name of a group: each member
 	 * is a sample with label="MEMBER". */
 	const char *value;
 	const char *label;
@@ -204,7 +204,7 @@ static const struct family families[] = {
 
 /* ---- records ----------------------------------------------------------- */
 
-/* The page being written, and the records that it shows. */
+/* The page being written, and its records. */
 struct metrics {
 	struct text *text;
 	const struct lined_record **records;
@@ -239,7 +239,7 @@ static bool metrics_is_kind(const struct lined_record *record, const char *kind)
 static int metrics_compare_names(const struct lined_record *a,
 				 const struct lined_record *b)
 {
-	/* The values that tell records of a kind apart. */
+	/* Compares records by the values that distinguish records of a kind. */
 	static const char *const names[] = {"name", "service", "upstream"};
 	int order = strcmp(a->kind, b->kind);
 	size_t i;
@@ -267,9 +267,9 @@ static int metrics_compare(const void *a, const void *b)
 	return order != 0 ? order : metrics_compare_places(a, b);
 }
 
-/* Keeps only the first record of a name. A service that was started again while
- * the old instance drains has two records, the open one first, and a page must
- * not have the same series twice. -1: no memory. */
+/* Keeps only the first record of each name: a service that was restarted while
+ * its old instance drains has two records, the open one first, and a page must
+ * not contain a series twice. -1: no memory. */
 static int metrics_choose(struct metrics *metrics,
 			  const struct lined_response *response)
 {
@@ -302,7 +302,7 @@ static void metrics_write_head(struct text *text, const char *name,
 		    type);
 }
 
-/* Writes a label in quotes; \ " and LF are escaped. */
+/* Writes a label in quotes, with \ " and LF escaped. */
 static void metrics_write_label(struct text *text, const char *before,
 				const char *name, const char *value)
 {
@@ -333,7 +333,7 @@ static void metrics_write_number(struct text *text, uint64_t number,
 		text_printf(text, "%llu", (unsigned long long)number);
 }
 
-/* Writes the labels of a record, and one more (label NULL: none). */
+/* Writes the labels of a record, and one more label (NULL: none). */
 static void metrics_write_labels(struct text *text,
 				 const struct lined_record *record,
 				 const char *label, const char *value)
@@ -366,7 +366,7 @@ static void metrics_write_sample(struct text *text, const struct family *family,
 	text_puts(text, "\n");
 }
 
-/* Writes the samples of a family in a record. */
+/* Writes a family's samples from one record. */
 static void metrics_write_samples(struct text *text,
 				  const struct family *family,
 				  const struct lined_record *record)
@@ -447,7 +447,7 @@ static void metrics_write_open(const struct metrics *metrics)
 	}
 }
 
-/* A family of the upstreams of relay. */
+/* Writes a family about the upstreams of relay. */
 static void metrics_write_upstreams(const struct metrics *metrics,
 				    const char *name, const char *type,
 				    const char *help, const char *value)
@@ -479,7 +479,7 @@ static void metrics_write_upstreams(const struct metrics *metrics,
 	}
 }
 
-/* The length of a turn is the longest time that an event in it waited. */
+/* The duration of a turn is the longest time that an event in it waited. */
 static void metrics_write_worker_delays(struct text *text,
 					const struct lined_record *record)
 {

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Texts that grow, and strings of JSON.
- */
+/* Growing texts, and JSON strings. */
 #include "text.h"
 
 #include <stdarg.h>
@@ -15,7 +13,7 @@ void text_fini(struct text *text)
 	memset(text, 0, sizeof(*text));
 }
 
-/* Where to write len more bytes; NULL: no memory. */
+/* Returns where to write len more bytes; NULL: no memory. */
 static char *text_reserve(struct text *text, size_t len)
 {
 	size_t room = text->room > 0 ? text->room : 512;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A text that grows, for responses that are built before they are sent. If
- * memory runs out, oom is set and nothing more is added.
+ * A growing text, for responses that are built before they are sent. If memory
+ * runs out, oom is set and nothing more is added.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Zeroed memory is an empty text. */
+/* A zeroed struct is an empty text. */
 struct text {
 	char *data; /* not NUL-terminated */
 	size_t len, room;
@@ -21,5 +21,5 @@ void text_puts(struct text *text, const char *string);
 void text_printf(struct text *text, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Adds a string as a JSON string with its quotes. Its bytes must be UTF-8. */
+/* Adds a string in JSON quotes. Its bytes must be UTF-8. */
 void text_quote(struct text *text, const char *string);

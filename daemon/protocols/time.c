@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * time: sends every client a line with the time every second, and discards the
- * input of clients. The example of a periodic task: each worker makes the line
+ * input of clients. An example of a periodic task: each worker makes the line
  * once for all its clients.
  */
 #include <stdio.h>
@@ -18,7 +18,7 @@ struct time_options {
 	bool local;
 };
 
-/* The most bytes that a line ends with. */
+/* The most bytes of a line's end. */
 #define END_MAX 2
 
 static const struct lined_option time_options[] = {
@@ -28,14 +28,14 @@ static const struct lined_option time_options[] = {
 	{.name = NULL},
 };
 
-/* Writes the present time. 0: it is empty or too long. */
+/* Writes the current time. 0: the text is empty or too long. */
 static size_t time_write(char text[TEXT_MAX],
 			 const struct time_options *options)
 {
 	struct timespec now;
 	struct tm tm;
 
-	/* time(2) may be a few milliseconds behind. */
+	/* Not time(2), which may be a few milliseconds behind. */
 	clock_gettime(CLOCK_REALTIME, &now);
 	if (options->local)
 		localtime_r(&now.tv_sec, &tm);
@@ -68,7 +68,7 @@ static void time_task(struct lined_service *service)
 		lined_framing_terminator(lined_service_framing(service), &end);
 	memcpy(text + len, end, end_len);
 	line = lined_buffer_new(text, len + end_len);
-	/* Without memory, the line of this second is skipped. */
+	/* Without memory, this second's line is skipped. */
 	if (line == NULL)
 		return;
 	lined_service_send(service, line);
