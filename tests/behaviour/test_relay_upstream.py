@@ -536,6 +536,57 @@ class Upward(UpstreamTest):
             self.assertNotEqual(line, b"")
             line = up.line()
 
+    def begin_slow(self, first, second):
+        """The second one feeds, and does not read; many lines go up."""
+        self.serve(first, second, subscribe_only="false", up_hold="32M",
+                   retry_min="200ms", retry_max="200ms",
+                   extra="send-queue = 64k send-stall = 0")
+        backup = self.accept(second)
+        [c] = self.fed(backup)
+        for n in range(8000):
+            c.send(b"%d %s\n" % (n, b"x" * 992))
+        c.half_close()
+        c.rest()
+        return backup
+
+    def until_all_went_up(self, up):
+        """Reads what goes up to the next one: lines that the one before was not
+        given, then those that it did not take. Returns their numbers."""
+        numbers = [int(up.line().split()[0])]
+        while not {7999, numbers[0] - 1} <= set(numbers):
+            numbers.append(int(up.line().split()[0]))
+        return sorted(numbers)
+
+    def test_what_a_slow_backup_did_not_take_goes_to_the_one_before(self):
+        first, second = self.server(), self.server(rcvbuf=4096)
+        first.close()
+        backup = self.begin_slow(first, second)
+        first.open()
+        up = self.accept(first)
+        up.send(b"good\n")
+        while not self.daemon.logged(": taken back from "):
+            backup.send(b"line\n")
+            time.sleep(0.01)
+        # It is left after retry-min.
+        numbers = self.until_all_went_up(up)
+        whole, _, _ = backup.ended().rpartition(b"\n")
+        taken = [int(line.split()[0]) for line in whole.split(b"\n")]
+        self.assertEqual(taken + numbers, list(range(8000)))
+
+    def test_what_one_that_is_removed_did_not_take_goes_to_the_next(self):
+        first, second = self.server(), self.server(rcvbuf=4096)
+        first.close()
+        backup = self.begin_slow(first, second)
+        first.open()
+        self.write(self.text(first, subscribe_only="false", up_hold="32M"),
+                   workers=self.WORKERS)
+        self.daemon.reload()
+        up = self.accept(first)
+        backup.close()
+        numbers = self.until_all_went_up(up)
+        self.assertEqual(numbers, list(range(numbers[0], 8000)))
+        self.assertEqual(self.counted("upstream_down"), 0)
+
     def test_one_that_does_not_read_feeds_on(self):
         """The queue to the upstream is bounded, and does not stop the feed."""
         server = self.server(rcvbuf=4096)

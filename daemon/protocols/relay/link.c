@@ -330,13 +330,6 @@ bool relay_link_send(struct relay_link *link, struct lined_buffer *buffer,
 	return false;
 }
 
-uint64_t relay_link_last_sent(const struct relay_link *link)
-{
-	return link->sent_bytes > link->preamble_bytes
-		       ? link->sent_bytes - link->preamble_bytes
-		       : 0;
-}
-
 uint64_t relay_link_sent(const struct relay_link *link)
 {
 	struct lined_traffic traffic = {.bytes_out = link->sent_bytes};
@@ -364,6 +357,21 @@ static void link_on_read(struct lined_socket *sock, void *arg)
 	link->handlers->handle_read(link);
 }
 
+static void link_drop_socket(struct relay_link *link)
+{
+	struct lined_traffic traffic;
+
+	lined_socket_traffic(link->sock, &traffic);
+	link->sent_bytes = traffic.bytes_out;
+	link->sock = NULL;
+}
+
+static void link_unsent(struct relay_link *link)
+{
+	if (link->given != NULL)
+		link->handlers->handle_unsent(link);
+}
+
 /* Back-off begins anew only after a connection that was good for retry-max:
  * otherwise a server that greets and closes would be called without pause. */
 static void link_judge(struct relay_link *link, bool was_connected)
@@ -386,13 +394,11 @@ static void link_judge(struct relay_link *link, bool was_connected)
 static void link_on_close(struct lined_socket *sock, void *arg,
 			  enum lined_close_reason reason, int error)
 {
-	struct lined_traffic traffic;
 	struct relay_link *link = arg;
 	bool was_connected = link->state == RELAY_LINK_CONNECTED;
 
-	lined_socket_traffic(sock, &traffic);
-	link->sent_bytes = traffic.bytes_out;
-	link->sock = NULL;
+	link_drop_socket(link);
+	link_unsent(link);
 	link_judge(link, was_connected);
 	link_failed(link, was_connected,
 		    relay_address_close_text(&link->address, sock, reason,
@@ -417,14 +423,12 @@ void relay_link_good(struct relay_link *link)
 static void link_finished(struct lined_socket *sock, void *arg,
 			  enum lined_close_reason reason, int error)
 {
-	struct lined_traffic traffic;
 	struct relay_link *link = arg;
 
-	lined_socket_traffic(sock, &traffic);
-	link->sent_bytes = traffic.bytes_out;
 	lined_timer_stop(&link->retry);
-	link->sock = NULL;
+	link_drop_socket(link);
 	link_set_state(link, RELAY_LINK_IDLE);
+	link_unsent(link);
 }
 
 static void link_close(struct relay_link *link)
@@ -543,10 +547,11 @@ void relay_link_stop(struct relay_link *link)
 		lined_socket_set_handlers(link->sock, NULL, NULL);
 		lined_socket_set_group(link->sock, NULL);
 		lined_socket_close(link->sock);
-		link->sock = NULL;
+		link_drop_socket(link);
 	}
 	if (link->state != RELAY_LINK_IDLE)
 		link_set_state(link, RELAY_LINK_IDLE);
+	link_unsent(link);
 }
 
 void relay_link_retry_changed(struct relay_link *link)

@@ -14,6 +14,7 @@
 
 struct relay;
 struct relay_link;
+struct relay_pending_block;
 
 /* How often a link that is finishing is checked for its end. */
 #define RELAY_END_STEP_MS 10
@@ -31,6 +32,10 @@ struct relay_link_handlers {
 	void (*handle_read)(struct relay_link *link);
 	/* See relay_link_send(). NULL: not called. */
 	void (*handle_write)(struct relay_link *link);
+	/* A connection has ended, in whichever way, and lines that it was given
+	 * may not have left: the owner calls relay_pending_return(). It comes
+	 * before handle_close. */
+	void (*handle_unsent)(struct relay_link *link);
 	/* A connection has ended, or could not be made; the link waits now, or
 	 * tries the next address. */
 	void (*handle_close)(struct relay_link *link, bool was_connected);
@@ -74,7 +79,9 @@ struct relay_link {
 	uint32_t flush_ms;        /* how long its last lines may take; the
 				   * owner may set it */
 	uint64_t connects;        /* connections made */
-	uint64_t preamble_bytes, sent_bytes;  /* see relay_link_sent() */
+	uint64_t preamble_bytes, sent_bytes; /* see relay_link_sent() */
+	/* Lines that were given to this connection: see pending.h. */
+	struct relay_pending_block *given, *given_last;
 	char reached[LINED_ADDRESS_TEXT_MAX]; /* the last address tried; "" */
 	char error[120];                      /* of the last failure; "" */
 };
@@ -90,10 +97,11 @@ void relay_link_fini(struct relay_link *link);
  * does not begin a round earlier than it would have. */
 void relay_link_start(struct relay_link *link);
 
-/* Back to idle, at once; no handler is called. */
+/* Back to idle, at once; no handler but handle_unsent is called. */
 void relay_link_stop(struct relay_link *link);
 
-/* Idle when the send queue is flushed; no handler is called. */
+/* Idle when the send queue is flushed; no handler but handle_unsent is
+ * called. */
 void relay_link_finish(struct relay_link *link);
 
 /* The same, but first reads what the other end has sent, for at most 1 s. */
@@ -114,12 +122,9 @@ void relay_link_good(struct relay_link *link);
 bool relay_link_send(struct relay_link *link, struct lined_buffer *buffer,
 		     size_t offset, size_t len);
 
-/* Bytes that have left on this connection, or the last one, after the
- * preamble. */
+/* Bytes after the preamble that have left on this connection, or on the one
+ * that has ended if it is not connected. */
 uint64_t relay_link_sent(const struct relay_link *link);
-
-/* The same of the connection that has just ended, for handle_close. */
-uint64_t relay_link_last_sent(const struct relay_link *link);
 
 /* Bytes after the preamble that have left on this connection or are queued. */
 uint64_t relay_link_given(const struct relay_link *link);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Remembers lines until they have left, so that those that a lost connection
- * took with it can be sent again or counted.
+ * Keeps lines until they have left, so that those that a lost connection took
+ * with it can be sent again or counted.
  */
 #include "relay/pending.h"
 
@@ -28,8 +28,8 @@ struct relay_pending_block {
 	struct relay_message message;
 	uint32_t first; /* lines before it have left, or were dropped */
 	size_t first_at;
-	bool given; /* to the socket, as a whole */
-	char *join; /* the buffer's bytes, if lines may be added; or NULL */
+	uint64_t at; /* if given: where its first line is on the connection */
+	char *join;  /* the buffer's bytes, if lines may be added; or NULL */
 };
 
 /* Including allocation overhead. */
@@ -48,8 +48,7 @@ static bool pending_join(struct relay_pending_block *block,
 	const char *data = lined_buffer_data(message->buffer);
 	struct relay_message *to = &block->message;
 
-	if (block->join == NULL || block->given ||
-	    message->count > JOIN_LINES - to->count ||
+	if (block->join == NULL || message->count > JOIN_LINES - to->count ||
 	    message->bytes > JOIN_BYTES - to->bytes)
 		return false;
 	memcpy(block->join + to->count * sizeof(struct relay_lengths),
@@ -131,68 +130,84 @@ static size_t pending_drop_line(struct relay_pending_block *block)
 	return len;
 }
 
-/* Takes the block out if it has no line any more. */
-static bool pending_remove_empty(struct relay_pending *pending,
-				 struct relay_pending_block **place,
-				 struct relay_pending_block *before)
+static void pending_free_block(struct relay_pending *pending,
+			       struct relay_pending_block *block)
 {
-	struct relay_pending_block *block = *place;
-
-	if (block->first < block->message.count)
-		return false;
-	*place = block->link;
-	if (pending->last == block)
-		pending->last = before;
-	if (!block->given)
-		pending->cost -= pending_cost(block);
 	lined_service_charge(pending->service, -(int64_t)sizeof(*block));
 	lined_service_unkeep(pending->service, block->message.buffer);
 	free(block);
-	return true;
+}
+
+/* Takes the first block out of those that wait. */
+static struct relay_pending_block *pending_take(struct relay_pending *pending)
+{
+	struct relay_pending_block *block = pending->first;
+
+	pending->first = block->link;
+	if (pending->first == NULL)
+		pending->last = NULL;
+	pending->waiting -= pending_bytes(block);
+	pending->cost -= pending_cost(block);
+	block->link = NULL;
+	return block;
+}
+
+/* Forgets the lines that have left. */
+static void pending_forget(struct relay_pending *pending,
+			   struct relay_link *link)
+{
+	uint64_t sent = link->given != NULL ? relay_link_sent(link) : 0;
+	struct relay_pending_block *block;
+
+	while ((block = link->given) != NULL) {
+		while (block->first < block->message.count &&
+		       block->at + relay_message_line_len(&block->message,
+							  block->first) <=
+			       sent)
+			block->at += pending_drop_line(block);
+		if (block->first < block->message.count)
+			return;
+		link->given = block->link;
+		pending_free_block(pending, block);
+	}
 }
 
 void relay_pending_send(struct relay_pending *pending, struct relay_link *link)
 {
 	struct relay_pending_block *block;
 
-	for (block = pending->first; block != NULL; block = block->link) {
-		if (block->given)
-			continue;
+	pending_forget(pending, link);
+	while ((block = pending->first) != NULL) {
+		block->at = relay_link_given(link);
 		if (!relay_link_send(link, block->message.buffer,
 				     block->first_at, pending_bytes(block)))
 			return;
-		block->given = true;
-		pending->waiting -= pending_bytes(block);
-		pending->cost -= pending_cost(block);
+		pending_take(pending);
+		if (link->given != NULL)
+			link->given_last->link = block;
+		else
+			link->given = block;
+		link->given_last = block;
 	}
 }
 
-void relay_pending_sent(struct relay_pending *pending, uint64_t bytes)
+void relay_pending_return(struct relay_pending *pending,
+			  struct relay_link *link)
 {
 	struct relay_pending_block *block;
 
-	while ((block = pending->first) != NULL && block->given) {
-		if (pending->left + relay_message_line_len(&block->message,
-							   block->first) >
-		    bytes)
-			return;
-		pending->left += pending_drop_line(block);
-		pending_remove_empty(pending, &pending->first, NULL);
+	pending_forget(pending, link);
+	if (link->given == NULL)
+		return;
+	for (block = link->given; block != NULL; block = block->link) {
+		pending->waiting += pending_bytes(block);
+		pending->cost += pending_cost(block);
 	}
-}
-
-void relay_pending_return(struct relay_pending *pending)
-{
-	struct relay_pending_block *block;
-
-	for (block = pending->first; block != NULL; block = block->link) {
-		if (block->given) {
-			pending->waiting += pending_bytes(block);
-			pending->cost += pending_cost(block);
-		}
-		block->given = false;
-	}
-	pending->left = 0;
+	link->given_last->link = pending->first;
+	if (pending->first == NULL)
+		pending->last = link->given_last;
+	pending->first = link->given;
+	link->given = NULL;
 }
 
 size_t relay_pending_memory_max(size_t hold)
@@ -210,24 +225,16 @@ size_t relay_pending_most(const struct relay_pending *pending, size_t hold)
 
 uint64_t relay_pending_trim(struct relay_pending *pending, size_t max)
 {
-	struct relay_pending_block **place = &pending->first, *before = NULL;
 	size_t cost = relay_pending_memory_max(max);
+	struct relay_pending_block *block;
 	uint64_t dropped = 0;
 
-	while (*place != NULL &&
+	while ((block = pending->first) != NULL &&
 	       (pending->waiting > max || pending->cost > cost)) {
-		struct relay_pending_block *block = *place;
-
-		while (!block->given &&
-		       (pending->waiting > max || pending->cost > cost) &&
-		       block->first < block->message.count) {
-			pending->waiting -= pending_drop_line(block);
-			dropped++;
-		}
-		if (pending_remove_empty(pending, place, before))
-			continue;
-		before = block;
-		place = &block->link;
+		pending->waiting -= pending_drop_line(block);
+		dropped++;
+		if (block->first == block->message.count)
+			pending_free_block(pending, pending_take(pending));
 	}
 	return dropped;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lines on their way to a link, in order: first those that were given to its
- * socket and may not have left, then those that wait.
+ * Lines that wait for a link, in order. Those that were given to its socket are
+ * remembered with the link until they have left, so that those that a lost
+ * connection took with it wait again, before the others.
  */
 #pragma once
 
@@ -17,30 +18,27 @@ struct relay_pending_block;
 struct relay_pending {
 	struct lined_service *service; /* is charged for the memory */
 	struct relay_pending_block *first, *last;
-	size_t waiting; /* bytes of lines that wait */
-	size_t cost;    /* what the blocks of lines that wait take */
-	uint64_t left;  /* bytes of lines that have left, of this connection */
+	size_t waiting; /* their bytes */
+	size_t cost;    /* what the blocks take */
 };
 
 /* Adds a block, with a reference to its buffer. -1/ENOMEM. */
 int relay_pending_add(struct relay_pending *pending,
 		      const struct relay_message *message);
 
-/* Gives lines to the link's socket while there is room. */
+/* Gives lines to the link's socket while there is room, and forgets those that
+ * have left. */
 void relay_pending_send(struct relay_pending *pending, struct relay_link *link);
 
-/* Forgets the lines that are within the first `bytes` of this connection. */
-void relay_pending_sent(struct relay_pending *pending, uint64_t bytes);
+/* The connection has ended: the lines that have not left wait again. */
+void relay_pending_return(struct relay_pending *pending,
+			  struct relay_link *link);
 
-/* The connection is lost: the lines that have not left wait again. */
-void relay_pending_return(struct relay_pending *pending);
-
-/* Drops the oldest lines that wait until at most `max` bytes do, and their
- * memory is at most relay_pending_memory_max(); returns how many. */
+/* Drops the oldest lines until at most `max` bytes wait, and their memory is at
+ * most relay_pending_memory_max(); returns how many. */
 uint64_t relay_pending_trim(struct relay_pending *pending, size_t max);
 
-/* Drops the oldest lines that wait, about so many bytes; returns how many
- * lines. */
+/* Drops the oldest lines, about so many bytes; returns how many lines. */
 uint64_t relay_pending_give_up(struct relay_pending *pending, uint64_t bytes);
 
 /* The most memory for waiting lines at this `hold`. */

@@ -68,8 +68,6 @@ static void push_send(struct push_target *target, size_t most)
 {
 	if (relay_link_connected(&target->link) &&
 	    !lined_socket_is_closed(target->link.sock)) {
-		relay_pending_sent(&target->pending,
-				   relay_link_sent(&target->link));
 		relay_pending_send(&target->pending, &target->link);
 	}
 	push_count_dropped(target->push,
@@ -105,9 +103,12 @@ static void push_on_close(struct relay_link *link, bool was_connected)
 
 	if (!was_connected)
 		return;
-	relay_pending_sent(&target->pending, relay_link_last_sent(link));
-	relay_pending_return(&target->pending);
 	push_send(target, push_hold(target));
+}
+
+static void push_on_unsent(struct relay_link *link)
+{
+	relay_pending_return(&push_target_of(link)->pending, link);
 }
 
 static const struct relay_link_handlers push_handlers = {
@@ -119,6 +120,7 @@ static const struct relay_link_handlers push_handlers = {
 	.handle_connect = push_on_connect,
 	.handle_read = push_on_read,
 	.handle_write = push_on_write,
+	.handle_unsent = push_on_unsent,
 	.handle_close = push_on_close,
 };
 
@@ -216,11 +218,9 @@ static void push_on_block(void *arg, struct lined_buffer *buffer)
 
 static void push_free_target(struct push_target *target)
 {
-	relay_pending_sent(&target->pending, relay_link_sent(&target->link));
-	relay_pending_return(&target->pending);
+	relay_link_fini(&target->link);
 	push_count_dropped(target->push,
 			   relay_pending_trim(&target->pending, 0));
-	relay_link_fini(&target->link);
 	if (target->sock != NULL)
 		lined_socket_close(target->sock);
 	free(target);

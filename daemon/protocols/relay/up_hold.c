@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Knows to whom lines were given; pending.c has the lines, and upstreams.c
+ * Counts the lines that are dropped; pending.c has the lines, and upstreams.c
  * tells where they go.
  */
 #include "relay/up_hold.h"
@@ -25,21 +25,9 @@ static void up_hold_count_down(const struct relay_up_hold *hold, uint64_t lines)
 static void up_hold_send(struct relay_up_hold *hold,
 			 struct relay_upstream *target, size_t most)
 {
-	struct relay_pending *lines = &hold->lines;
-
-	if (lines->first == NULL)
-		return;
-	if (target != NULL && target != hold->to) {
-		/* Lines given to another one count as sent to it. */
-		relay_pending_sent(lines, UINT64_MAX);
-		hold->to = target;
-		lines->left = relay_link_given(&target->link);
-	}
-	if (target != NULL) {
-		relay_pending_sent(lines, relay_link_sent(&target->link));
-		relay_pending_send(lines, &target->link);
-	}
-	up_hold_count_down(hold, relay_pending_trim(lines, most));
+	if (target != NULL)
+		relay_pending_send(&hold->lines, &target->link);
+	up_hold_count_down(hold, relay_pending_trim(&hold->lines, most));
 }
 
 void relay_up_hold_send(struct relay_up_hold *hold,
@@ -63,23 +51,10 @@ int relay_up_hold_add(struct relay_up_hold *hold,
 	return 0;
 }
 
-void relay_up_hold_closed(struct relay_up_hold *hold,
-			  const struct relay_upstream *upstream)
+void relay_up_hold_return(struct relay_up_hold *hold,
+			  struct relay_upstream *upstream)
 {
-	if (upstream != hold->to)
-		return;
-	hold->to = NULL;
-	relay_pending_sent(&hold->lines, relay_link_last_sent(&upstream->link));
-	relay_pending_return(&hold->lines);
-}
-
-void relay_up_hold_left(struct relay_up_hold *hold,
-			const struct relay_upstream *upstream)
-{
-	if (upstream != hold->to)
-		return;
-	relay_pending_sent(&hold->lines, UINT64_MAX);
-	hold->to = NULL;
+	relay_pending_return(&hold->lines, &upstream->link);
 }
 
 void relay_up_hold_give_up(struct relay_up_hold *hold, uint64_t bytes)
@@ -95,9 +70,5 @@ void relay_up_hold_start(struct relay_up_hold *hold, struct relay *relay)
 
 void relay_up_hold_stop(struct relay_up_hold *hold)
 {
-	if (hold->to != NULL)
-		relay_pending_sent(&hold->lines,
-				   relay_link_sent(&hold->to->link));
-	relay_pending_return(&hold->lines);
 	up_hold_count_down(hold, relay_pending_trim(&hold->lines, 0));
 }

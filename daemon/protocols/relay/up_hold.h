@@ -18,7 +18,6 @@ struct relay_upstream;
 struct relay_up_hold {
 	struct relay *relay;
 	struct relay_pending lines;
-	struct relay_upstream *to; /* whom lines were given; or NULL */
 };
 
 void relay_up_hold_start(struct relay_up_hold *hold, struct relay *relay);
@@ -36,13 +35,10 @@ int relay_up_hold_add(struct relay_up_hold *hold,
 void relay_up_hold_send(struct relay_up_hold *hold,
 			struct relay_upstream *target);
 
-/* The connection of an upstream has ended. */
-void relay_up_hold_closed(struct relay_up_hold *hold,
-			  const struct relay_upstream *upstream);
-
-/* An upstream gets no more lines, and is flushed before it is closed. */
-void relay_up_hold_left(struct relay_up_hold *hold,
-			const struct relay_upstream *upstream);
+/* The connection of an upstream has ended: what has not left on it waits
+ * again. */
+void relay_up_hold_return(struct relay_up_hold *hold,
+			  struct relay_upstream *upstream);
 
 /* Drops the oldest lines that wait, about so many bytes. */
 void relay_up_hold_give_up(struct relay_up_hold *hold, uint64_t bytes);

@@ -334,6 +334,11 @@ static void upstream_on_write(struct relay_link *link)
 	upstream_of(link)->handlers->handle_room(upstream_of(link));
 }
 
+static void upstream_on_unsent(struct relay_link *link)
+{
+	upstream_of(link)->handlers->handle_unsent(upstream_of(link));
+}
+
 static void upstream_forget(struct relay_upstream *upstream)
 {
 	lined_timer_stop(&upstream->stale_timer);
@@ -361,6 +366,7 @@ static const struct relay_link_handlers upstream_link_handlers = {
 	.handle_connect = upstream_on_connect,
 	.handle_read = upstream_on_read,
 	.handle_write = upstream_on_write,
+	.handle_unsent = upstream_on_unsent,
 	.handle_close = upstream_on_close,
 };
 

@@ -25,6 +25,8 @@ struct relay_upstream_handlers {
 	bool (*handle_line_end)(struct relay_upstream *upstream);
 	/* Lines can be sent to it: it has connected, or has room again. */
 	void (*handle_room)(struct relay_upstream *upstream);
+	/* See struct relay_link_handlers. */
+	void (*handle_unsent)(struct relay_upstream *upstream);
 	/* The connection has ended, or could not be made. */
 	void (*handle_close)(struct relay_upstream *upstream);
 };
@@ -50,11 +52,11 @@ relay_upstream_new(struct relay *relay, const struct relay_address *address,
 /* Drops the connection. */
 void relay_upstream_free(struct relay_upstream *upstream);
 
-/* Closes at once; no handler is called. */
+/* Closes at once; no handler but handle_unsent is called. */
 void relay_upstream_stop(struct relay_upstream *upstream);
 
 /* Closes when its last lines have come, if it feeds, and the send queue is
- * flushed; no handler is called. */
+ * flushed; no handler but handle_unsent is called. */
 void relay_upstream_finish(struct relay_upstream *upstream);
 
 /* Whether the stream is between two lines. */

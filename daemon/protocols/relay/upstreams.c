@@ -280,11 +280,22 @@ static void upstreams_on_room(struct relay_upstream *upstream)
 	relay_up_hold_send(&upstreams->hold, upstreams_target(upstreams));
 }
 
+/* One that was left and has ended is idle. Else handle_close follows, or
+ * upstreams_update(). */
+static void upstreams_on_unsent(struct relay_upstream *upstream)
+{
+	struct relay_upstreams *upstreams = upstreams_of(upstream);
+
+	relay_up_hold_return(&upstreams->hold, upstream);
+	if (upstream->link.state == RELAY_LINK_IDLE && !upstreams->updating &&
+	    !upstreams->finishing)
+		upstreams_on_room(upstream);
+}
+
 static void upstreams_on_close(struct relay_upstream *upstream)
 {
 	struct relay_upstreams *upstreams = upstreams_of(upstream);
 
-	relay_up_hold_closed(&upstreams->hold, upstream);
 	if (upstream == upstreams->next)
 		upstreams_drop_next(upstreams);
 	if (upstream == upstreams->spare) {
@@ -300,6 +311,7 @@ static const struct relay_upstream_handlers upstreams_handlers = {
 	.handle_good = upstreams_on_good,
 	.handle_line_end = upstreams_on_line_end,
 	.handle_room = upstreams_on_room,
+	.handle_unsent = upstreams_on_unsent,
 	.handle_close = upstreams_on_close,
 };
 
@@ -374,7 +386,6 @@ static void upstreams_remove(struct relay_upstreams *upstreams,
 				  "upstream %s: left, it is not configured any "
 				  "more",
 				  upstream->link.address.text);
-	relay_up_hold_left(&upstreams->hold, upstream);
 	if (upstream == upstreams->next)
 		upstreams_drop_next(upstreams);
 	if (upstream == upstreams->spare)
@@ -552,10 +563,10 @@ void relay_upstreams_stop(struct relay *relay)
 	lined_bus_unsubscribe(upstreams->lines);
 	lined_timer_stop(&upstreams->hand_over);
 	lined_timer_stop(&upstreams->leave);
-	relay_up_hold_stop(&upstreams->hold);
 	upstreams_free_left(upstreams, true);
 	while (upstreams->count > 0)
 		relay_upstream_free(upstreams->list[--upstreams->count]);
+	relay_up_hold_stop(&upstreams->hold);
 	free(upstreams->list);
 	free(upstreams);
 	relay->upstreams = NULL;
