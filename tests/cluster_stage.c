@@ -45,10 +45,11 @@ static void *broker_open(const struct broker_settings *given, uint32_t lease_ms,
 	return &stage_broker;
 }
 
-static void broker_close(void *arg)
+static uint64_t broker_close(void *arg)
 {
 	(void)arg;
 	stage_broker.event = NULL;
+	return stage_broker.unwritten;
 }
 
 static bool broker_send(void *arg, struct broker_request *request)

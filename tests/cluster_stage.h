@@ -32,6 +32,7 @@ struct stage_broker {
 	struct broker_request *last;
 	size_t requests, frames, longest, backlog, frame_max;
 	uint64_t life;
+	uint64_t unwritten; /* lines, when it is closed */
 };
 extern struct stage_broker stage_broker;
 

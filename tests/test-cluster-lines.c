@@ -365,6 +365,33 @@ START_TEST(what_the_broker_drops_is_not_sent)
 }
 END_TEST
 
+START_TEST(what_a_closed_broker_has_not_written_is_not_sent)
+{
+	struct broker_event *down;
+	struct stage stage;
+
+	stage_begin(&stage);
+	stage_meet(&stage);
+	publish(&stage, "one");
+	publish(&stage, "two");
+	publish(&stage, "three");
+	ck_assert_uint_eq(stage_report(&stage).sent, 3);
+	/* It was told, and nobody has heard it yet. */
+	down = broker_event_new(BROKER_DOWN, NULL, "cut", 3);
+	ck_assert_ptr_nonnull(down);
+	down->life = stage_broker.life;
+	down->number = 1;
+	stage_broker.event(stage_broker.arg, down);
+	stage_broker.unwritten = 1;
+	ck_assert_int_eq(cluster_open(stage.cluster, &stage_settings, 60000),
+			 0);
+	ck_assert_uint_eq(stage_report(&stage).sent, 1);
+	ck_assert_uint_eq(stage_report(&stage).unsent, 2);
+	stage_broker.unwritten = 0;
+	stage_close(&stage);
+}
+END_TEST
+
 START_TEST(a_line_does_not_wait_for_a_revision_of_before)
 {
 	struct stage stage;
@@ -569,6 +596,7 @@ static Suite *make_suite(void)
 	tcase_add_test(lines, what_is_no_frame_of_another_node_is_ignored);
 	tcase_add_test(lines, nodes_without_a_lease_are_not_many);
 	tcase_add_test(lines, what_the_broker_drops_is_not_sent);
+	tcase_add_test(lines, what_a_closed_broker_has_not_written_is_not_sent);
 	tcase_add_test(lines, frames_are_no_longer_than_the_broker_takes);
 	tcase_add_test(lines, a_node_that_nobody_hears_sends_no_lines);
 	tcase_add_test(lines, a_slow_link_holds_only_clustered_members);

@@ -358,6 +358,8 @@ static void cluster_drop_events(struct cluster *cluster, bool due)
 
 	for (; event != NULL; event = next) {
 		next = event->next;
+		if (event->kind == BROKER_DOWN || event->kind == BROKER_TROUBLE)
+			cluster_out_unsend(&cluster->out, event->number);
 		cluster_free_event(cluster, event);
 	}
 }
@@ -514,7 +516,8 @@ static void cluster_close(struct cluster *cluster)
 	cluster->out.broker = NULL;
 	pthread_mutex_unlock(&cluster->out.lock);
 	if (broker != NULL)
-		cluster->out.ops->close(broker);
+		cluster_out_unsend(&cluster->out,
+				   cluster->out.ops->close(broker));
 	/* The next broker counts its lives from 1 again. */
 	cluster_drop_events(cluster, true);
 	cluster->settings = NULL;

@@ -122,8 +122,9 @@ struct broker_ops {
 		      void (*event)(void *arg, struct broker_event *event),
 		      void *arg);
 	/* Sends queued requests for a second at most. event() is not called
-	 * after close() has returned. */
-	void (*close)(void *broker);
+	 * after close() has returned. Returns how many lines were taken and
+	 * not written, without those that DOWN or TROUBLE has reported. */
+	uint64_t (*close)(void *broker);
 	/* Takes ownership of a request. False: the request was freed, because
 	 * the link is down or stalled. Requests of one thread keep their order.
 	 * Does not block. MT-safe. */

@@ -60,6 +60,8 @@ static bool nats_write(struct nats_link *link,
 		break;
 	}
 	atomic_store(&broker->writing_since, 0);
+	if (s == NATS_OK)
+		atomic_fetch_sub(&broker->lines, request->lines);
 	if (s == NATS_OK || atomic_load(&link->closed))
 		return s == NATS_OK;
 	nats_explain(why, s, "write");
@@ -300,10 +302,11 @@ static void *nats_open(const struct broker_settings *settings,
 	return NULL;
 }
 
-static void nats_close(void *arg)
+static uint64_t nats_close(void *arg)
 {
 	struct nats_broker *broker = arg;
 	pthread_t thread = broker->thread;
+	uint64_t unwritten;
 	bool ended;
 
 	pthread_mutex_lock(&broker->event_lock);
@@ -318,13 +321,15 @@ static void nats_close(void *arg)
 	broker->left = !ended;
 	if (!ended)
 		atomic_fetch_add(&nats_left, 1);
+	unwritten = atomic_load(&broker->lines);
 	pthread_mutex_unlock(&broker->lock);
 	if (!ended) {
 		pthread_detach(thread);
-		return;
+		return unwritten;
 	}
 	pthread_join(thread, NULL);
 	nats_broker_free(broker);
+	return unwritten;
 }
 
 /* Whether to drop a frame, because the link is down or stalled. Called with the
@@ -349,6 +354,7 @@ static bool nats_send(void *arg, struct broker_request *request)
 	if (taken) {
 		wake = broker->first == NULL;
 		atomic_fetch_add(&broker->backlog, request->len);
+		atomic_fetch_add(&broker->lines, request->lines);
 		*broker->last = request;
 		broker->last = &request->next;
 	}

@@ -14,6 +14,8 @@
 
 #define NATS_PING_MS   1000
 #define NATS_PINGS_OUT 2
+/* Nobody reads there: pings could not be written either. */
+#define NATS_WRITE_MS 2000
 
 /* ---- why it ends --------------------------------------------------------- */
 
@@ -104,10 +106,13 @@ void nats_link_fail(struct nats_link *link, natsStatus status,
 static void nats_tell(struct nats_broker *broker, struct broker_event *event)
 {
 	pthread_mutex_lock(&broker->event_lock);
-	if (broker->silent)
+	if (broker->silent) {
 		free(event);
-	else
+	} else {
+		if (event->kind == BROKER_DOWN || event->kind == BROKER_TROUBLE)
+			atomic_fetch_sub(&broker->lines, event->number);
 		broker->event(broker->arg, event);
+	}
 	pthread_mutex_unlock(&broker->event_lock);
 }
 
@@ -275,6 +280,7 @@ static natsStatus nats_set_options(natsOptions *options, struct nats_link *link)
 	NATS_TRY(s, natsOptions_SetTimeout(options, NATS_CONNECT_MS));
 	NATS_TRY(s, natsOptions_SetPingInterval(options, NATS_PING_MS));
 	NATS_TRY(s, natsOptions_SetMaxPingsOut(options, NATS_PINGS_OUT));
+	NATS_TRY(s, natsOptions_SetWriteDeadline(options, NATS_WRITE_MS));
 	NATS_TRY(s, natsOptions_SetAllowReconnect(options, false));
 	NATS_TRY(s, natsOptions_SetNoEcho(options, true));
 	NATS_TRY(s, natsOptions_SetSendAsap(options, true));

@@ -78,6 +78,7 @@ struct nats_broker {
 	struct broker_request *first, **last; /* under lock */
 	bool up, closing, ended, left;        /* under lock */
 	atomic_size_t backlog, frame_max;
+	_Atomic uint64_t lines; /* taken, neither written nor reported */
 	_Atomic uint64_t writing_since; /* a write began, ms; 0: none */
 };
 

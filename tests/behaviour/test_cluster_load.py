@@ -173,6 +173,28 @@ class SlowServer(LoadTest):
         self.check_memory(12)
 
 
+class LeftServer(LoadTest):
+    def test_lines_that_it_has_not_read_are_not_sent(self):
+        self.nats.signal(signal.SIGSTOP)
+        self.addCleanup(self.nats.signal, signal.SIGCONT)
+        flood = Flood(self.writer, LONG_LINE)
+        flood.wait()
+        self.check_near(flood)
+        before = self.metric(self.a, "lines_unsent_total")
+        sent = self.metric(self.a, "lines_sent_total")
+        with open(self.a.config) as f:
+            text = f.read()
+        self.nats = Nats(self)
+        self.write(re.sub(r"nats://[^\"]*", self.nats.url(), text),
+                   os.path.basename(self.a.config))
+        mark = self.a.reload()
+        self.a.wait_log("cluster: joined as node node-a", mark)
+        after = self.metric(self.a, "lines_unsent_total")
+        self.assertGreater(after, before)
+        self.assertEqual(self.metric(self.a, "lines_sent_total"),
+                         sent + before - after)
+
+
 class Echo:
     """Two people of one node: one speaks every 10 ms, the other hears it. The
     longest time, and how often more than 100 ms."""

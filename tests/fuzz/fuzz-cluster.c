@@ -54,9 +54,10 @@ static void *broker_open(const struct broker_settings *settings,
 	return &broker;
 }
 
-static void broker_close(void *arg)
+static uint64_t broker_close(void *arg)
 {
 	(void)arg;
+	return 0;
 }
 
 static bool broker_send(void *arg, struct broker_request *request)

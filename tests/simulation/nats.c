@@ -377,14 +377,14 @@ static void *nats_open(const struct broker_settings *settings,
 	return nats;
 }
 
-static void nats_close(void *broker)
+static uint64_t nats_close(void *broker)
 {
 	struct nats *nats = broker;
 
 	while (nats->up && !nats->cut && !nats->dead && nats_request(nats))
 		;
-	nats_close_link(nats);
 	nats->settings = NULL;
+	return nats_close_link(nats);
 }
 
 static bool nats_send(void *broker, struct broker_request *request)
