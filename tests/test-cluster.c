@@ -301,6 +301,73 @@ START_TEST(a_node_that_is_back_waits_for_the_others)
 }
 END_TEST
 
+/* Its last request: to be primary, or to be that no longer. */
+static bool asks(enum broker_request_kind kind)
+{
+	const struct broker_request *last = stage_broker.last;
+
+	return last->kind == kind && last->bucket == BROKER_NODES &&
+	       strcmp(last->key, "primary") == 0;
+}
+
+static void become_primary(struct stage *stage)
+{
+	struct nodes *nodes = &stage->cluster->nodes;
+
+	nodes_tick(nodes, cluster_now_us());
+	ck_assert(asks(BROKER_STORE));
+	stage_answer(stage, BROKER_DONE, stage_broker.last->tag, 7);
+	ck_assert(cluster_is_primary(stage->cluster));
+}
+
+START_TEST(a_node_that_stops_leaves_it_to_others_to_be_primary)
+{
+	struct nodes *nodes;
+	struct stage stage;
+	uint64_t now_us = cluster_now_us();
+	size_t before;
+
+	stage_begin(&stage);
+	nodes = &stage.cluster->nodes;
+	stage_meet(&stage);
+	become_primary(&stage);
+	/* A renewal is under way. */
+	nodes_tick(nodes, now_us + nodes->lease_us / 2);
+	ck_assert(asks(BROKER_STORE));
+	cluster_retire(stage.cluster);
+	ck_assert(asks(BROKER_ERASE));
+	stage_answer(&stage, BROKER_DONE, nodes->primary_tag, 8);
+	ck_assert(asks(BROKER_ERASE));
+	ck_assert_uint_eq(stage_broker.last->expected, 8);
+	before = stage_broker.requests;
+	stage_tell(&stage, BROKER_ERASED, BROKER_NODES, 9, "primary", "");
+	nodes_tick(nodes, now_us + nodes->lease_us / 4 * 3);
+	ck_assert(!asks(BROKER_STORE));
+	ck_assert_uint_le(stage_broker.requests, before + 1);
+	/* Nobody else is it so far. */
+	ck_assert(cluster_is_primary(stage.cluster));
+	stage_tell(&stage, BROKER_STORED, BROKER_NODES, 10, "primary",
+		   "8000000000000b0b");
+	ck_assert(!cluster_is_primary(stage.cluster));
+	stage_close(&stage);
+}
+END_TEST
+
+START_TEST(a_node_that_stops_stays_primary_where_it_is_alone)
+{
+	struct stage stage;
+	size_t before;
+
+	stage_begin(&stage);
+	become_primary(&stage);
+	before = stage_broker.requests;
+	cluster_retire(stage.cluster);
+	ck_assert_uint_eq(stage_broker.requests, before);
+	ck_assert(cluster_is_primary(stage.cluster));
+	stage_close(&stage);
+}
+END_TEST
+
 START_TEST(what_the_broker_of_before_has_told_is_forgotten)
 {
 	struct broker_event *up;
@@ -340,6 +407,9 @@ static Suite *make_suite(void)
 		       a_node_that_is_missing_may_leave_or_be_started_again);
 	tcase_add_test(life, a_node_that_is_back_waits_for_the_others);
 	tcase_add_test(life, what_the_broker_of_before_has_told_is_forgotten);
+	tcase_add_test(life,
+		       a_node_that_stops_leaves_it_to_others_to_be_primary);
+	tcase_add_test(life, a_node_that_stops_stays_primary_where_it_is_alone);
 	tcase_add_test(names, two_keys_are_never_one_name);
 	return suite;
 }

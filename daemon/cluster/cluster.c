@@ -551,6 +551,11 @@ int cluster_open(struct cluster *cluster,
 	return 0;
 }
 
+void cluster_retire(struct cluster *cluster)
+{
+	nodes_retire(&cluster->nodes);
+}
+
 void cluster_free(struct cluster *cluster)
 {
 	struct cluster_service *service, *next;

@@ -41,6 +41,9 @@ void cluster_free(struct cluster *cluster);
 int cluster_open(struct cluster *cluster,
 		 const struct broker_settings *settings, uint32_t lease_ms);
 
+/* The daemon stops: another node, if there is one, becomes primary. */
+void cluster_retire(struct cluster *cluster);
+
 /* Adds a service to the cluster. Its topics get this `scope`, or that of a
  * draining service of the same name. The registry is borrowed until
  * cluster_remove(). NULL/ENOMEM. */

@@ -192,6 +192,12 @@ static void nodes_probe(struct nodes *nodes, uint64_t now_us)
 	nodes->ops->probe(nodes);
 }
 
+static void nodes_give_up_primary(struct nodes *nodes)
+{
+	if (nodes->state == NODES_JOINED && nodes->primary == nodes->number)
+		nodes->ops->erase(nodes, PRIMARY_KEY, nodes->primary_revision);
+}
+
 static void nodes_set_primary(struct nodes *nodes, uint64_t number,
 			      uint64_t revision, uint64_t now_us)
 {
@@ -206,6 +212,8 @@ static void nodes_set_primary(struct nodes *nodes, uint64_t number,
 			   nodes->is_primary ? "now" : "no longer");
 		nodes->ops->changed(nodes);
 	}
+	if (nodes->retires)
+		nodes_give_up_primary(nodes);
 }
 
 /* ---- what the broker tells ---------------------------------------------- */
@@ -480,6 +488,8 @@ static void nodes_tick_primary(struct nodes *nodes, uint64_t now_us)
 	bool dead = !nodes_is_alive(nodes, nodes->primary) &&
 		    silent_us > nodes->lease_us / 6;
 
+	if (nodes->retires)
+		return;
 	if (nodes->primary_tag != 0) {
 		if (now_us > nodes->primary_renewed_us + NODES_ANSWER_US)
 			nodes_store_primary(nodes, now_us);
@@ -558,19 +568,24 @@ void nodes_open(struct nodes *nodes, const char *name, uint32_t lease_ms,
 	broker_key_escape(nodes->key + strlen(NODE_PREFIX), name);
 	nodes->lease_us = (uint64_t)lease_ms * 1000;
 	nodes->opened_us = now_us;
-	nodes->ever_joined = nodes->lease_differs = false;
+	nodes->ever_joined = nodes->lease_differs = nodes->retires = false;
+}
+
+void nodes_retire(struct nodes *nodes)
+{
+	if (nodes->there == 0)
+		return;
+	nodes->retires = true;
+	nodes_give_up_primary(nodes);
 }
 
 void nodes_close(struct nodes *nodes)
 {
 	struct node *node, *next;
 
-	if (nodes->state == NODES_JOINED) {
-		if (nodes->is_primary)
-			nodes->ops->erase(nodes, PRIMARY_KEY,
-					  nodes->primary_revision);
+	nodes_give_up_primary(nodes);
+	if (nodes->state == NODES_JOINED)
 		nodes->ops->erase(nodes, nodes->key, nodes->own_revision);
-	}
 	nodes->is_primary = false;
 	nodes->primary = 0;
 	nodes_down(nodes);

@@ -92,6 +92,7 @@ struct nodes {
 	uint64_t primary, primary_revision; /* number; 0: none */
 	uint64_t primary_heard_us, primary_renewed_us;
 	bool is_primary;
+	bool retires; /* another node is to become primary */
 };
 
 void nodes_init(struct nodes *nodes, const struct nodes_ops *ops,
@@ -101,6 +102,9 @@ void nodes_open(struct nodes *nodes, const char *name, uint32_t lease_ms,
 		uint64_t now_us);
 /* Gives this node's leases back if it is joined, and forgets all nodes. */
 void nodes_close(struct nodes *nodes);
+/* Leaves it to the other nodes to be primary, if there are any: it gives this
+ * lease back, and stays primary until one of them has it. */
+void nodes_retire(struct nodes *nodes);
 
 void nodes_up(struct nodes *nodes);
 void nodes_down(struct nodes *nodes);

@@ -283,9 +283,12 @@ static void instance_tell_cluster(struct lined_service *instance,
 void instance_set_cluster(struct lined_service *instance, bool primary,
 			  bool whole)
 {
-	bool moved = instance->elsewhere == primary && instance->primary;
 	bool turned = instance->parted == whole;
+	bool moved;
 
+	/* One that is draining begins nothing. */
+	primary = primary && !(instance->draining && instance->elsewhere);
+	moved = instance->elsewhere == primary && instance->primary;
 	instance->elsewhere = !primary;
 	instance->parted = !whole;
 	if (moved)

@@ -147,6 +147,8 @@ void server_stop(struct server *server)
 	server->stopping = true;
 	server->stop_end_ms = lined_dispatcher_now_ms(server->dispatcher) +
 			      server_drain_timeout_ms(server);
+	if (server->env.cluster != NULL)
+		cluster_retire(server->env.cluster);
 	server_drain_all(server, false);
 	server_check_stopped(server);
 }

@@ -3,6 +3,7 @@
 """A relay on several nodes of a cluster: each line comes once to each reader,
 one node has the upstreams and the targets. On one and four workers."""
 import os
+import signal
 
 from cluster_test import ClusterTest, Nats
 from lined_test import Client, Server, free_port, main
@@ -177,6 +178,36 @@ class OneOfAKind(RelayTest):
                     writer.send(b"again %d\n" % i)
                     self.assertEqual(pushed.line(), b"again %d\n" % i)
                 self.assertTrue(target.is_left_alone(0.5))
+
+
+class Stopped(RelayTest):
+    def test_primary_that_drains_hands_over(self):
+        with Server() as upstream:
+            nodes = self.relays(
+                '\t\tmode = "upstream"\n\t\tupstream = { "%s" }\n'
+                '\t\tretry-min = 100ms\n\t}\n'
+                '\tlimits {\n\t\tsend-queue = 64M\n' % upstream.url, 2)
+            first = nodes.pop(self.primary(nodes))
+            [other] = nodes
+            # Its drain lasts.
+            stuck = Client(("127.0.0.1", first.port), rcvbuf=4096)
+            self.addCleanup(stuck.close)
+            readers = self.client(first), self.client(other)
+            with upstream.accept() as source:
+                for node in first, other:
+                    node.wait_log("connected to tcp|node node-. is there")
+                for _ in range(8):
+                    source.send((b"x" * 999 + b"\n") * 1000)
+                    for reader in readers:
+                        reader.exactly(1000000)
+                first.signal(signal.SIGTERM)
+                with upstream.accept() as taken_over:
+                    self.assertEqual(source.ended(), b"")
+                    taken_over.send(b"one\n")
+                    self.assertEqual(readers[1].line(), b"one\n")
+                    self.assertTrue(upstream.is_left_alone(0.5))
+                    self.assertIsNone(first.process.poll())
+                    first.wait_log("this node is no longer the primary")
 
 
 class Replaced(RelayTest):
