@@ -3,7 +3,9 @@
 """A relay on several nodes of a cluster: each line comes once to each reader,
 one node has the upstreams and the targets. On one and four workers."""
 import os
+import select
 import signal
+import threading
 
 from cluster_test import ClusterTest, Nats
 from lined_test import Client, Server, free_port, main
@@ -178,6 +180,38 @@ class OneOfAKind(RelayTest):
                     writer.send(b"again %d\n" % i)
                     self.assertEqual(pushed.line(), b"again %d\n" % i)
                 self.assertTrue(target.is_left_alone(0.5))
+
+
+class OneConnection(RelayTest):
+    def test_service_that_is_made_anew_waits_for_the_one_before(self):
+        self.own_modules()
+        for name in "relay", "control":
+            self.copy_module(name)
+        with Server() as upstream:
+            node = self.relay(
+                "node-a", '\t\tmode = "upstream"\n\t\tupstream = { "%s" }\n'
+                '\t\tretry-min = 100ms\n' % upstream.url)
+            with upstream.accept() as before:
+                def feed():
+                    """What was sent when it is left is still read."""
+                    try:
+                        while True:
+                            before.send(b"feed\n" * 1000)
+                    except OSError:
+                        pass
+                feeder = threading.Thread(target=feed, daemon=True)
+                feeder.start()
+                path = self.copy_module("relay", "new")
+                os.rename(path, os.path.join(self.modules, "relay.so"))
+                node.reload()
+                with upstream.accept() as after:
+                    ended, _, _ = select.select([before.sock], [], [], 0)
+                    self.assertTrue(ended, "two connections")
+                    feeder.join()
+                    reader = self.client(node)
+                    node.wait_log("client .*: connected")
+                    after.send(b"one\n")
+                    self.assertEqual(reader.line(), b"one\n")
 
 
 class Stopped(RelayTest):

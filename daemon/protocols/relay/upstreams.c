@@ -9,6 +9,7 @@
 #include "relay/upstreams.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,9 @@
  * service ends. */
 #define LEAVE_MS 10000
 
+/* How long the instance before, which leaves its upstreams, is waited for. */
+#define TURN_MS 2000
+
 struct relay_upstreams {
 	struct relay *relay;
 	struct relay_upstream **list; /* in the order of the config */
@@ -41,10 +45,14 @@ struct relay_upstreams {
 	struct relay_up_hold hold;
 	struct lined_timer hand_over; /* next does not wait any longer */
 	/* spare is not needed any more; while finishing: looks whether all
-	 * have ended. */
+	 * have ended; before the first connection: looks whether the instance
+	 * before has left. */
 	struct lined_timer leave;
 	struct relay_upstream *left; /* removed; may still be read */
-	bool updating, finishing;
+	/* How many instances of the service leave their upstreams. */
+	struct lined_shared *leaving;
+	uint64_t turn_ms; /* until when these are waited for; 0: no longer */
+	bool updating, finishing, leaves;
 };
 
 static void upstreams_update(struct relay_upstreams *upstreams);
@@ -218,11 +226,44 @@ upstreams_target(const struct relay_upstreams *upstreams)
 	return NULL;
 }
 
+static void upstreams_count_leaving(struct relay_upstreams *upstreams, int more)
+{
+	int32_t *leaving = lined_shared_lock(upstreams->leaving);
+
+	*leaving += more;
+	upstreams->leaves = more > 0;
+	lined_shared_unlock(upstreams->leaving);
+}
+
+/* Else an upstream would have two connections of this service while what it has
+ * sent on the first one is read. */
+static bool upstreams_waits_for_turn(struct relay_upstreams *upstreams)
+{
+	struct lined_service *service = upstreams->relay->service;
+	const int32_t *leaving;
+	bool wait;
+
+	if (upstreams->turn_ms == 0)
+		return false;
+	leaving = lined_shared_lock(upstreams->leaving);
+	wait = *leaving > 0;
+	lined_shared_unlock(upstreams->leaving);
+	if (wait && lined_dispatcher_now_ms(lined_service_dispatcher(service)) <
+			    upstreams->turn_ms) {
+		relay_link_start_timer(upstreams->relay, &upstreams->leave,
+				       RELAY_END_STEP_MS);
+		return true;
+	}
+	upstreams->turn_ms = 0;
+	return false;
+}
+
 static void upstreams_update(struct relay_upstreams *upstreams)
 {
 	size_t i;
 
-	if (upstreams->updating || upstreams->finishing)
+	if (upstreams->updating || upstreams->finishing ||
+	    upstreams_waits_for_turn(upstreams))
 		return;
 	/* A link that fails at once calls this again. */
 	upstreams->updating = true;
@@ -528,11 +569,21 @@ static int upstreams_read_options(struct relay_upstreams *upstreams)
 static int upstreams_open(struct relay *relay)
 {
 	struct relay_upstreams *upstreams = calloc(1, sizeof(*upstreams));
+	char name[120];
 
 	if (upstreams == NULL)
 		return upstreams_log_error(relay);
 	relay->upstreams = upstreams;
 	upstreams->relay = relay;
+	snprintf(name, sizeof(name), "relay upstreams of %s",
+		 lined_service_name(relay->service));
+	upstreams->leaving =
+		lined_shared_get(relay->service, name, sizeof(int32_t));
+	if (upstreams->leaving == NULL)
+		return upstreams_log_error(relay);
+	upstreams->turn_ms =
+		TURN_MS + lined_dispatcher_now_ms(
+				  lined_service_dispatcher(relay->service));
 	relay_up_hold_start(&upstreams->hold, relay);
 	lined_service_timer(relay->service, &upstreams->hand_over,
 			    upstreams_hand_over_fired);
@@ -567,6 +618,9 @@ void relay_upstreams_stop(struct relay *relay)
 	while (upstreams->count > 0)
 		relay_upstream_free(upstreams->list[--upstreams->count]);
 	relay_up_hold_stop(&upstreams->hold);
+	if (upstreams->leaves)
+		upstreams_count_leaving(upstreams, -1);
+	lined_shared_put(upstreams->leaving, NULL);
 	free(upstreams->list);
 	free(upstreams);
 	relay->upstreams = NULL;
@@ -602,6 +656,8 @@ static void upstreams_leave(struct relay *relay)
 
 	lined_bus_unsubscribe(upstreams->lines);
 	upstreams->lines = NULL;
+	if (!upstreams->leaves)
+		upstreams_count_leaving(upstreams, 1);
 	for (i = 0; i < upstreams->count; i++)
 		upstreams->list[i]->link.flush_ms = LEAVE_MS;
 	if (relay_upstreams_finish(relay))
