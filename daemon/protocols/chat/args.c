@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads the arguments of commands. All commands report a wrong argument here,
- * in the same words.
+ * Reads the arguments of commands and reports bad ones, in the same words for
+ * all commands.
  */
 #include "chat/args.h"
 

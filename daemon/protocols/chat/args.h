@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The arguments of a command: words, and the objects that they name. If a word
- * names none, the member is told and NULL is returned.
+ * names nothing, the member gets an error and NULL is returned.
  */
 #pragma once
 
@@ -11,20 +11,20 @@
 
 struct chat_args {
 	const char *command;  /* without its slash */
-	const char *synopsis; /* words in brackets may be left out */
-	char *rest;           /* what chat_args_word() has not taken yet */
+	const char *synopsis; /* words in brackets are optional */
+	char *rest;           /* not yet taken by chat_args_word() */
 };
 
-/* The next word; "" if there is none. */
+/* Takes the next word; "" if there is none. */
 char *chat_args_word(struct chat_args *args);
 
 /* Whether the text is a decimal number up to max; stores it in *number. */
 bool chat_args_number(const char *text, uint64_t max, uint64_t *number);
 
-/* Tells the member the usage of the command. */
+/* Sends the member the usage of the command. */
 void chat_args_usage(struct chat_member *member, const struct chat_args *args);
 
-/* The person of that nickname. */
+/* The person with this nickname. */
 struct chat_person *chat_args_person(struct chat_member *member,
 				     const char *nickname);
 

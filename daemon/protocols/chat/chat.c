@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * chat: rooms, nicknames and private messages for people with nc or telnet and
- * for small bots. This file has the callbacks for an instance: it starts and
- * stops, is reloaded and drains.
+ * for small bots. This file has the callbacks of an instance: start, stop,
+ * reload, drain.
  */
 #include "chat/chat.h"
 
@@ -59,8 +59,7 @@ static void chat_give_up(struct lined_service *service, uint64_t bytes,
 		chat_rooms_give_up(lined_service_data(service), bytes);
 }
 
-/* Rooms are made by joining: each client may have made as many as it can be
- * in. */
+/* Joining makes rooms: each client may have made as many as it may be in. */
 static uint64_t chat_keeps_most(const void *arg, size_t line_length,
 				uint64_t clients, unsigned workers)
 {
@@ -81,7 +80,8 @@ static void chat_drain(struct lined_service *service)
 {
 	struct chat *chat = lined_service_data(service);
 
-	/* From now on no quit is announced: all members leave at once. */
+	/* From now on quits are not announced, because all members leave at
+	 * once. */
 	chat->draining = true;
 	chat_sessions_drain(chat);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * An instance of the chat, on one worker. Nicknames and rooms are entries of
- * the registry, which watch.c follows, so all workers know the same ones.
- * Messages are events on one topic of the bus: one topic keeps the order of
- * each sender across rooms and private messages.
+ * the registry, followed by watch.c, so all workers know the same ones.
+ * Messages are events on a single topic of the bus, which keeps each sender's
+ * order across rooms and private messages.
  */
 #pragma once
 
@@ -24,28 +24,28 @@ struct chat {
 	struct lined_service *service;
 	struct lined_subscription *events;
 	void (*handle_event)(struct chat *chat, struct chat_event *event);
-	uint64_t origin;     /* a random number that its own events carry */
-	uint64_t last_stamp; /* of the events that it knows */
+	uint64_t origin;     /* a random number in this instance's events */
+	uint64_t last_stamp; /* the last stamp of all events seen here */
 
-	/* Trees of tsearch(3). */
-	void *members; /* the clients of this worker, by id */
-	void *people;  /* the nicknames of all workers, by id */
+	/* Trees made by tsearch(3). */
+	void *members; /* clients of this worker, by id */
+	void *people;  /* nicknames of all workers, by id */
 	void *rooms;   /* by name */
 	struct chat_room *first_room;
 
 	struct lined_registry_watch *name_watch, *seat_watch;
 	uint64_t guest_high;  /* the highest guest number in the registry */
-	uint64_t guest_asked; /* the highest that was claimed here */
+	uint64_t guest_asked; /* the highest one claimed here */
 
 	uint64_t mark;  /* the number of the current delivery */
-	size_t waiting; /* members that wait for another worker's answer */
-	/* Counts message phases: input waits for the next one, see
-	 * session.c. */
+	size_t waiting; /* members waiting for another worker's answer */
+	/* Counts message phases: input waits for the next phase, see session.c.
+	 */
 	struct lined_message phase_message;
 	uint64_t phase;
 	bool phase_due;
 	bool draining;
-	bool replacing; /* a member waits for another nickname */
+	bool replacing; /* a member waits for a new nickname */
 };
 
 static inline const struct chat_options *chat_options(const struct chat *chat)
@@ -53,7 +53,7 @@ static inline const struct chat_options *chat_options(const struct chat *chat)
 	return lined_service_options(chat->service);
 }
 
-/* Compares for tsearch(3), in a tree of structs that begin with their id. */
+/* Compares ids in a tsearch(3) tree whose structs begin with the id. */
 static inline int chat_compare_ids(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -61,7 +61,7 @@ static inline int chat_compare_ids(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Finds a struct in a tree of tsearch(3) by its first member; NULL: none. */
+/* Finds a struct in a tsearch(3) tree by its first member; NULL: none. */
 static inline void *chat_find(void *const *root, const void *key,
 			      int (*compare)(const void *, const void *))
 {

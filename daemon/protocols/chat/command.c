@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The table of all commands, and the short commands.
- */
+/* The table of all commands, and the functions of short commands. */
 #include "chat/command.h"
 
 #include <stdio.h>
@@ -18,7 +16,7 @@
 
 struct command {
 	const char *name;
-	const char *synopsis; /* words in brackets may be left out */
+	const char *synopsis; /* words in brackets are optional */
 	void (*run)(struct chat_member *member, struct chat_args *args);
 	bool for_operators;
 };
@@ -109,8 +107,7 @@ static void command_ping(struct chat_member *member, struct chat_args *args)
 
 static void command_quit(struct chat_member *member, struct chat_args *args)
 {
-	/* The reason is sent to the rooms like a message, so a muted member may
-	 * give none. */
+	/* A muted member may not give a reason: rooms get it like a message. */
 	if (args->rest[0] != '\0' && !chat_member_is_muted(member))
 		member->reason = strdup(args->rest);
 	chat_member_close(member, LINED_CLOSE_PEER);
@@ -196,8 +193,8 @@ static void command_run(struct chat_member *member, char *text)
 		chat_member_tell(member, "! operators only");
 		return;
 	}
-	/* Trailing spaces are cut: with them, a name would look like another
-	 * one. */
+	/* Cut trailing spaces: a name with them would look like another name.
+	 */
 	len = strlen(args.rest);
 	while (len > 0 && args.rest[len - 1] == ' ')
 		args.rest[--len] = '\0';

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The meaning of a line: a message to the current room, or a command.
- */
+/* Executes a line: a message to the current room, or a command. */
 #pragma once
 
 #include "chat/member.h"
 
-/* Executes a line that is not empty and that lined_text_clean() has cleaned.
- * Changes text. */
+/* Executes a non-empty line after lined_text_clean(). Changes text. */
 void chat_command(struct chat_member *member, char *text);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sends the line of an event to each member once, even if the member is in
- * several of its rooms. All send queues share the buffer of the event.
+ * several of the event's rooms. All send queues share the event's buffer.
  */
 #include "chat/deliver.h"
 
@@ -28,8 +28,8 @@ static void deliver_to(struct chat_event *event, struct chat_member *member)
 					 event->offset, event->len);
 }
 
-/* The sender gets its own message only with the option `echo`. A member that
- * ignores the sender does not get it. */
+/* Whether the member should get the event. Senders get their own messages only
+ * with the option `echo`; members that ignore the sender do not get them. */
 static bool deliver_is_wanted(struct chat *chat, const struct chat_event *event,
 			      const struct chat_member *member)
 {
@@ -42,7 +42,8 @@ static bool deliver_is_wanted(struct chat *chat, const struct chat_event *event,
 	return !chat_member_ignores(member, event->from);
 }
 
-/* Whether the event was sent before the member joined, but arrived later. */
+/* Whether the event was sent before the member joined, but has arrived after.
+ */
 static bool deliver_is_late(const struct chat *chat,
 			    const struct chat_event *event,
 			    const struct chat_seat *seat)
@@ -51,7 +52,7 @@ static bool deliver_is_late(const struct chat *chat,
 	       lined_bus_is_before(chat->service, seat->mark);
 }
 
-/* Sends what the member would have got when it joined, if the event had arrived
+/* Sends the member what it would have got on joining, if the event had arrived
  * before. */
 static void deliver_late(struct chat *chat, const struct chat_event *event,
 			 const struct chat_seat *seat)
@@ -101,8 +102,8 @@ static void deliver_to_rooms(struct chat *chat, struct chat_event *event)
 	}
 }
 
-/* event->to gets the notice even if it is in none of the rooms: the notice may
- * answer its request. */
+/* Sends a notice to rooms, and to event->to even if it is in none of them: the
+ * notice may answer its request. */
 static void deliver_notice(struct chat *chat, struct chat_event *event)
 {
 	struct chat_member *member = chat_member_find(chat, event->to);
@@ -131,7 +132,7 @@ static void deliver_announcement(struct lined_socket *client, void *event)
 		deliver_to(event, member);
 }
 
-/* The text without its newline. */
+/* The event's text without its newline. */
 static const char *deliver_text(const struct chat_event *event, size_t *len)
 {
 	*len = event->len - 1;
@@ -151,7 +152,7 @@ static void deliver_kick(struct chat *chat, const struct chat_event *event)
 		chat_seat_kick(seat, event->from, text, len);
 }
 
-/* Only the worker of the muted member mutes it and tells the others. */
+/* Mutes a member and tells the rooms, on the member's own worker only. */
 static void deliver_mute(struct chat *chat, const struct chat_event *event)
 {
 	struct chat_member *member = chat_member_find(chat, event->to);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Delivery: which members of this worker get the line of an event, and what the
- * event changes.
+ * Delivers events: sends their lines to members of this worker, and applies
+ * what they change.
  */
 #pragma once
 

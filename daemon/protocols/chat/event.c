@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Encodes, publishes and decodes events. An event of this worker goes to the
- * handler at once: a client sees the effect of its line before the answer to
- * the next one. The copy from the bus is ignored.
+ * Encodes, publishes and decodes events. An event of this worker is handled at
+ * once, so that a client sees the effect of its line before the answer to its
+ * next line. The copy from the bus is then ignored.
  */
 #include "chat/event.h"
 
@@ -16,16 +16,16 @@
 #include <lined/bus.h>
 #include <lined/text.h>
 
-/* One topic of the bus for all events, so that their order is kept. */
+/* One topic for all events, so that their order is kept. */
 #define EVENT_TOPIC "chat"
 
 #define HEADER_MAX (CHAT_EVENT_ROOMS_MAX + 256)
 
-/* Stands for an empty word; no name contains it. */
+/* Stands for an empty word: no name contains it. */
 #define NOTHING "."
 
-/* Increases with every event that this worker sends or knows, even if the clock
- * is set back: a topic that is set later wins. */
+/* Returns a stamp above those of all events sent or seen here, even if the
+ * clock was set back: of two topics of a room, the later one wins. */
 static uint64_t event_next_stamp(struct chat *chat)
 {
 	struct timespec now;
@@ -76,7 +76,7 @@ static struct lined_buffer *event_encode(const struct chat *chat,
 	return buffer;
 }
 
-/* The memory that a decoded event points to. */
+/* The memory to which a decoded event points. */
 struct event_header {
 	char kind;
 	uint64_t origin;
@@ -157,8 +157,8 @@ int chat_event_send(struct chat *chat, const struct chat_event *event,
 	return result;
 }
 
-/* A message may come from another node, so from anything that may publish
- * there: clients get it as it is. */
+/* Whether clients may get the event's text unchanged: it may come from another
+ * node, and so from anything that can publish there. */
 static bool event_is_line(const struct chat_event *event)
 {
 	const char *text = lined_buffer_data(event->buffer) + event->offset;
@@ -180,7 +180,7 @@ static void event_received(void *arg, struct lined_buffer *message)
 	}
 	if (header.origin == chat->origin)
 		return;
-	/* The next stamp here is later, whatever the clock says. */
+	/* Later stamps here must be above this one, whatever the clock says. */
 	if (event.stamp > chat->last_stamp)
 		chat->last_stamp = event.stamp;
 	event.received = true;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A token bucket that also counts the lines beyond it. If it is empty, a client
- * is read at the rate. After more than a burst of such lines it is muted; if it
- * sends more than a burst while muted, it is closed. A full bucket resets the
- * count.
+ * A token bucket that also counts lines over the rate. A client with an empty
+ * bucket is slowed to the rate. After more than a burst of lines over the rate
+ * the client is muted; after more than a burst while muted it is closed. A full
+ * bucket resets the count.
  */
 #include "chat/flood.h"
 
@@ -32,8 +32,8 @@ enum chat_flood_verdict chat_flood_take(struct chat_flood *flood, uint32_t rate,
 		flood->over = 0;
 		return CHAT_FLOOD_MUTE;
 	}
-	/* The wait lasts until the debt of tokens is paid. The next line then
-	 * is over the rate as well, unless the client pauses longer. */
+	/* Wait until the debt of tokens is paid. The next line is then over the
+	 * rate, too, unless the client pauses longer. */
 	*wait_ms = lined_rate_wait_ms(&flood->lines, rate, burst + 1, now_ms);
 	if (flood->told)
 		return CHAT_FLOOD_TAKE;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keeps references to the buffers of messages: a line that was sent to a
- * thousand members is in memory once.
+ * Keeps references to the buffers of messages: a line sent to a thousand
+ * members is in memory once.
  */
 #include "chat/history.h"
 
@@ -11,10 +11,10 @@
 
 #include "chat/member.h"
 
-/* " 12:04" */
+/* Length of " 12:04". */
 #define CLOCK_LEN 6
 
-/* The bytes of a message beside its text. */
+/* The bytes of a message in addition to its text. */
 #define EVENT_MAX 512
 
 struct chat_line {
@@ -78,7 +78,7 @@ size_t chat_history_give_up(struct lined_service *service,
 	return before - history->bytes;
 }
 
-/* A message is an event: a header, the name of its room, the line. */
+/* A kept message is an event: a header, the room's name, the line. */
 uint64_t chat_history_memory_max(size_t limit, size_t line_length)
 {
 	return (uint64_t)limit *
@@ -109,7 +109,7 @@ void chat_history_add(struct lined_service *service,
 {
 	size_t at = history->count;
 
-	/* Where memory is short, the oldest makes room. */
+	/* When memory is short, the oldest message makes room for this one. */
 	if (limit > history->count &&
 	    !lined_service_may_keep(service, lined_buffer_len(event->buffer))) {
 		limit = history->count;
@@ -128,7 +128,7 @@ void chat_history_add(struct lined_service *service,
 	chat_history_trim(service, history, limit);
 }
 
-/* "[den] <alice> text" becomes "[den 12:04] <alice> text". */
+/* Sends "[den] <alice> text" as "[den 12:04] <alice> text". */
 static void history_tell_line(const struct chat_line *line, const char *room,
 			      struct chat_member *member)
 {
@@ -143,8 +143,8 @@ static void history_tell_line(const struct chat_line *line, const char *room,
 			 tm.tm_min, (int)(line->len - skip - 1), text + skip);
 }
 
-/* How many bytes of history a member may be sent now. The other half of its
- * send queue stays free for new messages. */
+/* How many bytes of history a member may be sent now: half of its send queue
+ * stays free for new messages. */
 static size_t history_budget(const struct chat_member *member)
 {
 	size_t limit = lined_socket_limits(member->socket)->send_queue;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A room's history: its last messages, in the order of their stamps. This order
- * is the same on every worker; the order of arrival may differ.
+ * A room's history: its last messages, sorted by stamp. This order is the same
+ * on every worker, unlike the order of arrival.
  */
 #pragma once
 
@@ -14,13 +14,13 @@ struct lined_service;
 struct chat_line;
 
 struct chat_history {
-	struct chat_line *lines; /* the oldest first */
+	struct chat_line *lines; /* oldest first */
 	size_t count, capacity;
 	size_t bytes; /* of the messages */
 };
 
-/* Adds a message, and drops the oldest if there are more than limit. The
- * service is charged for what is kept. */
+/* Adds a message; drops the oldest if there are more than limit. Charges the
+ * service for what is kept. */
 void chat_history_add(struct lined_service *service,
 		      struct chat_history *history,
 		      const struct chat_event *event, size_t limit);
@@ -29,22 +29,22 @@ void chat_history_add(struct lined_service *service,
 void chat_history_trim(struct lined_service *service,
 		       struct chat_history *history, size_t limit);
 
-/* Drops the oldest messages, a part of them that is over / bytes, or one.
- * Returns the bytes of those. */
+/* Drops the oldest messages: over / bytes of the history, but at least one
+ * message. Returns the bytes of the dropped messages. */
 size_t chat_history_give_up(struct lined_service *service,
 			    struct chat_history *history, uint64_t over,
 			    uint64_t bytes);
 
-/* The most memory of a history of so many messages. */
+/* The most memory of a history of `limit` messages. */
 uint64_t chat_history_memory_max(size_t limit, size_t line_length);
 
-/* Sends the last count messages with their times, or as many of them as fit
- * into half of the send queue. */
+/* Sends the last count messages with their times; only as many as fit into half
+ * of the send queue. */
 void chat_history_tell(const struct chat_history *history, const char *room,
 		       struct chat_member *member, size_t count);
 
-/* Sends one message with its time. It was sent before the member joined and
- * arrived here later. */
+/* Sends one message, with its time, that was sent before the member joined and
+ * has arrived after. */
 void chat_history_tell_late(const struct chat_event *event,
 			    struct chat_member *member);
 

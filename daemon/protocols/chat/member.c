@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The members of this worker, found by id. A member is not read while `busy`
- * counts answers that it waits for, nor while the flood limit slows it.
+ * The members of this worker, found by id. A member is not read while it waits
+ * for answers (counted by `busy`) or is slowed by the flood limit.
  */
 #include "chat/member.h"
 
@@ -13,8 +13,8 @@
 
 #include "chat/seat.h"
 
-/* Another worker answers at once, except when the client that it was to act on
- * has gone: then no answer comes. */
+/* Other workers answer at once. No answer comes if the client concerned has
+ * closed. */
 #define ANSWER_MS 2000
 
 #define IGNORED_MAX 100
@@ -110,8 +110,8 @@ bool chat_member_may_be_read(struct chat_member *member)
 {
 	bool ready = member_is_ready(member);
 
-	/* The registry resumes a client when it answers a claim, although the
-	 * member may still wait for something else. */
+	/* The registry resumes a client after answering a claim, even if the
+	 * member still waits for something else: pause it again. */
 	if (!ready)
 		member_pause_or_resume(member);
 	return ready;
@@ -208,8 +208,8 @@ void chat_member_free(struct chat_member *member)
 	free(member);
 }
 
-/* The quit is announced only when the registry has no entry of the member left:
- * a member that reads of it and asks /who must not find it. */
+/* Announces the quit, after the registry's last entry of the member is gone:
+ * otherwise a member that sees the quit and asks /who could still find it. */
 static void member_quit(struct chat_member *member)
 {
 	const char *reason = member->reason;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Claims nicknames. Guests are numbered by the registry: each worker follows
- * the highest number that it has seen there and claims the next one. If two
- * workers claim the same number, one loses and tries a higher one.
+ * Claims nicknames. The registry numbers guests: each worker remembers the
+ * highest number that it has seen there and claims the next one. If two workers
+ * claim the same number, one loses and tries a higher one.
  */
 #include "chat/nick.h"
 
@@ -75,9 +75,9 @@ static void nick_greet(struct chat_member *member)
 		chat_seat_join(member, options->default_room, "");
 }
 
-/* A claim can also win a number that its owner has released shortly before.
- * This number was used already: it is released again, so that no two clients
- * get the same one. */
+/* The claim has been decided. A claim can also win a number that its owner has
+ * released just before. Such a number was already used, so it is released: no
+ * two clients may get the same number. */
 static void nick_guest_claimed(struct lined_socket *client, void *arg, bool won)
 {
 	struct chat_member *member = arg;
@@ -194,7 +194,8 @@ static void nick_claimed(struct lined_socket *client, void *arg, bool won)
 	chat_member_release(member);
 }
 
-/* The member keeps its name; only the case of letters changes. */
+/* Another spelling was claimed: the member keeps its name, only the case of
+ * letters changes. */
 static void nick_spelling_claimed(struct lined_socket *client, void *arg,
 				  bool won)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Gives a member its nickname: first a guest's, later those that it asks for.
+ * Gives a member its nickname: first a guest's, later one that it asks for.
  * Nicknames are claimed in the registry; people.h describes the entries.
  */
 #pragma once
@@ -11,15 +11,15 @@
  * default room. */
 void chat_nick_guest(struct chat_member *member);
 
-/* /nick */
+/* Executes /nick. */
 void chat_nick_change(struct chat_member *member, const char *name);
 
-/* Another node's client keeps the nickname of this entry, which both had while
- * the nodes did not hear each other: its owner here becomes a guest again. */
+/* After two nodes hear each other again, another node's client keeps the
+ * nickname of this entry: the member here becomes a guest again. */
 void chat_nick_taken(struct chat_member *member, const char *entry);
-/* The same for a member that had to wait for another answer. */
+/* As chat_nick_taken(), for a member that had to wait for another answer. */
 void chat_nick_replace(struct chat_member *member);
 
-/* Notes the entry of a nickname that was added to the registry. */
+/* Records the entry of a nickname that was added to the registry. */
 void chat_nick_came(struct chat *chat,
 		    const struct lined_registry_entry *entry);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /oper, and the commands that it allows. The worker of the target kicks or
- * mutes it. The operator's next line is read when that worker has answered.
+ * /oper, and the commands of operators. The worker of the target kicks or mutes
+ * it. The operator's next line is read when that worker has answered.
  */
 #include "chat/operator.h"
 
@@ -51,7 +51,7 @@ void chat_operator_login(struct chat_member *member, struct chat_args *args)
 
 /* ---- moderation --------------------------------------------------------- */
 
-/* False: the event was not published, and the operator is told so. */
+/* False: the event was not published, and the operator gets an error. */
 static bool operator_has_sent(struct chat_member *member, int result)
 {
 	if (result < 0)
@@ -63,12 +63,12 @@ static bool operator_has_sent(struct chat_member *member, int result)
  * apply. */
 struct operator_target {
 	const char *room, *reason;
-	const char *colon; /* before the reason; "" without one */
+	const char *colon; /* before the reason; "" if there is none */
 	const struct chat_person *person;
-	bool is_here; /* in the room */
+	bool is_here; /* the person is in the room */
 };
 
-/* False: there is no such target, and the operator was told. */
+/* False: there is no such target, and the operator gets an error. */
 static bool operator_find_target(struct chat_member *member,
 				 struct chat_args *args,
 				 struct operator_target *target)
@@ -93,7 +93,8 @@ static bool operator_find_target(struct chat_member *member,
 	return true;
 }
 
-/* The text of the event follows the nickname in the notice. */
+/* Asks the target's worker to kick it. The event's text follows the nickname in
+ * the notice. */
 static void operator_ask_kick(struct chat_member *member,
 			      const struct operator_target *target)
 {
@@ -166,8 +167,8 @@ void chat_operator_ban(struct chat_member *member, struct chat_args *args)
 				 target.person->nickname, target.room);
 }
 
-/* Lifts a ban of the nickname, or of the member that has it now. False: there
- * is none. */
+/* Lifts a ban of the nickname, or of the member that has it now. False: no such
+ * ban. */
 static bool operator_lift_ban(struct chat_member *member,
 			      const struct chat_room *room,
 			      const char *nickname, uint64_t id)
@@ -184,8 +185,8 @@ static bool operator_lift_ban(struct chat_member *member,
 	return true;
 }
 
-/* The ban in the current room; without one, those in all rooms: an operator
- * that has banned itself is in no room. */
+/* Lifts the ban in the current room; without a current room, the bans in all
+ * rooms: operators that banned themselves are in no room. */
 void chat_operator_unban(struct chat_member *member, struct chat_args *args)
 {
 	const char *nickname = args->rest;

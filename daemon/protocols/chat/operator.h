@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Operators: how a member becomes one, and the commands that only they have.
- */
+/* Operators: how a member becomes one, and the commands reserved for them. */
 #pragma once
 
 #include "chat/args.h"

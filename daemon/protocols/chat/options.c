@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The options that the config may set for a chat service, and their check: it
- * refuses names that no client could type and hashes that crypt(3) does not
- * know.
+ * The options of a chat service in the config, and their check, which refuses
+ * names that no client could type and hashes that crypt(3) does not support.
  */
 #include "chat/options.h"
 
@@ -96,7 +95,8 @@ static bool network_has_peer(const char *text, const char *peer)
 	       lined_network_contains(&network, &address.any);
 }
 
-/* Without `from`, any peer may become the operator. */
+/* Whether a client with this address may become the operator. Without `from`
+ * any may. */
 static bool operator_may_be(const struct chat_operator_options *operator,
 			    const char * peer)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The options of a chat service, as the config sets them. They do not change,
- * but a reload replaces them: do not keep a pointer.
+ * The options of a chat service as set by the config. The struct is constant,
+ * but a reload replaces it: do not keep a pointer.
  */
 #pragma once
 
@@ -39,11 +39,11 @@ struct chat_options {
 	struct lined_option_sections rooms, operators;
 };
 
-/* For struct lined_protocol: what the config may set, and its check. */
+/* The table and the check for struct lined_protocol. */
 extern const struct lined_option chat_options_table[];
 int chat_options_check(const void *options, char *error, size_t size);
 
-/* The section of a room; NULL: it has none. */
+/* The section of a room; NULL: none. */
 const struct chat_room_options *
 chat_options_room(const struct chat_options *options, const char *room);
 
@@ -53,6 +53,6 @@ const struct chat_operator_options *
 chat_options_operator(const struct chat_options *options, const char *title,
 		      const char *peer);
 
-/* Whether the config names the room: it then exists even without members. */
+/* Whether the config names the room, which then exists even without members. */
 bool chat_options_keep_room(const struct chat_options *options,
 			    const char *room);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Verifies passwords. The service's password is plain text or a hash; an
- * operator's is always a hash, see operator.c.
+ * operator's password is always a hash, see operator.c.
  */
 #include "chat/password.h"
 

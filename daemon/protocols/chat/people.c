@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The nicknames that this worker knows from the registry. Claims none.
+ * The nicknames in the registry, as this worker knows them. nick.c claims them.
  */
 #include "chat/people.h"
 
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A guest's number is below it, so that there is a next one. */
+/* Guest numbers are below this, so that there is always a next one. */
 #define GUEST_MAX (UINT64_C(1) << 52)
 
 struct chat_person *chat_people_find(struct chat *chat, uint64_t id)
@@ -54,7 +54,7 @@ void chat_people_came(struct chat *chat,
 	struct chat_person *person = chat_people_find(chat, entry->owner);
 	char nickname[CHAT_NAME_MAX + 1];
 
-	/* The entry may be another node's. */
+	/* Check the entry: it may come from another node. */
 	if (entry->value_len > CHAT_NAME_MAX ||
 	    strlen(entry->name) >= sizeof(person->entry))
 		return;
@@ -81,8 +81,8 @@ void chat_people_gone(struct chat *chat,
 {
 	struct chat_person *person = chat_people_find(chat, entry->owner);
 
-	/* When a nickname changes, the old entry is removed after the new one
-	 * was added: the person stays. */
+	/* When a nickname changes, the new entry was added before the old one
+	 * is removed: then the person stays. */
 	if (person != NULL && strcmp(person->entry, entry->name) == 0)
 		person_free(chat, person);
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * People: the members of all workers, by nickname, and whether they are away.
- * A nickname is an entry `n/NAME` of the registry, NAME in lower case; its
- * value is the nickname as its owner wrote it. A member that changes only the
- * case of letters keeps that entry and claims `n/NAME/COUNT` with the new
- * spelling.
+ * People: the members of all workers, by nickname, and whether they are away. A
+ * nickname is the registry's entry `n/NAME`, with NAME in lower case; the value
+ * is the nickname as its owner wrote it. A member that changes only the case of
+ * letters keeps this entry and claims `n/NAME/COUNT` with the new spelling.
  */
 #pragma once
 
@@ -12,33 +11,33 @@
 #include "chat/text.h"
 
 #define CHAT_PEOPLE_PREFIX "n/"
-/* Sizes for the name of an entry, without and with COUNT. */
+/* Sizes of an entry's name, without and with COUNT. */
 #define CHAT_PEOPLE_ENTRY_MAX    64
 #define CHAT_PEOPLE_SPELLING_MAX (CHAT_PEOPLE_ENTRY_MAX + 16)
 
 struct chat_person {
-	uint64_t id; /* lined_client_id(); first, see chat_find() */
+	uint64_t id; /* lined_client_id(); must be first, see chat_find() */
 	char nickname[CHAT_NAME_MAX + 1];
-	char entry[CHAT_PEOPLE_SPELLING_MAX]; /* the entry with this spelling */
+	char entry[CHAT_PEOPLE_SPELLING_MAX]; /* has the current spelling */
 	char *away;                           /* NULL: not away */
 };
 
 struct chat_person *chat_people_find(struct chat *chat, uint64_t id);
 
-/* By nickname, without regard to case. */
+/* Finds a nickname, without regard to case. */
 struct chat_person *chat_people_find_name(struct chat *chat,
 					  const char *nickname);
 
 /* The number in a guest's entry; 0: the entry is not a guest's. */
 uint64_t chat_people_guest(const char *entry);
 
-/* An entry with CHAT_PEOPLE_PREFIX was added, or removed. */
+/* An entry with CHAT_PEOPLE_PREFIX was added or removed. */
 void chat_people_came(struct chat *chat,
 		      const struct lined_registry_entry *entry);
 void chat_people_gone(struct chat *chat,
 		      const struct lined_registry_entry *entry);
 
-/* text has len bytes; NULL: the person is back. */
+/* Sets the away text, of len bytes; NULL: the person is back. */
 void chat_people_set_away(struct chat *chat, uint64_t id, const char *text,
 			  size_t len);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The rooms. If two workers change a topic or a ban at the same time, the later
- * stamp wins on all workers.
+ * The rooms. If two workers change the same topic or ban at the same time, the
+ * later stamp wins on all workers.
  */
 #include "chat/room.h"
 
@@ -15,7 +15,7 @@
 struct chat_ban {
 	struct chat_ban *next;
 	char nickname[CHAT_NAME_MAX + 1];
-	uint64_t id; /* of the member: a new nickname does not evade it */
+	uint64_t id; /* of the member: a new nickname does not lift the ban */
 	uint64_t stamp;
 	bool lifted;
 };
@@ -84,7 +84,8 @@ void chat_room_set_topic(struct chat *chat, const struct chat_event *event)
 {
 	struct chat_room *room = chat_room_find(chat, event->rooms);
 	const char *line = lined_buffer_data(event->buffer) + event->offset;
-	/* "* alice set the topic of den: text" and its newline */
+	/* Skip "* alice set the topic of den: "; the text and a newline follow.
+	 */
 	size_t skip = strlen("*  set the topic of : ") + strlen(event->name) +
 		      strlen(event->rooms);
 	char *topic;
@@ -138,7 +139,7 @@ static struct chat_ban *ban_find(const struct chat_room *room,
 	return ban;
 }
 
-/* Lifts the bans of other nicknames that the same member had. */
+/* Lifts bans of the same member under other nicknames. */
 static void ban_lift_others(struct chat_room *room,
 			    const struct chat_event *event)
 {

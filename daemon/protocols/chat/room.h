@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Rooms as one worker knows them: the number of members on all workers, the
- * seats of its own members, topic, history and bans. A room exists while it has
- * members; a room that the config names always exists.
+ * seats of this worker's members, topic, history and bans. A room exists while
+ * it has members; a room that the config names always exists.
  */
 #pragma once
 
@@ -16,22 +16,22 @@ struct chat_member;
 struct chat_seat;
 
 struct chat_room {
-	char name[CHAT_NAME_MAX + 1]; /* first, see chat_find() */
+	char name[CHAT_NAME_MAX + 1]; /* must be first, see chat_find() */
 	struct chat_room *next, *prev;
 	size_t count;            /* members on all workers */
 	struct chat_seat *seats; /* of this worker's members */
-	char *topic;             /* NULL: the config's, if any */
+	char *topic;             /* NULL: the config's topic, if any */
 	uint64_t topic_stamp, topic_from;
 	struct chat_history history;
 	struct chat_ban *bans;
 };
 
-/* _find() returns NULL if the room does not exist; _get() creates it, NULL: no
- * memory. */
+/* chat_room_find() returns NULL if the room does not exist. chat_room_get()
+ * then creates it; NULL: no memory. */
 struct chat_room *chat_room_find(struct chat *chat, const char *name);
 struct chat_room *chat_room_get(struct chat *chat, const char *name);
 
-/* Frees a room that has no members, unless the config names it. */
+/* Frees a room without members, unless the config names it. */
 void chat_room_free_unused(struct chat *chat, struct chat_room *room);
 
 void chat_room_set_topic(struct chat *chat, const struct chat_event *event);
@@ -50,8 +50,8 @@ bool chat_room_is_banned(const struct chat_room *room, uint64_t id,
 
 /* Applies changed options to all rooms. */
 void chat_rooms_reload(struct chat *chat);
-/* Memory is short: drops the oldest messages of each history, about `bytes` in
- * all. */
+/* Drops about `bytes` of the oldest messages in all histories, because memory
+ * is short. */
 void chat_rooms_give_up(struct chat *chat, uint64_t bytes);
 
 void chat_rooms_free(struct chat *chat);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Turns what members say into events. The text of an event is the line that the
- * others get, so it is formatted once for all.
+ * Turns what members say into events. An event's text is the line for the other
+ * clients, so it is formatted once for all.
  */
 #include "chat/say.h"
 
@@ -29,8 +29,8 @@ static bool say_is_muted(struct chat_member *member)
 	return muted;
 }
 
-/* The seat in the current room; NULL: the member may not speak there, and has
- * been told why. */
+/* The seat in the current room; NULL: the member may not speak there, and was
+ * told why. */
 static struct chat_seat *say_seat(struct chat_member *member)
 {
 	struct chat_seat *seat = chat_args_seat(member);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Joins and leaves rooms. The notice is sent after the registry has changed, so
- * that a member that reads it and asks /who gets the same answer.
+ * Joins and leaves rooms. Notices are sent after the registry has changed, so
+ * that a member that reads a notice and asks /who gets a matching answer.
  */
 #include "chat/seat.h"
 
@@ -150,7 +150,7 @@ static bool seat_has_key(const struct chat_room_options *options,
 	       strcmp(options->key, key) == 0;
 }
 
-/* Tells the member why it may not join. */
+/* Whether the member may not join; tells the member why. */
 static bool seat_is_refused(struct chat_member *member, const char *room,
 			    const char *key)
 {
@@ -238,7 +238,7 @@ void chat_seat_gone(struct chat *chat, const struct chat_room *room,
 
 	seat = member != NULL ? chat_seat_find(member, room->name) : NULL;
 	if (seat == NULL || !seat->leaving)
-		return; /* the client has gone: announced as a quit */
+		return; /* the client has closed: announced as a quit */
 	event.to = seat->kicker;
 	if (seat->kicked != NULL)
 		chat_event_send(chat, &event, "* %s %s", member->nickname,

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A seat: a member in a room. All workers know the seat as the entry
- * `m/ROOM/ID` of the registry. Only the member's own worker has this struct,
- * and delivers by it.
+ * A seat: a member in a room. All workers know a seat as the registry's entry
+ * `m/ROOM/ID`. Only the member's own worker has this struct, for delivery.
  */
 #pragma once
 
@@ -11,41 +10,41 @@
 
 #define CHAT_SEAT_PREFIX "m/"
 
-/* The most rooms that a member may be in. */
+/* The most rooms for a member. */
 #define CHAT_SEATS_MAX 64
 
 struct chat_seat {
 	struct chat_member *member;
 	struct chat_room *room;
 	struct chat_seat *next, *prev; /* in the room, on this worker */
-	struct chat_seat *below; /* the member's seat that was current before */
+	struct chat_seat *below; /* the seat that was current before this one */
 	uint64_t mark;           /* lined_bus_mark() when the member joined */
-	bool leaving;            /* its entry is being released */
-	char *kicked;    /* the text of CHAT_EVENT_KICK; NULL: it left */
-	uint64_t kicker; /* the operator, which waits for the notice */
+	bool leaving;            /* the registry's entry is being released */
+	char *kicked;    /* the text of CHAT_EVENT_KICK; NULL: not kicked */
+	uint64_t kicker; /* the operator who waits for the notice */
 };
 
 /* NULL: the member is not in the room. */
 struct chat_seat *chat_seat_find(const struct chat_member *member,
 				 const char *room);
 
-/* /join: makes the room the current one. If the member is not in it, claims a
- * seat. */
+/* Executes /join: makes the room current, and claims a seat if the member has
+ * none there. */
 void chat_seat_join(struct chat_member *member, const char *room,
 		    const char *key);
 
-/* Announces a member to the others in its rooms, unless that was done before.
- */
+/* Announces a member in its rooms, unless already announced. */
 void chat_seats_announce(struct chat_member *member);
 
-/* /part */
+/* Executes /part. */
 void chat_seat_part(struct chat_seat *seat);
 
-/* The same by an operator; the notice is the nickname, then `kicked`. */
+/* As chat_seat_part(), for an operator: the notice is the nickname followed by
+ * `kicked`. */
 void chat_seat_kick(struct chat_seat *seat, uint64_t kicker, const char *kicked,
 		    size_t len);
 
-/* To be called when the registry has removed the entry of the seat. */
+/* Call this when the registry has removed the seat's entry. */
 void chat_seat_gone(struct chat *chat, const struct chat_room *room,
 		    uint64_t id);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Decides when a client is read and whether a line counts: it is not read while
- * it waits for an answer, and lines of a flood are dropped. command.c executes
- * the lines.
+ * Decides when a client is read and whether a line is taken: a client is not
+ * read while it waits for an answer, and lines of a flood are dropped.
+ * command.c executes lines.
  */
 #include "chat/session.h"
 
@@ -29,10 +29,10 @@ static void session_phase(struct lined_message *message)
 }
 
 /*
- * False: this input waits until the messages that the workers have posted so
- * far are handled. A client may have read of an act of a client on another
- * worker, and ask about it: the answer must include that act. The input is read
- * in the next turn, which follows at once.
+ * False: the input must wait until the messages posted by the workers so far
+ * are handled. A client may have read what a client on another worker has done,
+ * and ask about it: the answer must include that change. The input is read in
+ * the next turn, which follows at once.
  */
 static bool session_is_due(struct chat_member *member)
 {
@@ -52,7 +52,7 @@ static bool session_is_due(struct chat_member *member)
 	return true;
 }
 
-/* Counts a line for the flood limit. False: the line is dropped. */
+/* Counts a line for the flood limit. False: the line must be dropped. */
 static bool session_line_counts(struct chat_member *member)
 {
 	const struct chat_options *options = chat_options(member->chat);
@@ -112,7 +112,8 @@ static size_t session_input(struct lined_socket *client, void *arg, char *bytes,
 	return len;
 }
 
-/* The line ends of a telnet client come as LF. */
+/* Makes LF the terminator for a telnet client: telnet.c turns line ends into
+ * LF. */
 static void session_follow_telnet(struct chat_member *member)
 {
 	struct lined_framing framing = *lined_socket_framing(member->socket);
@@ -238,7 +239,7 @@ static void session_drain(struct lined_socket *client, void *arg)
 {
 	struct chat_member *member = lined_socket_arg(client);
 
-	/* A member without a nickname yet is told after the greeting. */
+	/* A member without a nickname is told later, after the greeting. */
 	if (member != NULL && member->nickname[0] != '\0')
 		chat_member_tell_closing(member);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A state machine over bytes, so the packets in which a command comes do not
- * matter. An LF always ends a line, even within a command: otherwise a client
- * that sends half a command would not be heard any more.
+ * A state machine over bytes: it does not matter how a command is split into
+ * packets. An LF always ends a line, even within a command: otherwise no line
+ * of a client that sends half a command would ever end.
  */
 #include "chat/telnet.h"
 
@@ -29,13 +29,13 @@ enum telnet_state {
 	TELNET_SUBNEGOTIATION_IAC,
 };
 
-/* The requests that were answered, a bit for each option. */
+/* Which requests were answered: a bit for each option. */
 struct chat_telnet_answered {
 	uint8_t will[32], do_[32];
 };
 
-/* Notes the answer to a request. False: it was given before. A repeated answer
- * tells the client nothing, and two programs could answer each other for
+/* Records the answer to a request. False: already answered. Repeated answers
+ * are useless to a client, and two programs could answer each other for
  * ever. */
 static bool telnet_is_new(struct chat_telnet *telnet, unsigned char option)
 {
@@ -60,16 +60,16 @@ static void telnet_request(struct chat_telnet *telnet, unsigned char option,
 		answer(arg, TELNET_DONT, option);
 	if (telnet->command != TELNET_DO)
 		return;
-	/* The client agrees to WILL ECHO. */
+	/* The client confirms WILL ECHO. */
 	if (option == TELNET_ECHO && telnet->echo_taken)
 		return;
-	/* A client asks for a timing mark after each ^C, and discards what it
-	 * gets until the answer comes. */
+	/* A client asks for a timing mark after each ^C, and discards its input
+	 * until the answer arrives: always answer. */
 	if (option == TELNET_TIMING_MARK || telnet_is_new(telnet, option))
 		answer(arg, TELNET_WONT, option);
 }
 
-/* Turns the client's echo off while a secret is typed. */
+/* Turns the client's echo off or on, depending on whether a secret is typed. */
 static void telnet_update_echo(struct chat_telnet *telnet,
 			       chat_telnet_answer *answer, void *arg)
 {
@@ -87,7 +87,7 @@ void chat_telnet_secret(struct chat_telnet *telnet, bool secret,
 	telnet_update_echo(telnet, answer, arg);
 }
 
-/* The byte after an IAC, which is a command. */
+/* Handles the byte after an IAC: a command. */
 static void telnet_command(struct chat_telnet *telnet, unsigned char byte,
 			   chat_telnet_answer *answer, void *arg)
 {
@@ -101,7 +101,7 @@ static void telnet_command(struct chat_telnet *telnet, unsigned char byte,
 			byte >= TELNET_WILL ? TELNET_OPTION : TELNET_DATA;
 }
 
-/* Takes a byte of a command. False: it is data. */
+/* Takes a byte of a command. False: the byte is data. */
 static bool telnet_take_command(struct chat_telnet *telnet, unsigned char byte,
 				chat_telnet_answer *answer, void *arg)
 {
@@ -136,7 +136,7 @@ static bool telnet_take_command(struct chat_telnet *telnet, unsigned char byte,
 	}
 }
 
-/* Converts the line ends of a telnet client. False: the byte is dropped. */
+/* Converts line ends of a telnet client. False: the byte must be dropped. */
 static bool telnet_take_data(struct chat_telnet *telnet, unsigned char *byte)
 {
 	bool after_cr = telnet->after_cr;
@@ -161,8 +161,8 @@ size_t chat_telnet_take(struct chat_telnet *telnet, char *bytes, size_t len,
 	if (!telnet->used && telnet->state == TELNET_DATA &&
 	    memchr(bytes, TELNET_IAC, len) == NULL)
 		return len;
-	/* An IAC whose next byte is data is data, too; but not at the end of a
-	 * line. If it ended the previous input, insert it now. */
+	/* An IAC followed by data is data, too, except at the end of a line. An
+	 * IAC at the end of the previous input is inserted now. */
 	if (telnet->state == TELNET_AFTER_IAC) {
 		telnet->state = TELNET_DATA;
 		memmove(bytes + 1, bytes, len++);
@@ -192,7 +192,7 @@ size_t chat_telnet_erase(char *out, const char *line, size_t len)
 			out[used++] = line[i];
 			continue;
 		}
-		/* All bytes of a UTF-8 character. */
+		/* Erase all bytes of a UTF-8 character. */
 		while (used > 0 && (out[used - 1] & 0xc0) == 0x80)
 			used--;
 		if (used > 0)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Telnet (RFC 854): takes its commands out of the input of a client and answers
- * them. All options are refused, except that the client's echo is off while a
- * secret is typed. A client that has sent no command is no telnet client:
- * nothing is sent to it, and its line ends stay as they are.
+ * Telnet (RFC 854): removes commands from a client's input and answers them.
+ * All options are refused; only ECHO is used, to turn off the client's echo
+ * while a secret is typed. A client without commands is not a telnet client: it
+ * gets no commands, and its line ends stay as they are.
  */
 #pragma once
 
@@ -11,16 +11,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Zeroed memory: a client that has sent nothing. */
+/* A zeroed struct: the client has sent nothing. */
 struct chat_telnet {
-	uint8_t state, command; /* of the command that is being read */
-	bool used;              /* a command has come: a telnet client */
-	bool after_cr;          /* an LF or NUL now belongs to the line end */
+	uint8_t state, command; /* of the command being read */
+	bool used;              /* a command was received: a telnet client */
+	bool after_cr;          /* an LF or NUL now would end the same line */
 	bool ends_in_cr;        /* a line has ended in CR LF, CR NUL or CR */
-	bool is_binary;         /* to be set: lines do not end in LF or CRLF */
-	bool secret;     /* a secret is typed, see chat_telnet_secret() */
-	bool echo_taken; /* WILL ECHO was sent, and no WONT after it */
-	struct chat_telnet_answered *answered; /* NULL: nothing yet */
+	bool is_binary;         /* set by the caller: no line ends in LF */
+	bool secret;     /* a secret is being typed: chat_telnet_secret() */
+	bool echo_taken; /* WILL ECHO was sent, and no WONT since */
+	struct chat_telnet_answered *answered; /* NULL: nothing answered yet */
 };
 
 /* Sends a command and its option to the client. */
@@ -28,19 +28,19 @@ typedef void chat_telnet_answer(void *arg, unsigned char command,
 				unsigned char option);
 
 /*
- * Removes telnet's commands from len bytes of input, in place, and answers
- * them. From the first command on, CR LF, CR NUL and CR become LF. Returns how
- * many bytes are left; one more than len at most.
+ * Removes telnet commands from len bytes of input, in place, and answers them.
+ * After the first command CR LF, CR NUL and CR become LF. Returns how many
+ * bytes are left, at most len + 1.
  */
 size_t chat_telnet_take(struct chat_telnet *telnet, char *bytes, size_t len,
 			chat_telnet_answer *answer, void *arg);
 
-/* A secret is typed from now on, or no longer. */
+/* Call this when typing a secret begins and when it ends. */
 void chat_telnet_secret(struct chat_telnet *telnet, bool secret,
 			chat_telnet_answer *answer, void *arg);
 
-/* Copies a line that was typed without echo and does what a terminal does with
- * echo: BS and DEL erase the character before them. Returns the length. */
+/* Copies a line that was typed without echo, and applies BS and DEL as a
+ * terminal would: they erase the character before them. Returns the length. */
 size_t chat_telnet_erase(char *out, const char *line, size_t len);
 
 void chat_telnet_fini(struct chat_telnet *telnet);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Compares bytes with the sets that names may consist of.
- */
+/* Checks texts and names, byte by byte. */
 #include "chat/text.h"
 
 #include <stdlib.h>

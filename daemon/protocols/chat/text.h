@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The text of clients: which parts of a line may reach another terminal, and
- * which names are valid. Keeps no state.
+ * Text from clients: which lines may be sent to other terminals, and which
+ * names are valid. Keeps no state.
  */
 #pragma once
 
@@ -13,21 +13,22 @@
 /* Longest nickname and room name. */
 #define CHAT_NAME_MAX 32
 
-/* A copy of len bytes with a NUL, to be freed; text need not end in NUL. NULL:
- * no memory. */
+/* Returns a copy of len bytes with a NUL, which the caller frees; text need not
+ * end in NUL. NULL: no memory. */
 char *chat_text_copy(const char *text, size_t len);
 
 /* Whether lined_text_clean() would change nothing. */
 bool chat_text_is_clean(const char *text);
 
-/* [A-Za-z0-9_-]{1,32} */
+/* Whether the text is [A-Za-z0-9_-]{1,32}. */
 bool chat_text_is_nickname(const char *text);
 
-/* [a-z0-9_-]{1,32} */
+/* Whether the text is [a-z0-9_-]{1,32}. */
 bool chat_text_is_room(const char *text);
 
-/* guest[0-9]+, without regard to case. */
+/* Whether the text is guest[0-9]+, without regard to case. */
 bool chat_text_is_guest(const char *text);
 
-/* The ASCII letters of a name of up to CHAT_NAME_MAX bytes in lower case. */
+/* Copies a name of up to CHAT_NAME_MAX bytes with ASCII letters in lower case.
+ */
 void chat_text_lower(char out[CHAT_NAME_MAX + 1], const char *name);

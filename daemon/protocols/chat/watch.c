@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All workers see the same entries added and removed in the same order, so they
- * all count the same members and know the same nicknames.
+ * All workers see the same entries added and removed in the same order: so they
+ * count the same members and know the same nicknames.
  */
 #include "chat/watch.h"
 
@@ -28,7 +28,7 @@ static void watch_nickname(const struct lined_registry_entry *entry, bool here,
 	chat_member_entry_changed(chat, entry->owner, here);
 }
 
-/* The room of the entry "m/den/42"; created if the entry was added. */
+/* The room of the entry "m/den/42", created if the entry was added. */
 static struct chat_room *watch_room(struct chat *chat, const char *entry,
 				    bool here)
 {

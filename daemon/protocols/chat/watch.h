@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Watches the registry: passes changes of nicknames and seats to people, rooms,
- * seats and members of this worker.
+ * Watches the registry, and passes changes of nicknames and seats to people,
+ * rooms, seats and members of this worker.
  */
 #pragma once
 

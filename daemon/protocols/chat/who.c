@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes lists of names from the registry and the rooms, as this worker knows
- * them at the moment. A list that is longer than a line or than the send queue
- * is sent in several lines, as fast as the client takes them.
+ * Lists names from the registry and the rooms, as this worker knows them at
+ * that moment. A list longer than a line or the send queue is sent in several
+ * lines, as fast as the client takes them.
  */
 #include "chat/who.h"
 
@@ -15,15 +15,15 @@
 
 /* ---- sending ------------------------------------------------------------ */
 
-/* An answer of which a part is still to be sent. */
+/* A list that is not completely sent. */
 struct chat_list {
 	char heading[CHAT_NAME_MAX + 1];
 	const char *rest;
-	char items[]; /* a newline after each */
+	char items[]; /* each item ends with a newline */
 };
 
-/* The longest line of a list: as long as a client's own, and short enough for a
- * send queue at its low mark. */
+/* The longest line of a list: no longer than the client's own lines, and short
+ * enough for a send queue at its low mark. */
 static size_t list_line_max(const struct chat_member *member)
 {
 	size_t max = lined_socket_framing(member->socket)->line_length;
@@ -32,7 +32,8 @@ static size_t list_line_max(const struct chat_member *member)
 	return queue > 0 && max > queue / 4 ? queue / 4 : max;
 }
 
-/* The items of the next line: at least one, as many as fit into len bytes. */
+/* The length of the items for the next line: at least one item, and all that
+ * fit into len bytes. */
 static size_t list_next_len(const char *rest, size_t len)
 {
 	size_t used = strcspn(rest, "\n") + 1, next;
@@ -51,7 +52,7 @@ static void list_send_line(struct chat_member *member, struct chat_list *list,
 {
 	char *line = (char *)(uintptr_t)list->rest, *at = line;
 
-	/* "alice\nbob\n" becomes "alice bob" */
+	/* "alice\nbob\n" becomes "alice bob". */
 	line[len - 1] = '\0';
 	while ((at = strchr(at, '\n')) != NULL)
 		*at = ' ';
@@ -59,7 +60,8 @@ static void list_send_line(struct chat_member *member, struct chat_list *list,
 	list->rest += len;
 }
 
-/* Sends as many lines as the send queue has room for. True: that was all. */
+/* Sends as many lines as the send queue has room for. True: the list is sent.
+ */
 static bool list_send_lines(struct chat_member *member, struct chat_list *list)
 {
 	size_t max = list_line_max(member);
@@ -76,8 +78,7 @@ static bool list_send_lines(struct chat_member *member, struct chat_list *list)
 	return true;
 }
 
-/* Sends the list, which it frees in the end. Until then the client is not
- * read. */
+/* Sends the list and frees it at the end; until then the client is not read. */
 static void list_send(struct chat_member *member, struct chat_list *list)
 {
 	list->rest = list->items;
@@ -101,7 +102,7 @@ void chat_who_continue(struct chat_member *member)
 
 /* ---- making ------------------------------------------------------------- */
 
-/* Names, not owned, and how many bytes they need together. */
+/* Names, not owned, and the number of bytes that they need together. */
 struct who_names {
 	struct chat *chat;
 	const char **items;
@@ -133,7 +134,7 @@ static int who_compare(const void *a, const void *b)
 	return strcasecmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Sends the sorted names, rooms with their member counts. Frees the names. */
+/* Sends the names, sorted; rooms with their member counts. Frees the array. */
 static void who_send(struct chat_member *member, struct who_names *names,
 		     const char *heading, bool rooms)
 {
@@ -178,7 +179,8 @@ static void who_add_owner(const struct lined_registry_entry *entry, void *arg)
 		who_add(names, person->nickname);
 }
 
-/* Only members and operators see who is in a room with a key. */
+/* Whether the room has a key, and the member is not in it and no operator: its
+ * members are then hidden. */
 static bool who_is_hidden(struct chat_member *member, const char *room)
 {
 	const struct chat_room_options *options =

@@ -6,12 +6,11 @@
 
 #include "chat/member.h"
 
-/* "* den: alice bob" */
+/* Answers "* den: alice bob". */
 void chat_who(struct chat_member *member, const char *room);
 
-/* "* rooms: den (2) lobby (5)" */
+/* Answers "* rooms: den (2) lobby (5)". */
 void chat_who_rooms(struct chat_member *member);
 
-/* Sends more of the answer chat_member.list; called while handle_write is
- * wanted. */
+/* Sends more of chat_member.list; called while handle_write is wanted. */
 void chat_who_continue(struct chat_member *member);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A line to all clients is one shared buffer. Lines that are not in the table
- * of lined.conf(5) are logged, counted and dropped.
+ * Reads what programs write. A line to all clients is one shared buffer. Lines
+ * that are not in the table of lined.conf(5) are logged, counted and dropped.
  */
 #include "exec/answers.h"
 
@@ -9,7 +9,7 @@
 
 #include "exec/slot.h"
 
-#define SAID_MAX 120 /* bytes of a bad line in the log */
+#define SAID_MAX 120 /* shown of a bad line in the log */
 
 static void client_tell(struct exec_client *client, const char *text,
 			size_t len)
@@ -33,10 +33,10 @@ static struct exec_client *shared_find(struct exec *exec, uint64_t id)
 			     : NULL;
 }
 
-/* A line to all clients of a slot: encoded once, shared by all. */
+/* A line to all clients of a slot, encoded once. */
 struct broadcast {
 	const struct exec_slot *slot;
-	uint64_t but; /* 0: nobody */
+	uint64_t but; /* a client that does not get it; 0: none */
 	struct lined_buffer *buffer;
 };
 
@@ -73,7 +73,7 @@ static void slot_broadcast(const struct exec_slot *slot, uint64_t but,
 	lined_buffer_unref(b.buffer);
 }
 
-/* Reads digits; false: there are none, or too many. */
+/* Takes a number; false: no digits, or too many. */
 static bool take_id(const char **at, const char *end, uint64_t *id)
 {
 	const char *begin = *at;
@@ -84,7 +84,7 @@ static bool take_id(const char **at, const char *end, uint64_t *id)
 	return *at > begin;
 }
 
-/* "ID TEXT", "ID,ID TEXT". False: the line is something else. */
+/* Takes "ID TEXT" or "ID,ID TEXT". False: the line has another form. */
 static bool slot_take_answer(struct exec_slot *slot, const char *text,
 			     const char *end)
 {
@@ -111,7 +111,7 @@ static bool slot_take_answer(struct exec_slot *slot, const char *text,
 	return true;
 }
 
-/* "* TEXT", "*-ID TEXT" */
+/* Takes "* TEXT" or "*-ID TEXT". */
 static bool slot_take_broadcast(const struct exec_slot *slot, const char *at,
 				const char *end)
 {
@@ -129,7 +129,7 @@ static bool slot_take_broadcast(const struct exec_slot *slot, const char *at,
 	return true;
 }
 
-/* "-ID" */
+/* Takes "-ID". */
 static bool slot_take_close(const struct exec_slot *slot, const char *at,
 			    const char *end)
 {
@@ -174,8 +174,8 @@ static void slot_take_line(struct exec_slot *slot,
 			      line);
 }
 
-/* line-length is for the text; the ids before it do not count. True: it fits,
- * or was cut. */
+/* Applies line-length to the text, without the ids before it. True: the text
+ * fits, or was cut. */
 static bool slot_check_length(const struct exec_slot *slot,
 			      struct exec_program *program,
 			      struct lined_line *line)

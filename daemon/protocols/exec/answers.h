@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lines that a shared program says: to a client, to several, to all, or to
+ * The lines that a shared program writes: to one client, several or all, or to
  * close one.
  */
 #pragma once
 
 #include "exec/program.h"
 
-/* Reads the output of a program whose owner is a slot, and carries it out. A
- * program that a reload has replaced still says what it has to say. */
+/* Reads the output of a slot's program and executes it, also for a program that
+ * a reload has replaced. */
 void exec_answers_read(struct exec_program *program);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mode each: a program for each client, as inetd would. The client's lines are
- * its standard input; what it writes to its standard output goes to the client.
- * Neither side is read while the other one does not take more.
+ * Mode each: a program for each client, like inetd. The client's lines are the
+ * program's standard input; what the program writes to standard output goes to
+ * the client. The client is not read while the program takes no more, and vice
+ * versa.
  */
 #include "exec/exec.h"
 
@@ -32,7 +33,7 @@ static void variables_add(struct variables *v, const char *name,
 	v->count++;
 }
 
-/* lined's own names, and those of tcpserver(1). */
+/* Sets lined's own variables, and those of tcpserver(1). */
 static void variables_fill(struct variables *v,
 			   const struct exec_client *client)
 {
@@ -100,8 +101,8 @@ static void each_program_writable(struct exec_program *program)
 
 /* ---- from the program to the client ------------------------------------- */
 
-/* Whether a line of the program ends as one of the client does. If so, bytes
- * are passed on as they are, and a prompt without a line end arrives, too. */
+/* Whether the program's lines end like the client's. Then bytes are passed on
+ * as they are, and a prompt without a line end arrives, too. */
 static bool each_passes_bytes(const struct lined_framing *framing)
 {
 	const char *end;
@@ -178,8 +179,8 @@ static const struct exec_program_handlers each_program_handlers = {
 	.ended = each_program_ended,
 };
 
-/* A program whose client is gone gets the end of its input, and signals when it
- * does not end. What it still writes is read and dropped. */
+/* The client has closed: ends the program's input, and sends signals if the
+ * program does not end. What the program still writes is read and dropped. */
 static void each_client_closed(struct lined_socket *sock, void *arg,
 			       enum lined_close_reason reason, int error)
 {

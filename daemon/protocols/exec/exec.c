@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * exec: a protocol in any language. Over its standard input and output, a
- * program serves all clients (shared.c), or each has its own (each.c). This
- * file has the handlers that lined calls.
+ * exec: a protocol in any language. A program serves all clients over its
+ * standard input and output (shared.c), or each client has its own program
+ * (each.c). This file has the handlers that lined calls.
  */
 #include "exec/exec.h"
 
@@ -86,8 +86,8 @@ static void exec_drain(struct lined_service *service)
 	exec->draining = true;
 }
 
-/* When no client has input left, the programs' input ends. Once they have
- * ended, all is answered. */
+/* When no client has unread input, ends the programs' input. After the programs
+ * have ended, everything is answered. */
 static void exec_drain_client(struct lined_socket *sock)
 {
 	struct lined_service *service = lined_client_service(sock);

@@ -19,32 +19,33 @@ struct exec {
 	struct lined_service *service;
 	const struct exec_options *options;
 	struct exec_shared *shared; /* mode shared */
-	struct exec_program *all;   /* those that run, replaced ones too */
-	size_t programs;            /* mode each: how many run */
+	struct exec_program *all;   /* running, replaced ones included */
+	size_t programs;            /* mode each: number of programs */
 	size_t old_programs;        /* mode shared: replaced by a reload */
 	uint64_t restarts;
-	bool silent_named; /* a program that keeps its output was logged */
+	bool silent_named; /* a program that buffers its output was logged */
 	bool draining;
-	size_t drained; /* clients with no input left */
+	size_t drained; /* clients without unread input */
 };
 
-/* lined_client_data() */
+/* The data of a client: lined_client_data(). */
 struct exec_client {
 	struct lined_socket *sock;
-	/* Mode each; NULL: it has ended. */
+	/* Mode each; NULL: the program has ended. */
 	struct exec_program *program;
-	/* Mode shared. A client that waits to be read is in its slot's list. */
+	/* Mode shared. A client waiting to be read is in its slot's list. */
 	struct exec_slot *slot;
 	struct exec_client *prev, *next;
 	bool waits;
-	bool announced; /* the program knows of it */
-	bool again;     /* an earlier program did */
+	bool announced; /* the program was told about the client */
+	bool again;     /* a previous program was told, too */
 	bool drained;
-	/* Its input has ended; it is closed when its answers are complete: its
-	 * program was idle at enough looks since. */
+	/* The client's input has ended; the client is closed when its answers
+	 * are complete, that is when the program was idle at enough looks
+	 * since. */
 	bool ended;
 	unsigned char idle_looks;
-	uint64_t told_ms; /* when the program last said something to it */
+	uint64_t told_ms; /* when the program last wrote to it */
 };
 
 /* ---- mode shared (shared.c) -------------------------------------------- */
@@ -54,12 +55,13 @@ int exec_shared_start(struct exec *exec);
 void exec_shared_stop(struct exec *exec);
 void exec_shared_reload(struct exec *exec);
 void exec_shared_accept(struct exec *exec, struct exec_client *client);
-/* A program has spoken: a client whose input has ended may have its answer. */
+/* A program has written something: look soon whether clients whose input has
+ * ended have their answers. */
 void exec_shared_look_soon(struct exec *exec);
-/* How many programs run, without those that a reload has replaced, and the
- * bytes of memory that these have. */
+/* The number of running programs, without those replaced by a reload, and the
+ * memory in bytes that they use. */
 size_t exec_shared_measure(const struct exec *exec, uint64_t *memory);
-/* Ends the programs' input; true: they have ended. */
+/* Ends the programs' input; true: all programs have ended. */
 bool exec_shared_drain(struct exec *exec);
 
 /* ---- mode each (each.c) ------------------------------------------------ */

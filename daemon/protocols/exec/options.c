@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The table of options, and what they must not contain.
- */
+/* The table of options, and their check. */
 #include "exec/options.h"
 
 #include <errno.h>

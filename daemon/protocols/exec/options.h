@@ -31,8 +31,8 @@ struct exec_options {
 
 extern const struct lined_option exec_option_table[];
 
-/* struct lined_protocol.check_options. */
+/* Implements struct lined_protocol.check_options. */
 void exec_options_check(struct lined_check *check, const void *arg);
 
-/* As configured; else 1 in mode shared, 100 in mode each. */
+/* The number in the config; by default 1 in mode shared, 100 in mode each. */
 size_t exec_options_programs(const struct exec_options *options);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A process and its sockets. The protocol keeps the read end of the standard
- * input, too: the lines that a program leaves unread when it ends are still in
- * the pipe, and can be counted.
+ * A process and its sockets. The protocol also keeps the read end of standard
+ * input: lines that a program has not read when it ends are still in the pipe
+ * and can be counted.
  */
 #include "exec/program.h"
 
@@ -16,13 +16,13 @@
 #define PATH_VARIABLE                                                          \
 	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-/* Before a line's text: an id, or the ids of a room. */
+/* The most bytes before a line's text: an id, or all ids of a room. */
 #define PREFIX_MAX 65536
 
 #define ERROR_LINE_MAX 1000
 
-/* The output of a process that has ended is complete, unless a process that it
- * has started holds it open. */
+/* How long to read the output of a process that has ended, in case another
+ * process holds it open. */
 #define OUTPUT_MS 500
 
 /* ---- ending ------------------------------------------------------------- */
@@ -31,8 +31,8 @@ static void program_close_socket(struct lined_socket **sock)
 {
 	if (*sock == NULL)
 		return;
-	/* The socket ends later in the turn, when program and group may be
-	 * gone. */
+	/* The closed socket ends later in the turn, when program and group may
+	 * be freed. */
 	lined_socket_set_group(*sock, NULL);
 	lined_socket_set_handlers(*sock, NULL, NULL);
 	lined_socket_close(*sock);
@@ -84,7 +84,7 @@ static void program_on_timer(struct lined_timer *timer)
 	}
 	lined_program_signal(program->process,
 			     program->kill_step == 0 ? SIGTERM : SIGKILL);
-	/* A stopped process handles SIGTERM when it is continued. */
+	/* SIGCONT: a stopped process handles SIGTERM only when continued. */
 	if (program->kill_step++ == 0)
 		lined_program_signal(program->process, SIGCONT);
 	lined_timer_start(timer, program->kill_after_ms, 0);
@@ -141,7 +141,7 @@ static void program_on_output_closed(struct lined_socket *sock, void *arg,
 	struct exec_program *program = arg;
 
 	program->output = NULL;
-	/* Without output it is of no use to anybody. */
+	/* A program without output is useless. */
 	if (program->process != NULL)
 		exec_program_end(program, program->kill_after_ms);
 	program_check_end(program);
@@ -179,7 +179,8 @@ static const struct lined_socket_handlers error_handlers = {
 	.handle_close = program_on_errors_closed,
 };
 
-/* Lines of clients begin with their id; the others are lined's own. */
+/* Counts unread lines of clients, which begin with an id; other lines are
+ * lined's own. */
 static void program_on_unread(struct lined_socket *sock, void *arg)
 {
 	struct exec_program *program = arg;
@@ -210,7 +211,7 @@ static const struct lined_socket_handlers unread_handlers = {
 	.handle_close = program_on_unread_closed,
 };
 
-/* Makes *sock from the descriptor, which is closed if that fails. */
+/* Makes *sock from the descriptor; closes the descriptor on failure. */
 static int program_wrap(struct exec_program *program,
 			struct lined_socket **sock, int fd,
 			const struct lined_socket_handlers *handlers,
@@ -234,8 +235,8 @@ static int program_wrap(struct exec_program *program,
 	return -1;
 }
 
-/* Reads what the program has not read. Not sooner: this makes the descriptor
- * non-blocking, and the program shared it. */
+/* Counts what the program has not read. Only after the program's end, because
+ * this makes the descriptor, which the program shares, non-blocking. */
 static void program_count_unread(struct exec_program *program)
 {
 	const struct lined_framing framing = {
@@ -294,8 +295,8 @@ static int program_wrap_all(struct exec_program *program, const int ends[4])
 
 /* ---- starting ----------------------------------------------------------- */
 
-/* A NULL-terminated list of three parts, to be freed; the texts stay the
- * callers'. */
+/* Joins three parts into a NULL-terminated list, which the caller frees; the
+ * texts are not copied. */
 static const char **list_join(const char *first,
 			      const struct lined_option_list *second,
 			      const char *const *third)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The state of a program as the system tells it: whether it waits for input,
- * its memory, and whether it has answered. Changes nothing; may log.
+ * What the system shows of a program: whether it waits for input, its memory,
+ * and whether it has answered. Changes nothing; may log.
  */
 #include "exec/program.h"
 
 #include <sys/ioctl.h>
 
-/* After this long without an answer, a program is silent. */
+/* A program counts as silent after this long without an answer. */
 #define SILENT_MS 2000
 
 bool exec_program_is_idle(const struct exec_program *program, bool *known)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mode shared: the clients are spread over slots, each with a program that is
- * started again when it ends. A client's line becomes "ID TEXT" on the
- * program's standard input, and "ID TEXT" on its standard output a line to that
- * client; lined.conf(5) has the table.
+ * Mode shared: clients are spread over slots, each with a program that is
+ * restarted when it ends. A client's line becomes "ID TEXT" on the program's
+ * standard input; "ID TEXT" on its standard output becomes a line to that
+ * client. lined.conf(5) has the table.
  */
 #include "exec/slot.h"
 
@@ -13,26 +13,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How long a program is silent to a client whose input has ended, before that
- * client is closed, if it is not known what the program waits for. */
+/* Closes a client whose input has ended after the program has written
+ * nothing for it for this long, if the system does not show what the program
+ * waits for. */
 #define ANSWER_MS 1000
-/* A program idle at this many looks has answered: what it writes to a
+/* A program that is idle at this many looks has answered: output through a
  * pseudo-terminal takes a moment to arrive. */
 #define ANSWER_LOOKS 2
 
-/* The delay between looks at programs with clients whose input has ended: at
- * first, and when nothing has changed for some time. */
+/* The delay between looks at programs with clients whose input has ended: the
+ * shortest, and the longest when nothing changes. */
 #define LOOK_MIN_MS 10
 #define LOOK_MAX_MS 320
 
 struct exec_shared {
 	struct exec *exec;
-	/* The first `count` are in use; the others were before a reload. */
+	/* The first `count` are in use; others were in use before a reload. */
 	struct exec_slot **slots;
 	size_t count, room;
-	char *command; /* of the running programs, to compare */
+	char *command; /* the running programs' options, for comparing */
 	struct lined_timer look_timer;
-	uint32_t look_ms; /* its delay */
+	uint32_t look_ms; /* the delay of look_timer */
 };
 
 /* ---- clients ------------------------------------------------------------ */
@@ -43,7 +44,8 @@ static void shared_look_in(struct exec_shared *shared, uint32_t delay_ms)
 	lined_timer_start(&shared->look_timer, delay_ms, 0);
 }
 
-/* A program that speaks all the time does not put the next look off. */
+/* Shortens the delay before the next look; a program that writes all the time
+ * does not postpone it. */
 void exec_shared_look_soon(struct exec *exec)
 {
 	struct exec_shared *shared = exec->shared;
@@ -139,8 +141,8 @@ void exec_shared_accept(struct exec *exec, struct exec_client *client)
 		exec_slot_queue(slot, client);
 }
 
-/* The clients whose input has ended are closed when the program has answered;
- * if that cannot be known, when it has been silent to them for some time. */
+/* Closes clients whose input has ended when the program has answered; if that
+ * is unknown, when the program has written nothing for them for some time. */
 static void shared_close_ended(struct lined_socket *sock, void *arg)
 {
 	struct exec_client *client = lined_client_data(sock);
@@ -155,7 +157,8 @@ static void shared_close_ended(struct lined_socket *sock, void *arg)
 	if (client->idle_looks == ANSWER_LOOKS && !client->waits &&
 	    (slot->looks_known ||
 	     exec_now_ms(slot->exec) - client->told_ms >= ANSWER_MS)) {
-		/* It may take long to read them. */
+		/* Not closed at once: the client may read its answers slowly.
+		 */
 		client->ended = false;
 		slot->ended_clients--;
 		lined_socket_close_after_flush(sock, LINED_CLOSE_PEER, 0);
@@ -190,8 +193,8 @@ static void shared_look(struct lined_timer *timer)
 
 /* ---- start, reload, drain, stop ----------------------------------------- */
 
-/* All that a running program depends on, as one text to compare; to be freed.
- */
+/* All options on which a running program depends, as one text for comparing,
+ * which the caller frees. */
 static char *options_text(const struct exec_options *options)
 {
 	char *text = NULL;
@@ -216,7 +219,7 @@ static char *options_text(const struct exec_options *options)
 	return NULL;
 }
 
-/* Sets how many slots are in use. -1: no memory. */
+/* Sets the number of slots in use. -1: no memory. */
 static int shared_set_count(struct exec_shared *shared, size_t count)
 {
 	struct exec_slot **slots = shared->slots;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A program and the clients that it serves. It is started again when it ends.
- * While it is away or has no room its clients are not read: they wait in a
- * queue, and are read in its order, so that none is forgotten.
+ * A program and its clients. The program is restarted when it ends. While there
+ * is no program, or it has no room, the clients are not read: they wait in a
+ * queue and are later read in its order, so that none is forgotten.
  */
 #include "exec/slot.h"
 
@@ -19,7 +19,7 @@
 
 #define RESTART_MIN_MS 1000
 
-/* The most clients that are read again in one turn. */
+/* The most clients resumed in one turn. */
 #define WAKE_MAX 64
 
 #define CLIENT_NAME_MAX 256
@@ -62,7 +62,8 @@ void exec_slot_unqueue(struct exec_slot *slot, struct exec_client *client)
 
 /* ---- what lined says ---------------------------------------------------- */
 
-/* A name is escaped as in the log, blanks too: it is one word. */
+/* Writes a name escaped as in the log. Blanks are escaped, too, so that the
+ * name stays one word. */
 static void client_write_name(FILE *out, const char *name)
 {
 	char text[4 * CLIENT_NAME_MAX + 1];
@@ -121,8 +122,8 @@ void exec_slot_retract(struct exec_slot *slot, const struct exec_client *client,
 	exec_program_say(slot->program, &piece, 1);
 }
 
-/* In the text of a line, CR and LF would end it for the program, and the rest
- * could pass for the line of another client. */
+/* Sends a client's line. CR and LF become blanks: the program would take the
+ * rest of the text for another line, perhaps of another client. */
 void exec_slot_say(struct exec_slot *slot, const struct exec_client *client,
 		   const struct lined_line *line)
 {
@@ -168,8 +169,8 @@ void exec_slot_look(struct exec_slot *slot)
 
 /* ---- the program -------------------------------------------------------- */
 
-/* Lets clients that wait be read again, and announces those of which the
- * program does not know. */
+/* Resumes waiting clients, and announces those that the program has not been
+ * told about. */
 static void slot_wake(struct exec_slot *slot)
 {
 	unsigned woken;
@@ -206,8 +207,8 @@ static void slot_restart_later(struct exec_slot *slot)
 		slot->restart_ms < max / 2 ? slot->restart_ms * 2 : max;
 }
 
-/* Its clients wait until the new program knows of them: a crowd is not
- * announced at once. */
+/* Queues the clients of the slot, to be announced to a new program: not all at
+ * once, because there may be many. */
 static void slot_queue_all(struct lined_socket *sock, void *arg)
 {
 	struct exec_slot *slot = arg;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kv: memcached's basic text protocol (doc/protocol.txt of memcached 1.6), so
- * that its clients work unchanged. The example of lines and counted blocks in
- * one stream; storage.c has the blocks, store.c the items.
+ * kv: the basic text protocol of memcached (doc/protocol.txt of memcached 1.6),
+ * so that memcached's clients work unchanged. An example of lines and counted
+ * blocks in one stream; storage.c handles blocks, store.c items.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -15,7 +15,7 @@
 
 #include "kv/request.h"
 
-#define WORDS_MAX 8 /* more than any command takes, except get */
+#define WORDS_MAX 8 /* the most words of a command, except get */
 
 #define BAD_TIME "CLIENT_ERROR invalid exptime argument"
 
@@ -65,8 +65,8 @@ const char *kv_quit(struct kv_request *r)
 
 /* ---- retrieval -------------------------------------------------------- */
 
-/* The key after `at` in the line; false: there is none. The number of keys has
- * no limit, so they are not stored in an array. */
+/* Takes the key after `at` in the line; false: none. The number of keys is
+ * unlimited, so they are not stored in an array. */
 static bool kv_next_key(const struct lined_line *line, const char **at,
 			struct lined_word *key)
 {
@@ -97,7 +97,7 @@ static void kv_send_item(const struct kv_request *r,
 }
 
 /* get, gets, gat, gats. An answer that exceeds the send queue would close the
- * client, so it ends with an error before that. */
+ * client, so the answer ends with an error before that. */
 static const char *kv_get(struct kv_request *r)
 {
 	struct kv_stats *stats = r->stats;
@@ -126,8 +126,7 @@ static const char *kv_get(struct kv_request *r)
 			       "response";
 		stats->get_hits++;
 		stats->touch_hits += touches;
-		/* The item is sent before it is touched, because the touch may
-		 * expire it. */
+		/* Send the item before touching it: the touch may expire it. */
 		kv_send_item(r, &key, &item, with_cas);
 		if (touches)
 			kv_store_touch(r->store, &key, expires_ms, &item);
@@ -155,7 +154,7 @@ static const char *kv_touch(struct kv_request *r)
 
 /* ---- the other commands ----------------------------------------------- */
 
-/* Old clients send 0 as the third word. */
+/* Old clients send a third word, 0. */
 static const char *kv_delete(struct kv_request *r)
 {
 	struct kv_stats *stats = r->stats;
@@ -172,7 +171,7 @@ static const char *kv_delete(struct kv_request *r)
 	return "DELETED";
 }
 
-/* incr wraps at 64 bits, decr stops at 0. */
+/* incr wraps at 64 bits; decr stops at 0. */
 static const char *kv_incr(struct kv_request *r)
 {
 	static const struct lined_word nothing = {"", 0};
@@ -288,7 +287,7 @@ static const char *kv_version(struct kv_request *r)
 
 static const struct kv_command {
 	const char *name;
-	size_t least, most; /* words */
+	size_t least, most; /* allowed numbers of words */
 	bool may_be_quiet;
 	const char *(*run)(struct kv_request *r);
 } kv_commands[] = {
@@ -314,8 +313,8 @@ static const struct kv_command {
 	{NULL, 0, 0, false, NULL},
 };
 
-/* Whether the line is of an HTTP request. A web page can make a browser send
- * commands here in the body of a request: such a connection is closed. */
+/* Whether the line belongs to an HTTP request: a web page can make a browser
+ * send commands in the body of a request. Such a connection is closed. */
 static bool kv_is_http(const struct kv_request *r)
 {
 	const struct lined_word *first = &r->words[0], *third = &r->words[2];
@@ -326,8 +325,8 @@ static bool kv_is_http(const struct kv_request *r)
 		memcmp(third->text, "HTTP/", 5) == 0);
 }
 
-/* The meta command `ms KEY LENGTH FLAG...` is not served, but its block must be
- * discarded. */
+/* Refuses an unknown command. The block of the meta command `ms KEY LENGTH
+ * FLAG...` must be discarded. */
 static const char *kv_unknown(struct kv_request *r)
 {
 	if (r->count == 0)
@@ -471,6 +470,6 @@ const struct lined_protocol lined_protocol = {
 	.instance_size = sizeof(struct kv_cache),
 	.framing_fixed = LINED_FRAMING_TERMINATOR | LINED_FRAMING_TOO_LONG |
 			 LINED_FRAMING_UNTERMINATED,
-	/* Room for a get of some 10,000 keys. */
+	/* Enough for a get of some 10,000 keys. */
 	.framing = {.line_length = 1024 * 1024},
 };

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * A request of a client: a command's line, and its block if it has one.
- */
+/* A request of a client: the line of a command, and its block if it has one. */
 #pragma once
 
 #include <lined/protocol.h>
@@ -16,7 +14,7 @@ struct kv_options {
 	int64_t memory, value_size;
 };
 
-/* The counters of clients' commands that `stats` shows. */
+/* Counters of clients' commands, shown by `stats`. */
 struct kv_stats {
 	uint64_t cmd_get, cmd_set, cmd_flush, cmd_touch;
 	uint64_t get_hits, get_misses, delete_hits, delete_misses;
@@ -25,9 +23,9 @@ struct kv_stats {
 	uint64_t touch_hits, touch_misses, total_items;
 };
 
-/* lined_client_data() */
+/* The data of a client: lined_client_data(). */
 struct kv_client {
-	uint64_t discard; /* bytes of a refused block still to be read */
+	uint64_t discard; /* bytes of a refused block not yet read */
 };
 
 struct kv_request {
@@ -39,32 +37,31 @@ struct kv_request {
 	const struct lined_word *words, *key;
 	size_t count;
 	bool quiet;                     /* noreply */
-	const struct lined_line *block; /* NULL: not read yet */
+	const struct lined_line *block; /* NULL: none, or not yet read */
 	char number[24];                /* the reply of incr and decr */
 };
 
-/* Answers, unless the client wants none. */
+/* Sends the answer, unless the client wants none. */
 void kv_reply(const struct kv_request *r, const char *text);
 
-/* For what failed with errno: logs it if the daemon has no memory. Returns the
- * answer. */
+/* Logs errno if the daemon has no memory. Returns the answer. */
 const char *kv_no_room(const struct kv_request *r, const char *answer);
 
-/* Each command returns its answer; NULL: it has answered, or will. */
+/* Commands return their answer; NULL: answered already, or later. */
 
-/* quit; also ends a connection that is out of step. */
+/* quit; also for a connection whose blocks and lines are confused. */
 const char *kv_quit(struct kv_request *r);
 
-/* set, add, replace, append, prepend, cas: the value follows as a block, and
- * this is called again with it. */
+/* set, add, replace, append, prepend, cas: the value follows as a block, with
+ * which this is called again. */
 const char *kv_storage(struct kv_request *r);
 
-/* Refuses a storage command whose block follows; `length` is the word of the
- * line with its length. NULL: there is none. */
+/* Refuses a storage command whose block follows; `length`: the word with the
+ * block's length, NULL if missing. */
 const char *kv_refuse_block(struct kv_request *r,
 			    const struct lined_word *length, const char *why);
 
-/* A block has come. False: it belongs to a refused command, and is
+/* A block has been read. False: it belongs to a refused command and is
  * discarded. */
 bool kv_block_is_wanted(struct lined_socket *client,
 			const struct lined_line *block);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The commands with a value, which follows their line as a block. The block of
- * a refused command is discarded; if its length is not known, the connection is
- * closed: otherwise a value would be read as commands.
+ * a refused command is discarded; if its length is unknown, the connection is
+ * closed, because the value would be read as commands.
  */
 #include "kv/request.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* A refused block is discarded in pieces of at most this size. */
+/* The most bytes discarded of a refused block at a time. */
 #define STORAGE_DISCARD_MAX ((uint64_t)64 * 1024)
 
 #define TOO_LARGE "SERVER_ERROR object too large for cache"
@@ -38,7 +38,7 @@ const char *kv_refuse_block(struct kv_request *r,
 	return NULL;
 }
 
-/* Stores the block as the command says. */
+/* Stores the block according to the command. */
 static const char *storage_store(struct kv_request *r, uint64_t flags,
 				 uint64_t expires_ms, uint64_t cas)
 {
@@ -87,8 +87,8 @@ static const char *storage_store(struct kv_request *r, uint64_t flags,
 	return "STORED";
 }
 
-/* A value for which there is no room is not stored. A `set` of one also removes
- * the old value, or clients would take the old value for the new one. */
+/* A value without room for it is not stored. A `set` then also removes the old
+ * value: clients would take that for the new one. */
 const char *kv_storage(struct kv_request *r)
 {
 	uint64_t flags, len, cas = 0, expires_ms;

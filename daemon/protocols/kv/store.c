@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Items in a table. Knows nothing of commands.
- */
+/* Items in a table. Commands are handled elsewhere. */
 #include "kv/store.h"
 
 #include <errno.h>
@@ -47,7 +45,7 @@ static void store_count_evicted(struct kv_store *store)
 	store->evictions += evicted;
 }
 
-/* Puts an entry under the key; a reference to its value is taken. */
+/* Puts an entry under the key; the table takes a reference to its value. */
 static int store_put_entry(struct kv_store *store, const struct lined_word *key,
 			   const struct lined_table_entry *entry)
 {
@@ -57,8 +55,8 @@ static int store_put_entry(struct kv_store *store, const struct lined_word *key,
 	return rc;
 }
 
-/* Whether an item of len bytes may be stored: where memory is short, the table
- * does not grow. */
+/* Whether an item of len bytes may be stored: the table does not grow while
+ * memory is short. */
 static bool store_may_put(struct kv_store *store, const struct lined_word *key,
 			  size_t len)
 {
@@ -71,7 +69,7 @@ static bool store_may_put(struct kv_store *store, const struct lined_word *key,
 	return kv_store_find(store, key, &old) && old.len >= len;
 }
 
-/* The old item goes, too: clients would take it for the new one. */
+/* Removes the old item, too: clients would take it for the new one. */
 static int store_refuse(struct kv_store *store, const struct lined_word *key,
 			int error)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * policy: greylisting for Postfix by its policy delegation protocol
- * (SMTPD_POLICY_README of Postfix). The first mail of a client, sender and
- * recipient that were not seen together is deferred. An example of a request of
- * many lines, and of a table whose entries expire.
+ * policy: greylisting for Postfix with its policy delegation protocol
+ * (SMTPD_POLICY_README of Postfix). The first mail with a new combination of
+ * client, sender and recipient is deferred. An example of requests of many
+ * lines, and of a table whose entries expire.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -28,18 +28,18 @@ struct policy_options {
 	int64_t ipv4_prefix, ipv6_prefix;
 };
 
-/* The data of the instance that serves all clients. */
+/* The data of the instance, which serves all clients. */
 struct policy_lists {
 	struct whitelist clients, recipients;
 };
 
-/* The attributes of a request so far; longer values are cut. */
+/* The attributes of a request read so far; longer values are cut. */
 struct policy_request {
 	char type[VALUE_MAX], address[VALUE_MAX], name[VALUE_MAX];
 	char sender[VALUE_MAX], recipient[VALUE_MAX];
 };
 
-/* Triplets that were forgotten to make room, or for lack of memory. */
+/* Counts triplets that were evicted for want of room or memory. */
 static void policy_count_evicted(struct lined_service *service,
 				 struct lined_table *table)
 {
@@ -50,8 +50,8 @@ static void policy_count_evicted(struct lined_service *service,
 /*
  * Whether the delay has passed for a key. An entry's tag is the time when the
  * delay ends. The entry is kept for `retry` after that, and for `lifetime`
- * after each later request. If the table is full, the request passes, or it
- * would be deferred for ever.
+ * after each later request. If no entry can be stored, the request passes:
+ * otherwise it would be deferred for ever.
  */
 static bool policy_has_waited(struct lined_service *service, const char *key)
 {
@@ -74,8 +74,8 @@ static bool policy_has_waited(struct lined_service *service, const char *key)
 		entry.expires_ms = now_ms + (uint64_t)options->lifetime;
 	else
 		return false;
-	/* Where memory is short, the table does not grow: the keys that were
-	 * unused longest are forgotten. */
+	/* While memory is short the table does not grow: the least recently
+	 * used keys are evicted. */
 	if (!lined_service_may_keep(service, 0))
 		lined_table_set_max(table, lined_table_bytes(table));
 	error = lined_table_put(table, key, strlen(key), &entry) < 0 ? errno
@@ -83,15 +83,16 @@ static bool policy_has_waited(struct lined_service *service, const char *key)
 	policy_count_evicted(service, table);
 	if (error == 0)
 		return entry.tag <= now_ms;
-	/* A sender that is not remembered would be deferred for ever. */
+	/* Passes: a sender that cannot be remembered would be deferred for
+	 * ever. */
 	lined_service_log(service, LINED_LOG_WARNING,
 			  "a sender cannot be remembered, it passes: %s",
 			  strerror(error));
 	return true;
 }
 
-/* The client's part of the key. A mail server with several addresses may retry
- * from another one, most often in the same network. */
+/* Makes the client's part of the key. A mail server with several addresses may
+ * retry from another address, mostly in the same network. */
 static void policy_client_key(const struct policy_options *options,
 			      const char *address, char key[VALUE_MAX])
 {
@@ -120,8 +121,9 @@ static bool policy_is_whitelisted(struct lined_service *service,
 					request->recipient));
 }
 
-/* Without an address or a recipient, as at DATA with several recipients, there
- * is no key, and the request passes. A bounce has an empty sender. */
+/* Answers a request. Without an address or a recipient (DATA with several
+ * recipients) there is no key, and the request passes. A bounce has an empty
+ * sender. */
 static void policy_answer(struct lined_socket *client,
 			  const struct policy_request *request)
 {
@@ -162,8 +164,8 @@ static bool policy_take(const struct lined_line *line, const char *name,
 	return true;
 }
 
-/* Handles an attribute, or the empty line after the last one. A malformed
- * request gets no answer and closes the connection; Postfix then tries
+/* Handles an attribute, or the empty line after the last attribute. A malformed
+ * request gets no answer, and the connection is closed; Postfix then tries
  * again. */
 static void policy_handle_line(struct lined_socket *client,
 			       const struct lined_line *line)
@@ -194,8 +196,7 @@ static void policy_handle_line(struct lined_socket *client,
 
 /* ---- the service ------------------------------------------------------ */
 
-/* -1: a file cannot be read or is malformed; error names the key, and the file
- * and line. */
+/* -1: a file cannot be read or is malformed; error names key, file and line. */
 static int policy_load_lists(struct policy_lists *lists,
 			     const struct policy_options *options, char *error,
 			     size_t size)
@@ -240,14 +241,15 @@ static int policy_check(const void *values, char *error, size_t size)
 	return rc;
 }
 
-/* A file may have changed after it was checked. If it is malformed now, its
- * list stays as it was. */
+/* A file may have changed since the check. If it is malformed now, its list
+ * stays as before. */
 static void policy_reload(struct lined_service *service)
 {
 	struct policy_lists *lists = lined_service_data(service);
 	char error[ERROR_MAX + 64];
 
-	/* All clients are on the primary worker (LINED_ONE_WORKER). */
+	/* All clients are on the primary worker (LINED_ONE_WORKER): only it
+	 * loads lists. */
 	if (lined_service_is_primary(service) &&
 	    policy_load_lists(lists, lined_service_options(service), error,
 			      sizeof(error)) < 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rewrites the local part of a sender. It knows the forms of SRS (Sender
- * Rewriting Scheme, as libsrs2 writes it), BATV (draft-levine-smtp-batv), and
- * VERP as list managers use it.
+ * Rewrites the local part of a sender: the forms of SRS (Sender Rewriting
+ * Scheme, as in libsrs2), BATV (draft-levine-smtp-batv), and VERP of list
+ * managers.
  */
 #include "policy/sender.h"
 
@@ -11,7 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Skips the changing part that ends at the next "=". Returns the rest. */
+/* Skips the variable part before the next "=". Returns the rest. */
 static const char *sender_skip_part(const char *at, const char *end)
 {
 	while (at < end && *at != '=')
@@ -32,7 +32,7 @@ static bool sender_is_word(char c)
 }
 
 struct sender_text {
-	char *at, *end; /* end: the last byte, for the NUL */
+	char *at, *end; /* end: the last byte, kept for the NUL */
 };
 
 static void sender_put(struct sender_text *to, char c)
@@ -41,7 +41,7 @@ static void sender_put(struct sender_text *to, char c)
 		*to->at++ = (char)tolower((unsigned char)c);
 }
 
-/* Copies the prefix and writes "#" for each changing part after it:
+/* Copies the prefix and writes "#" for each variable part after it:
  * "SRS0=HASH=TIME=host=user", "SRS1=HASH=host==HASH=TIME=host=user" (the first
  * "=" may be "+" or "-"), "prvs=TAG=user". Returns the rest. */
 static const char *sender_skip_prefix(struct sender_text *to, const char *at,
@@ -70,9 +70,8 @@ static const char *sender_skip_prefix(struct sender_text *to, const char *at,
 	return at;
 }
 
-/* Copies the local part from `at` on. A number that is a word of its own
- * becomes "#"; from a "+" on, the rest is left out. In SRS1 a hash and a time
- * follow "==". */
+/* Copies the local part from `at`. A number between separators becomes "#"; "+"
+ * and all after it are left out. In SRS1 a hash and a time follow "==". */
 static void sender_fold_local(struct sender_text *to, const char *at,
 			      const char *end)
 {

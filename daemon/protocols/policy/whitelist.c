@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads whitelists and searches them one entry after the other. They have a few
- * hundred entries, and a mail takes much longer than the search.
+ * Reads whitelists, and searches them one entry after the other: they have a
+ * few hundred entries, and a mail takes much longer than the search.
  */
 #include "policy/whitelist.h"
 
@@ -46,7 +46,7 @@ void whitelist_fini(struct whitelist *list)
 
 /* ---- reading ---------------------------------------------------------- */
 
-/* "192", "192.0", "192.0.2": the first bytes of an IPv4 address. */
+/* Parses "192", "192.0" or "192.0.2": the first bytes of an IPv4 address. */
 static bool entry_parse_octets(struct lined_network *network, const char *text)
 {
 	char whole[LINED_NETWORK_TEXT_MAX];
@@ -66,7 +66,7 @@ static bool entry_parse_octets(struct lined_network *network, const char *text)
 	return lined_network_parse(network, whole) == LINED_NETWORK_OK;
 }
 
-/* NULL, or what is wrong with the entry, perhaps in error[]. */
+/* Returns NULL, or what is wrong with the entry, perhaps in error[]. */
 static const char *entry_parse_pattern(struct whitelist_entry *entry,
 				       char *text, size_t len, char *error,
 				       size_t size)
@@ -113,8 +113,8 @@ static const char *entry_parse(struct whitelist_entry *entry, char *text,
 	return entry->name != NULL ? NULL : strerror(ENOMEM);
 }
 
-/* The line without its comment and the blanks around it. A pattern must write
- * "#" as [#]. */
+/* Cuts the line's comment and surrounding blanks. "#" in a pattern must be
+ * written as [#]. */
 static char *line_trim(char *line)
 {
 	char *end = line + strcspn(line, "#");
@@ -142,7 +142,7 @@ static int whitelist_add(struct whitelist *list, char *text, char *error,
 	return 0;
 }
 
-/* The bytes of the file, followed by a NUL. NULL and errno. */
+/* Reads the file and adds a NUL. NULL and errno. */
 static char *whitelist_read_file(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -215,7 +215,7 @@ int whitelist_load(struct whitelist *list, const char *path, char *error,
 
 /* ---- looking up ------------------------------------------------------- */
 
-/* Whether name is the domain or a name below it. */
+/* Whether name equals the domain or is below it. */
 static bool domain_is_below(const char *name, const char *domain)
 {
 	size_t len = strlen(name), domain_len = strlen(domain);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A whitelist: clients or recipients that are never deferred. The file has one
- * entry a line, in the form of postgrey's:
+ * entry per line, as for postgrey:
  *
- *	192.0.2.1, 192.0.2.0/24, 2001:db8::/32	a client's address
- *	192.0.2					the same as 192.0.2.0/24
- *	example.org		a client of that name or below it;
- *				a recipient in that domain or below it
- *	postmaster@		a recipient of that name, in any domain
- *	joe@example.org		that recipient
- *	/PATTERN/		a client's name, a recipient: a POSIX extended
- *				regular expression, without regard to case
+ * 	192.0.2.1, 192.0.2.0/24, 2001:db8::/32	a client's address
+ * 	192.0.2					the same as 192.0.2.0/24
+ * 	example.org		a client of that name or below it;
+ * 				a recipient in that domain or below it
+ * 	postmaster@		a recipient of that name, in any domain
+ * 	joe@example.org		that recipient
+ * 	/PATTERN/		a client's name, a recipient: a POSIX extended
+ * 				regular expression, without regard to case
  *
  * Text after "#" is a comment. Thread: one at a time.
  */
@@ -25,13 +25,13 @@ struct whitelist {
 };
 
 /* Reads a regular file of at most 1 MiB and replaces the list, which may be
- * zeroed memory. path "": the list is then empty. -1: the file cannot be read
- * or is malformed; error says where and why, and the list is unchanged. */
+ * zeroed. path "": makes the list empty. -1: the file cannot be read or is
+ * malformed; error says where and why, and the list is unchanged. */
 int whitelist_load(struct whitelist *list, const char *path, char *error,
 		   size_t size);
 void whitelist_fini(struct whitelist *list);
 
-/* Whether the list has a client, by its address as text or by its name. */
+/* Whether the list contains a client's address (as text) or name. */
 bool whitelist_has_client(const struct whitelist *list, const char *address,
 			  const char *name);
 
