@@ -4,7 +4,7 @@
 functions are named.
 
 A circle is a set of object files that call each other in a loop, as nm shows
-it: to read one of them is to read them all. Runs in the build directory.
+it: a reader of one of them has to read all. Runs in the build directory.
 """
 import collections
 import pathlib
@@ -29,7 +29,7 @@ GROUPS = {
 
 
 def symbols(path):
-    """What an object file defines for others, and what it asks of them."""
+    """The symbols that an object file defines, and those that it needs."""
     out = subprocess.run(['nm', '-P', str(path)], capture_output=True,
                          text=True, check=True).stdout
     rows = [line.split() for line in out.splitlines()]
@@ -61,7 +61,8 @@ def circles(calls):
 
 
 def is_built(path):
-    """Whether it is of a source that is there: not left by an older build."""
+    """Whether the source of an object file exists: an older build may have
+    left the object file."""
     source = path.name.split('-', 1)[-1][:-2] + '.c'
     folder = path.parent.parent if path.parent.name == '.libs' else path.parent
     return (TOP / folder / source).exists()

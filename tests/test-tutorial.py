@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""What the documents tell a reader to type, against an installation.
+"""Runs the commands of the documents against an installation.
 
 doc/writing-a-protocol.md and doc/writing-a-program.md are followed to the
-letter, each in an empty directory: what stands in a block with a file's name
-is put there, what stands in a console block is run, in one shell, and must
-print what is shown; "..." stands for anything in its line, or for any lines.
-The port they use is exchanged for a free one. A block that says neither is only
+letter, each in an empty directory: the text of a block with a file's name is
+written to that file, the commands of a console block are run, in one shell,
+and must print the output that is shown; "..." stands for any text in its line,
+or for any lines. Their port is replaced by a free one. Other blocks are only
 read.
 
 README.md, doc/production.md and the manuals, as they were installed, show

@@ -70,7 +70,7 @@ class Pair:
 
 
 class Authority(Pair):
-    """A CA; issuer: the one that has signed it."""
+    """A CA; issuer: the CA that has signed it."""
 
     def __init__(self, directory, name="ca", issuer=None, days=100):
         self.dir = directory

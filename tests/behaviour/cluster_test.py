@@ -27,7 +27,7 @@ def lobby(extra="cluster = true", protocol="chat"):
 
 
 def chat(clustered, port, extra="", options=""):
-    """A service, in which are the config text extra and options of chat."""
+    """A service with the config text extra and options of chat."""
     return ('service "lobby" {\n\tprotocol = "chat"\n\tcluster = %s\n'
             '\tlisten = { "tcp://127.0.0.1:%d" }\n'
             '\tlimits { clients-per-address = 0  '
@@ -182,7 +182,7 @@ class Proxy:
 
 
 class Person(Client):
-    """Somebody in the chat, who remembers what was read."""
+    """A person in the chat, with all lines that were read."""
 
     def __init__(self, port, nickname=None):
         super().__init__(("127.0.0.1", port))
@@ -217,7 +217,7 @@ class Person(Client):
 
 
 def need_nats(test):
-    """Skips the test where there can be no cluster."""
+    """Skips the test if nats-server or libnats is missing."""
     if not shutil.which("nats-server"):
         test.skipTest("no nats-server")
     config = test.write(SECTION % "" + lobby(), "cluster.conf")

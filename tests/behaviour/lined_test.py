@@ -21,7 +21,7 @@ only processes that it started. A whole test script, executable:
     if __name__ == "__main__":
         main()
 
-It is added to `behaviour` in Makefile.am. Run it by `make -C build check
+Add the script to `behaviour` in Makefile.am. Run it by `make -C build check
 TESTS=tests/behaviour/test_NAME.py`, or by itself, the whole or one case:
 `tests/behaviour/test_NAME.py Echo.test_line_comes_back`.
 
@@ -36,8 +36,8 @@ TESTS=tests/behaviour/test_NAME.py`, or by itself, the whole or one case:
 
 Environment: LINED is the daemon (build/lined), LINED_MODULES the directory of
 its modules, LINED_WORKERS the number of workers if a test does not set it,
-LINED_PATIENCE how many seconds anything may take (20), LINED_TEST_NODES on how
-many nodes of a cluster the tests of chat and relay run (nodes.py).
+LINED_PATIENCE how many seconds each event may take (20), LINED_TEST_NODES on
+how many nodes of a cluster the tests of chat and relay run (nodes.py).
 """
 import atexit
 import collections
@@ -66,14 +66,14 @@ LINED = os.path.abspath(os.environ.get("LINED")
                         or os.path.join(TOP, "build", "lined"))
 WORKERS = int(os.environ.get("LINED_WORKERS") or 1)
 
-# How many seconds anything may take that should happen at once.
+# How many seconds an event may take that should happen at once.
 PATIENCE = float(os.environ.get("LINED_PATIENCE") or 20)
 
 _daemons = set()
 _reserved = []
 
-# With more than one, a chat or a relay is on so many nodes of a cluster, each
-# with clients in turn: nodes.py. turns: where the clients of an address go.
+# The number of nodes for a chat or a relay; clients connect to the nodes in
+# turn: nodes.py. turns: the next node for each address.
 NODES = int(os.environ.get("LINED_TEST_NODES") or 1)
 SHARED = re.compile(r'protocol\s*=\s*"(chat|relay)"')
 turns = {}
@@ -89,7 +89,8 @@ def one_node(reason):
 
 
 def one_machine(reason):
-    """Decorates a test that is not for a cluster: for such a reason, too."""
+    """Decorates a test that is not for a cluster, for a reason that
+    doc/cluster.md has."""
     return unittest.skipIf(NODES > 1, "one machine: " + reason)
 
 
@@ -126,7 +127,7 @@ if os.geteuid() == 0:
 
 
 def landlock_version():
-    """The kernel's; below 1 there is none."""
+    """The kernel's version of Landlock; below 1 there is none."""
     create_ruleset = 444
     return ctypes.CDLL(None).syscall(create_ruleset, None, 0, 1)
 
@@ -198,7 +199,7 @@ class Client:
 
     @classmethod
     def adopt(cls, sock, timeout=PATIENCE):
-        """A client of a socket that is connected."""
+        """Makes a client of a socket that is connected."""
         client = cls.__new__(cls)
         client.sock = sock
         client.sock.settimeout(timeout)
@@ -278,7 +279,7 @@ class Client:
         return data
 
     def is_silent(self, seconds):
-        """True if nothing comes for so long, not even the end."""
+        """True if nothing comes for so many seconds, not even the end."""
         if self.buffer:
             return False
         timeout = self.sock.gettimeout()
@@ -353,7 +354,7 @@ class Server:
         return Client.adopt(sock)
 
     def is_left_alone(self, seconds):
-        """True if nobody connects for so long."""
+        """True if nobody connects for so many seconds."""
         try:
             self.accept(seconds).close()
         except socket.timeout:
@@ -400,8 +401,8 @@ class Datagram:
 
 
 class Daemon:
-    """A process of lined, its log and its notifications (sd_notify). beside:
-    it shares the log of this one."""
+    """A process of lined, its log and its notifications (sd_notify). beside: a
+    daemon whose log it shares."""
     count = 1
 
     def __init__(self, argv, notify, env=None, capture=True, inherit=(),
@@ -462,7 +463,7 @@ class Daemon:
         return self.wait_logs(pattern, 1, since, timeout)[0]
 
     def wait_logs(self, pattern, count, since=0, timeout=PATIENCE):
-        """Waits for so many of them."""
+        """Waits for so many log lines."""
         deadline = time.monotonic() + timeout
         with self.news:
             found, seen = [], since
@@ -537,7 +538,8 @@ class Daemon:
             self.reader.join(PATIENCE)
 
     def wait(self, timeout=PATIENCE):
-        """Waits until it ends; its exit code, negative for a signal."""
+        """Waits until the daemon ends; its exit code, negative for a
+        signal."""
         try:
             code = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -550,7 +552,7 @@ class Daemon:
         return code
 
     def stop(self, timeout=PATIENCE):
-        """Sends SIGTERM, unless it has ended; it must exit 0."""
+        """Sends SIGTERM, unless the daemon has ended; it must exit 0."""
         if self.stopped:
             return
         self.signal(signal.SIGTERM)
@@ -568,8 +570,8 @@ class Daemon:
         _daemons.discard(self)
 
     def reload(self):
-        """Sends SIGHUP and waits until the reload is done, by notification
-        and, since it is written later, by the log."""
+        """Sends SIGHUP and waits until the reload is done, by notification and
+        by the log, which is written later."""
         place = self.mark()
         self.signal(signal.SIGHUP)
         self.wait_notify("RELOADING=1")
@@ -579,7 +581,7 @@ class Daemon:
         return place
 
     def counters(self, service):
-        """Those of a service, which it logs when it is told to."""
+        """The counters of a service, which lined logs on SIGUSR1."""
         place = self.mark()
         self.signal(signal.SIGUSR1)
         told = self.wait_logs("^<5>service %s: .*lines in" % service,
@@ -597,8 +599,8 @@ class Daemon:
             return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
 
     def own_kib(self):
-        """The memory that it has allocated, in RAM and swap. Pages of files
-        do not count: the system drops and reads them as it likes."""
+        """The memory that the daemon has allocated, in RAM and swap. Pages of
+        files do not count: the system drops and reads them as it likes."""
         with open("/proc/%d/status" % self.pid) as f:
             return sum(int(kib) for kib in re.findall(
                 r"(?:RssAnon|VmSwap):\s+(\d+)", f.read()))
@@ -610,8 +612,9 @@ class Daemon:
                 / os.sysconf("SC_CLK_TCK"))
 
     def descriptors(self):
-        """How many are open, once the number has been the same for a while:
-        some are open for a moment only, for a notification for instance."""
+        """The number of open descriptors, once it has been the same for a
+        while: some are open for a moment only, for a notification for
+        instance."""
         same, count = 0, -1
         while same < 5:
             now = len(os.listdir("/proc/%d/fd" % self.pid))
@@ -627,7 +630,7 @@ class Daemon:
 
 
 class Late(AssertionError):
-    """A test was too slow for the moment that it is about."""
+    """A test was too slow to check a condition in time."""
 
 
 class DaemonTest(unittest.TestCase):
@@ -786,8 +789,8 @@ class DaemonTest(unittest.TestCase):
 
     @contextlib.contextmanager
     def within(self, seconds):
-        """For a block that checks what is true for so many seconds only. A
-        failure after more time says nothing about the daemon: Late."""
+        """For a block that checks a condition that lasts for so many seconds
+        only. A failure after more time says nothing about the daemon: Late."""
         begin = time.monotonic()
         try:
             yield

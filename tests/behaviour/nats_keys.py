@@ -47,7 +47,7 @@ class Key:
                       + self.secret)
 
     def sign(self, subject, kind, nats):
-        """A token about the other key."""
+        """A token about the other key, signed by this one."""
         claims = {"jti": "1", "iat": 1700000000, "iss": self.public,
                   "sub": subject.public, "name": kind,
                   "nats": dict(nats, type=kind, version=2)}

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Several daemons in place of one: with LINED_TEST_NODES=3 a test that starts a
-daemon with a chat or a relay starts a nats-server and three nodes of a cluster,
-all with the test's config, and each new client connects to the next node. What
-the test asks the daemon it asks all of them: see class Nodes.
+"""Several daemons in place of one: with LINED_TEST_NODES=3 a test that starts
+a daemon with a chat or a relay starts a nats-server and three nodes of a
+cluster, all with the test's config, and each new client connects to the next
+node. Calls of the test go to all nodes: see class Nodes.
 
-Where the test says 127.0.0.1, node 2 listens at 127.0.0.2, and at PATH.2 in
-place of a UNIX socket's PATH. Node 1 is the primary, which has the upstreams;
-to it go those who are no Client, such as linectl, and everybody in a test that
-is for one_node()."""
+In place of 127.0.0.1 node 2 listens at 127.0.0.2, and in place of a UNIX
+socket's PATH at PATH.2. Node 1 is the primary, which has the upstreams.
+Programs such as linectl connect to node 1, and so do all clients in a test for
+one_node()."""
 import itertools
 import re
 import signal
@@ -38,8 +38,8 @@ class Nodes(lined_test.Daemon):
     count = NODES
 
     def __init__(self, test, launch):
-        """launch(config, beside) starts a daemon with this config, which logs
-        where the other one does."""
+        """launch(config, beside) starts a daemon with this config and the log
+        of the daemon `beside`."""
         need_nats(test)
         case = getattr(test, test._testMethodName)
         self.one_node = getattr(case, "one_node", test.one_node)
@@ -56,7 +56,7 @@ class Nodes(lined_test.Daemon):
             node.wait_notify("READY=1")
             self.wait_log("cluster: this node is now the primary")
         self.wait_logs("cluster: node .* is there", NODES * (NODES - 1))
-        # The others may know of a node before it knows that it is joined.
+        # Other nodes may know of a node before it has joined.
         self.wait_logs("cluster: joined as node", NODES)
         self.pid = self.members[0].pid
 

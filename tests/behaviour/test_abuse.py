@@ -42,8 +42,8 @@ class Abuse(DaemonTest):
 
 class NeverReads(Abuse):
     def warm(self):
-        """A client that has been served, so that what the daemon needs once
-        is not taken for a leak."""
+        """Serves a client, so that memory that the daemon allocates once is
+        not taken for a leak."""
         with Client(self.address) as c:
             self.assertTrue(c.echoes(b"x" * 8000 + b"\n"))
 
@@ -58,7 +58,7 @@ class NeverReads(Abuse):
             self.assertTrue(other.echoes())
             before = daemon.rss_kib()
 
-            # It sends what is taken and reads nothing.
+            # The client sends as much as is accepted and reads nothing.
             sent = c.fill(LINE, quiet=1)
             self.assertGreater(sent, 100000)
             self.assertLess(sent, FLOOD)
@@ -67,12 +67,12 @@ class NeverReads(Abuse):
                 with self.takes(0, 2):
                     self.assertTrue(other.echoes())
 
-            # Nothing happens where nothing can.
+            # The daemon is idle meanwhile.
             cpu = daemon.cpu_seconds()
             time.sleep(0.5)
             self.assertLessEqual(daemon.cpu_seconds() - cpu, 0.05)
 
-            # It reads, and the daemon goes on to the last byte.
+            # The client reads, and gets all answers to the last byte.
             want, got = hashlib.sha256(), hashlib.sha256()
             took, worst, checked = 0, 0, 0
             total = FLOOD // len(LINE) * len(LINE)
@@ -195,7 +195,8 @@ class Dies(Abuse):
                         "the descriptors")
 
     def test_a_reset_is_noticed_while_it_is_not_read(self):
-        # Above the high mark nobody reads it; stall and idle are far away.
+        # Above the high mark its input is not read; the deadlines are far
+        # away.
         daemon = self.start(self.text)
         base = daemon.descriptors()
         c = Client(self.address, rcvbuf=4096)
@@ -225,7 +226,7 @@ class Dies(Abuse):
         for address in (self.address, self.unix):
             with self.subTest(address=address), Client(address) as c:
                 sent = c.fill(LINE, quiet=0.5)
-                # Where the last one was cut, its rest is dropped.
+                # The rest of a last line that was cut is dropped.
                 c.half_close()
                 time.sleep(0.2)
                 whole = sent // len(LINE) * len(LINE)
@@ -247,7 +248,8 @@ class OutOfDescriptors(Abuse):
     FILES = 64
 
     def open_clients(self, count):
-        """Connected as the kernel has it; the daemon may not know yet."""
+        """Clients that the kernel has connected; the daemon may not have
+        accepted them."""
         clients = []
         for _ in range(count):
             c = Client(self.address)
@@ -256,7 +258,7 @@ class OutOfDescriptors(Abuse):
         return clients
 
     def served(self, clients, wait):
-        """Those of them that have been answered after the wait."""
+        """The clients that have been answered after the wait."""
         deadline = time.monotonic() + wait
         answered = set()
         while len(answered) < len(clients):
@@ -278,7 +280,8 @@ class OutOfDescriptors(Abuse):
         total = 2 * self.FILES
         clients = self.open_clients(total)
         first = self.served(clients, 1.5)
-        # It is full: most descriptors are clients, the rest waits.
+        # The daemon is full: most descriptors are clients, further clients
+        # wait.
         self.assertGreater(len(first), self.FILES // 2)
         self.assertLess(len(first), self.FILES)
 
@@ -289,13 +292,13 @@ class OutOfDescriptors(Abuse):
         self.assertLess(len(daemon.log) - place, 25)
         daemon.wait_log("Too many open files")
 
-        # Who is in is served meanwhile.
+        # Accepted clients are served meanwhile.
         held = sorted(first, key=clients.index)
         for c in held[:5]:
             c.send(b"again\n")
             self.assertEqual(c.line(), b"again\n")
 
-        # As many as go can come.
+        # For each client that leaves, one that waits is accepted.
         gone = set(held[:10])
         for c in gone:
             c.close()
@@ -303,7 +306,7 @@ class OutOfDescriptors(Abuse):
         next_in = self.served(waiting, 1.5)
         self.assertEqual(len(next_in), 10)
 
-        # All go, and all who waited get their answer.
+        # All leave, and all clients that waited get their answer.
         for c in first - gone:
             c.close()
         done = set(next_in)
@@ -318,8 +321,8 @@ class OutOfDescriptors(Abuse):
             self.assertTrue(c.echoes())
 
     def test_a_reload_goes_on_without_descriptors(self):
-        # Clients have taken all they can get; the config is read, a listener
-        # is opened and systemd is told all the same.
+        # Clients have taken all descriptors; a reload still reads the config,
+        # opens a listener and notifies systemd.
         limit = "--nofile=%d:%d" % (self.FILES, self.FILES)
         daemon = self.start(self.text, prefix=["prlimit", limit])
         clients = self.open_clients(self.FILES)
@@ -347,7 +350,8 @@ class OutOfDescriptors(Abuse):
         clients = self.open_clients(2 * self.FILES)
         self.assertLess(len(self.served(clients, 1.5)), self.FILES)
         daemon.wait_log("Too many open files")
-        # Each time, though clients wait for what it gives back.
+        # Each request is answered, although clients wait for the descriptors
+        # that it frees.
         for _ in range(8):
             with Client(control) as c:
                 c.send(b"status\n")

@@ -16,7 +16,7 @@ import unittest
 from lined_test import LINED, Client, DaemonTest, Datagram
 from lined_test import environment, free_port, main, service
 
-# Puts the descriptors where they are expected, and tells whose they are.
+# Moves the descriptors to 3 and up, and sets LISTEN_PID.
 PASS_ON = r"""
 import os, sys
 fds = [os.dup(int(fd)) for fd in sys.argv[2].split(",")]
@@ -75,7 +75,7 @@ class Activation(DaemonTest):
         self.sockets = []
 
     def passed(self, name, sock):
-        """This socket is passed on by that name."""
+        """Has this socket passed on under that name."""
         sock.set_inheritable(True)
         self.sockets.append((name, sock))
         self.addCleanup(sock.close)
@@ -136,11 +136,11 @@ class Activation(DaemonTest):
             self.assertTrue(one.echoes(b"longer than five\n"))
             two.send(b"longer than five\nshort\n")
             self.assertEqual(two.line(), b"short\n")
-        # Who made the path removes it.
+        # The service manager, which made the path, removes it.
         self.assertTrue(os.path.exists(path))
 
     def test_sockets_of_one_name_are_one_address(self):
-        # As of a unit with ListenStream= twice and ListenDatagram=.
+        # As from a unit with ListenStream= twice and ListenDatagram=.
         addresses = self.tcp("echo"), self.tcp("echo", "::1")
         datagrams = self.udp("echo")
         daemon = self.activated(service("echo", "systemd:echo"))
@@ -264,7 +264,7 @@ class Activation(DaemonTest):
             self.assertTrue(c.echoes())
 
     def test_the_address_of_one_that_is_passed_on_stays_its_own(self):
-        """Whoever passed it on keeps it, and lets clients in there."""
+        """The service manager keeps the address open."""
         address = self.tcp("echo")
         daemon = self.activated(service("it", "systemd:echo"))
         self.write(service("it", "tcp://127.0.0.1:%d" % address[1]))
@@ -369,7 +369,7 @@ class Unix(DaemonTest):
         self.assertEqual(self.owner(), (pwd.getpwnam("daemon").pw_uid,
                                         grp.getgrnam("nogroup").gr_gid))
         self.assertEqual(self.mode(), 0o600)
-        # The owner gets in, others do not.
+        # The owner can connect, others cannot.
         code = ("import socket; s = socket.socket(socket.AF_UNIX); "
                 "s.connect(%r); s.send(b'in\\n'); print(s.recv(9))"
                 % self.sock)
@@ -377,7 +377,7 @@ class Unix(DaemonTest):
             done = subprocess.run(
                 ["setpriv", "--reuid", user, "--clear-groups",
                  "python3", "-c", code],
-                # One that these users may run, too.
+                # Directories with a python3 that these users may execute.
                 env={"PATH": "/usr/local/bin:/usr/bin:/bin"},
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
             self.assertEqual(b"in" in done.stdout, works, user)
@@ -396,7 +396,7 @@ class Unix(DaemonTest):
             self.write(self.local(keys))
             daemon.reload()
             self.assertEqual(self.owner(), owner, keys)
-        # What the directory gives is nobody's to take.
+        # A reload keeps the group that a setgid directory gives.
         daemon.stop()
         os.chown(self.dir, -1, other[1])
         os.chmod(self.dir, 0o2755)

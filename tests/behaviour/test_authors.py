@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """Modules as authors write them, tests/modules/authors: each passes its
-transcript however its clients' bytes are cut, and with three workers; so does
-its twin in Twisted, and the module has at most one and a half times its
-lines."""
+transcript with every cut of the clients' bytes, and with three workers; so
+does the same in Twisted, and the module has at most one and a half times the
+lines of that."""
 import os
 import re
 import socket
@@ -16,7 +16,7 @@ from lined_test import environment, free_port, main
 AUTHORS = os.path.join(TOP, "tests", "modules", "authors")
 LINETEST = os.path.abspath(os.environ.get("LINETEST") or os.path.join(
     os.path.dirname(LINED), "linetest"))
-# What the transcripts set in the config.
+# The options that the transcripts set in the config.
 ARGUMENTS = {
     "notes": ["--keep", "0.7"],
     "mail": ["--command-timeout", "1.5", "--data-timeout", "0.5"],
@@ -55,7 +55,7 @@ class Authors(DaemonTest):
         return process
 
     def all_pass(self, processes):
-        """They run at the same time: they wait more than they work."""
+        """The runs are parallel, because they mostly wait."""
         for name, process in processes.items():
             with self.subTest(name):
                 out = process.communicate(timeout=100)[0].decode()

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """The cases of the Autobahn test suite for WebSocket servers, by its numbers,
-written anew as a table: what a client sends, and what echo must answer. Without
-compression (12, 13), and with smaller messages in 9."""
+written anew as a table: the frames of a client, and the answers that echo must
+give. Without compression (12, 13), and with smaller messages in 9."""
 import socket
 
 from lined_test import Client, DaemonTest, free_port, main, service
@@ -49,8 +49,8 @@ def bad_bytes(*texts):
 
 
 # Each case: its number, the frames, the answers, and the code with which the
-# server closes; None: it does not, and answers the client's closing frame.
-# Last, the cut.
+# server closes; None: the server does not close, and answers the client's
+# closing frame. Last, the cut.
 
 def framing():
     for major, opcode, byte in ((1, TEXT, b"*"), (2, BINARY, b"\xfe")):
@@ -183,7 +183,7 @@ UTF8 = (
                            (0xf8, 0xfc), (0xfc, 0xfe))]),
     (14, False, MISSING), (15, False, [b"".join(MISSING)]),
     (16, False, bad_bytes("fe", "ff", "fefeffff")),
-    # Longer than they need to be.
+    # Overlong forms.
     (17, False, bad_bytes("c0af", "e080af", "f08080af", "f8808080af",
                           "fc80808080af")),
     (18, False, bad_bytes("c1bf", "e09fbf", "f08fbfbf", "f887bfbfbf",
@@ -193,7 +193,7 @@ UTF8 = (
     # Surrogates, alone and in pairs.
     (20, False, bad_bytes(*LOW, *HIGH, "edbe80")),
     (21, False, bad_bytes(*[a + b for a in LOW for b in HIGH])),
-    # Characters that no text should have, and may.
+    # Noncharacters, which are valid.
     (22, True, [chr(plane << 16 | low).encode() for plane in range(17)
                 for low in (0xfffe, 0xffff)]),
     (23, True, [chr(c).encode() for c in range(0xfff9, 0x10000)]),

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """chat: every line that a client gets, to the letter, with one, two and four
-workers; names and seats that all workers agree on; and what abuse does not
-bring to other terminals."""
+workers; names and seats that all workers agree on; and that abuse does not
+reach other terminals."""
 import collections
 import itertools
 import os
@@ -54,7 +54,8 @@ class Person(Client):
         self.hears(*answers)
 
     def tells(self, other, text):
-        """Writes to one who may be known a moment later."""
+        """Sends a private message to a person whose name may be known a moment
+        later."""
         self.says("/msg %s %s" % (other.name, text))
         unknown = "! no such nickname: " + other.name
         while NODES > 1:
@@ -64,7 +65,7 @@ class Person(Client):
             self.says("/msg %s %s" % (other.name, text))
 
     def has_heard_nothing(self):
-        """Nothing that was sent to it before its own answer."""
+        """Checks that the person gets nothing but its own answer."""
         self.asks("/ping", "* pong")
 
     def until(self, wanted):
@@ -112,13 +113,15 @@ class Chat(DaemonTest):
         return person
 
     def arrive(self, *names):
-        """People of these names in the lobby, who know of each other."""
+        """Connects people with these names to the lobby; they have heard of
+        each other."""
         people = []
         for name in names:
             person = self.connect()
             person.greeted()
             person.says("/nick " + name)
-            # On another node it may hear late what was before it came.
+            # On another node it may get lines late that were sent before it
+            # came.
             person.until("* %s is now %s" % (person.name, name))
             person.name = name
             people.append(person)
@@ -126,7 +129,7 @@ class Chat(DaemonTest):
         return people if len(people) > 1 else people[0]
 
     def settle(self, *people):
-        """Everybody has read everything that anybody has been told."""
+        """Makes everybody read all lines that were sent to them."""
         for a in people:
             for b in people:
                 if a is not b:
@@ -135,14 +138,15 @@ class Chat(DaemonTest):
                     b.until("(%s) %s" % (a.name, text))
 
     def last_words(self, person, *others):
-        """The lines until the end. What others did on another node may be told
-        late, and nodes do not stop at the same time: they may have quit."""
+        """The lines until the end. Events on another node may arrive late, and
+        nodes do not stop at the same time: others may have quit."""
         theirs = tuple("* %s " % other.name for other in others)
         return [line for line in person.rest().decode().splitlines()
                 if NODES == 1 or not line.startswith(theirs)]
 
     def finds(self, person, line, answer):
-        """It asks; what was done on another node is known a moment later."""
+        """Asks until the answer matches: a change on another node is known a
+        moment later."""
         def found():
             person.says(line)
             return person.hears_line() == answer
@@ -287,7 +291,7 @@ class Text(Chat):
         carol.greeted()
         carol.hears("* topic of lobby: Tea  and more")
         carol.has_heard_nothing()
-        # It goes with the room.
+        # The topic ends with the room.
         alice.says("/join den", "/topic new")
         alice.until("* alice set the topic of den: new")
         alice.asks("/part", "* alice left den")
@@ -527,7 +531,8 @@ class Options(Chat):
         bob.has_heard_nothing()
 
     def test_a_long_history_drops_nobody(self):
-        """More than a newcomer may have on its way: the newest of it."""
+        """A new member gets the newest lines of a history that is longer than
+        its queue."""
         self.write(self.text("history = 1000 flood-rate = 0").replace(
             "limits {", "limits { send-queue = 64k"), workers=self.workers)
         self.daemon.reload()
@@ -652,7 +657,7 @@ class Options(Chat):
                  "* topic of hall: Be kind")
         alice.until("* rob joined hall")
         alice.asks("/kick", "! usage: /kick NICK [REASON]")
-        # Also by the nickname that who was banned has by now.
+        # Also by the present nickname of the banned person.
         alice.says("/ban rob", "/ban rob now")
         bob.hears("* rob was kicked from hall by alice")
         bob.asks("/nick robert", "* rob is now robert")
@@ -731,8 +736,8 @@ class Options(Chat):
         carol.has_heard_nothing()
 
     def test_reload_under_talk_loses_and_repeats_no_line(self):
-        """Texts, history, limits, rooms: all of them change while everybody
-        talks, and every line arrives once, in its sender's order."""
+        """Texts, history, limits and rooms change while everybody talks, and
+        every line arrives once, in its sender's order."""
         people = self.arrive("alice", "bob", "carol", "dave")
         reloaded, wrong = threading.Event(), []
 
@@ -831,7 +836,7 @@ class Password(Chat):
         bob.says(PASSWORD)
         self.daemon.signal(signal.SIGTERM)
         self.daemon.signal(signal.SIGCONT)
-        # Whoever is let in meanwhile hears of it, too.
+        # A client that is accepted meanwhile hears of it, too.
         said = self.last_words(bob, alice)
         self.assertEqual(len(said), 3, said)
         self.assertRegex(said[0], "^. Welcome")
@@ -845,7 +850,7 @@ class Password(Chat):
 
 class End(Chat):
     def leaves(self, *people):
-        """They are told once, and nothing else."""
+        """The people get the announcement once, and nothing else."""
         for person in people:
             self.assertEqual(self.last_words(person, *people), [GOODBYE])
 
@@ -868,7 +873,7 @@ class End(Chat):
     def test_who_is_busy_is_told_at_once(self):
         alice, bob = self.arrive("alice", "bob")
         self.daemon.signal(signal.SIGSTOP)
-        # More than is taken of one at a time.
+        # More than is read of one client at a time.
         bob.says(*["/ping"] * 24)
         self.daemon.signal(signal.SIGTERM)
         self.daemon.signal(signal.SIGCONT)
@@ -912,7 +917,7 @@ class Abuse(Chat):
             bob.hears("[lobby] <alice> " + heard)
 
     def test_no_control_gets_through_by_a_command(self):
-        """Whatever others are shown of what somebody typed."""
+        """Each text of a client that is shown to others is clean."""
         evil, clean = "\x1b[2J\x9b1m\x07", "[2J1m"
         alice, bob = self.arrive("alice", "bob")
         for line, heard in (
@@ -933,7 +938,7 @@ class Abuse(Chat):
                 bob.hears(heard.replace("%s", clean))
         left = alice.ended().decode()
         self.assertEqual(left, "")
-        # Errors show it to who typed it alone, and clean.
+        # Only its sender gets the error, with clean text.
         for line, heard in (
                 ("/nick a%sb", "! bad nickname: a%sb"),
                 ("/join a%sb", "! bad room name: a%sb"),
@@ -1034,7 +1039,7 @@ class Abuse(Chat):
                 crowd.append(who)
             for _ in range(random.randrange(0, min(5, len(crowd)))):
                 crowd.pop(random.randrange(len(crowd))).close()
-            # Who has been greeted is there at once; on another node, soon.
+            # A greeted client is listed at once; on another node, soon.
             wanted = {who.name for who in crowd} | {"alice"}
             self.eventually(
                 lambda: wanted <= set(self.after(alice, "/who")),
@@ -1061,7 +1066,7 @@ class Abuse(Chat):
                     if dice.random() < 0.5:
                         who.until("* %s joined den" % name)
                         who.says("/who")
-                        # Oneself is there, whoever else is.
+                        # The client itself is always listed.
                         while True:
                             line = who.hears_line()
                             if line.startswith("* den: "):
@@ -1083,13 +1088,13 @@ class Abuse(Chat):
         for who in (alice, bob):
             self.eventually(lambda: self.after(who, "/who") == ["alice", "bob"],
                             "a lobby without the crowd")
-            # A name that changes on another worker is nowhere for a moment.
+            # A name that changes on another worker is missing for a moment.
             self.eventually(
                 lambda: self.answer(who, "/rooms", "* rooms:")
                 == "* rooms: lobby (2)", "no other room")
 
     def answer(self, person, command, beginning):
-        """The line of its answer, whatever comes before it."""
+        """The matching line of its answer, after any other lines."""
         person.says(command)
         while True:
             line = person.hears_line()
@@ -1097,11 +1102,12 @@ class Abuse(Chat):
                 return line
 
     def after(self, person, command):
-        """The names of its answer, whatever comes before it."""
+        """The names in its answer, after any other lines."""
         return self.answer(person, command, "* lobby:").split()[2:]
 
     def test_what_one_hears_of_is_so(self):
-        """Who hears of a join, a part or a quit and asks finds it done."""
+        """A client that hears of a join, a part or a quit and asks finds it
+        done."""
         alice, bob = self.arrive("alice", "bob")
         for _ in range(50):
             alice.asks("/part", "* alice left lobby")

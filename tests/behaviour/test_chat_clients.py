@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """chat with the programs that people use, telnet on a terminal, nc and a bot
-that insists on CRLF: each gets what it expects, in one room. And what operators
-find in the log and the counters, and long answers."""
+that insists on CRLF: each gets the lines that it expects, in one room. Also
+the log and the counters for operators, and long answers."""
 import collections
 import os
 import re
@@ -88,7 +88,7 @@ class ChatTest(DaemonTest):
             self.assertEqual(client.line(), answer + b"\n")
 
     def events(self):
-        """Of all nodes."""
+        """The counters of all nodes."""
         total = collections.Counter()
         for number in range(1, NODES + 1):
             page = urllib.request.urlopen("http://127.0.0.%d:%d/metrics" % (
@@ -112,7 +112,7 @@ class Wire(ChatTest):
         self.serve()
         unix, dos = self.connect(), self.connect()
         self.assertEqual(unix.line(), b"* guest2 joined lobby\n")
-        # On another node it may hear late what was before it came.
+        # On another node it may get lines late that were sent before it came.
         unix.send(b"/msg guest2 hi\n/ping\n")
         while dos.line() != b"(guest1) hi\n":
             pass
@@ -234,7 +234,7 @@ class Telnet(ChatTest):
         self.serve('password = "sesame"')
         telnet = self.telnet()
         telnet.expect_exact("send it now")
-        # Its first command tells lined that it is telnet.
+        # Its first command tells lined that the client is telnet.
         telnet.sendcontrol("c")
         time.sleep(0.5)
         telnet.sendline("sesame")
@@ -254,8 +254,8 @@ class Telnet(ChatTest):
                                stdout=subprocess.PIPE)
         self.addCleanup(bot.kill)
         self.addCleanup(bot.stdout.close)
-        # To it, the greeting and the answer to its first line are one line:
-        # only from then on lined knows that it uses CRLF.
+        # For this bot, the greeting and the answer to its first line are one
+        # line: only its first line tells lined that it uses CRLF.
         while not bot.stdout.readline().endswith(b"is now bot\n"):
             pass
         telnet = self.telnet()
@@ -273,7 +273,7 @@ class Telnet(ChatTest):
         nc.stdin.flush()
         self.assertTrue(nc.stdout.readline().endswith(b" is now ned\n"))
         telnet.expect_exact("is now ned")
-        # ^C first: what it says afterwards is heard, and it hears.
+        # After ^C the client still sends and gets lines.
         telnet.sendcontrol("c")
         telnet.sendline("bot: hello")
         # The lines of two senders may come in the opposite order.
@@ -303,7 +303,7 @@ class Announce(ChatTest):
         probe.send(b"\r\n\r\n")
         probe.close()
         bob = self.connect()
-        # It hears what is said, and is listed.
+        # The silent client gets lines, and is listed.
         alice.send(b"hello\n")
         self.assertEqual(bob.line(), b"[lobby] <alice> hello\n")
         self.asks(alice, b"/who", b"* lobby: alice guest3")
@@ -391,7 +391,7 @@ class Deeds(ChatTest):
 
 class Long(ChatTest):
     def test_long_answers_come_in_several_lines(self):
-        """Longer than the send queue, and than the lines of the service."""
+        """They are longer than the send queue and line-length."""
         self.serve("flood-rate = 0", "framing { line-length = 100 }\n"
                    "limits { send-queue = 2k clients-per-address = 0 }\n")
         asker = self.connect()

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""chat: members who do as they like, all at once, on one, two and four workers.
-Whatever they do, what each of them hears hangs together: it is in the rooms it
-hears, a message bears the name that its sender had, nobody's lines come twice,
-out of order or not at all, and in the end all agree on who is there."""
+"""chat: members that act at random, all at once, on one, two and four workers.
+The lines that each of them gets are consistent: it is a member of the rooms it
+hears, a message bears the name that its sender had, no lines come twice, out
+of order or not at all, and in the end all agree on the members."""
 import collections
 import os
 import random
@@ -18,12 +18,13 @@ STEPS = 150
 NAMES = 12
 ROOMS = 3
 
-# "[room] <name> MEMBER NUMBER name room": with what its sender believed.
+# "[room] <name> MEMBER NUMBER name room": with the name and room that the
+# sender believed to have.
 MESSAGE = re.compile(r"\[(\S+)\] <(\S+)> (\d+) (\d+) (\S+) (\S+)$")
 
 
 class Member(threading.Thread):
-    """One of the crowd; on a thread of its own while it does as it likes."""
+    """A member, on a thread of its own while it acts."""
 
     def __init__(self, address, number, seed):
         super().__init__(daemon=True)
@@ -50,7 +51,7 @@ class Member(threading.Thread):
         return line[:-1]
 
     def take(self, line):
-        """What others say is looked at."""
+        """Checks a line of another member."""
         end = re.match(r"\[lobby\] <\S+> end (\d+)$", line)
         if end:
             self.ended.add(int(end.group(1)))
@@ -108,7 +109,7 @@ class Member(threading.Thread):
         self.rooms.append(room)
 
     def part(self):
-        """From any but the lobby."""
+        """Leaves any room but the lobby."""
         rooms = [room for room in self.rooms if room != "lobby"]
         if rooms:
             room = self.dice.choice(rooms)
@@ -146,7 +147,7 @@ class Member(threading.Thread):
                 self.step()
             self.join_room("lobby")
             self.says("end %d" % self.number)
-            # What the others say until their own ends.
+            # The lines of the others until their own ends.
             while len(self.ended) < MEMBERS - 1:
                 self.take(self.line())
         except (AssertionError, OSError) as error:

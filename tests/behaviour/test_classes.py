@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Classes: clients from some networks have other limits, places of their own,
-and those of the new config after a reload."""
+"""Classes: clients from some networks have other limits and a `clients` of
+their own, and the limits of the new config after a reload."""
 import json
 import os
 import subprocess
@@ -48,7 +48,7 @@ class Classes(DaemonTest):
         return self.ask("why", address)["rulings"][0]
 
     def clients_are(self, **wanted):
-        """Waits for these counts: workers tell of closed clients later."""
+        """Waits for these counts: workers report closed clients later."""
         def counts():
             got = self.counters()
             return all(got.get(key.replace("__", ".")) == value
@@ -172,7 +172,8 @@ class Classes(DaemonTest):
         self.clients_are(clients=0)
 
     def serve_history(self, protocol, section):
-        """A history of 100 lines of 50 bytes, and one who wrote them."""
+        """A history of 100 lines of 50 bytes, and the client that wrote
+        them."""
         self.start(service(
             "s", "tcp://127.0.0.1:%d" % self.port, protocol=protocol,
             extra="framing { line-length = 200 }\n"

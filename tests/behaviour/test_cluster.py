@@ -10,7 +10,7 @@ from cluster_test import SECTION, ClusterTest, Nats, Proxy, lobby
 from cluster_test import thread_names
 from lined_test import TOP, Client, DaemonTest, free_port, main, service
 
-# What is wrong: the section's keys, and what must be found in the message.
+# Errors: the section's keys, and the text that the message must contain.
 FAULTS = {
     "servers = { }": "lined.conf:2: cluster: servers is empty",
     'servers = { "127.0.0.1:4222" }': "is not nats://HOST:PORT or tls://",
@@ -75,7 +75,8 @@ class Config(DaemonTest):
 
 
 class Without(DaemonTest):
-    """A daemon without the section: what is there is what it needs."""
+    """A daemon without the section has no thread, descriptor or memory for a
+    cluster."""
     COUNT = 800
 
     def test_no_thread_and_no_descriptor(self):
@@ -210,7 +211,8 @@ class ChatOfFourWorkers(Chat):
 
 class Cut(ClusterTest):
     def collide(self, alice, bob):
-        """Both have been cut off, and take one name: the earlier keeps it."""
+        """While both nodes are cut off, each gives out one name: the earlier
+        claim keeps it."""
         alice.say("/nick carol")
         alice.until(r"\* alice is now carol$")
         alice.say("nobody hears this")
@@ -233,7 +235,7 @@ class Cut(ClusterTest):
         a, b = self.nodes(nats.url(), 2)
         alice, bob = self.person(a, "alice"), self.person(b, "bob")
         alice.until(r"\* \S+ is now bob$")
-        # What node-b has not read yet may be lost, too.
+        # Lines that node-b has not read yet may be lost, too.
         alice.say("hello")
         bob.until(r"\[lobby\] <alice> hello$")
         nats.kill()
@@ -254,7 +256,7 @@ class Cut(ClusterTest):
         alice, bob = self.person(a, "alice"), self.person(b, "bob")
         proxy.cut()
         bob.until(r"\* some people may not hear you$")
-        # The others after two renewals were missed, and when its lease ends.
+        # The other node notices two missed renewals, and the end of the lease.
         alice.until(r"\* some people may not hear you$")
         self.collide(alice, bob)
         alice.until(r"\* everybody hears you again$")

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""A chat on several nodes: what operators do reaches everybody, and each node
-remembers what it has heard. On one and four workers."""
+"""A chat on several nodes: actions of operators reach everybody, and each node
+keeps the state that it has heard of. On one and four workers."""
 import re
 
 from cluster_test import ClusterTest, Nats
@@ -65,7 +65,7 @@ class Operators(ChatTest):
             person.until(r"\* p1 was kicked from lobby by p0$")
         p1.say("/join lobby")
         p1.until("! you are banned from lobby$")
-        # Neither another name nor another node is a way in.
+        # A ban holds for another name and on another node, too.
         p1.say("/nick p9")
         p1.until(r"\* p1 is now p9$")
         p1.say("/join lobby")
@@ -117,13 +117,13 @@ class Operators(ChatTest):
         for person in p1, p0:
             person.until(r"\* p0 set the topic of lobby: by p0$")
         self.hears(p0, p1)
-        # Who comes later, on any node, is told the last one.
+        # A later client on any node gets the last topic.
         for node in self.all[:2]:
             late = self.person(node)
             self.assertIn("* topic of lobby: by p0", self.early(late))
 
     def early(self, person):
-        """What it was told as it came."""
+        """The lines that a person got when it connected."""
         person.say("/ping")
         person.until(r"\* pong$")
         return person.heard
@@ -153,7 +153,7 @@ class History(ChatTest):
         want = [("p%d" % (i % 3), "probe %d" % (i + 1)) for i in range(2, 12)]
         for person in people:
             self.assertEqual(self.told(person), want)
-        # Another one comes, and hears only what is said from then on.
+        # A new node gets only lines that are sent from then on.
         late = self.node("node-z", self.nats.url(),
                          options="history = 10 ")
         newcomer = self.person(late, "p7")

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""A cluster under load, and with a node or a nats-server that does not keep up:
-local readers get each line, memory is bounded, what other nodes miss is counted
-exactly. LINED_LONG is how many seconds it lasts (1), and has cuts of full
-length run, too."""
+"""A cluster under load, and with a node or a nats-server that does not keep
+up: local readers get each line, memory is bounded, and lines that other nodes
+miss are counted exactly. LINED_LONG is the duration in seconds (1); if it is
+set, cuts of full length run, too."""
 import os
 import re
 import signal
@@ -25,8 +25,8 @@ MIB = 1024  # KiB
 
 
 class Flood:
-    """Lines with numbers, from a client, at RATE or as fast as they are
-    taken."""
+    """A client that sends numbered lines, at RATE or as fast as they are
+    read."""
 
     def __init__(self, client, size=LINE):
         self.client = client
@@ -49,7 +49,7 @@ class Flood:
 
 
 class Ears:
-    """A reader that reads all the time; the numbers of the lines it got."""
+    """A reader that reads all the time, and the numbers of its lines."""
 
     def __init__(self, client):
         self.client = client
@@ -98,7 +98,7 @@ class LoadTest(RelayTest):
         self.eventually(comes, "the end")
 
     def count_up(self):
-        """What A has published is what B has received and lost."""
+        """B has received or lost all lines that A has published."""
         def published():
             return (self.metric(self.a, "lines_sent_total")
                     + self.metric(self.a, "lines_unsent_total"))
@@ -115,7 +115,7 @@ class LoadTest(RelayTest):
         self.assertEqual(self.near.numbers, list(range(flood.count)))
 
     def check_far(self, flood):
-        """Nothing came twice, or in another order."""
+        """Checks that no line came twice or out of order."""
         self.assertEqual(self.far.numbers, sorted(set(self.far.numbers)))
         self.assertLess(len(self.far.numbers), flood.count)
 
@@ -231,7 +231,7 @@ class Echo:
 
 @unittest.skipUnless(LONG, "lasts minutes: LINED_LONG")
 class Timed(ClusterTest):
-    """With the lease of the default, and at full length."""
+    """The default lease, at full length."""
 
     lease = "15s"
 
@@ -247,7 +247,8 @@ class Timed(ClusterTest):
         self.echoes = [Echo(self, node) for node in (self.a, self.b)]
 
     def cut(self, what, cut, seconds, heal):
-        """Both take one name meanwhile; afterwards one of them has it."""
+        """Both nodes give out one name meanwhile; afterwards one client has
+        it."""
         self.begin()
         cut()
         begin = time.monotonic()

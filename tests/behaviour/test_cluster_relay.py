@@ -58,7 +58,7 @@ class RelayTest(ClusterTest):
                 pass
 
     def primary(self, nodes):
-        """Waits until one node is the primary, and says so; its index."""
+        """Waits until a node logs that it is the primary; its index."""
         def found():
             return [i for i, node in enumerate(nodes) if not node.stopped and
                     node.logged("this node is now the primary")]
@@ -109,8 +109,8 @@ class Lines(RelayTest):
         self.eventually(reached, "the lines of another node")
 
         def dropped():
-            """A line that the reader has heard is said again on its node, a
-            moment later: its other workers may hear it last."""
+            """Sends a line that the reader has got again on its node, a moment
+            later: the node's other workers may get it last."""
             turn = next(turns)
             first.send(b"line %d\n" % turn)
             while reader.line() != b"line %d\n" % turn:
@@ -148,7 +148,7 @@ class OneOfAKind(RelayTest):
                 nodes[first].kill()
             del readers[first]
             with self.takes(0, 20), upstream.accept() as source:
-                # It says its last line again.
+                # The upstream sends its last line again.
                 source.send(b"two\nthree\n")
                 for reader in readers:
                     self.assertEqual(reader.line(), b"three\n")
@@ -245,8 +245,8 @@ class Stopped(RelayTest):
 
 
 class Replaced(RelayTest):
-    """The module is replaced: a reload makes the service anew, while a client
-    of the one before does not read, and so is still served."""
+    """A reload with a replaced module makes the service anew, while the old
+    service still drains a client that does not read."""
 
     def begin(self, options=""):
         self.own_modules()

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""What can be wrong between a node and nats-server: each is said in the log, and
-the node serves its own clients. Reloads of the section `cluster`."""
+"""Faults between a node and nats-server: the log names each, and the node
+serves its own clients. Reloads of the section `cluster`."""
 import socket
 import time
 
@@ -34,7 +34,7 @@ class Trouble(TroubleTest):
         silent = [socket.create_server(("127.0.0.1", 0)) for _ in range(5)]
         for listener in silent:
             self.addCleanup(listener.close)
-        # Connecting takes two seconds for each.
+        # Each connection takes two seconds.
         node = self.node("node-a", '", "'.join(
             "nats://127.0.0.1:%d" % listener.getsockname()[1]
             for listener in silent), False)
@@ -109,7 +109,7 @@ class Trouble(TroubleTest):
         self.node("node-a", nats.url())
 
     def test_leases_differ_that_were_set_at_one_moment(self):
-        """The one that the bucket has not got leaves."""
+        """The node whose lease is not in the bucket leaves."""
         nats = Nats(self)
         a = self.node("node-a", nats.url())
         # As if both had found an empty bucket.
@@ -141,7 +141,7 @@ class Trouble(TroubleTest):
         for node in a, b:
             node.wait_log(r"cluster: node old has version 9 of the frames, "
                           "this one has 1: neither hears the other")
-        # Its frames and its names are nothing to these nodes.
+        # These nodes ignore its frames and names.
         old.publish("lined.frames", b"L9l" + bytes(60))
         old.publish("$KV.lined_names.lobby.nick/alice", b"9 what")
         alice, bob = self.person(a), self.person(b)
@@ -225,7 +225,7 @@ class Tls(TroubleTest):
         alice, bob = self.person(a, "alice"), self.person(b, "bob")
         bob.say("hello")
         alice.until(r"\[lobby\] <bob> hello$")
-        # Leaving and joining again is no end of OpenSSL.
+        # OpenSSL still works after the node has left and joined again.
         for text in chat(False, a.port), None:
             if text is None:
                 text = (self.section("node-a", nats.url("tls"), keys)
@@ -272,7 +272,8 @@ class Reload(ClusterTest):
         b = self.node("node-b", nats.url())
         bob = self.person(b, "bob")
         with Person(port):
-            # The section alone disturbs nobody; the key begins it anew.
+            # A change of the section keeps the clients; a change of the key
+            # `cluster` begins the service anew.
             self.write_config(a, False, nats.url())
             a.reload()
             a.wait_log("cluster: joined as node node-a")
@@ -321,7 +322,7 @@ class Reload(ClusterTest):
         b.wait_log("cluster: node node-a has left", mark)
         b.wait_log("cluster: node node-x is there", mark)
         hear_each_other()
-        # Servers of which there is none, and back.
+        # Servers that do not exist, and back.
         place = change("node-x", "nats://127.0.0.1:%d" % free_port())
         a.wait_log("cluster: .*No server available", place)
         alice.until(r"\* some people may not hear you$")

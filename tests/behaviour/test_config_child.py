@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""A config is read in a child process with bounds: one that takes all memory
-or never ends, or that crashes what reads it, is refused, and the daemon serves
-on meanwhile."""
+"""A child process with bounds reads the config: a config that takes all
+memory, never ends or crashes the child is refused, and the daemon serves its
+clients meanwhile."""
 import os
 import signal
 import socket
@@ -87,7 +87,7 @@ class ConfigChild(DaemonTest):
         return "\n".join(daemon.logged("<3>", place))
 
     def children(self, daemon):
-        """But for the helper, which stays."""
+        """The daemon's children without the helper, which stays."""
         with open("/proc/%d/task/%d/children"
                   % (daemon.pid, daemon.pid)) as f:
             return [pid for pid in f.read().split()

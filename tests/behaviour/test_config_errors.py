@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""What a bad configuration gets: its own clear line with file and line, all
-of them in one go, and the exit code that belongs to it."""
+"""Errors of a configuration: each has a clear message with file and line, all
+are reported at once, and lined exits with the right code."""
 import glob
 import os
 import re
@@ -12,7 +12,7 @@ import unittest
 from lined_test import MODULES, TOP, Client, DaemonTest
 from lined_test import free_port, main, service
 
-# A service on lines 1 to 4; each case adds what is wrong.
+# A service on lines 1 to 4; each case adds an error.
 GOOD = ['service "one" {',
         '\tprotocol = "echo"',
         '\tlisten = { "tcp://127.0.0.1:PORT" }',
@@ -28,8 +28,8 @@ def listening(address):
     return [GOOD[0], GOOD[1], '\tlisten = { "%s" }' % address, GOOD[3]]
 
 
-# What is wrong: the file's lines, the line that must be named, and what must
-# be found in the message.
+# Errors: the file's lines, the line number, and the text that the message must
+# contain.
 CASES = {
     "an unknown key at top level": (
         GOOD + ["colour = 3"], 5, "colour"),
@@ -179,7 +179,7 @@ for case_name, case in CASES.items():
 
 
 class Start(Case):
-    """A start says the same as -t does."""
+    """A start reports the same errors as -t."""
 
     def test_a_bad_file_is_exit_1_at_start(self):
         for name in ("an unknown key in a service", "a leading zero",
@@ -219,7 +219,7 @@ class Start(Case):
             self.assertRegex(
                 log, r"service one: listen tcp://127\.0\.0\.1:%d: "
                      r"Address already in use" % self.port)
-            # -t opens nothing, so to it the file is good.
+            # For -t, which opens nothing, the file is good.
             self.assertEqual(self.check()[0], 0)
 
     def test_every_address_that_fails_is_named(self):
@@ -248,7 +248,7 @@ class Examples(Case):
         found = sorted(glob.glob(os.path.join(TOP, "conf", "*.conf"))
                        + glob.glob(os.path.join(TOP, "conf", "examples",
                                                 "*.conf")))
-        # Others are those of fail2ban and supervisord.
+        # The other files are for fail2ban and supervisord.
         found = [path for path in found
                  if 'service "' in open(path).read()]
         self.assertGreater(len(found), 8)
@@ -257,8 +257,8 @@ class Examples(Case):
         for path in found:
             code, _, err = self.run_lined("-t", "-c", path, "-m", MODULES)
             self.assertEqual(code, 0, err)
-            # Nothing but the worst case of memory, and whom this machine
-            # may not know.
+            # Only the worst case of memory, and users that this machine may
+            # not know.
             for line in err.splitlines():
                 self.assertRegex(line, "is good$|^memory: |"
                                  "no such (user|group) on this machine$")
@@ -334,7 +334,7 @@ class Check(Case):
         self.assertIn(self.config, out)
 
     def test_unknown_users_and_groups_are_warnings(self):
-        # It may be meant for another machine.
+        # The config may be meant for another machine.
         code, out = self.check(self.fill(
             ['user = "no-such"', 'group = "no-such"',
              'control { socket = "DIR/control.sock"', 'group = "no-such" }']

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The control socket: who may open it, who may ask what, and what is answered
-to each verb. linectl, which speaks the same protocol, has tests of its own.
+"""The control socket: its mode and owner, the right to each verb, and the
+answers. linectl, which speaks the same protocol, has tests of its own.
 """
 import contextlib
 import grp
@@ -21,7 +21,7 @@ from lined_test import LINED, PATIENCE, Client, Datagram, DaemonTest, TOP
 from lined_test import free_port, main, service
 
 ROOT = os.geteuid() == 0
-# Nobody in particular, and a group of theirs.
+# An unprivileged user, and its group.
 OTHER = 54321
 TEAM = 54322
 
@@ -122,7 +122,7 @@ class ControlTest(DaemonTest):
 # ---- the socket ------------------------------------------------------------
 
 
-# Each step in the making of a path takes so long that it is surely seen.
+# Each step in the creation of a path is slow, so that watch() sees it.
 STEPS = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -175,8 +175,8 @@ class Making(ControlTest):
                                    code, "-ldl"], check=True, timeout=60)
 
     def watch(self, seen):
-        """Notes every mode and group that the path has. One look is not to be
-        trusted: a system may tell the mode of now with the group of before."""
+        """Notes every mode and group that the path has. A single look may be
+        wrong: a system may return the new mode with the old group."""
         before = None
         while not self.watched:
             now = self.look()
@@ -401,8 +401,8 @@ class Path(ControlTest):
 
 @unittest.skipUnless(ROOT, "only root can be others")
 class Rights(ControlTest):
-    """Asked by processes of other users. The socket's own mode is opened for
-    them: what is looked at is who they are."""
+    """Requests of processes of other users. Everybody may open the socket
+    here, so that the user id decides."""
 
     def setUp(self):
         super().setUp()
@@ -413,7 +413,7 @@ class Rights(ControlTest):
                         % (self.socket, self.group.gr_name))
 
     def ask_as(self, uid, gid, line, groups=()):
-        """What another user is told; asked in a process of its own."""
+        """The answer that another user gets, in a process of its own."""
         read, write = os.pipe()
         child = os.fork()
         if child == 0:
@@ -550,8 +550,8 @@ class Rights(ControlTest):
         return path
 
     def test_a_plan_reads_what_who_asks_may_read(self):
-        """With the rights of a person, whatever the daemon may read: a file in
-        a closed directory, and one of a supplementary group."""
+        """The rights of the person count, not those of the daemon: a file in a
+        closed directory, and one of a supplementary group."""
         closed = self.path("closed")
         os.mkdir(closed, 0o700)
         for name, group in (("closed/secret.conf", 0), ("team.conf", TEAM)):
@@ -811,7 +811,7 @@ class Why(ControlTest):
         self.eventually(self.second_one_is_refused, "a refusal for the rate")
 
     def second_one_is_refused(self):
-        """False where the second in which there may be no other is over."""
+        """False once the second in which there may be no other is over."""
         with Client(self.address) as c:
             c.echoes()
             ruling = self.ruling("127.0.0.1")
@@ -847,7 +847,7 @@ class Tap(ControlTest):
                 self.assertEqual(
                     line["text"],
                     text.decode().replace("\033", "\\x1b"))
-            # Any line ends it; what comes behind is obeyed.
+            # Any line ends the tap; the commands after it are executed.
             tap.send("stop")
             tap.send("status")
             self.assertEqual(tap.record()[0], "ok")
@@ -857,7 +857,7 @@ class Tap(ControlTest):
             self.assertTrue(tap.client.is_silent(0.1))
 
     def first_line(self, tap, c):
-        """Speaks until the tap is there: it is not before it answers."""
+        """Sends lines until the tap shows one."""
         tap.client.sock.settimeout(0.05)
         while True:
             self.assertTrue(c.echoes(b"is it there\n"))
@@ -871,7 +871,8 @@ class Tap(ControlTest):
         return seen
 
     def last_line(self, tap, c):
-        """Says a line and reads until it comes: nothing else is on its way."""
+        """Sends a line and reads until the tap shows it: no other line is on
+        its way."""
         word = "here %d" % random.randrange(1 << 60)
         self.assertTrue(c.echoes(word.encode() + b"\n"))
         while tap.record()[1].get("text") != word:
@@ -933,7 +934,7 @@ class Tap(ControlTest):
                                  100 * len(text))
             if not daemon.is_sanitized():
                 self.assertLess(daemon.own_kib() - before, 20000)
-            # What it missed is counted once it reads again.
+            # The lines that the tap missed are counted once it reads again.
             lines = lost = 0
             total = 30000
             while lines + lost < total:
@@ -995,7 +996,7 @@ class Change(ControlTest):
         self.assertIn('unknown key "typo"', texts[1])
         self.assertTrue(all(v["level"] == "err"
                             for k, v in caught.exception.records))
-        # The log has them, too.
+        # The log has the errors, too.
         daemon.wait_log("the port is missing")
         with Client(self.address) as c:
             self.assertTrue(c.echoes())
@@ -1093,7 +1094,7 @@ class Change(ControlTest):
                 self.assertEqual(len(second.answer()), 1)
 
     def is_gone(self):
-        """Nobody has the datagram address."""
+        """Whether no socket has the datagram address."""
         with Datagram(self.address, timeout=0.05) as d:
             try:
                 d.send(b"anybody?\n")
@@ -1115,7 +1116,7 @@ class Change(ControlTest):
             control.send("drain echo")
             daemon.wait_log("service echo: draining")
             self.eventually(self.is_gone, "the datagram socket's end")
-            # It begins again, beside who still drains.
+            # The service begins again, beside the old one that still drains.
             self.ask("reload")
             with Client(self.address) as again, \
                     Datagram(self.address) as datagram:
@@ -1307,7 +1308,7 @@ class Plan(ControlTest):
             self.assertEqual(kind, "message")
             self.assertRegex(message["text"],
                              r'^/some/where\.conf:2: unknown key "workerz"')
-            # The connection is good for more.
+            # The connection can send further requests.
             self.assertEqual(c.plan(self.conf(self.echo)), [])
             self.assertEqual(len(c.ask("services")), 1)
 
@@ -1372,8 +1373,8 @@ class Abuse(ControlTest):
             self.assertIn(b'"error":"the line is too long"', c.client.ended())
 
     def test_nobody_is_answered_who_has_gone(self):
-        """Thousands of commands on connections that are then closed cost
-        next to nothing; what they change is still done."""
+        """Thousands of commands on connections that are then closed cost next
+        to nothing; their changes are still made."""
         self.control += ('metrics { listen = "unix://%s" }\n'
                          % self.path("metrics.sock"))
         daemon = self.start()
@@ -1396,7 +1397,7 @@ class Abuse(ControlTest):
         try:
             for _ in range(150):
                 clients.append(Client(self.socket))
-            # Those over the bound come to an end, the others are silent.
+            # Connections over the bound are closed, the others stay open.
             self.eventually(
                 lambda: sum(not c.is_silent(0.001) for c in clients) >= 40,
                 "refusals")
@@ -1431,7 +1432,7 @@ class Abuse(ControlTest):
                         else bytes(rng.randrange(256)
                                    for _ in range(rng.randrange(40)))
                         for _ in range(rng.randrange(60)))
-                    # It may well drain the service: that has its own test.
+                    # No drain of echo here: that has its own test.
                     said = re.sub(rb"drain\s*echo", b"drain x", said)
                     said = re.sub(rb"log\s*(err|warning)", b"log x", said)
                     try:
@@ -1450,7 +1451,7 @@ class Abuse(ControlTest):
 
 
 class Stuck(ControlTest):
-    """A worker that stands still keeps nobody from looking."""
+    """A blocked worker does not block requests."""
     WORKERS = 2
 
     def test_who_is_asked_about_clients_is_told(self):

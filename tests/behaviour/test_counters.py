@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""SIGUSR1: what each service has done, counted: every line and byte, every
-refusal, drop and close by its reason, and nothing that has not happened."""
+"""SIGUSR1: the counters of each service: every line and byte, every refusal,
+drop and close by its reason, and nothing that has not happened."""
 import re
 import signal
 import socket
@@ -36,7 +36,7 @@ class Counters(DaemonTest):
             r"^<5>service %s: \d+ clients" % name, place))
 
     def expect(self, daemon, **wanted):
-        """It comes to be that exactly these are counted."""
+        """Waits until exactly these are counted."""
         wanted = {k.replace("_", " "): v for k, v in wanted.items()}
         got = {}
 
@@ -129,7 +129,7 @@ class Counters(DaemonTest):
                    "127.0.0.1",  # two of one address
                    "127.0.0.1",  # and four within a second
                    "127.0.0.2", "127.0.0.3", "127.0.0.3")
-        # They come all at once, however slow we are.
+        # The clients connect all at once, also on a slow machine.
         daemon.signal(signal.SIGSTOP)
         clients = [connect(source) for source in sources]
         daemon.signal(signal.SIGCONT)
@@ -158,7 +158,7 @@ class Counters(DaemonTest):
                   "limits { line-rate = 1 line-burst = 2 }"))
         with Datagram(self.address) as c, \
                 Datagram(self.address, source=("127.0.0.9", 0)) as denied:
-            # All at once, however slow we are.
+            # All at once, also on a slow machine.
             daemon.signal(signal.SIGSTOP)
             for said in (b"a\n", b"b\nc\nd\n", b"too many\n"):
                 c.send(said)
@@ -203,7 +203,7 @@ class Counters(DaemonTest):
             self.assertEqual(self.ask(daemon)["lines in"], 0)
         place = daemon.mark()
         daemon.stop()
-        # What was asked before may come late, too.
+        # Counters that were requested before may come late, too.
         last = self.read(daemon.logged(r"^<5>service other: \d+ clients",
                                        place)[-1])
         self.assertEqual((last["clients"], last["lines in"]), (0, 1))

@@ -1,16 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""A module that crashes takes the daemon with it, and is named in the log,
-whatever of it ran; the signal does what it would have done. One that calls
-exit(3) does not make it look like a stop. One that leaks is named when there is
-much more memory than before."""
+"""A module that crashes ends the daemon by the signal, and the log names the
+module, in each of its functions. A module that calls exit(3) does not make the
+end look like a stop. A module that leaks is named when the daemon has much
+more memory than before."""
 import signal
 import time
 
 from lined_test import Client, DaemonTest
 from lined_test import free_port, main, service
 
-# Crashes as it is told, by a line or, with the name of a file, early.
+# Crashes on a line of a client or, with the name of a file, earlier.
 FAULTY = r"""
 #define _DEFAULT_SOURCE 1
 #include <signal.h>
@@ -181,8 +181,8 @@ class Crash(DaemonTest):
         return daemon
 
     def expect(self, daemon, number, words):
-        """It ends by this signal and says so; a sanitizer may have its own
-        say afterwards."""
+        """The daemon ends by this signal and logs it; a sanitizer may add its
+        own report."""
         code = daemon.wait()
         daemon.wait_log(r"^<3>(worker \d+|main thread): %s$" % words)
         if not any("Sanitizer" in line for line in daemon.log):
@@ -247,7 +247,7 @@ class Crash(DaemonTest):
             with self.subTest(early):
                 self.build(early)
                 self.expect_refusal("SIGSEGV " + words)
-        # A check of the configuration says it, too.
+        # lined -t reports the crash, too.
         code, out = self.check()
         self.assertNotEqual(code, 0)
         self.assertRegex(out, r"crashed: SIGSEGV in \S+/faulty\.so")
@@ -262,7 +262,7 @@ class Crash(DaemonTest):
                     self.expect(daemon, signal.SIGABRT,
                                 r"exit\(\) called in protocol faulty, "
                                 "service trouble")
-                # What was logged before is not lost.
+                # Earlier messages are not lost.
                 self.assertTrue(daemon.logged("service trouble: farewell$"))
         self.build("start", "exit(0)")
         self.write(self.text, workers=2)
@@ -275,7 +275,7 @@ class Crash(DaemonTest):
             with self.subTest(early):
                 self.build(early, "exit(0)")
                 self.expect_refusal(r"exit\(\) called " + words)
-        # Nor is it a good configuration.
+        # The configuration is not good, either.
         code, out = self.check()
         self.assertNotEqual(code, 0)
         self.assertRegex(out, r"crashed: exit\(\) called in "
@@ -308,7 +308,7 @@ class Crash(DaemonTest):
         self.expect(daemon, signal.SIGSEGV, "SIGSEGV")
 
     def test_a_watchdog_that_bites_finds_who_it_was(self):
-        # As systemd has it: SIGABRT, once it was not fed for so long.
+        # Like systemd: SIGABRT, once the watchdog was not fed for so long.
         self.build()
         for workers in (1, 3):
             with self.subTest(workers=workers):
@@ -322,7 +322,7 @@ class Crash(DaemonTest):
                                 "faulty, service trouble$")
 
 
-# Keeps what it asks for to its very end.
+# Never frees its memory.
 LEAKY = r"""
 #include <stdlib.h>
 #include <string.h>
@@ -371,7 +371,8 @@ class Growth(DaemonTest):
             for name, port, protocol in zip(
                 ("fine", "trouble", "idle"), ports,
                 ("echo", "leaky", "echo"))))
-        # What a sanitizer's daemon begins with is more than twice of it.
+        # A daemon with a sanitizer begins with more memory: leak more than
+        # twice of that.
         lines = 80 + daemon.rss_kib() // 1024
         with Client(("127.0.0.1", ports[0])) as good, \
                 Client(("127.0.0.1", ports[1])) as bad:
@@ -400,7 +401,8 @@ class Watchdog(DaemonTest):
             daemon.wait_log("stuck for .* in protocol faulty, service trouble")
             with daemon.news:
                 daemon.notified.clear()
-            # Nothing for longer than it may take: it would be killed now.
+            # The watchdog is not fed for longer than its time: systemd would
+            # kill lined now.
             end = time.monotonic() + 2.5
             while time.monotonic() < end:
                 with daemon.news:

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""echo over TCP, UDP and UNIX: every line comes back with the terminator it
-came with. Also the life of a UNIX socket's file."""
+"""echo over TCP, UDP and UNIX: every line comes back with its terminator. Also
+the life of a UNIX socket's file."""
 import os
 import socket
 import stat

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""exec: programs as protocols, one for all clients or one for each; what they
-may do wrong, and that nothing is left of them."""
+"""exec: programs as protocols, one for all clients or one for each; faults of
+programs, and that no process is left."""
 import glob
 import json
 import os
@@ -22,8 +22,8 @@ CROWD = ("\tlimits { clients-per-address = 1000 "
          "connect-rate-per-address = 0 }")
 PYTHON = shutil.which("python3", path="/usr/bin:/bin:/usr/local/bin")
 
-# Writes down each line that lined says; a client's line "say X" makes it say X
-# as it is, other lines come back. gate() waits for open_gate() of the test.
+# Writes each line of lined to a file; for a client's line "say X" it prints X,
+# other lines come back. gate() waits for open_gate() of the test.
 PUPPET = r"""
 import os, sys, time
 def gate():
@@ -229,7 +229,7 @@ class Shared(Exec):
         self.assertLessEqual(unread, got)
 
     def test_what_is_unread_at_a_wanted_end_is_counted(self):
-        # It closes its output: lined ends it, and its input, too.
+        # The program closes its output: lined closes its input and ends it.
         control = self.path("control")
         program = self.script(PUPPET.replace(
             "for line", "gate()\nos.close(1)\ntime.sleep(1000)\nfor line"))
@@ -372,7 +372,8 @@ class Shared(Exec):
             "        if line[:1].isdigit(): os.write(1, line)\n")
 
     def test_a_program_of_which_the_system_does_not_tell(self):
-        """Unless lined is root."""
+        """The system does not tell whether a program waits for input, unless
+        lined is root."""
         self.answers_after_the_end(
             "import ctypes, sys\n"
             "ctypes.CDLL(None).prctl(4, 0)\n"
@@ -380,7 +381,8 @@ class Shared(Exec):
             "    if line[0].isdigit(): print(line, end='')\n")
 
     def test_a_program_that_works_is_left_alone(self):
-        """A client waits for its answer: lined does not look all the time."""
+        """While a client waits for its answer, lined does not check the
+        program all the time."""
         daemon = self.puppet()
         with Client(self.address) as a:
             a.send(b"do gate(); print(id, 'x')\n")
@@ -396,7 +398,7 @@ class Shared(Exec):
         self.assertLess(rate, 60)
 
     def switches(self, daemon):
-        """How often its threads have begun to wait."""
+        """How often the daemon's threads have begun to wait."""
         total = 0
         for path in glob.glob("/proc/%d/task/*/status" % daemon.pid):
             with open(path) as f:
@@ -454,7 +456,7 @@ class Shared(Exec):
             self.eventually(lambda: self.kill_one(mark), "a program to kill")
             self.eventually(lambda t=turn: len(daemon.logged(
                 "program ended .*killed by signal 9")) > t, "its end")
-        # What the killed ones had read is lost; all the rest is right.
+        # Lines that the killed programs had read are lost; all others arrive.
         for number, client in enumerate(clients):
             client.send(b"say ME end\n")
             said = []
@@ -512,7 +514,7 @@ class Reload(Exec):
                                                 "print(id, 'new', text)"),
                                  "second.py")
             self.write(self.bot([PYTHON, second]))
-            # Asked before, answered by the old one after.
+            # The old program answers a line that it got before the reload.
             a.send(b"do gate(); print(id, 'late')\n")
             self.wait_heard("late")
             daemon.reload()
@@ -723,8 +725,9 @@ class Rights(Exec):
         self.assertEqual(done.returncode, 0)
         daemon.stop()
 
-    # Its child connects and is gone, before it sends the request itself;
-    # another kills the keeper, from which all programs descend, if it may.
+    # The program's child connects and exits before the program sends the
+    # request; another child tries to kill the keeper, from which all programs
+    # descend.
     HIDES = ("import os, socket, subprocess, sys, time\n"
              "path, linectl, heard = sys.argv[1:]\n"
              "s = socket.socket(socket.AF_UNIX)\n"
@@ -761,7 +764,7 @@ class Rights(Exec):
             self.assertIn("permission denied", f.read())
 
 
-    # Says of each path whether it can be read.
+    # Prints for each path whether it can be read.
     READS = ("import os, sys\n"
              "lined = os.getppid()\n"
              "with open('/proc/%d/stat' % lined) as f:\n"
@@ -815,7 +818,7 @@ class Rights(Exec):
 
 
 class Ends(Exec):
-    # Its child leaves the process group and the session.
+    # The program's child leaves the process group and the session.
     FAMILY = ("import os, signal, time\n"
               "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
               "if os.fork() == 0:\n"

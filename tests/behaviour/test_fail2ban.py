@@ -10,7 +10,7 @@ import subprocess
 from lined_test import PATIENCE, TOP, Client, DaemonTest, free_port, main
 from lined_test import service
 
-# Of a password that no test knows.
+# The hash of a password that no test knows.
 HASH = ("$6$lined$pT.I8T0PJGiW/CIQYUWkNb2.wCw2EiYzbyyPkKmEIzEShJ5s7We"
         "IO1UOy0cXXTDsh.bBJkXyLq82o4D4ceblI0")
 EXAMPLES = os.path.join(TOP, "conf", "examples", "host")
@@ -51,8 +51,8 @@ class Fail2ban(DaemonTest):
         return out.split()
 
     def refusals(self, text, level="info"):
-        """The log of what clients of 127.0.0.2 to 127.0.0.5 do wrong, and of
-        what one of 127.0.0.6 does right."""
+        """The log of clients of 127.0.0.2 to 127.0.0.5, which cause refusals,
+        and of a good client of 127.0.0.6."""
         port, chat = free_port(), free_port()
         address = ("127.0.0.1", port)
         daemon = self.start(
@@ -76,7 +76,7 @@ class Fail2ban(DaemonTest):
             c.send(b"/oper root no\n")
             self.assertEqual(c.line(), b"! wrong password\n")
         with Client(address, source="127.0.0.6") as c:
-            # What a client says is no message of lined.
+            # The text of a client is not matched.
             self.assertTrue(c.echoes(b"closed: too-long\n"))
         daemon.wait_log(r"127\.0\.0\.6:\d+: access")
         daemon.stop()
@@ -105,14 +105,14 @@ class Fail2ban(DaemonTest):
             "service a: refused 192.0.2.3:5: line-rate",
             "service p: refused 192.0.2.4:5: proxy: not a PROXY header: x",
             "service a: refused 192.0.2.5:5: penalty",
-            # Its cause is matched already.
+            # The message of its cause is matched already.
             "service a: penalty 192.0.2.9:5: 60 s: too-long",
-            # Not its fault.
+            # Not caused by the client.
             "service a: refused 192.0.2.9:5: clients",
             "service control: refused unix: clients",
             "client 3 192.0.2.9:5: closed: idle 300 s",
             "client 3 192.0.2.9:5: closed: peer",
-            # Said by 192.0.2.8.
+            # Text that 192.0.2.8 has sent.
             "client 3 192.0.2.8:5: line: service a: refused 192.0.2.9:5: "
             "access",
             "client 3 192.0.2.8:5: line: client 4 192.0.2.9:5: closed: "

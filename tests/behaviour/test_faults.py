@@ -1,8 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""A system that refuses: its calls fail while the test says so, by a library
-that stands before the C library's, and the daemon is served on, says what it
-has lost, and finds it again."""
+"""System calls that fail: a preloaded library lets them fail while the test
+says so; the daemon continues to serve, logs what it has lost, and recovers."""
 import contextlib
 import json
 import os
@@ -12,7 +11,7 @@ import unittest
 
 from lined_test import LINED, Client, Datagram, DaemonTest, free_port, main, service
 
-# FAULTS names a file of the calls that fail, a letter each.
+# FAULTS names a file with a letter for each call that fails.
 LIBRARY = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -206,10 +205,10 @@ class Faults(DaemonTest):
                 daemon.wait_log("^<4>service echo: client lost: ")
                 self.let_fail("")
                 self.assertTrue(held.echoes())
-                # Their places have been given back.
+                # The clients' places are free again.
                 self.eventually(self.lets_in, "a place")
-            # Who was accepted is closed, in the counters too. One may have
-            # come before the place of the last was free.
+            # Accepted clients count as closed. One may have connected before
+            # the place of the previous one was free.
             place = daemon.mark()
             daemon.signal(signal.SIGUSR1)
             daemon.wait_log("service echo: .* closed error [1-5]", place)
@@ -227,12 +226,13 @@ class Faults(DaemonTest):
             service("echo", self.tcp, "unix://" + unix))
         with Client(self.address) as held:
             self.assertTrue(held.echoes())
-            # It rests when accepting fails, and cannot be watched again.
+            # The listener rests when accepting fails, and cannot be watched
+            # again.
             self.eventually(lambda: self.lose(daemon, unix), "the loss")
             self.let_fail("")
             daemon.wait_log("^<3>service echo: listen unix://%s: lost: "
                             "Cannot allocate memory" % unix)
-            # It is told of first, then taken away.
+            # The loss is logged first, then the listener is closed.
             self.eventually(lambda: not os.path.lexists(unix), "no path")
             self.assertTrue(held.echoes())
             place = daemon.reload()
@@ -244,8 +244,8 @@ class Faults(DaemonTest):
     @unittest.skipIf(os.environ.get("LINED_POLLER") == "poll",
                      "it is epoll that fails")
     def test_a_loop_that_cannot_wait_is_no_clean_stop(self):
-        """The service manager starts it again: the main thread exits 3, a
-        worker aborts."""
+        """The main thread exits 3, a worker aborts, so that the service
+        manager starts lined again."""
         for workers, code, said in (
                 (1, 3, "poll fails again and again: lined ends"),
                 (2, -signal.SIGABRT,
@@ -256,7 +256,8 @@ class Faults(DaemonTest):
             daemon.wait_notify("READY=1")
             with Client(self.address) as c:
                 self.assertTrue(c.echoes())
-                # On a worker; the main thread waits for nothing.
+                # With two workers only a worker fails: without an event, the
+                # main thread does not call epoll_wait(2) again.
                 self.let_fail("w")
                 c.send(b"lost\n")
                 self.assertEqual(daemon.wait(), code)
@@ -357,7 +358,7 @@ class Faults(DaemonTest):
             self.assertLess(daemon["uptime_s"], 600)
 
     def lose(self, daemon, unix):
-        """True once the listener is lost; it may have taken its time."""
+        """True once the listener is lost, which may take a while."""
         if daemon.logged("lost: "):
             return True
         self.let_fail("a")

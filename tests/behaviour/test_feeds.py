@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""relay with the programs that people feed it from, as doc/feeds.md has them:
-each line that a program sends is a line of a reader, or in a counter. A program
-that is not installed is skipped. The rows of the page's table are printed."""
+"""relay with the programs of doc/feeds.md: each line that a program sends
+reaches a reader, or is counted. A program that is not installed is skipped.
+The rows of the page's table are printed."""
 import logging
 import logging.handlers
 import os
@@ -67,8 +67,8 @@ class Feeds(DaemonTest):
         return self.daemon
 
     def collect(self, framing, **options):
-        """Writers come to self.address, a reader to the one returned; lines
-        are held for it."""
+        """Writers connect to self.address, a reader to the returned address;
+        lines are held for the reader."""
         reader = ("127.0.0.1", free_port())
         self.daemon = self.start(
             service("feed", "tcp://127.0.0.1:%d" % self.address[1],
@@ -114,7 +114,8 @@ class Feeds(DaemonTest):
                     re.findall(r", ([a-zA-Z_ -]+?) (\d+)", line))
 
     def row(self, program, what, sent, reader):
-        """Everything adds up; prints a row of the table in doc/feeds.md."""
+        """Checks that the counts add up; prints a row of the table in
+        doc/feeds.md."""
         got, counted = reader.count, self.counters()
         dropped = {name: counted[name] for name in counted if re.match(
             "lines_(filtered|repeated|discarded|dropped)|too_long", name)}
@@ -244,8 +245,8 @@ action(type="omfwd" target="127.0.0.1" port="%d" protocol="tcp"
         self.all_came("socat PTY", "serial:// upstream", c)
 
     def all_came(self, program, what, c):
-        """The sentences come whole and in order; what was read before them
-        are probes."""
+        """Checks that the sentences come whole and in order, after the
+        probes."""
         got = self.lines_until(c, NMEA[-1])
         self.assertEqual([line for line in got if line.startswith(b"$")],
                          [checked(s) for s in NMEA])

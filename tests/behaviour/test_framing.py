@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The keys of `framing`, seen from a client of echo: what is a line, what is
-too long, and what becomes of a rest."""
+"""The keys of `framing`, seen from a client of echo: lines, lines that are too
+long, and a rest without terminator."""
 import random
 import socket
 import time
@@ -23,7 +23,8 @@ class Framing(DaemonTest):
             extra="\tframing { %s }\n\tlimits { %s }" % (framing, limits)))
 
     def answer(self, data):
-        """What comes back for data, in one piece and in single bytes."""
+        """The answer of echo to data, sent in one piece and in single
+        bytes."""
         with Client(self.address) as c:
             c.send(data)
             c.half_close()
@@ -128,7 +129,8 @@ class TooLong(Framing):
             self.assertEqual(c.ended(), b"x\n")
 
     def test_close_lets_the_last_answers_arrive(self):
-        # Input that nobody reads any more must not reset them away.
+        # Input that is not read any more must not cause a reset that destroys
+        # the answers.
         self.serve("line-length = 100")
         short = b"short\n" * 2000
         for _ in range(10):
@@ -175,7 +177,7 @@ class TooLong(Framing):
 
 class Unterminated(Framing):
     def test_deliver(self):
-        # It comes back as it came: without a terminator.
+        # The rest comes back as it came: without a terminator.
         self.serve("unterminated = deliver")
         self.assertEqual(self.answer(b"a\nrest"), b"a\nrest")
         self.assertEqual(self.answer(b"a\n"), b"a\n")

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The rights that lined gives up at its start, tried from a module that wants
-them; and that everything goes on without them: reloads that read new files and
-load modules, sockets in new directories, programs, devices."""
+"""The rights that lined gives up at its start, tried from a module; and that
+all else works without them: reloads that read new files and load modules,
+sockets in new directories, programs, devices."""
 import errno
 import glob
 import os
@@ -55,7 +55,7 @@ class Hardening(DaemonTest):
         return self.start(self.text, **how)
 
     def tries(self, *lines):
-        """What the module says to each."""
+        """The module's answer to each line."""
         with Client(("127.0.0.1", self.port)) as c:
             for line in lines:
                 c.send(line.encode() + b"\n")
@@ -75,7 +75,7 @@ class Hardening(DaemonTest):
         return values
 
     def helper(self, daemon):
-        """The process, from the list of lined's children."""
+        """The helper's process, from the list of lined's children."""
         found = []
         for children in glob.glob("/proc/%d/task/*/children" % daemon.pid):
             with open(children) as f:
@@ -212,7 +212,7 @@ class Hardening(DaemonTest):
         with Client(self.path("later/echo.sock")) as c:
             c.send(b"hello\n")
             self.assertEqual(c.line(), b"hello\n")
-        # And what it has made it removes, there too.
+        # lined removes the sockets that it has made, there too.
         self.write(self.text)
         daemon.reload()
         self.eventually(lambda: os.listdir(self.path("later")) == ["more.conf"],
@@ -257,7 +257,7 @@ class Hardening(DaemonTest):
             c.send(b"hello\n")
             self.assertEqual(c.line(), b"hello\n")
         self.assertEqual(os.listdir(made), ["it"])
-        # Lined still is the parent, and collects what it has started.
+        # lined is still the parent, and reaps its children.
         daemon.reload()
         self.helper(daemon)
 

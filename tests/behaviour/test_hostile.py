@@ -1,8 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""What every client may do to a service, and what it gets: one table, each row
-with the counters that tell of it. A well-behaved client of the same daemon is
-served after each."""
+"""Hostile clients: a table of what they do, each row with the counters that
+show it. A well-behaved client of the same daemon is served after each."""
 import json
 import os
 import select
@@ -17,7 +16,7 @@ OTHER = "127.0.0.9"
 
 
 class Attack:
-    """One row's service, as its client sees it."""
+    """The service of a row, as its client sees it."""
 
     def __init__(self, port):
         self.port = port
@@ -26,7 +25,7 @@ class Attack:
         return Client(("127.0.0.1", self.port), source=source)
 
     def says(self, data=b""):
-        """Connects, sends this and waits for the end; returns what came."""
+        """Connects, sends this and waits for the end; returns the answer."""
         with self.client() as client:
             if data:
                 client.send(data)
@@ -102,7 +101,7 @@ class Attack:
             self.an_endless_line()
 
 
-# What it does; how; the config of its service; what is counted.
+# Name; function; config of the service; counters.
 TABLE = [
     ("opens and says nothing", Attack.nothing,
      "limits { first-line-timeout = 300ms }",

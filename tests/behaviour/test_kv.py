@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""kv: memcached's answers to the letter, values as counted blocks however they
-arrive, its bounds, and clients of memcached that know nothing of lined."""
+"""kv: memcached's answers to the letter, values as counted blocks with all
+cuts, bounds, and unmodified clients of memcached."""
 import os
 import random
 import shutil
@@ -33,7 +33,7 @@ NOT_NUMERIC = (b"CLIENT_ERROR cannot increment or decrement "
                b"non-numeric value\r\n")
 LONG = b"k" * 251
 
-# What memcached 1.6.18 answers, tried.
+# The answers of memcached 1.6.18.
 EXCHANGES = [
     (b"get a\r\n", b"END\r\n"),
     (b"get\r\n", b"ERROR\r\n"),
@@ -54,7 +54,7 @@ EXCHANGES = [
     (b"set a 1 0 1\r\nx\r\nset b 2 0 1\r\ny\r\nget a c b a\r\n",
      b"STORED\r\nSTORED\r\nVALUE a 1 1\r\nx\r\nVALUE b 2 1\r\ny\r\n"
      b"VALUE a 1 1\r\nx\r\nEND\r\n"),
-    # What the old value was stays after a bad chunk.
+    # After a bad chunk the old value stays.
     (b"set a 1 0 3\r\nabc\r\nset a 1 0 3\r\nabcd\r\nget a\r\n",
      b"STORED\r\nCLIENT_ERROR bad data chunk\r\nERROR\r\n"
      b"VALUE a 1 3\r\nabc\r\nEND\r\n"),
@@ -122,8 +122,8 @@ EXCHANGES = [
      b"Usage: delete <key> [noreply]\r\n"),
 ]
 
-# The value of a refused storage command, and what would be answered if it
-# were run. memcached runs some of these.
+# The value of a refused storage command, and the answer if the value were
+# executed as commands. memcached executes some of these.
 EVIL = b"set evil 0 0 3\r\nbad\r\n"
 REFUSED = [
     (b"set a x 0 %d\r\n", BAD_FORMAT),
@@ -197,7 +197,7 @@ class Protocol(KeysAndValues):
         draw = random.Random(5)
         for step in (lambda: len(sent), lambda: 1, lambda: 2,
                      lambda: draw.randint(1, 9), lambda: draw.randint(1, 300)):
-            # Nothing of the last one is left over.
+            # The store is empty at the start of each round.
             clean = b"flush_all noreply\r\n"
             with Client(self.address) as c:
                 c.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -382,7 +382,7 @@ class Bounds(KeysAndValues):
             for n in range(300):
                 self.set(c, b"k%d" % n, value)
                 if n % 20 == 0:
-                    # This one is asked for again and again.
+                    # This key is used again and again.
                     self.assertEqual(self.get(c, b"first"), value)
             self.assertIsNone(self.get(c, b"k0"))
             self.assertEqual(self.get(c, b"k299"), value)
@@ -425,8 +425,8 @@ class Bounds(KeysAndValues):
 
 @unittest.skipUnless(shutil.which("memcached"), "no memcached")
 class BesideMemcached(KeysAndValues):
-    """The same commands, drawn at random, to memcached and to kv. Without
-    flush_all: in memcached it hides what is stored in the same second."""
+    """The same random commands go to memcached and to kv. Without flush_all,
+    which in memcached hides values that are stored in the same second."""
 
     def draw(self, rng):
         key = rng.choice([b"a", b"b", b"n", b"m"])

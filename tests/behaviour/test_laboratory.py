@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """A sample of the laboratory (tests/laboratory/lab.py): allocations and system
-calls that fail. The whole of it takes a while and is run by hand."""
+calls that fail. All of them take long and are run by hand."""
 import os
 import re
 import shutil
@@ -19,8 +19,8 @@ import lab  # noqa: E402
 # So many cases of each kind.
 SAMPLE = int(os.environ.get("LABORATORY_SAMPLE") or 4)
 
-# What was found: a place, the fault, and whether it lasts. A compiler may have
-# put one function into another: both names.
+# Earlier findings: a place, the fault, and whether it lasts. A compiler may
+# have put one function into another: both names.
 FOUND = [
     # a crash of the daemon, or of the child that reads a config
     ("delegates_reserve_fd .*socket_attach", "ENOMEM", lab.ONCE),

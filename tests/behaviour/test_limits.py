@@ -1,8 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The limits of a service, met by clients that mean no good and by clients
-that know no better: who is refused, who is closed, who is only slowed, and
-what the log says of it."""
+"""The limits of a service: which clients are refused, closed or slowed, and
+the messages about it."""
 import ctypes
 import errno
 import os
@@ -98,7 +97,7 @@ class Admission(Limits):
         self.assertTrue(self.lets_in("127.0.0.3"))
         for c in held:
             self.assertTrue(c.echoes())
-        # A place is free again however its client went.
+        # A place is free again after every kind of end.
         held.pop().reset()
         self.eventually(lambda: self.lets_in("127.0.0.2"), "a free place")
         held.pop().close()
@@ -139,7 +138,7 @@ class Admission(Limits):
 
     def test_connect_rate_per_address(self):
         daemon = self.serve("connect-rate-per-address = 5")
-        # They come all at once, however slow we are.
+        # The clients connect all at once, also on a slow machine.
         begin = time.monotonic()
         daemon.signal(signal.SIGSTOP)
         clients = [self.client("127.0.0.4") for _ in range(40)]
@@ -309,7 +308,7 @@ class Deadlines(Limits):
             self.assertGreater(time.monotonic() - begin, 2 * seconds)
 
     def test_taking_a_little_of_a_full_buffer_is_neither(self):
-        # The system says nothing of it until a good part of it has gone.
+        # The kernel reports room only when a good part of the output has gone.
         self.at_any_pace(self.slow_to_empty, 1, 3, 9)
 
     def slow_to_empty(self, seconds):
@@ -408,7 +407,7 @@ class Rate(Limits):
         text = open(self.path("lined.conf")).read()
         with self.client() as c:
             self.assertTrue(c.echoes(b"x\n" * 1000))
-            # Of the old burst it owes a quarter of an hour.
+            # The old burst would delay its lines by a quarter of an hour.
             self.write(text.replace(before, "line-rate = 10 line-burst = 2"),
                        workers=None)
             daemon.reload()
@@ -424,9 +423,9 @@ class Rate(Limits):
 
 
 class Vanished(Limits):
-    """How long the kernel waits for the acknowledgement of a peer. What it
-    does then is the kernel's: that a fed reader whose packets are dropped is
-    gone after 62 s was tried by hand."""
+    """How long the kernel waits for the acknowledgement of a peer. The rest is
+    the kernel's work; tried by hand: a fed reader whose packets are dropped is
+    gone after 62 s."""
 
     def user_timeouts(self, daemon, local=None, peer=None):
         """TCP_USER_TIMEOUT in ms of the daemon's connections with this own

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""linectl(1) as it is called: what it prints, as tables and as JSON, what it
-says when it cannot, and its exit codes; top in a terminal; its completion.
-LINECTL is the program under test.
+"""linectl(1): its output as tables and as JSON, its errors and exit codes; top
+in a terminal; completion. LINECTL is the program under test.
 """
 import fcntl
 import json
@@ -66,7 +65,7 @@ class LinectlTest(DaemonTest):
         return json.loads(self.good("--json", *args))
 
     def bad(self, code, *args):
-        """What it says on standard error where it must fail."""
+        """The text on standard error of a command that must fail."""
         got, out, err = self.run_linectl(*args)
         self.assertEqual(got, code, out + err)
         self.assertRegex(err, r"\Alinectl: ")
@@ -231,7 +230,7 @@ class Answers(LinectlTest):
         self.assertIn("directory", self.bad(REFUSED, "plan", self.dir))
 
     def test_plan_of_a_file_that_the_daemon_cannot_see(self):
-        """Its includes are beside it, as the file itself says."""
+        """Its includes are relative to the file."""
         if os.geteuid() != 0:
             self.skipTest("only root may read what the daemon may not")
         os.chmod(self.dir, 0o711)
@@ -266,7 +265,7 @@ class Answers(LinectlTest):
             self.assertRegex(line, r"^\d\d:\d\d:\d\d \d+ %s  said \d+$" % mine)
 
     def say_until(self, client, process):
-        """Speaks until the process has nothing more to say."""
+        """Sends lines until the process ends."""
         lines = []
         reader = threading.Thread(
             target=lambda: lines.extend(process.stdout.read().decode()
@@ -433,10 +432,11 @@ class Failures(LinectlTest):
 
 
 class Fuzz(LinectlTest):
-    """Somebody else at the socket, and arguments of all kinds."""
+    """Another server at the socket, and arguments of all kinds."""
 
     def answer_with(self, data, *args):
-        """linectl at a server that says this; it must end by itself."""
+        """Runs linectl against a server that answers this; it must end by
+        itself."""
         server = socket.socket(socket.AF_UNIX)
         path = self.path("other.sock")
         server.bind(path)
@@ -496,8 +496,8 @@ class Fuzz(LinectlTest):
                 self.assertNotRegex(out, self.COMMANDING)
             self.assertNotRegex(err, self.COMMANDING)
 
-    # What a terminal may be told to do something by; "\ufffd" is what was no
-    # UTF-8. Tables and texts end lines themselves.
+    # Characters that may control a terminal; "\ufffd" stands for bytes that
+    # are not UTF-8. LF is allowed: tables and texts have line ends.
     COMMANDING = "[\0-\x09\x0b-\x1f\x7f-\x9f\ufffd]"
 
     def test_no_escape_of_an_answer_reaches_the_terminal(self):
@@ -523,12 +523,12 @@ class Fuzz(LinectlTest):
             self.assertIn(code, (DONE, REFUSED), (record, err))
             self.assertNotRegex(out + err, self.COMMANDING)
             self.assertIn(shown, out + err)
-        # Of the argument, too.
+        # The argument is escaped, too.
         code, out, _ = self.answer_with(b'{"kind":"ok"}\n', "drain",
                                         "\x1b[31m")
         self.assertEqual(code, DONE)
         self.assertIn(r"service \x1b[31m was", out)
-        # What a program reads is what came.
+        # JSON has the text unchanged.
         _, out, _ = self.answer_with(
             ('{"kind":"error","error":%s}\n' % raw.strip()).encode(),
             "--json", "drain", "a")
@@ -582,8 +582,8 @@ class Fuzz(LinectlTest):
 
 
 class Terminal:
-    """A terminal with linectl top on it. What it shows is kept as bytes; only
-    words are looked for in them."""
+    """A terminal with linectl top on it. Its output is kept as bytes, in which
+    tests search for words."""
 
     def __init__(self, argv, rows=24, columns=80, term="xterm",
                  **variables):
@@ -628,7 +628,7 @@ class Terminal:
             self.read(0.05)
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
-                # What it said last.
+                # Reads the last output.
                 self.read(0.05)
                 os.close(self.fd)
                 return os.waitstatus_to_exitcode(status)
@@ -826,7 +826,7 @@ class Top(LinectlTest):
 @unittest.skipUnless(shutil.which("bash"), "no bash")
 class Completion(LinectlTest):
     def complete(self, *words):
-        """What bash offers for the last of the words."""
+        """The completions of the last word in bash."""
         script = ("source %s\nPATH=%s:$PATH\nCOMP_WORDS=(%s)\nCOMP_CWORD=%d\n"
                   "_linectl\nprintf '%%s\\n' \"${COMPREPLY[@]}\"\n"
                   % (os.path.join(TOP, "tools", "completion", "linectl"),
@@ -855,7 +855,7 @@ class Completion(LinectlTest):
                         ("plan", self.config), ("status",), ("reload",),
                         ("metrics",), ("top",)):
             self.assertEqual(self.complete(*here, *command, ""), [], command)
-        # But for options, which may stand anywhere.
+        # Options may stand anywhere.
         self.assertEqual(self.complete(*here, "log", "debug", "--js"),
                          ["--json"])
         self.assertEqual(self.complete("linectl", "tap", "-s", self.socket,

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""linetest itself: what passes, what fails and how it says so, what is wrong
-with a transcript; that cuts find what they are for; and that every expected
-line of every transcript of the tree is really looked at."""
+"""linetest: transcripts that pass, that fail and that have errors, and the
+reports; that cuts find the faults they are for; and that every expected line
+of every transcript of the tree is really compared."""
 import contextlib
 import glob
 import os
@@ -116,7 +116,7 @@ class Passing(Linetest):
                 self.assertIn(b"standard output: No space left", done.stderr)
 
     def test_who_is_to_hear_is_there(self):
-        """Nobody has to be connected by hand to hear what is said."""
+        """A transcript needs no `connect` for a client that gets lines."""
         text = ("protocol relay\n"
                 "alice> hello\nalice> again\n"
                 "bob< hello\nbob< again\ncarol< ...\ncarol< again\n")
@@ -552,7 +552,7 @@ class Server(Linetest):
         out = self.passes(self.TEXT, "--connect", url, "--fragment=1")
         self.assertEqual(out, "ok   a.lt (5 runs)\n"
                               "1 transcript, 0 failed; 5 runs, 0 failed\n")
-        # What the transcript says is served does not matter.
+        # The transcript's statements about services are ignored.
         self.passes("protocol echo x { limits { clients = 3 } }\nworkers 2\n"
                     "alice: connect tcp to x\n" + self.TEXT,
                     "--connect", url)
@@ -591,7 +591,7 @@ class Terminal(Linetest):
         self.assertIn(b"FAIL - (whole, 1 worker)\n-:3: ", done.stdout)
 
     def on_terminal(self, *args, **environment):
-        """What a terminal gets."""
+        """The output on a terminal."""
         master, slave = pty.openpty()
         env = {**self.environment(), "TERM": "xterm", **environment}
         process = subprocess.Popen([LINETEST, *args], stdout=slave,
@@ -662,7 +662,7 @@ const struct lined_protocol lined_protocol = {
 
 class Watchdog(Linetest):
     def of_this_test(self):
-        """Processes of which this test's directory is in the arguments."""
+        """Processes with this test's directory in their arguments."""
         found = []
         for path in glob.glob("/proc/[0-9]*/cmdline"):
             try:
@@ -804,7 +804,7 @@ class Recording(Linetest):
                      "client2> \\...", "client2: eof", "client1: reset"):
             self.assertIn("\n%s\n" % line, text)
         self.linetest("--fragment=2", "--workers", "2", "new.lt", code=0)
-        # And says what it saw: a change is found.
+        # The recording fails if an expected line is changed.
         self.transcript(text.replace("* guest1 is now", "* guest1 was"),
                         "new.lt")
         self.linetest("new.lt", code=1)
@@ -896,11 +896,10 @@ class Recording(Linetest):
 
 
 class Mutations(Linetest):
-    """Nothing in a transcript is there for show: with one expected line
-    changed it fails, at this line."""
+    """A transcript with one changed expected line must fail at this line."""
 
     def mutate(self, path):
-        """The copies of a transcript, by the line that is changed."""
+        """The changed copies of a transcript, by the changed line."""
         with open(path) as f:
             lines = f.read().split("\n")
         name = os.path.basename(path)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The log: where it goes, what its lines look like, and that neither a
-client nor a reader of the log can do harm with it."""
+"""The log: its targets, the form of its lines, and that neither a client nor a
+reader of the log can do harm with it."""
 import os
 import pty
 import re
@@ -270,7 +270,7 @@ class Log(DaemonTest):
         self.assertEqual(daemon.logged("suppressed"), [])
 
     def test_auto_without_a_terminal_is_syslog_if_there_is_one(self):
-        """Else it is stderr, with the time."""
+        """Without /dev/log the target is stderr, with the time."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
             has_syslog = s.connect_ex("/dev/log") == 0
         self.write(self.text)

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""What a service manager does for the daemon, as systemd does it: it keeps the
-listening sockets over a restart, waits for food for its watchdog, and shows a
-line of status. The manager here is a socket of the test's."""
+"""The daemon under a service manager such as systemd, which keeps the
+listening sockets over a restart, has a watchdog, and shows a line of status.
+The manager here is a socket of the test."""
 import os
 import signal
 import socket
@@ -38,7 +38,7 @@ const struct lined_protocol lined_protocol = {
 
 
 class Manager:
-    """Keeps descriptors by name, and what it was told besides."""
+    """Keeps descriptors by name, and all notifications."""
 
     def __init__(self, path):
         self.path = path
@@ -54,7 +54,7 @@ class Manager:
             os.close(fd)
 
     def hear(self, timeout):
-        """One message; False: none came."""
+        """Reads a message; False: none came."""
         self.sock.settimeout(timeout)
         try:
             text, fds, _, _ = socket.recv_fds(self.sock, 4096, 4)
@@ -76,7 +76,7 @@ class Manager:
         return True
 
     def wait(self, wanted):
-        """Until a line begins so; what came before is gone."""
+        """Waits for a line that begins so; removes the lines before it."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             while self.told:
@@ -104,7 +104,7 @@ class Restart(DaemonTest):
                            "unix://" + self.unix) + extra)
 
     def begin(self):
-        """A daemon that is given what the manager has kept."""
+        """Starts a daemon with the descriptors that the manager has kept."""
         prefix = ["env", "NOTIFY_SOCKET=" + self.manager.path, "FDSTORE=64"]
         kept = self.manager.kept
         inherit = [socket.socket(fileno=os.dup(fd)) for fd in kept.values()]
@@ -159,7 +159,8 @@ class Restart(DaemonTest):
         self.wants("127.0.0.1")
         daemon.signal(signal.SIGHUP)
         with self.assertRaises(OSError):
-            # The manager, which has not heard of it yet, has it still.
+            # The manager, which has not been notified yet, still has the
+            # socket.
             daemon.wait_log("reload: done")
             Client(self.path("more"))
         self.manager.wait("READY=1")

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""What all clients hold together: it is counted and given back, and has a
-ceiling, near which nobody comes in and at which the longest queues go."""
+"""The memory of all clients: it is counted and returned, and has a ceiling,
+near which no client is accepted and at which the clients with the longest
+queues are closed."""
 import json
 import os
 import subprocess
@@ -66,7 +67,7 @@ class Ceiling(Case):
             self.assertLessEqual(self.status()["memory_held"], 9 * MIB)
             if not daemon.is_sanitized():
                 self.assertLess(daemon.rss_kib() - before, 20 * 1024)
-            # Who reads is served all the time.
+            # A client that reads is served all the time.
             self.assertTrue(good.echoes())
             record = self.ask("services", "echo")["services"][0]
             self.assertGreater(record["closed"]["slow"], 5)
@@ -123,7 +124,8 @@ class Ceiling(Case):
 
 
 class Kept(Case):
-    """What protocols keep is under the ceiling, and gives way to clients."""
+    """Memory that protocols keep counts under the ceiling, and is freed for
+    clients."""
 
     def begin(self, memory, *services):
         self.services = services
@@ -174,7 +176,7 @@ class Kept(Case):
         self.all_served("feed", count)
         status = self.status()
         self.assertGreater(status["memory_kept"], 5 * MIB)
-        # It does not grow above 3/4: nothing is to be given up.
+        # The history does not grow above 3/4: nothing must be given up.
         self.assertLess(status["memory_held"], 6.1 * MIB)
         self.assertLess(status["memory_given_up"], 100000)
         dropped = self.counter("feed", "history_lines_dropped")
@@ -212,7 +214,7 @@ class Kept(Case):
         clients = self.floods(self.echo, 40)
 
         def grows():
-            # All that is given up was so before the first was closed.
+            # Protocols gave up memory before the first client was closed.
             status = self.status()
             if status["memory_kept"] > 1.5 * MIB:
                 self.assertEqual(status["memory_closed"], 0)
@@ -328,8 +330,8 @@ class Kept(Case):
                         % (key, len(value), value))
             return client.line()
         with Client(self.echo) as client:
-            # What has come of a value counts, too: one that comes in fewer
-            # pieces may find room after another one did not.
+            # The received part of a value counts, too: a value that comes in
+            # fewer pieces may find room after another one did not.
             stored = refused = 0
             while refused < 2:
                 answer = put(client, b"k%d" % stored)
@@ -342,7 +344,7 @@ class Kept(Case):
             self.assertGreater(stored, 35)
             self.assertLess(stored, 48)
             self.assertEqual(self.counter("kv", "items_refused"), 2)
-            # What is there stays, and may be replaced or removed.
+            # Stored values stay, and may be replaced or removed.
             self.assertEqual(put(client, b"k0"), b"STORED\r\n")
             for key in (b"k1", b"k2"):
                 client.send(b"delete %s\r\n" % key)
@@ -438,7 +440,7 @@ class Kept(Case):
             daemon.reload()
             self.eventually(lambda: self.status()["memory_kept"] <= 3 * MIB,
                             "it is given up")
-            # Each has given up a part.
+            # Each service has given up a part.
             self.assertGreater(self.counter("kv", "evictions"), 10)
             self.assertLess(self.counter("kv", "evictions"), 64)
             dropped = self.counter("held", "held_lines_dropped")

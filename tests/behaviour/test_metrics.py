@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The metrics as Prometheus meets them: what the page says, what its own
-tools think of it, what stands on it in the examples; and HTTP from those who
-do it badly, slowly, or all at once."""
+"""The metrics for Prometheus: the page, checked by Prometheus' own tools, and
+the examples that use it; and HTTP clients that are malformed, slow, or many at
+once."""
 import contextlib
 import json
 import os
@@ -229,8 +229,8 @@ class Page(MetricsTest):
 
 
 class Examples(MetricsTest):
-    """Each name, label and value that alerts and the dashboard ask for is one
-    that the page has."""
+    """The page has each name, label and value that alerts and the dashboard
+    use."""
 
     def unknown(self, text, page):
         names = {name for name, _ in parse(page)}
@@ -273,7 +273,7 @@ class Examples(MetricsTest):
                         "the protocol's own")
         page = self.page()
         for name in ("alerts.yml", "grafana-dashboard.json"):
-            # Those of a cluster: test_cluster.py.
+            # test_cluster.py checks those of a cluster.
             text = re.sub(r"\blined_cluster_\w+", "",
                           self.expressions(name))
             self.assertGreater(len(re.findall(r"\blined_\w+", text)), 8)
@@ -428,7 +428,8 @@ class Http(MetricsTest):
             self.answer(crowd[-1])
             once = self.busy_ns(daemon) - begin
             time.sleep(0.6)
-            # They ask while the daemon stands still, and the first leaves.
+            # Clients send requests while the daemon is stopped, and the first
+            # one leaves.
             begin = self.busy_ns(daemon)
             daemon.signal(signal.SIGSTOP)
             for c in crowd:

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The module loader: what it takes, what it refuses and how it says so, and
-what a module that it took is given."""
+"""The module loader: which modules it accepts, which it refuses and with which
+message, and the calls that a module gets."""
 import os
 import shutil
 import socket
@@ -31,7 +31,7 @@ const struct lined_protocol lined_protocol = {
 };
 """
 
-# Tells its options on connect and whatever happens to a client in the log.
+# Sends its options on connect, and logs all events of a client.
 TELLER = r"""
 #include <inttypes.h>
 #include <stdio.h>
@@ -179,8 +179,8 @@ const struct lined_protocol lined_protocol = {
 };
 """
 
-# Says of each call which of the client's it is, and what came. A number asks
-# for so many bytes.
+# Sends for each call its number and the text. A number expects a block of so
+# many bytes.
 COUNTED = r"""
 #include <stddef.h>
 #include <stdint.h>
@@ -301,7 +301,7 @@ class Modules(DaemonTest):
             "before": before, "body": body, "more": more})
 
     def make_bad_ones(self):
-        """Bad modules by name, and what the refusal must say of each."""
+        """Bad modules by name, and the text that each refusal must contain."""
         self.plain("oldabi", abi="LINED_ABI + 7")
         self.plain("misnamed", name="other")
         self.plain("unresolved", before="void lined_no_such_call(void);",
@@ -394,8 +394,8 @@ class Refused(Modules):
                 self.plain(name)
             daemon.reload()
             for name, port in ports.items():
-                # What has once been looked at and refused stays so where
-                # the system's loader holds on to it; a new file does not.
+                # A refused file stays refused if the system's loader keeps it;
+                # a new file is loaded.
                 with self.subTest(name), Client(("127.0.0.1", port)) as c:
                     c.send(b"hello\n")
                     self.assertEqual(c.line(), b"fine\n")
@@ -498,11 +498,11 @@ class Taken(Modules):
         for good in "second", "third":
             code, _, err = check(good)
             self.assertEqual(code, 0, err)
-        # The first that is there counts, even where it is bad.
+        # The first file that is found counts, even a bad one.
         code, _, err = check("both")
         self.assertEqual(code, 1)
         self.assertRegex(err, r"/a/both\.so: built for ABI")
-        # One that is nowhere is missed where it is looked for first.
+        # The message for a missing module names the first directory.
         code, _, err = check("nowhere")
         self.assertEqual(code, 1)
         self.assertRegex(err, r"/a/nowhere\.so: No such file")
@@ -511,7 +511,7 @@ class Taken(Modules):
         self.assertIn("more than 8 -m", err)
 
     def test_a_module_of_ones_own_runs_beside_control(self):
-        # As a module's author has it: `lined -m .`, with a control socket.
+        # As authors start it: `lined -m .`, with a control socket.
         self.modules = self.path("own")
         os.mkdir(self.modules)
         os.chmod(self.modules, 0o755)

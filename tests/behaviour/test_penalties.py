@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """Penalties: an address whose connection was closed for cause is not let in
-for some time; its neighbours are, and nobody can provoke one for another."""
+for some time; its neighbours are let in, and nobody can cause a penalty for
+another address."""
 import contextlib
 import json
 import os
@@ -73,7 +74,8 @@ class Penalties(DaemonTest):
             return client.echoes()
 
     def offend(self, source=BAD):
-        """Sends a line that is too long; returns when that has closed it."""
+        """Sends a line that is too long; returns when the connection is
+        closed."""
         with self.client(source) as client:
             client.send(b"x" * 200)
             client.ended()
@@ -85,7 +87,7 @@ class Penalties(DaemonTest):
         for source in (BAD, EXEMPT):
             self.assertTrue(self.is_let_in(source))
             self.offend(source)
-        # On whatever worker: it would be tried on each.
+        # The penalty holds on every worker.
         for _ in range(4):
             self.assertFalse(self.is_let_in(BAD))
         self.assertTrue(self.is_let_in(GOOD))
@@ -120,14 +122,14 @@ class Penalties(DaemonTest):
             "were left, for too-long\n$")
         self.assertTrue(self.is_let_in(BAD))
         self.assertEqual(self.counters()["penalties"], 0)
-        # It was forgotten: the next one is not doubled.
+        # The penalty is forgotten: the next one is not doubled.
         self.offend()
         forgiven = self.ask("forgive", BAD)["forgiven"]
         self.assertEqual([(f["service"], f["address"], f["length_ms"])
                           for f in forgiven], [("s", BAD, 3600000)])
 
     def test_causes_and_no_causes(self):
-        """What closes a connection and is a cause, or is none."""
+        """Reasons for a close that are causes of a penalty, and others."""
         causes = {
             "line-timeout": "line-timeout = 300ms",
             "first-line-timeout": "first-line-timeout = 300ms",
@@ -205,7 +207,7 @@ class Penalties(DaemonTest):
             self.assertEqual(second.line(), b"4\n")
             first.send(b"abc\n")
             self.assertEqual(first.line(), b"3\n")
-            # Who is there stays.
+            # Connected clients stay.
             second.send(b"abcd\n")
             self.assertEqual(second.line(), b"4\n")
         with self.client() as third:
@@ -223,7 +225,7 @@ class Penalties(DaemonTest):
         with self.client() as client:
             client.send(header % 1)
             client.ended()
-        # The proxy itself is not penalized, whatever it begins with.
+        # The proxy itself is never penalized.
         for junk in (b"junk\n", b""):
             with self.client() as client:
                 client.send(junk)
@@ -231,7 +233,7 @@ class Penalties(DaemonTest):
         with self.client() as client:
             client.send(header % 2)
             self.assertTrue(client.echoes())
-        # From a stranger it is data, and says nothing of others.
+        # From an address that is no proxy, the header is data.
         with self.client(GOOD) as client:
             client.send(header % 2 + b"x" * 200)
             client.ended()

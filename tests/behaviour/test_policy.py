@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""policy: the exchange that Postfix documents, greylisting by it, and what a
-client gets that does not keep to it."""
+"""policy: the protocol that Postfix documents, greylisting with it, and
+malformed requests."""
 import os
 import shutil
 import signal
@@ -108,7 +108,7 @@ class Policy(DaemonTest):
             self.assertEqual(self.ask(c, **other), DEFER, other)
 
     def passing(self, options, known, asked):
-        """Which of these are answered dunno when `known` is known."""
+        """The requests among these that get dunno when `known` is known."""
         daemon = self.serve("delay = 0 " + options)
         c = self.connect()
         self.assertEqual(self.ask(c, **known), DUNNO)
@@ -199,7 +199,7 @@ class Policy(DaemonTest):
         self.assertEqual(self.ask(c), DUNNO)
         self.write(self.text("delay = 10m"))
         daemon.reload()
-        # It was to be known for no time at all.
+        # With `retry = 0` the triplet is forgotten at once.
         self.assertEqual(self.ask(c), DEFER)
 
     def test_who_was_away_for_long_is_new(self):
@@ -209,7 +209,7 @@ class Policy(DaemonTest):
             self.assertEqual(self.ask(c), DUNNO)
         self.write(self.text("delay = 10m lifetime = 1s"))
         daemon.reload()
-        # To ask would make him stay.
+        # A request would keep the entry.
         self.assertTrue(c.is_silent(1.2))
         self.assertEqual(self.ask(c), DEFER)
 
@@ -243,7 +243,7 @@ class Policy(DaemonTest):
         self.assertGreater(daemon.counters("greylist")["evictions"], 1000 - kept)
         self.write(self.text("delay = 10m memory = 0"))
         daemon.reload()
-        # Who cannot be remembered is not made to wait for ever.
+        # If the table is full, the request passes.
         self.assertEqual(self.ask(c), DUNNO)
 
     def test_the_action_is_the_operators(self):
@@ -326,7 +326,7 @@ class Postfix(DaemonTest):
 
     def start_postfix(self, policy):
         port = free_port()
-        # Its own user has to get there.
+        # Postfix's user must be able to read the directory.
         os.chmod(self.dir, 0o755)
         for name in "etc", "spool", "data":
             os.mkdir(self.path(name), 0o755)
@@ -342,7 +342,7 @@ class Postfix(DaemonTest):
         return port
 
     def recipient(self, port, address):
-        """What a recipient is answered when a client has this address."""
+        """The answer to RCPT for a client with this address."""
         with Client(("127.0.0.1", port)) as smtp:
             self.assertEqual(smtp.line()[:3], b"220")
             for sent, wanted in ((b"XCLIENT ADDR=%s NAME=mx.example.org"

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Clients behind a proxy that sends a PROXY header: whose address counts, what
-is refused and what the log says of it. Real ones (HAProxy) and headers of our
-own making, whole and in pieces."""
+"""Clients behind a proxy that sends a PROXY header: the address that counts,
+refusals and messages. With HAProxy and with headers of the test, whole and in
+pieces."""
 import json
 import os
 import shutil
@@ -40,7 +40,7 @@ def tlv(kind, value):
     return struct.pack(">BH", kind, len(value)) + value
 
 
-# Says what lined_client_tls() says.
+# Sends the result of lined_client_tls().
 WHO = r"""
 #include <lined/protocol.h>
 #include <lined/tls.h>
@@ -256,7 +256,7 @@ class ProxyHeader(DaemonTest):
         for tlvs, want in (
                 (tlv(2, b"irc.example") + tlv(0x20, spoken),
                  b"TLSv1.3 TLS_AES irc.example alice 1\n"),
-                # The certificate was not good: its name means nothing.
+                # The certificate was not verified: its name is ignored.
                 (tlv(0x20, b"\x07\0\0\0\x01" + spoken[5:]),
                  b"TLSv1.3 TLS_AES  alice 0\n".replace(b"alice", b"")),
                 (b"", b"no TLS\n")):
@@ -360,7 +360,7 @@ class ProxyHeader(DaemonTest):
                             "two refused")
 
     def test_haproxy_ends_tls(self):
-        """What its header says of TLS and the certificate is the client's."""
+        """TLS version and certificate name come from its header."""
         ca = Authority(self.path("."))
         pair = ca.issue("server", ["DNS:localhost"])
         alice = ca.issue("alice")

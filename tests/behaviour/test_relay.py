@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""relay as a hub: which client gets which lines, what is held, and what slow
-readers lose. On one, two and four workers. Upstreams and proxies have scripts
+"""relay as a hub: which client gets which lines, held lines, and the losses of
+slow readers. On one, two and four workers. Upstreams and proxies have scripts
 of their own."""
 import random
 import re
@@ -254,7 +254,7 @@ class Hub(RelayTest):
                         kept = (word != "cr" and of == "any" and
                                 text + b"\r\n" in said[word])
                         want[of] += text + (b"\r\n" if kept else ends[of])
-                # They have the history, now or when they come.
+                # Clients get the history, now or when they connect.
                 with Client(readers["any"]) as reader:
                     self.assertEqual(reader.exactly(len(want["any"])),
                                      want["any"])
@@ -454,7 +454,7 @@ class Hold(RelayTest):
                 seen[i] += 1
             self.assertTrue(reader.is_silent(0.1))
             self.leave(reader, daemon)
-            # What is held next is held by the other alone.
+            # The other service alone holds the next lines.
             self.write(feed + texts[1], workers=self.WORKERS)
             daemon.reload()
 
@@ -625,8 +625,8 @@ class Slow(RelayTest):
 
     @unittest.skipUnless(has_systemd(), "built without libsystemd")
     def test_no_notice_is_lost_when_the_reader_stalls_again(self):
-        """The reader stops some lines before the newest, so that at times a
-        notice is queued, or due, when the next flood comes."""
+        """The reader stops some lines before the newest, so that a notice may
+        be queued, or due, when the next flood comes."""
         writer, other, slow = self.start_small(
             slow='"drop-oldest"', gap_notice='"# lost {count} lines"')
         numbers, lost = [], 0

@@ -1,8 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""What a relay service does with lines on their way: filters by direction,
-dedupe over a topic, tags, heartbeats, lines that are too old. On one and four
-workers."""
+"""The processing of lines in relay: filters by direction, dedupe over a topic,
+tags, heartbeats, lines that are too old. On one and four workers."""
 import calendar
 import re
 import time

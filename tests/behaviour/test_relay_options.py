@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Each option of relay in each mode and role: it takes effect, or lined -t says
-that it has none there. The truth is the table in options.c; every combination
-of it is tried against the daemon, with the option and without it."""
+"""Each option of relay in each mode and role takes effect, or lined -t warns
+that it has none. Every combination of the table in options.c is tried with the
+daemon, with the option and without it."""
 import concurrent.futures
 import os
 import random
@@ -27,15 +27,15 @@ def effects():
 
 
 def names():
-    """Every option that there is."""
+    """The names of all options."""
     path = os.path.join(TOP, "daemon", "protocols", "relay", "options.c")
     with open(path) as file:
         return re.findall(r'OPTION\("([a-z-]+)"', file.read())
 
 
 class Scene:
-    """A service in a mode and a role, and what is needed to send lines into it
-    and to read what it delivers."""
+    """A service in a mode and a role, with a way to send lines into it and to
+    read its output."""
 
     def __init__(self, name, mode, role, values):
         self.mode, self.role = mode, role
@@ -79,7 +79,7 @@ class Scene:
         return Client(("127.0.0.1", self.port), **how)
 
     def reader(self, **how):
-        """Gets what the service delivers."""
+        """A reader of the service's output."""
         port = self.helper_port if self.role == "p" else self.port
         return Client(("127.0.0.1", port), **how)
 
@@ -133,7 +133,7 @@ class Scene:
         return got
 
     def show(self, lines):
-        """What a reader gets of these lines."""
+        """The lines that a reader gets when these are sent."""
         reader = self.reach(self.reader())
         self.put(lines)
         return self.read(reader)
@@ -168,7 +168,7 @@ def silence(scene):
 
 
 def stalls(scene):
-    """What a reader gets that does not read for a while."""
+    """The lines of a reader that does not read for a while."""
     reader = scene.reach(scene.reader(rcvbuf=4096))
     scene.put(b"".join(b"%d %s\n" % (i, b"x" * 500) for i in range(1000)))
     time.sleep(0.5)
@@ -261,7 +261,7 @@ def pushes(scene):
 
 
 def pushes_later(scene):
-    """What a target gets of a line that came while it was away."""
+    """The lines that a target gets after it was not connected."""
     target = scene.target.accept()
     scene.target.close()
     target.close()
@@ -275,8 +275,8 @@ def pushes_later(scene):
 LOSSY = {"slow": '"drop-oldest"', "max-age": "1h",
          "limits": "send-queue = 16k send-stall = 0"}
 
-# option: (value, other options with and without it, what is observed). Those
-# that are not here are modes and roles themselves, or need TLS.
+# option: (value, other options with and without it, what is observed). Options
+# that are missing here are modes and roles themselves, or need TLS.
 PROBES = {
     "loopback": ("true", {}, own_lines),
     "use": ('"all"', {"second": "upstream"}, both_are_called),
@@ -365,7 +365,7 @@ class Options(DaemonTest):
     def test_what_takes_effect_does(self):
         pairs, text = [], ""
         for i, (option, mode, role) in enumerate(self.combinations(True)):
-            # In a cluster each node holds what has no reader there.
+            # In a cluster each node without a reader holds lines.
             if option not in PROBES or (NODES > 1 and option == "hold"):
                 continue
             value, base, observe = PROBES[option]

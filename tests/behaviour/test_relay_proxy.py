@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """relay as a proxy: bytes pass both ways, half-close is passed on, and memory
-is bounded, whatever the two sides do."""
+is always bounded."""
 import hashlib
 import random
 import re
@@ -163,7 +163,8 @@ class Gone(ProxyTest):
 
     @staticmethod
     def place(port):
-        """That of an address in the table of those that were not reached."""
+        """The place of an address in the table of addresses that were not
+        reached."""
         place = 2166136261
         for byte in b"tcp://127.0.0.1:%d" % port:
             place = (place ^ byte) * 16777619 & 0xffffffff
@@ -171,8 +172,8 @@ class Gone(ProxyTest):
 
     @one_node("each node finds out by itself")
     def test_an_address_that_does_not_answer_is_waited_for_once(self):
-        """A backlog that is full is one that does not answer. Here it shares a
-        place with one that does."""
+        """A listener with a full backlog does not answer. Its address shares a
+        place in the table with one that answers."""
         server = self.server()
         port = int(server.url.rsplit(":", 1)[1])
         while True:
@@ -266,7 +267,8 @@ class Bytes(ProxyTest):
             self.assertEqual(c.exactly(4), b"down")
 
     def test_what_is_said_at_once_arrives(self):
-        """Before the upstream is connected, and though the client is gone."""
+        """Bytes arrive that were sent before the upstream was connected, also
+        if the client is gone."""
         server = self.server()
         self.serve(server)
         said = noise(3 << 20)
@@ -306,7 +308,7 @@ class Bytes(ProxyTest):
         self.daemon.wait_log("client [0-9]+ .* closed: peer")
 
     def test_half_close_behind_much_that_waits(self):
-        """The end comes after what a slow side has yet to read."""
+        """The end comes after the bytes that a slow side has yet to read."""
         server = self.server(rcvbuf=4096)
         self.serve(server, limits="send-queue = 64k")
         c, upstream = self.pair(server, rcvbuf=4096)
@@ -407,7 +409,7 @@ class Memory(ProxyTest):
         upstream.ended()
 
     def test_waiting_costs_no_time(self):
-        """A pair that waits, for whatever reason, uses no CPU time."""
+        """A pair that waits uses no CPU time."""
         server = self.server(rcvbuf=4096)
         self.serve(server, limits="send-stall = 0")
         pairs = [self.pair(server, rcvbuf=4096) for _ in range(6)]
@@ -633,7 +635,8 @@ class Stop(ProxyTest):
             self.assertEqual(upstream.line(), b"question\n")
         daemon.signal(signal.SIGTERM)
         for c, upstream in pairs:
-            # The upstream has the end of the stream, and is slow to answer.
+            # The upstream has got the end of the stream, and is slow to
+            # answer.
             self.assertEqual(upstream.rest(), b"")
             self.assertTrue(c.is_silent(0.3))
             upstream.send(b"answer\n")

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """No line of relay is lost uncounted: for random streams, cuts and options,
-lines in are lines out, reader by reader, and the counters. On one, two and four
+each line reaches each reader or is in a counter. On one, two and four
 workers."""
 import random
 import re
@@ -16,8 +16,7 @@ LENGTH = 60  # of a line, at most
 
 
 class Case:
-    """Options drawn at random, the lines that are sent, and what becomes of
-    them."""
+    """Random options, the lines that are sent, and the expected result."""
 
     def __init__(self, seed):
         self.seed = seed
@@ -122,7 +121,7 @@ class Sums(FeedTest):
         return text, to, of
 
     def total(self, daemon, name):
-        """Of all services."""
+        """The sum of a counter over all services."""
         return sum(daemon.counters(service)[name]
                    for service in self.services)
 
@@ -179,7 +178,7 @@ class Sums(FeedTest):
         lost = sum(self.check_reader(case, reader, set(ends), out)
                    for reader in readers)
         if not case.held:
-            # Each node keeps them from its readers.
+            # Each node filters them for its readers.
             counts["lines_filtered_out"] *= NODES
         for name, count in counts.items():
             self.eventually(lambda: self.total(daemon, name) == count,
@@ -195,7 +194,7 @@ class Sums(FeedTest):
             self.assertEqual(self.total(daemon, name), 0, name)
 
     def check_reader(self, case, reader, ends, out):
-        """All lines but those that its notices tell of."""
+        """Checks that the reader got all lines but those in its notices."""
         got, lost = [], 0
         while ends or len(got) + lost < len(out):
             line = reader.line().rstrip(b"\r\n")

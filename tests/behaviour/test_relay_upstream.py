@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""relay with an upstream: its lines reach everyone, whatever becomes of it;
-what clients say goes up. On one, two and four workers. With --upstream this
+"""relay with an upstream: its lines reach every client, also after failures;
+lines of clients go up. On one, two and four workers. With --upstream this
 script is the upstream that is killed."""
 import json
 import os
@@ -73,7 +73,8 @@ class UpstreamTest(DaemonTest):
         return c
 
     def fed(self, up, n=1, **how):
-        """Clients that certainly get the lines of this upstream."""
+        """Connects clients and waits until they get the lines of this
+        upstream."""
         clients = [self.client(**how) for _ in range(n)]
         for c in clients:
             self.reach(up, c)
@@ -143,7 +144,7 @@ class Feed(UpstreamTest):
             self.assertEqual(told["count"]["upstream_lines"], lines)
             control.send(b"tap feed\n")
             control.sock.settimeout(0.05)
-            # It has joined when it gets a line.
+            # The client has joined when it gets a line.
             while not control.buffer:
                 up.send(b"shown\n")
                 try:
@@ -241,8 +242,8 @@ class Feed(UpstreamTest):
         self.assertEqual(c.line(), b"live\n")
 
     def test_its_feed_may_be_shared(self):
-        """Through a service of the same topic, whose lines do not go to the
-        upstream."""
+        """A service of the same topic shares the feed; lines of its clients do
+        not go to the upstream."""
         server = self.server()
         port = free_port()
         text = self.text(server, topic='"t"', subscribe_only="false")
@@ -322,7 +323,7 @@ class Lag(UpstreamTest):
 
     @one_node("what comes faster than a node takes it is lost")
     def test_the_upstream_waits_for_a_worker_that_is_blocked(self):
-        """The upstream sends more meanwhile than the bus would take."""
+        """Meanwhile the upstream sends more than the bus has room for."""
         server = self.server()
         port = free_port()
         self.build_module("blocking", BLOCKING)
@@ -438,7 +439,7 @@ class Upward(UpstreamTest):
         self.daemon.wait_log("lost, next try in 1.0 s: closed by the peer")
         for c in clients:
             c.send(b"to nobody\nat all\n")
-        # They have arrived when a later line has.
+        # The lines have arrived when a later line has.
         time.sleep(0.5)
         server.open()
         up = self.accept(server)
@@ -521,7 +522,7 @@ class Upward(UpstreamTest):
         for n in range(8000):
             c.send(b"%d %s\n" % (n, b"x" * 992))
         c.send(b"last\n")
-        # Nothing comes later that would take the lines along.
+        # No later line would flush these lines.
         c.half_close()
         c.rest()
         first.open()
@@ -788,7 +789,7 @@ class Reconnect(UpstreamTest):
 
     def test_a_rest_without_its_end_is_dropped(self):
         server = self.server()
-        # Also where those of clients are delivered.
+        # Also where lines of clients are delivered.
         text = self.text(server, retry_min="100ms").replace(
             "\trelay {", "\tframing { unterminated = deliver }\n\trelay {")
         self.start(text, workers=self.WORKERS)
@@ -820,7 +821,7 @@ class Reconnect(UpstreamTest):
 
     def silence(self, stale):
         server = self.server()
-        # Else node 1 would be connected, and it stale, before node 3 serves.
+        # Otherwise node 1's upstream would be stale before node 3 serves.
         server.close()
         self.serve(server, stale_timeout="%dms" % (1000 * stale),
                    retry_min="100ms", retry_max="100ms")
@@ -1039,7 +1040,7 @@ class Backup(UpstreamTest):
         self.spare.send(b"line in ")
         time.sleep(0.2)
         self.first.open()
-        # It may be reset before lined knows that it is connected.
+        # The connection may be reset before lined knows of it.
         self.accept(self.first).reset()
         self.daemon.wait_log("<6>service feed: upstream %s: "
                              "(lost|not connected), next try in "
@@ -1070,12 +1071,12 @@ class Backup(UpstreamTest):
         up = self.accept(servers[2])
         [c] = self.fed(up)
         time.sleep(1)
-        # The one that was lost is the last to be tried.
+        # The lost upstream is tried last.
         servers[1].open()
         up.close()
         up = self.accept(servers[1])
         self.reach(up, c)
-        # It may have been called before that line came.
+        # lined may have connected to it before that line came.
         try:
             with servers[2].accept(0.3) as late:
                 self.assertEqual(late.rest(), b"")
@@ -1111,8 +1112,8 @@ class Backup(UpstreamTest):
 
 
 class Talker(threading.Thread):
-    """Accepts each connection to a server and says numbered lines on it;
-    counts the calls."""
+    """Accepts each connection to a server and sends numbered lines; counts the
+    connections."""
 
     def __init__(self, server, word, pause=0.02, says=True, closes=False):
         super().__init__(daemon=True)
@@ -1190,7 +1191,7 @@ class FailOver(UpstreamTest):
         lines = [line for _, line in self.heard(4)]
         numbers = [int(line.split()[1]) for line in lines
                    if line.startswith(b"good")]
-        # It is tried, and the one that feeds loses nothing by it.
+        # The upstream is tried, without a loss for the one that feeds.
         self.assertGreater(len(numbers), 100)
         self.assertEqual(numbers, list(range(numbers[0], numbers[-1] + 1)))
         self.assertLess(len(greeter.calls), 9)
@@ -1262,11 +1263,11 @@ class FailOver(UpstreamTest):
         self.assertEqual(c.line(), b"same\n")
         b.send(b"same\nother\n")
         self.expect(c, b"other\n")
-        # What a client says goes to each one.
+        # Lines of a client go to each upstream.
         c.send(b"up\n")
         self.assertEqual(a.line(), b"up\n")
         self.assertEqual(b.line(), b"up\n")
-        # One that is lost changes nothing for the other, and comes back.
+        # A lost upstream does not affect the other, and comes back.
         a.close()
         b.send(b"alone\n")
         self.expect(c, b"alone\n")
@@ -1296,7 +1297,7 @@ class FailOver(UpstreamTest):
             'control { socket = "%s" }\n' % path + self.text(
                 half, refuses, good, stale_timeout="1s",
                 retry_min="200ms", retry_max="60s"), workers=self.WORKERS)
-        # It says lines without end, else it would be stale, too.
+        # It sends lines all the time, else it would be stale, too.
         self.talker(good, b"good")
         self.accept(half)
         c = self.client()
@@ -1386,7 +1387,7 @@ class Push(UpstreamTest):
                 for rest in (b"a\n", b"b\r\n")))
         got = sorted(datagrams.recv(100) for _ in range(8))
         self.assertEqual(got[:2], [b"0 a\n", b"0 b\r\n"])
-        # What a target says is discarded.
+        # Input from a target is discarded.
         up.send(b"hello\n")
         for c in clients:
             c.send(b"end\n")
@@ -1433,7 +1434,8 @@ class Push(UpstreamTest):
         self.assertEqual(self.counted("push_lines_dropped"), first)
 
     def test_a_connection_that_is_lost_takes_no_line_with_it(self):
-        """What has not left is sent again, whole, on the next one."""
+        """Lines that had not left are sent again, whole, on the next
+        connection."""
         target = self.server(rcvbuf=4096)
         self.hub(target, push_hold="64M", extra="send-queue = 256k")
         out = self.accept(target)
@@ -1505,7 +1507,7 @@ class Push(UpstreamTest):
         c = self.client()
         c.send((b"z" * 999 + b"\n") * 20000)
         self.daemon.signal(signal.SIGTERM)
-        # Both connections are ended together, as far as they take it.
+        # Both connections are flushed and closed at the same time.
         self.assertEqual(len(good.ended()), 20000 * 1000)
         out.reset()
         self.assertEqual(self.daemon.wait(), 0)
@@ -1522,7 +1524,7 @@ class Reload(UpstreamTest):
         self.serve(a)
         up = self.accept(a)
         clients = self.fed(up, 6)
-        # The connection stays where its address does.
+        # The connection stays if its address stays.
         self.again(a, b)
         for c in clients:
             self.reach(up, c)
@@ -1601,8 +1603,8 @@ class Reload(UpstreamTest):
 
 
 class LastWords(UpstreamTest):
-    """What an upstream has said before a reload by which it is left reaches
-    those who share the feed."""
+    """Lines that an upstream sent before a reload removes it reach all readers
+    of the feed."""
 
     def hub(self):
         return service("hub", "tcp://127.0.0.1:%d" % self.port,

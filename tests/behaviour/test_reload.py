@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""SIGHUP: what a new configuration changes, for whom, and what it leaves
-alone. What a bad one gets is in test_config_errors.py."""
+"""SIGHUP: the effects of a new configuration, and what it leaves unchanged.
+test_config_errors.py tests bad configurations."""
 import contextlib
 import errno
 import fcntl
@@ -211,7 +211,8 @@ class Reload(DaemonTest):
                 self.assertTrue(c.echoes())
                 self.write(one)
                 daemon.reload()
-                # It drains: an idle client is closed, nobody new comes in.
+                # The service drains: an idle client is closed, no new client
+                # is accepted.
                 self.assertEqual(c.rest(), b"")
             with self.assertRaises(ConnectionRefusedError):
                 Client(("127.0.0.1", other))
@@ -231,7 +232,8 @@ class Reload(DaemonTest):
         self.write(slow)
         daemon.signal(signal.SIGHUP)
         self.eventually(lambda: os.path.exists(begun), "its load")
-        # The one has read the file and is not done when the next is asked for.
+        # The first reload has read the file and is not done when the next is
+        # requested.
         daemon.signal(signal.SIGHUP)
         self.write(slow + comes)
         open(go, "w").close()
@@ -302,7 +304,8 @@ class Reload(DaemonTest):
             return True
 
     def test_an_address_becomes_narrower_and_wider(self):
-        """What overlaps is opened before the other is closed."""
+        """The new address is opened before the overlapping old one is
+        closed."""
         at = [scheme + "://%s:" + str(self.port) for scheme in ("tcp", "udp")]
 
         def text(host):
@@ -487,7 +490,7 @@ class Reload(DaemonTest):
             with self.assertRaises(ConnectionRefusedError):
                 Client(("127.0.0.1", other))
         daemon.stop()
-        # What never began does not stop.
+        # `stop` is not called for instances that never began.
         self.assertEqual(daemon.logged("service (fine|heavy): (stopped|0)",
                                        place), [])
         self.assertEqual(len(daemon.logged("service echo: stopped")), 1)
@@ -551,9 +554,9 @@ class Reload(DaemonTest):
                     self.assertTrue(c.echoes())
                     linectl.send(b"status\n")
                     self.assertIn(b"daemon", linectl.line())
-                # Who was connected stays so.
+                # Connected clients stay.
                 self.assertTrue(held.echoes())
-        # What cannot be made is refused, and says why.
+        # A socket that cannot be made refuses the reload, with the reason.
         os.unlink(path)
         with open(path, "w"):
             pass
@@ -588,7 +591,8 @@ class Reload(DaemonTest):
                 with self.subTest(key):
                     before = keys.get(key)
                     keys[key] = value
-                    # As long as it is not what lined runs with.
+                    # The warning comes as long as the value differs from that
+                    # at the start.
                     for _ in range(2):
                         self.write(text())
                         place = daemon.reload()
@@ -673,7 +677,8 @@ class Reload(DaemonTest):
                     self.assertTrue(late.echoes())
                     self.write(kept)
                     daemon.reload()
-                    # Its address is gone, and its text is not.
+                    # The service's address is closed, but its name is still
+                    # used.
                     self.assertTrue(late.echoes())
         with Client(self.address) as c:
             cycle(20)

@@ -25,7 +25,7 @@ class Start(DaemonTest):
         self.write(self.text)
 
     def run_here(self, *arguments, env=None, pass_fds=()):
-        """lined in the directory of the config, which is named without it."""
+        """Runs lined in the directory of the config, with a relative path."""
         done = subprocess.run(
             [LINED, "-c", os.path.basename(self.config), "-m", self.modules,
              *arguments], cwd=os.path.dirname(self.config),
@@ -43,7 +43,8 @@ class Start(DaemonTest):
 
 class Detached(Start):
     def detach(self, *arguments):
-        """Its process. The pid file is `lined.pid` beside the config."""
+        """Returns the process id. The pid file is `lined.pid` beside the
+        config."""
         code, err = self.run_here("-d", *arguments)
         self.assertEqual(code, 0, err)
         with open(self.path("lined.pid")) as f:
@@ -181,8 +182,8 @@ class WithoutIpv6(Start):
 
 class Watched(Start):
     def test_valgrind_runs_it(self):
-        """Whose own file /proc/self/exe is, of which lined would start its
-        other processes."""
+        """Under valgrind, /proc/self/exe is valgrind itself, from which lined
+        would start its other processes."""
         if not shutil.which("valgrind"):
             self.skipTest("valgrind is not installed")
         daemon = self.start(self.text)
@@ -204,7 +205,7 @@ class Notified(Start):
         try:
             os.close(its)
             with os.fdopen(ours, "rb") as f:
-                # And nothing else, and it is closed.
+                # lined writes nothing else, and closes the descriptor.
                 self.assertEqual(f.read(), b"\n")
             self.assertTrue(self.answers())
         finally:
@@ -311,7 +312,7 @@ class Supervised(Start):
         self.supervise("s6-supervise", place)
         self.eventually(lambda: os.path.exists(place + "/supervise/control"),
                         "s6-supervise")
-        # Ready is told by lined, through the descriptor.
+        # lined reports that it is ready through the descriptor.
         self.control("s6-svwait", "-U", "-t", "15000", place)
         self.assertTrue(self.answers())
         self.reloads("s6-svc", "-h", place)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""SIGTERM and SIGINT: the daemon stops accepting, answers what has already
-been said, and is gone within drain-timeout."""
+"""SIGTERM and SIGINT: the daemon stops accepting, answers the lines it has
+received, and ends within drain-timeout."""
 import fcntl
 import os
 import signal
@@ -85,7 +85,7 @@ class Stop(DaemonTest):
                             "udp://127.0.0.1:%d" % self.port)
 
     def stuck(self, address=None):
-        """A client that has answers coming and reads none of them."""
+        """A client with queued answers that reads none of them."""
         c = Client(address or self.address, rcvbuf=4096)
         c.fill(b"x" * 99 + b"\n")
         return c
@@ -134,7 +134,7 @@ class Stop(DaemonTest):
                 Datagram(self.address) as udp:
             self.assertTrue(tcp.echoes())
             self.assertTrue(local.echoes())
-            # All of it is with the kernel before the signal is.
+            # The kernel has all of it before the signal.
             daemon.signal(signal.SIGSTOP)
             tcp.send(said)
             local.send(said)
@@ -171,7 +171,7 @@ class Stop(DaemonTest):
             time.sleep(0.5)
             got = c.rest()
         self.assertEqual(daemon.wait(), 0)
-        # Lines and nothing but whole ones; all that fitted was answered.
+        # Only whole lines arrive; all lines that fitted were answered.
         self.assertEqual(got.replace(line, b""), b"")
         self.assertEqual(len(got), sent // len(line) * len(line))
 
@@ -252,7 +252,7 @@ class Stop(DaemonTest):
                 self.assertIsNone(daemon.process.poll())
                 with self.takes(0, 5):
                     daemon.signal(second)
-                    # It ends by itself, and not by the signal.
+                    # The process exits, and is not killed by the signal.
                     self.assertGreaterEqual(daemon.wait(), 0)
                 del c
 
@@ -271,7 +271,8 @@ class Stop(DaemonTest):
                 self.assertGreaterEqual(daemon.wait(), 0)
 
     def test_a_main_thread_that_stands_still_is_ended(self):
-        """Nobody reads the signals there: the second one ends it by itself."""
+        """A blocked main thread reads no signals: the second one ends the
+        process."""
         self.build_module("tar", TAR)
         daemon = self.start(service(
             "pit", "tcp://127.0.0.1:%d" % self.port, protocol="tar"),
@@ -297,7 +298,7 @@ class Stop(DaemonTest):
         with self.stuck():
             daemon.signal(signal.SIGTERM)
             daemon.wait_notify("STOPPING=1")
-            # Who looks on can still do so.
+            # linectl can still connect.
             self.assertTrue(os.path.lexists(control))
             daemon.signal(signal.SIGTERM)
             self.assertGreaterEqual(daemon.wait(), 0)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""What an exchange costs in system calls: one wait, one receive, one send,
-and nothing else. Skipped where processes may not be traced."""
+"""The system calls of an exchange: one wait, one receive, one send, and
+nothing else. Skipped where processes may not be traced."""
 import re
 import shutil
 import signal
@@ -27,9 +27,9 @@ def may_trace():
 
 class Trace:
     """The system calls that a daemon makes while the block runs. Client c
-    says a line before and one after, so that what strace saw of its own
-    coming and going is not counted: calls holds what lies between the send
-    of the first and the receive of the second."""
+    sends a line before and one after the block, so that calls while strace
+    attaches are not counted: `calls` has the calls between the send of the
+    first and the receive of the second."""
 
     def __init__(self, daemon, file, c):
         self.daemon = daemon
@@ -47,7 +47,7 @@ class Trace:
             ["setpriv", "--pdeathsig", "INT", "strace", "-f", "-o", self.file,
              "-p", str(self.daemon.pid)],
             stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        # It says when it is there.
+        # strace reports when it has attached.
         line = self.strace.stderr.readline().decode()
         if "attached" not in line:
             self.strace.kill()
@@ -115,9 +115,9 @@ class Syscalls(DaemonTest):
         told = "\n".join(trace.lines[:40])
         self.assertEqual(calls.pop("receive", 0), receives or exchanges, told)
         self.assertEqual(calls.pop("send", 0), exchanges, told)
-        # One more waited for the end; the clock may end one or two.
+        # One wait more for the end; timers may end one or two.
         waits = calls.pop("wait", 0)
-        # The look at the memory, every now and then.
+        # The regular check of the memory.
         calls.pop("getrusage", None)
         if self.daemon.is_sanitized():
             # The sanitizer's own memory, and its own clock.

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""time: a line a second with the time, as each second begins."""
+"""time: a line with the time at the beginning of each second."""
 import calendar
 import time
 

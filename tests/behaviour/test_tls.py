@@ -111,12 +111,12 @@ class TlsTest(DaemonTest):
         return 0
 
     def counts(self, result, n=1):
-        """Waits until so many handshakes have ended so."""
+        """Waits until so many handshakes have ended with these results."""
         self.eventually(lambda: self.service()["tls"][result] == n,
                         "%d handshakes counted as %s" % (n, result))
 
     def refused(self, context, **how):
-        """A handshake, or what follows it, must fail."""
+        """A handshake, or the exchange after it, must fail."""
         with self.assertRaises((OSError, ssl.SSLError, AssertionError)):
             with self.connect(context, **how) as client:
                 client.send(b"x\n")
@@ -304,7 +304,7 @@ class ClientCertificates(TlsTest):
         self.counts("certificate")
 
     def test_bad_ones(self):
-        """Each with the reason that the log has."""
+        """Bad certificates, each with its reason in the log."""
         daemon = self.begin("required")
         ca = self.certs.ca
         bad = (
@@ -507,7 +507,7 @@ class StartTls(TlsTest):
             plain.send(b"tls\nSTARTTLS\ninjected\n")
             self.assertEqual(plain.line(), b"none\n")
             self.assertEqual(plain.line(), b"go ahead\n")
-            # What was sent before the handshake is never a line.
+            # Bytes sent before the handshake never become a line.
             tls = Client.adopt(self.context().wrap_socket(
                 sock, server_hostname="localhost"))
             tls.send(b"tls\n")

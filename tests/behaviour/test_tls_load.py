@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""TLS with many clients, and with those that cost more than others: streams
-while certificates and limits change, crowds over the cap, sessions that are
-resumed on other workers, floods of KeyUpdates, handshakes that stop anywhere.
+"""TLS with many clients, and with expensive ones: streams while certificates
+and limits change, crowds over the cap, sessions that are resumed on other
+workers, floods of KeyUpdates, handshakes that stop anywhere.
 
-The sizes are small; as issue trackers ask for them (clients, changes, crowd):
+The sizes are small by default; for full sizes (clients, changes, crowd):
 
     LINED_TLS_CLIENTS=300 LINED_TLS_CHANGES=50 LINED_TLS_PAUSE=2 \\
     LINED_TLS_CROWD=1000 LINED_PATIENCE=120 tests/behaviour/test_tls_load.py
@@ -42,7 +42,7 @@ class Sessions(TlsTest):
                 # TLS 1.3: a ticket is for one connection.
                 session = client.sock.session
                 clients.append(client)
-            # Four, but for a linectl that was there before.
+            # Four, without a linectl that was connected before.
             self.assertGreater(
                 len({client["worker"] for client in self.clients()}), 2)
             for client in clients:
@@ -78,7 +78,8 @@ class Floods(TlsTest):
         return False
 
     def test_key_updates(self):
-        """32 are taken and answered, and others served meanwhile."""
+        """32 key updates are accepted and answered, and other clients served
+        meanwhile."""
         daemon = self.start(self.conf())
         process = self.s_client("-tls1_3")
         with self.connect() as other:
@@ -173,7 +174,7 @@ class Streams(TlsTest):
             return client.sock.getpeercert()["subject"][0][0][1]
 
     def test_none_is_lost(self):
-        """Good and bad certificates in turn: a reload takes the good ones,
+        """Good and bad certificates in turn: a reload accepts the good ones,
         with new limits, and refuses the bad ones."""
         daemon = self.start(self.text(256), workers=2)
         publisher = self.hub_client()
@@ -266,7 +267,7 @@ class Crowd(TlsTest):
         self.counts("ok", cap + 1)
         self.assertEqual(self.service()["refused"]["handshakes"],
                          CROWD - cap)
-        # Those that are over make room.
+        # Finished handshakes make room.
         self.assertEqual(len(self.clients()), cap + 1)
         with self.connect() as client:
             self.assertTrue(client.echoes())

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""WebSocket clients: the upgrade and what is not one, messages as lines,
-frames as RFC 6455 has them and as it forbids them, closing, pings, origins,
-proxies in front. Python's websockets, npm's ws and nginx, if they are there."""
+"""WebSocket clients: the upgrade and bad requests, messages as lines, valid
+and forbidden frames of RFC 6455, closing, pings, origins, proxies. Python's
+websockets, npm's ws and nginx, if they are there."""
 import asyncio
 import json
 import os
@@ -478,7 +478,7 @@ class HalfClosed(Web):
                              + frame(TEXT, b"after", mask=None))
 
     def test_cut_message_is_no_line(self):
-        """Unless a closing frame says that nothing was lost."""
+        """A rest is a line only if a closing frame came after it."""
         self.serve_program()
         half = frame(TEXT, b"half", fin=False)
         for last, delivered in ((half, False), (half + close(1000), True),
@@ -542,7 +542,7 @@ class Proxied(Web):
                 self.assertEqual(client["address"], shown)
                 self.assertEqual(client["via"].split(":")[0], "127.0.0.1")
             self.eventually(lambda: not self.clients(), "it is gone")
-        # Without a field it is the proxy's own address, which is denied.
+        # Without a field the client's address is the proxy's, which is denied.
         for extra in ("", "X-Forwarded-For: unknown\r\n",
                       "X-Forwarded-For: 203.0.113.66\r\n"):
             with Client(self.address) as c:
@@ -725,7 +725,7 @@ class OverTls(Web):
 
 
 class Others(Web):
-    """Clients that others have written."""
+    """Clients of other projects."""
 
     def test_websockets_of_python(self):
         if websockets is None:

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Several workers seen from outside: their threads and their names, who is
-placed where, how services begin, reload and end on all of them; what one
-publishes the others deliver, names are won once, batches grow with the load, a
-worker that stands still is named. The protocols here are the tests' own."""
+"""Several workers seen from outside: their threads and names, the placement of
+clients, how services begin, reload and end on all of them; the bus delivers to
+all workers, names are won once, batches grow with the load, and the log names
+a blocked worker. The tests have protocols of their own."""
 import collections
 import operator
 import os
@@ -90,7 +90,7 @@ const struct lined_protocol lined_protocol = {
 };
 """
 
-# Sleeps as many seconds as a line says; by the full or the short door.
+# Sleeps as many seconds as a line says, in handle_read or in handle_line.
 NAP = r"""
 #include <stdlib.h>
 #include <unistd.h>
@@ -137,8 +137,8 @@ const struct lined_protocol lined_protocol = {
 };
 """
 
-# Says where it is: the worker's number, how many there are, whether it is the
-# service's primary one, and the threads that accepted and that answers.
+# Sends its place: the worker's number, the number of workers, whether this is
+# the service's primary worker, and the threads that accepted and that answer.
 WHERE = r"""
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -189,7 +189,7 @@ const struct lined_protocol lined_protocol = {
 };
 """
 
-# Tells the log of everything that happens to it.
+# Logs each of its calls.
 LIFE = r"""
 #include <lined/protocol.h>
 
@@ -247,7 +247,8 @@ const struct lined_protocol lined_protocol = {
 };
 """
 
-# Lets its clients go when they say so, and takes two goes to finish.
+# Closes its clients when they ask for it; `finish` returns true at the second
+# call.
 SLOW_END = r"""
 #include <lined/protocol.h>
 
@@ -299,14 +300,14 @@ Place = collections.namedtuple("Place", "worker workers primary came thread")
 
 
 def ask_place(client):
-    """Where a client of WHERE is served."""
+    """The place that a client of WHERE reports."""
     client.send(b"?\n")
     answer = client.receive() if isinstance(client, Datagram) else client.line()
     return Place(*(int(word) for word in answer.split()))
 
 
 class Placement(DaemonTest):
-    """Which thread has whom."""
+    """The placement of clients on threads."""
 
     def setUp(self):
         super().setUp()
@@ -358,7 +359,7 @@ class Placement(DaemonTest):
         self.assertEqual(place, (0, 1, 1, daemon.pid, daemon.pid))
 
     def clients_known(self, daemon):
-        """How many clients the main thread counts, of all services."""
+        """The number of clients of all services, as the main thread counts."""
         time.sleep(0.6)  # what repeats too often is left out of the log
         mark = daemon.mark()
         daemon.signal(signal.SIGUSR1)
@@ -480,12 +481,12 @@ class Life(DaemonTest):
         return clients
 
     def told(self, daemon, what, since=0):
-        """By whom, in the log's order: the workers' numbers."""
+        """The numbers of the workers that have logged this, in order."""
         return [int(re.search(r" on (\d+) ", line).group(1)) for line in
                 daemon.logged(r"service l: %s on" % what, since)]
 
     def wait_told(self, daemon, what, since=0):
-        """Each worker tells it once."""
+        """Waits until each worker has logged this once."""
         for worker in range(4):
             daemon.wait_log("service l: %s on %d " % (what, worker), since)
         self.assertEqual(sorted(self.told(daemon, what, since)),
@@ -516,8 +517,8 @@ class Life(DaemonTest):
                          4)
 
     def test_stopping_in_the_midst_of_work(self):
-        """Lines on their way, clients coming: it ends all the same, and who
-        was answered had asked."""
+        """A stop ends while lines are on their way and clients connect; each
+        answer belongs to a request."""
         daemon = self.start(self.text + "drain-timeout = 2s\n", workers=4)
         stop = threading.Event()
         wrong = []
@@ -553,7 +554,8 @@ class Life(DaemonTest):
         self.assertEqual(sorted(self.told(daemon, "stop")), [0, 1, 2, 3])
 
     def test_reloading_in_the_midst_of_work(self):
-        """Limits and a service that comes and goes: nobody loses a line."""
+        """While limits change and a service comes and goes, no client loses a
+        line."""
         daemon = self.start(self.text, workers=4)
         clients = self.crowd(8)
         other = service("m", "tcp://127.0.0.1:%d" % free_port(),
@@ -602,7 +604,7 @@ class Workers(DaemonTest):
         return client
 
     def settled(self, count):
-        """So many clients, all of them with their worker."""
+        """Waits until the workers have so many clients."""
         clients = [self.client() for _ in range(count)]
         for client in clients:
             client.send(b"names\n")
@@ -705,7 +707,7 @@ class Workers(DaemonTest):
                 self.assertEqual(answers.count(b"lost\n"), 39)
                 for client in clients:
                     self.assertEqual(client.line(), b"alice \n")
-                # It goes with who has it.
+                # The name ends with its owner.
                 winner = clients.pop(answers.index(b"won\n"))
                 winner.close()
                 asker = clients[0]
@@ -761,13 +763,13 @@ class Workers(DaemonTest):
         self.assertEqual(client.line(), b"13\n")
         daemon.wait_log(r"^<5>worker 0: goes on after \d+ s$")
         self.assertEqual(len(daemon.logged("stuck")), 1)
-        # Nobody says afterwards that it was.
+        # No message about it follows.
         daemon.reload()
         self.assertTrue(client.echoes(b"0\n"))
 
     def test_a_reload_gives_up_one_that_stands_still(self):
-        """It waits for all workers once, for a bounded time; what it has
-        begun is undone."""
+        """A reload waits once for all workers, for a bounded time, and undoes
+        what it has begun."""
         self.build_module("long", NAP.replace("NAME", '"long"')
                           .replace("FULL_DOOR", "1"))
         self.port, other = free_port(), ("127.0.0.1", free_port())

@@ -12,7 +12,8 @@ GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 def frame(opcode, payload=b"", fin=True, mask=b"\x12\x34\x56\x78", rsv=0,
           length=None):
-    """length: how it is written: 7, 16 or 64 bits; None: the shortest."""
+    """length: the bits of the length field, 7, 16 or 64; None: the
+    shortest."""
     head = bytes([(0x80 if fin else 0) | rsv << 4 | opcode])
     bit = 0x80 if mask else 0
     size = len(payload)

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Fairness of the message phase: flooders of one address on a hub, and what a
-client of another service on the same worker waits meanwhile, what a reload and
-a stop take.
+"""Fairness of the message phase: flooders of one address on a hub, and the
+waiting time of a client of another service on the same worker, of a reload and
+of a stop.
 
 	fairness.py LINED MODULES [SECONDS [FLOODERS]]
 
@@ -38,7 +38,8 @@ def connect(path):
 
 
 def flood(path, count):
-    """A process for all flooders: it must not take the measuring one's time."""
+    """A process for all flooders, so that they do not delay the measuring
+    process."""
     socks = [connect(path) for _ in range(count)]
     for sock in socks:
         sock.setblocking(False)

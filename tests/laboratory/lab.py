@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The laboratory: lets each allocation and each system call of the daemon fail,
-at each of its places, and looks at what becomes of the daemon and its clients.
+"""The laboratory: lets each allocation and each system call of the daemon
+fail, at each of its places, and checks the daemon and its clients.
 
     tests/laboratory/lab.py memory              every allocation, twice
     tests/laboratory/lab.py calls               every system call and error
@@ -46,8 +46,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SHORT, END = -1, -2
 ONCE, FROM_THEN_ON = 0, 1
 
-# How calls fail; a call that is not here is let alone. getaddrinfo() and
-# glob() have errors of their own.
+# How calls fail; a call that is not here never fails. getaddrinfo() and glob()
+# have errors of their own.
 FILES = ["EMFILE", "ENFILE", "ENOMEM"]
 PATH = ["ENOENT", "EACCES", "EIO", "ENOMEM"]
 FAULTS = {
@@ -333,7 +333,7 @@ class Run:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        # What it started is in its session.
+        # The programs that it started are in its session.
         try:
             os.killpg(self.process.pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -482,7 +482,7 @@ STAYING = {"echo": 2, "hub": 1, "control": 1}
 
 
 def judge(verdict, place, fault, how_long, baseline):
-    """Adds to the problems what the log and the exit code say."""
+    """Adds the problems that the log and the exit code show."""
     log, code = verdict.log, verdict.code
     bad = re.search(r"Sanitizer.*|runtime error:.*|SIG[A-Z]+ in .*"
                     r"|exit\(\) called.*|.*[Aa]ssertion.*", log)
@@ -522,7 +522,7 @@ def says_why(log, place, fault, baseline):
     # Without credentials there are no rights.
     if "permission denied" in log:
         return True
-    # That is how a device goes.
+    # A device that goes away looks like this.
     if "transport_file_recv" in place.text and fault == "EIO":
         return "the device has gone" in log
     # OpenSSL may take a certificate that it has no memory for as a bad one.
@@ -598,12 +598,13 @@ class Laboratory:
         self.wanted = other.wanted
 
     def steps_of(self, place):
-        """The clock is waited for where it matters only: up to a second."""
+        """Steps that wait for the clock, up to a second, only where it
+        matters."""
         return [step for step in self.steps
                 if step is not scenario.time_of_day or "time_" in place.text]
 
     def test(self, place, fault, how_long):
-        """The verdict on this fault. What looks wrong is repeated slowly: a
+        """The verdict on this fault. A failure is repeated with more time: a
         busy machine is slow."""
         for patience in (self.patience, 6 * self.patience,
                          6 * self.patience):
@@ -625,7 +626,7 @@ def faults_of(place):
 
 
 def spread(items, count):
-    """So many of them, evenly."""
+    """So many of the items, evenly distributed."""
     if not count or count >= len(items):
         return items
     return [items[i * len(items) // count] for i in range(count)]

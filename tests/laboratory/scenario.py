@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The laboratory's scenario: a config with every protocol and transport, and
 the steps of a short life of the daemon: traffic of each, a reload, a drain, a
-stop. Knows nothing of faults: a step returns, or raises what went wrong."""
+stop. Knows nothing of faults: a step returns, or raises an exception."""
 import json
 import os
 import socket
@@ -216,7 +216,7 @@ class World:
         return Control(os.path.join(self.dir, "control.sock"), self.patience)
 
     def until(self, condition, what):
-        """Repeats it; each try is to be quick."""
+        """Repeats a quick attempt."""
         deadline = time.monotonic() + self.patience
         while not condition():
             if time.monotonic() > deadline:
@@ -345,7 +345,7 @@ def unique(text):
 
 
 def comes(client, line):
-    """Reads to a line that ends so; others may come for ever."""
+    """Reads to a line that ends so; others may come before it."""
     deadline = time.monotonic() + client.sock.gettimeout()
     while not expect_line(client).endswith(line):
         if time.monotonic() > deadline:
@@ -366,7 +366,7 @@ def hub(world):
 
 
 def heard(world, source, sink, text, is_it=None):
-    """Says something until the other side has got it."""
+    """Sends a line until the other side has got it."""
     said = []
     deadline = time.monotonic() + world.patience
     timeout = sink.sock.gettimeout()
@@ -565,7 +565,7 @@ TRAFFIC = [echo_tcp, echo_unix, echo_udp, echo_tls, echo_web, echo_web_tls,
            time_of_day, bot, each, control, kick, metrics]
 RELOADING = [reload, late, drain]
 
-# What must work when the fault is over: every service and address.
+# The steps that must work when the fault is over: every service and address.
 RECOVERED = [echo_tcp, echo_unix, echo_udp, echo_tls, echo_web, echo_web_tls,
              echo_proxy, hub, upstream, upstream_tls, upstream_fifo,
              relay_proxy, chat, kv, policy, time_of_day, bot, each, control,

@@ -126,8 +126,8 @@ class Daemon:
 
 @contextlib.contextmanager
 def attacker(work, *args):
-    """A process of its own: it must not take the measuring one's time. It
-    writes what it has seen to a pipe when it ends."""
+    """Runs in a process of its own, so that it does not delay the measuring
+    process. It writes its results to a pipe when it ends."""
     out, into = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -375,7 +375,7 @@ def scene_storm(lined, modules, directory, seconds):
 
 
 def stop_reading(report, port, count, seconds):
-    """They send as long as the server takes it, and read nothing."""
+    """Clients that send as long as the server reads, and read nothing."""
     socks, sent = [], 0
     for i in range(count):
         sock = connect(port, "127.4.%d.%d" % (i // 250, 1 + i % 250))

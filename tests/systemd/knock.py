@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Clients that come all the time, say a line and want it back.
+"""Clients that connect all the time, send a line and expect it back.
 
     knock.py FILE ADDRESS...
 
