@@ -264,6 +264,11 @@ void memory_check(struct lined_dispatcher *d)
 				    false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
+void dispatcher_hold(struct lined_dispatcher *d, int64_t bytes)
+{
+	memory_charge(&d->pool.memory, bytes);
+}
+
 /* ---- keepers ------------------------------------------------------------- */
 
 static void memory_count_kept(struct lined_dispatcher *d, int64_t bytes)

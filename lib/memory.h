@@ -99,6 +99,10 @@ void memory_check(struct lined_dispatcher *d);
 /* To be called at the end of a turn: asks keepers first. */
 void memory_check_turn(struct lined_dispatcher *d);
 
+/* Charges what waits on a dispatcher, such as messages for others; negative: it
+ * was freed. */
+void dispatcher_hold(struct lined_dispatcher *d, int64_t bytes);
+
 /* ---- keepers ------------------------------------------------------------- */
 
 /* Charges what a program keeps for the clients of a dispatcher; negative: it

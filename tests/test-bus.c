@@ -658,6 +658,37 @@ static void set_mark(struct lined_service *service, void *arg)
 	must(!lined_bus_is_before(service, marked->mark));
 }
 
+static void publish_much(struct lined_service *service, void *bytes)
+{
+	must(publish_text(service, "t", bytes) == 0);
+}
+
+START_TEST(what_waits_for_a_worker_is_charged_once)
+{
+	static char bytes[TEXT_MAX];
+	struct inbox inbox = {.topic = "t"};
+	struct hall_stop stops[2];
+	struct hall hall;
+
+	memset(bytes, 'x', TEXT_MAX - 1);
+	hall_open(&hall, 3, &quiet, NULL);
+	hall_call(&hall, 0, 2, subscribe, &inbox);
+	hall_wait_held(&hall, 0, 0);
+	hall_stop(&hall, 1, &stops[0]);
+	hall_stop(&hall, 2, &stops[1]);
+	hall_call(&hall, 0, 0, publish_much, bytes);
+	hall_wait_held(&hall, TEXT_MAX, TEXT_MAX + 500);
+	/* The one that does not read it, then the last one. */
+	hall_let_go(&hall, &stops[0]);
+	hall_wait_held(&hall, TEXT_MAX, TEXT_MAX + 500);
+	hall_let_go(&hall, &stops[1]);
+	hall_wait_count(&hall, &inbox.got, 1);
+	hall_wait_held(&hall, 0, 0);
+	ck_assert_uint_eq(memory_kept(&hall.memory), 0);
+	hall_close(&hall);
+}
+END_TEST
+
 /* The message has been published and has not come, when somebody subscribes. */
 START_TEST(what_was_published_before_does_not_come_later)
 {
@@ -983,6 +1014,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(tcase, topics_are_the_services_own_or_shared, 1, 3);
 	tcase_add_test(tcase,
 		       all_workers_get_all_messages_in_each_publishers_order);
+	tcase_add_test(tcase, what_waits_for_a_worker_is_charged_once);
 	tcase_add_test(tcase, what_was_published_before_does_not_come_later);
 	tcase_add_test(tcase, a_mark_parts_what_was_published_before_and_after);
 	tcase_add_test(tcase, above_the_limit_nothing_is_published_to_anyone);

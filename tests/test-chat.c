@@ -7,7 +7,6 @@
 
 #include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,7 +16,6 @@
 #include "chat/chat.h"
 #include "chat/event.h"
 #include "chat/room.h"
-#include "memory.h"
 #include "serve/instance.h"
 #include "support.h"
 #include "threads/registry.h"
@@ -203,17 +201,11 @@ static void fill_memory(struct lined_service *service, void *arg)
 
 START_TEST(history_does_not_grow_where_memory_is_short)
 {
-	struct lined_dispatcher **dispatchers = malloc(sizeof(*dispatchers));
-	struct memory memory = {0};
 	struct hall hall;
 
-	ck_assert_ptr_nonnull(dispatchers);
 	hall_open(&hall, 1, &lined_protocol, &with_history);
-	dispatchers[0] = hall.workers[0].dispatcher;
-	memory_init(&memory, dispatchers, 1);
-	memory_set_limit(&memory, 100000);
+	memory_set_limit(&hall.memory, 100000);
 	hall_call(&hall, 0, 0, fill_memory, NULL);
-	memory_fini(&memory);
 	hall_close(&hall);
 }
 END_TEST

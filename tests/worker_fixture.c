@@ -165,6 +165,18 @@ static void open_service(struct hall *hall, unsigned s,
 	}
 }
 
+static void hall_open_memory(struct hall *hall)
+{
+	struct lined_dispatcher **dispatchers =
+		calloc(hall->count, sizeof(struct lined_dispatcher *));
+	unsigned w;
+
+	ck_assert_ptr_nonnull(dispatchers);
+	for (w = 0; w < hall->count; w++)
+		dispatchers[w] = hall->workers[w].dispatcher;
+	memory_init(&hall->memory, dispatchers, hall->count);
+}
+
 void hall_open(struct hall *hall, unsigned workers,
 	       const struct lined_protocol *protocol, const void *arg)
 {
@@ -177,6 +189,7 @@ void hall_open(struct hall *hall, unsigned workers,
 		ck_assert_int_eq(worker_start(&hall->workers[w], w, workers > 1,
 					      hall->main),
 				 0);
+	hall_open_memory(hall);
 	hall->bus = bus_new(hall->workers, workers);
 	ck_assert_ptr_nonnull(hall->bus);
 	if (workers > 1) {
@@ -212,6 +225,7 @@ void hall_close(struct hall *hall)
 		worker_stop(&hall->workers[w]);
 	bus_count(hall->bus, &counters);
 	hall->posts = counters.posts;
+	memory_fini(&hall->memory);
 	for (w = 0; w < hall->count; w++)
 		worker_fini(&hall->workers[w]);
 	bus_free(hall->bus);
@@ -278,6 +292,26 @@ void hall_wait_count(struct hall *hall, const unsigned *counter, unsigned n)
 	struct counted counted = {counter, n};
 
 	hall_wait(hall, is_counted, &counted);
+}
+
+struct held {
+	const struct memory *memory;
+	uint64_t least, most;
+};
+
+static bool is_held(void *arg)
+{
+	const struct held *held = arg;
+	uint64_t bytes = memory_held(held->memory);
+
+	return bytes >= held->least && bytes <= held->most;
+}
+
+void hall_wait_held(struct hall *hall, uint64_t least, uint64_t most)
+{
+	struct held held = {&hall->memory, least, most};
+
+	hall_wait(hall, is_held, &held);
 }
 
 void hall_count(unsigned *counter)

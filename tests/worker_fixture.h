@@ -13,6 +13,7 @@
 #include <lined/protocol.h>
 
 #include "config/conf.h"
+#include "memory.h"
 #include "threads/worker.h"
 
 enum { HALL_WORKERS = 4, HALL_SERVICES = 2 };
@@ -34,7 +35,8 @@ struct hall {
 	struct conf_service conf[HALL_SERVICES];
 	struct registry *registries[HALL_SERVICES];
 	struct lined_service *instances[HALL_SERVICES][HALL_WORKERS];
-	unsigned ended; /* instances */
+	struct memory memory; /* of the workers, without a ceiling */
+	unsigned ended;       /* instances */
 	uint64_t clients;
 	uint64_t posts; /* of the bus, once it is closed */
 };
@@ -66,6 +68,9 @@ void hall_wait(struct hall *hall, bool (*done)(void *arg), void *arg);
 
 /* The same until a counter, which another thread may write, is at least n. */
 void hall_wait_count(struct hall *hall, const unsigned *counter, unsigned n);
+
+/* The same until so many bytes are charged at least, or at most. */
+void hall_wait_held(struct hall *hall, uint64_t least, uint64_t most);
 
 /* One more, seen by hall_wait_count(). Each counter has one writer. */
 void hall_count(unsigned *counter);

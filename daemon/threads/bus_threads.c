@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "cache_line.h"
+#include "memory.h"
 
 /* Followed by the topic's text with its NUL, then by the message. */
 struct envelope {
@@ -151,6 +152,8 @@ static void bus_threads_flush(void *link)
 		return;
 	end->batch = NULL;
 	bytes = batch->bytes;
+	/* Until the last worker has it; its queues are charged, too. */
+	dispatcher_hold(end->dispatcher, (int64_t)bytes);
 	__atomic_store_n(&end->posts, end->posts + others, __ATOMIC_RELAXED);
 	/* The loop's condition does not read the batch: receivers may free it
 	 * right after the last post. */
@@ -232,20 +235,25 @@ static const struct bus_backend bus_threads_backend = {
 
 /* ---- arriving --------------------------------------------------------- */
 
-static void parcel_done(struct parcel *parcel)
+/* True: it was the last one of its batch. */
+static bool parcel_done(struct parcel *parcel)
 {
 	atomic_fetch_sub_explicit(&parcel->to->backlog, parcel->batch->bytes,
 				  memory_order_relaxed);
 	if (atomic_fetch_sub_explicit(&parcel->batch->refs, 1,
-				      memory_order_acq_rel) == 1)
-		free(parcel->batch);
+				      memory_order_acq_rel) != 1)
+		return false;
+	free(parcel->batch);
+	return true;
 }
 
 static void parcel_arrived(struct lined_message *message)
 {
 	struct parcel *parcel =
 		lined_container_of(message, struct parcel, message);
+	struct lined_dispatcher *to = parcel->to->dispatcher;
 	struct envelope *envelope, *next;
+	size_t bytes;
 
 	bus_end_begin(parcel->to->bus);
 	for (envelope = parcel->batch->first; envelope != NULL;
@@ -259,8 +267,10 @@ static void parcel_arrived(struct lined_message *message)
 				     envelope_unref, envelope))
 			envelope_unref(envelope);
 	}
-	bus_end_done(parcel->to->bus, parcel->batch->bytes);
-	parcel_done(parcel);
+	bytes = parcel->batch->bytes;
+	bus_end_done(parcel->to->bus, bytes);
+	if (parcel_done(parcel))
+		dispatcher_hold(to, -(int64_t)bytes);
 }
 
 static void parcel_cancelled(struct lined_message *message)
