@@ -195,6 +195,40 @@ START_TEST(the_first_claim_wins)
 }
 END_TEST
 
+/* The claim once, and a copy for each worker. */
+START_TEST(a_name_is_charged_until_it_is_free)
+{
+	struct hall hall;
+	uint64_t before, most;
+	int a;
+
+	hall_open(&hall, WORKERS, &claiming, NULL);
+	a = hall_client(&hall, 0, hall.count - 1);
+	support_puts(a, "hello\n");
+	expect(&hall, a, "hello\n");
+	before = memory_kept(&hall.memory);
+	support_puts(a, "c alice\n");
+	expect(&hall, a, "won\n");
+	expect_list(&hall, "", "alice=alice:1 ");
+	most = memory_kept(&hall.memory);
+	ck_assert_uint_ge(most,
+			  before + sizeof(struct registry_claim) +
+				  hall.count * sizeof(struct registry_copy));
+	support_puts(a, "c alice\n");
+	expect(&hall, a, "lost\n");
+	ck_assert_uint_eq(memory_kept(&hall.memory), most);
+	support_puts(a, "r alice\n");
+	expect_list(&hall, "", "");
+	ck_assert_uint_eq(memory_kept(&hall.memory), before);
+	support_puts(a, "c bob\n");
+	expect(&hall, a, "won\n");
+	close(a);
+	expect_list(&hall, "", "");
+	hall_wait_held(&hall, 0, 0);
+	hall_close(&hall);
+}
+END_TEST
+
 START_TEST(lines_wait_for_the_answer)
 {
 	struct hall hall;
@@ -785,6 +819,8 @@ static Suite *make_suite(void)
 
 	tcase = support_case(suite, "claims");
 	tcase_add_loop_test(tcase, the_first_claim_wins, 0, variants);
+	tcase_add_loop_test(tcase, a_name_is_charged_until_it_is_free, 0,
+			    variants);
 	tcase_add_loop_test(tcase, lines_wait_for_the_answer, 0, variants);
 	tcase_add_loop_test(tcase, a_released_name_is_free, 0, variants);
 	tcase_add_loop_test(tcase, a_release_may_overtake_the_answer, 0,

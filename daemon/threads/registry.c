@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory.h"
+
 struct lined_registry_watch {
 	struct list link; /* registry_replica.watches */
 	struct registry_replica *replica;
@@ -191,10 +193,26 @@ static void registry_count_names(struct registry_replica *replica,
 	__atomic_store_n(names, *names + change, __ATOMIC_RELAXED);
 }
 
+/* The claim itself is charged with its copy for the primary worker: there is
+ * one. */
+static void registry_replica_charge(const struct registry_replica *replica,
+				    const struct registry_claim *claim,
+				    bool charge)
+{
+	const struct registry *registry = replica->registry;
+	int64_t bytes = sizeof(struct registry_copy);
+
+	if (replica == &registry->replicas[registry->primary])
+		bytes += (int64_t)(sizeof(*claim) + strlen(claim->name) + 1 +
+				   claim->value_len);
+	dispatcher_charge(replica->worker->dispatcher, charge ? bytes : -bytes);
+}
+
 void registry_replica_add(struct registry_replica *replica,
 			  struct registry_copy *copy)
 {
 	registry_count_names(replica, 1);
+	registry_replica_charge(replica, copy->claim, true);
 	name_set_add(&replica->names, &copy->node, copy->claim->name);
 	registry_replica_notify(replica, copy->claim, true);
 }
@@ -203,6 +221,7 @@ void registry_replica_remove(struct registry_replica *replica,
 			     struct registry_copy *copy)
 {
 	registry_count_names(replica, -(uint64_t)1);
+	registry_replica_charge(replica, copy->claim, false);
 	name_set_remove(&replica->names, &copy->node);
 	registry_replica_notify(replica, copy->claim, false);
 	registry_claim_unref(copy->claim);
