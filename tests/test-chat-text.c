@@ -156,25 +156,6 @@ END_TEST
 
 /* ---- names -------------------------------------------------------------- */
 
-/* Texts of events lie in buffers whose last byte is a newline. */
-START_TEST(a_copy_reads_no_further_than_its_text)
-{
-	char *text = malloc(3), *copy;
-
-	ck_assert_ptr_nonnull(text);
-	memcpy(text, "tea", 3);
-	copy = chat_text_copy(text, 3);
-	ck_assert_ptr_nonnull(copy);
-	ck_assert_str_eq(copy, "tea");
-	free(copy);
-	copy = chat_text_copy(text, 0);
-	ck_assert_ptr_nonnull(copy);
-	ck_assert_str_eq(copy, "");
-	free(copy);
-	free(text);
-}
-END_TEST
-
 START_TEST(names_have_their_letters_and_length)
 {
 	char lower[CHAT_NAME_MAX + 1];
@@ -414,7 +395,6 @@ static Suite *make(void)
 	TCase *text = tcase_create("text"), *flood = tcase_create("flood");
 	TCase *telnet = tcase_create("telnet");
 
-	tcase_add_test(text, a_copy_reads_no_further_than_its_text);
 	tcase_add_test(text, names_have_their_letters_and_length);
 	tcase_add_test(text, operators_come_from_their_networks);
 	tcase_add_test(text, networks_are_written_in_full);

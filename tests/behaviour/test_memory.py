@@ -247,6 +247,63 @@ class Kept(Case):
             alice.send(b"/history 3\n/ping\n")
             self.assertRegex(alice.line(), rb"^\[lobby \d\d:\d\d\] <guest1> x")
 
+    def heard(self, client, end):
+        """All lines up to one with this end."""
+        lines = [client.line()]
+        while not lines[-1].endswith(end):
+            self.assertNotEqual(lines[-1], b"")
+            lines.append(client.line())
+        return lines
+
+    def in_chat(self):
+        """A client, greeted and in the lobby."""
+        client = Client(self.echo)
+        self.addCleanup(client.close)
+        self.heard(client, b" joined lobby\n")
+        return client
+
+    def test_rooms_topics_and_answers_of_a_chat_have_a_ceiling(self):
+        daemon = self.begin("1M", service("chat", "unix://" + self.echo,
+                                          protocol="chat", extra="""
+                limits { send-queue = 8k }
+                framing { line-length = 32k }
+                chat { flood-rate = 0 }
+                """))
+        self.in_chat().close()
+        self.eventually(lambda: self.status()["clients"] == 0, "it has gone")
+        before, refused, clients = self.status()["memory_kept"], 0, []
+        while refused == 0 and len(clients) < 40:
+            clients.append(self.in_chat())
+            clients[-1].send(b"".join(
+                b"/join r%d-%d\n/topic %s\n" % (len(clients), n, b"x" * 200)
+                for n in range(63)) + b"/ping\n")
+            refused += self.heard(clients[-1], b"* pong\n").count(
+                b"! out of memory\n")
+        self.assertGreater(refused, 0)
+        status = self.status()
+        self.assertGreater(status["memory_kept"], MIB / 2)
+        self.assertLess(status["memory_held"], MIB * 7 / 8)
+        self.assertEqual(status["memory_closed"], 0)
+        # Others still come in, and talk.
+        with self.in_chat() as late:
+            text = b"x" * 30000
+            late.send(b"/topic %s\n/away %s\nhello\n" % (text, text))
+            self.assertEqual(late.line() + late.line(),
+                             b"! out of memory\n" * 2)
+            clients[0].send(b"/join lobby\n")
+            self.heard(clients[0], b"> hello\n")
+            self.write("memory = 4M\n" + self.top + self.services[0])
+            daemon.reload()
+            # Answers that do not fit into a queue yet.
+            kept = self.status()["memory_kept"]
+            late.send(b"/join lobby\n" + b"/rooms\n" * 200)
+            self.eventually(lambda: self.status()["memory_kept"] > kept + 1000,
+                            "an answer waits")
+        for client in clients:
+            client.close()
+        self.eventually(lambda: self.status()["memory_kept"] == before,
+                        "it is given back")
+
     def test_held_lines_push_out_the_oldest(self):
         self.begin("4M", self.hub("hold = 64M", "16M"))
         count = self.publish(self.feed, 6)

@@ -59,21 +59,24 @@ static void chat_give_up(struct lined_service *service, uint64_t bytes,
 		chat_rooms_give_up(lined_service_data(service), bytes);
 }
 
-/* Joining makes rooms: each client may have made as many as it may be in. */
+/* Joining makes rooms: each client may have made as many as it may be in, each
+ * with a topic. What is known of the client itself, such as an away message,
+ * counts as one more. Answers to /rooms and /who that wait to be sent are left
+ * out: they are refused where memory is short. */
 static uint64_t chat_keeps_most(const void *arg, size_t line_length,
 				uint64_t clients, unsigned workers)
 {
 	const struct chat_options *options = arg;
-	uint64_t history =
-		chat_history_memory_max((size_t)options->history, line_length);
-	uint64_t rooms = options->rooms.count + 1 + clients * CHAT_SEATS_MAX;
+	uint64_t room =
+		chat_history_memory_max((size_t)options->history, line_length) +
+		line_length + CHAT_SEAT_COST;
+	uint64_t rooms =
+		options->rooms.count + 1 + clients * (CHAT_SEATS_MAX + 1);
 
-	if (history == 0)
-		return 0;
 	return clients > UINT64_MAX / CHAT_SEATS_MAX / 2 ||
-			       rooms > UINT64_MAX / history / workers
+			       rooms > UINT64_MAX / room / workers
 		       ? UINT64_MAX
-		       : history * rooms * workers;
+		       : room * rooms * workers;
 }
 
 static void chat_drain(struct lined_service *service)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chat/memory.h"
 #include "chat/seat.h"
 
 /* Other workers answer at once. No answer comes if the client concerned has
@@ -201,7 +202,7 @@ void chat_member_free(struct chat_member *member)
 	lined_timer_stop(&member->slow);
 	tdelete(member, &member->chat->members, chat_compare_ids);
 	chat_telnet_fini(&member->telnet);
-	free(member->list);
+	chat_free(member->chat, member->list, member->list_size);
 	free(member->ignored);
 	free(member->reason);
 	free(member->rooms);

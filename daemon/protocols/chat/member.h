@@ -49,7 +49,8 @@ struct chat_member {
 	unsigned failures; /* wrong passwords */
 	uint64_t muted_until_ms;
 	struct chat_list *list; /* unfinished answer of who.c; NULL: none */
-	uint64_t *ignored;      /* ids, oldest first */
+	size_t list_size;
+	uint64_t *ignored; /* ids, oldest first */
 	size_t ignored_count;
 
 	char *reason; /* of /quit */

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chat/memory.h"
+
 /* Guest numbers are below this, so that there is always a next one. */
 #define GUEST_MAX (UINT64_C(1) << 52)
 
@@ -44,8 +46,8 @@ uint64_t chat_people_guest(const char *entry)
 static void person_free(struct chat *chat, struct chat_person *person)
 {
 	tdelete(person, &chat->people, chat_compare_ids);
-	free(person->away);
-	free(person);
+	chat_drop_text(chat, person->away);
+	chat_free(chat, person, sizeof(*person));
 }
 
 void chat_people_came(struct chat *chat,
@@ -63,12 +65,12 @@ void chat_people_came(struct chat *chat,
 	if (!chat_text_is_nickname(nickname))
 		return;
 	if (person == NULL) {
-		person = calloc(1, sizeof(*person));
+		person = chat_alloc(chat, sizeof(*person));
 		if (person == NULL)
 			return;
 		person->id = entry->owner;
 		if (tsearch(person, &chat->people, chat_compare_ids) == NULL) {
-			free(person);
+			chat_free(chat, person, sizeof(*person));
 			return;
 		}
 	}
@@ -94,8 +96,8 @@ void chat_people_set_away(struct chat *chat, uint64_t id, const char *text,
 
 	if (person == NULL)
 		return;
-	free(person->away);
-	person->away = text != NULL ? chat_text_copy(text, len) : NULL;
+	chat_drop_text(chat, person->away);
+	person->away = text != NULL ? chat_keep_text(chat, text, len) : NULL;
 }
 
 void chat_people_free(struct chat *chat)

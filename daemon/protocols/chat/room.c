@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "chat/member.h"
+#include "chat/memory.h"
 
 struct chat_ban {
 	struct chat_ban *next;
@@ -36,12 +37,12 @@ struct chat_room *chat_room_get(struct chat *chat, const char *name)
 
 	if (room != NULL)
 		return room;
-	room = calloc(1, sizeof(*room));
+	room = chat_alloc(chat, sizeof(*room));
 	if (room == NULL)
 		return NULL;
 	snprintf(room->name, sizeof(room->name), "%s", name);
 	if (tsearch(room, &chat->rooms, room_compare) == NULL) {
-		free(room);
+		chat_free(chat, room, sizeof(*room));
 		return NULL;
 	}
 	room->next = chat->first_room;
@@ -64,11 +65,11 @@ static void room_free(struct chat *chat, struct chat_room *room)
 		chat->first_room = room->next;
 	while ((ban = room->bans) != NULL) {
 		room->bans = ban->next;
-		free(ban);
+		chat_free(chat, ban, sizeof(*ban));
 	}
 	chat_history_fini(chat->service, &room->history);
-	free(room->topic);
-	free(room);
+	chat_drop_text(chat, room->topic);
+	chat_free(chat, room, sizeof(*room));
 }
 
 void chat_room_free_unused(struct chat *chat, struct chat_room *room)
@@ -95,10 +96,10 @@ void chat_room_set_topic(struct chat *chat, const struct chat_event *event)
 	    (event->stamp == room->topic_stamp &&
 	     event->from < room->topic_from))
 		return;
-	topic = chat_text_copy(line + skip, event->len - skip - 1);
+	topic = chat_keep_text(chat, line + skip, event->len - skip - 1);
 	if (topic == NULL)
 		return;
-	free(room->topic);
+	chat_drop_text(chat, room->topic);
 	room->topic = topic;
 	room->topic_stamp = event->stamp;
 	room->topic_from = event->from;
@@ -162,7 +163,7 @@ void chat_room_ban(struct chat *chat, const struct chat_event *event)
 		ban_lift_others(room, event);
 	ban = ban_find(room, event->name);
 	if (ban == NULL) {
-		ban = calloc(1, sizeof(*ban));
+		ban = chat_alloc(chat, sizeof(*ban));
 		if (ban == NULL)
 			return;
 		snprintf(ban->nickname, sizeof(ban->nickname), "%s",

@@ -6,6 +6,7 @@
 #include "chat/say.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "chat/event.h"
 #include "chat/room.h"
@@ -17,6 +18,15 @@ static bool say_event(struct chat_member *member,
 	if (chat_event_send(member->chat, event, "%s%s", before, text) == 0)
 		return true;
 	chat_member_tell(member, "! slow down");
+	return false;
+}
+
+/* Whether each worker may keep a text; if not, the member was told so. */
+static bool say_may_keep(struct chat_member *member, const char *text)
+{
+	if (lined_service_may_keep(member->chat->service, strlen(text)))
+		return true;
+	chat_member_lacks_memory(member);
 	return false;
 }
 
@@ -110,6 +120,8 @@ void chat_say_topic(struct chat_member *member, struct chat_args *args)
 		chat_room_tell_topic(member->chat, seat->room, member);
 		return;
 	}
+	if (!say_may_keep(member, topic))
+		return;
 	event.rooms = seat->room->name;
 	snprintf(before, sizeof(before),
 		 "* %s set the topic of %s: ", member->nickname,
@@ -125,7 +137,8 @@ void chat_say_away(struct chat_member *member, struct chat_args *args)
 		.number = args->rest[0] != '\0',
 	};
 
-	if (!say_event(member, &event, "", args->rest))
+	if ((event.number != 0 && !say_may_keep(member, args->rest)) ||
+	    !say_event(member, &event, "", args->rest))
 		return;
 	if (event.number != 0)
 		chat_member_tell(member, "* you are away: %s", args->rest);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "chat/history.h"
+#include "chat/memory.h"
 
 #define ENTRY_MAX 80
 
@@ -44,7 +45,7 @@ static void seat_unlink(struct chat_seat *seat)
 static struct chat_seat *seat_new(struct chat_member *member,
 				  struct chat_room *room)
 {
-	struct chat_seat *seat = calloc(1, sizeof(*seat));
+	struct chat_seat *seat = chat_alloc(member->chat, sizeof(*seat));
 
 	if (seat == NULL)
 		return NULL;
@@ -63,6 +64,8 @@ static struct chat_seat *seat_new(struct chat_member *member,
 
 void chat_seat_free(struct chat_seat *seat)
 {
+	const struct chat *chat = seat->member->chat;
+
 	seat_unlink(seat);
 	seat->member->seat_count--;
 	if (seat->next != NULL)
@@ -71,8 +74,8 @@ void chat_seat_free(struct chat_seat *seat)
 		seat->prev->next = seat->next;
 	else
 		seat->room->seats = seat->next;
-	free(seat->kicked);
-	free(seat);
+	chat_drop_text(chat, seat->kicked);
+	chat_free(chat, seat, sizeof(*seat));
 }
 
 /* ---- joining ----------------------------------------------------------- */
@@ -191,6 +194,12 @@ void chat_seat_join(struct chat_member *member, const char *room,
 	}
 	if (seat_is_refused(member, room, key))
 		return;
+	/* Every client has a room to talk in. */
+	if (member->seat_count > 0 &&
+	    !lined_service_may_keep(member->chat->service, CHAT_SEAT_COST)) {
+		chat_member_lacks_memory(member);
+		return;
+	}
 	seat_entry(entry, room, member->id);
 	strcpy(member->wanted, room);
 	if (lined_registry_claim(member->chat->service, member->socket, entry,
@@ -220,7 +229,7 @@ void chat_seat_kick(struct chat_seat *seat, uint64_t kicker, const char *kicked,
 {
 	if (seat->leaving)
 		return;
-	seat->kicked = chat_text_copy(kicked, len);
+	seat->kicked = chat_keep_text(seat->member->chat, kicked, len);
 	seat->kicker = kicker;
 	chat_seat_part(seat);
 }

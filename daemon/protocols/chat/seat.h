@@ -13,6 +13,9 @@
 /* The most rooms for a member. */
 #define CHAT_SEATS_MAX 64
 
+/* About what a seat costs on each worker: its entry, and a room of its own. */
+#define CHAT_SEAT_COST 512
+
 struct chat_seat {
 	struct chat_member *member;
 	struct chat_room *room;

@@ -2,23 +2,11 @@
 /* Checks texts and names, byte by byte. */
 #include "chat/text.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #define NAME_CHARS "abcdefghijklmnopqrstuvwxyz0123456789_-"
 #define UPPER_CASE "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-char *chat_text_copy(const char *text, size_t len)
-{
-	char *copy = malloc(len + 1);
-
-	if (copy == NULL)
-		return NULL;
-	memcpy(copy, text, len);
-	copy[len] = '\0';
-	return copy;
-}
 
 bool chat_text_is_clean(const char *text)
 {

@@ -13,10 +13,6 @@
 /* Longest nickname and room name. */
 #define CHAT_NAME_MAX 32
 
-/* Returns a copy of len bytes with a NUL, which the caller frees; text need not
- * end in NUL. NULL: no memory. */
-char *chat_text_copy(const char *text, size_t len);
-
 /* Whether lined_text_clean() would change nothing. */
 bool chat_text_is_clean(const char *text);
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "chat/memory.h"
 #include "chat/seat.h"
 
 /* ---- sending ------------------------------------------------------------ */
@@ -74,8 +75,15 @@ static bool list_send_lines(struct chat_member *member, struct chat_list *list)
 			return false;
 		list_send_line(member, list, len);
 	}
-	free(list);
+	chat_free(member->chat, list, member->list_size);
 	return true;
+}
+
+/* Whether there is room for a list, or memory to keep it until there is. */
+static bool list_may_wait(const struct chat_member *member, size_t size)
+{
+	return size <= lined_socket_room(member->socket) ||
+	       lined_service_may_keep(member->chat->service, size);
 }
 
 /* Sends the list and frees it at the end; until then the client is not read. */
@@ -138,18 +146,20 @@ static int who_compare(const void *a, const void *b)
 static void who_send(struct chat_member *member, struct who_names *names,
 		     const char *heading, bool rooms)
 {
-	size_t room = names->bytes + (rooms ? names->count * 24 : 0) + 1;
 	struct chat_list *list = NULL;
+	size_t size = sizeof(*list) + names->bytes +
+		      (rooms ? names->count * 24 : 0) + 1;
 	char *at;
 	size_t i;
 
-	if (!names->failed)
-		list = malloc(sizeof(*list) + room);
+	if (!names->failed && list_may_wait(member, size))
+		list = chat_alloc(member->chat, size);
 	if (list == NULL) {
 		chat_member_lacks_memory(member);
 		free(names->items);
 		return;
 	}
+	member->list_size = size;
 	snprintf(list->heading, sizeof(list->heading), "%s", heading);
 	if (names->count > 0)
 		qsort(names->items, names->count, sizeof(*names->items),
