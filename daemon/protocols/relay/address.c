@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads the addresses of upstreams and connects to them. upstreams.c and
+ * Parses the addresses of upstreams and connects to them. upstreams.c and
  * proxy.c decide which address is tried.
  */
 #include "relay/address.h"
@@ -53,7 +53,7 @@ static int address_connect_unix(struct lined_socket *sock,
 				       address->local.len, RELAY_CONNECT_MS);
 }
 
-/* Only an address, no name: a datagram is sent at once. */
+/* Accepts only an address, not a name: a datagram is sent at once. */
 static const char *address_parse_udp(struct relay_address *address,
 				     const char *rest)
 {
@@ -134,7 +134,7 @@ static const char *address_use_name(enum relay_use use)
 	return use == RELAY_USE_PUSH ? "push" : "upstream";
 }
 
-/* Says which kinds are possible. */
+/* Writes an error with the kinds that are possible. */
 static void address_refuse_scheme(enum relay_use use, const char *text,
 				  char *error, size_t size)
 {
@@ -227,8 +227,9 @@ const char *relay_address_host(const struct relay_address *address)
 
 /* ---- connecting --------------------------------------------------------- */
 
-/* lined_check_listens() finds such an address, unless it is a name or another
- * service's config has changed. */
+/* Whether the service itself listens on the address. lined_check_listens() has
+ * found this already, except for names and after changes in another service's
+ * config. */
 static bool address_is_own_service(const struct lined_service *service,
 				   const struct relay_address *address,
 				   const struct lined_address *to)
@@ -251,7 +252,7 @@ static int address_use_tls(struct lined_socket *sock,
 {
 	if (!relay_address_is_tls(address))
 		return 0;
-	/* A reload added tls://, but its files could not be read. */
+	/* A reload added tls://, but the files could not be read. */
 	if (tls->client == NULL) {
 		errno = EPROTONOSUPPORT;
 		return -1;
@@ -311,8 +312,8 @@ bool relay_address_connected(struct lined_socket *sock)
 		lined_socket_close_for(sock, LINED_CLOSE_ERROR, ECONNREFUSED);
 		return false;
 	}
-	/* Errors are ignored: the connection works without these, and a UNIX
-	 * socket has none. */
+	/* Errors are ignored: the connection works without these options, and a
+	 * UNIX socket has none. */
 	(void)lined_tcp_keepalive(lined_socket_fd(sock));
 	(void)lined_tcp_user_timeout(
 		lined_socket_fd(sock),

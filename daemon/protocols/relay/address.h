@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The address of an upstream: parses it, connects to it, and tells why that
- * failed. address.c has a table with an entry for each kind of address.
+ * The address of an upstream: parses it, connects to it, and explains failures.
+ * address.c has a table with an entry for each kind of address.
  */
 #pragma once
 
@@ -15,11 +15,10 @@
 
 struct relay_tls;
 
-/* How long a connection attempt may take, and the handshake of TLS after it.
- */
+/* How long a connection attempt may take, and the TLS handshake after it. */
 #define RELAY_CONNECT_MS 10000
 
-/* The uses of addresses; not every kind of address is good for each. */
+/* Uses of addresses; not every kind of address is allowed for each use. */
 enum relay_use {
 	RELAY_USE_UPSTREAM = 1,
 	RELAY_USE_PROXY = 2,
@@ -38,65 +37,64 @@ struct relay_address {
 struct relay_scheme {
 	const char *prefix; /* "tcp://" */
 	unsigned uses;      /* enum relay_use */
-	/* Reads what follows the prefix. NULL, or the fault as a constant
-	 * text. */
+	/* Parses what follows the prefix. Returns NULL, or what is wrong as a
+	 * constant text. */
 	const char *(*parse)(struct relay_address *address, const char *rest);
-	/* Begins to connect a new socket. `to` is one of the addresses of a
-	 * name; NULL: address->to is no name. -1 and errno. */
+	/* Starts connecting a new socket. `to`: one of the addresses of a name;
+	 * NULL: address->to is not a name. -1 and errno. */
 	int (*connect)(struct lined_socket *sock,
 		       const struct relay_address *address,
 		       const struct lined_address *to);
 };
 
-/* Reads an address for this use. -1 and the reason in error. */
+/* Parses an address for this use. -1 and the reason in error. */
 int relay_address_parse(enum relay_use use, const char *text,
 			struct relay_address *address, char *error,
 			size_t size);
 
-/* Whether it is tls://. */
+/* Whether the address is tls://. */
 bool relay_address_is_tls(const struct relay_address *address);
 
-/* Whether it only gives lines: nothing may be sent to it. */
+/* Whether the address only provides lines: nothing may be sent to it. */
 bool relay_address_is_source(const struct relay_address *address);
 
 /* Whether a name must be looked up before connecting. */
 bool relay_address_is_name(const struct relay_address *address);
 
-/* The socket address, if it is no name; len 0: its kind has none. -1 with
- * errno: ENODEV (no such interface). */
+/* The socket address, unless the address is a name; len 0: this kind has none.
+ * -1 with errno: ENODEV (no such interface). */
 int relay_address_socket(const struct relay_address *address,
 			 struct lined_address *to);
 
-/* SOCK_STREAM, or the type of socket that reaches it. */
+/* The socket type for the address, e.g. SOCK_STREAM. */
 int relay_address_type(const struct relay_address *address);
 
-/* The name that `tag` gives to the sender of lines from there: the host as
- * configured, or "unix", or the path of a device. */
+/* The name that `tag` gives to the sender of lines from this address: the host
+ * as configured, "unix", or the path of a device. */
 const char *relay_address_host(const struct relay_address *address);
 
 /*
- * Opens a connection: returns a socket that connects to the address, within
- * RELAY_CONNECT_MS; handle_connect or handle_close is called later. A device is
- * connected at once: it is paused, and the caller does what handle_connect
- * does. `to`: one of the addresses of a name; NULL: the socket looks a name up
- * itself. The socket has the service's group and framing; an unterminated rest
- * is dropped. NULL and errno: ELOOP (the service listens there), and others.
+ * Returns a socket that connects to the address within RELAY_CONNECT_MS;
+ * handle_connect or handle_close is called later. A device is connected at once
+ * and paused: the caller must do what handle_connect does. `to`: one of the
+ * addresses of a name; NULL: the socket looks up a name itself. The socket has
+ * the service's group and framing; an unterminated last line is dropped. NULL
+ * and errno: ELOOP (the service itself listens there), and others.
  */
 struct lined_socket *relay_address_connect(
 	struct lined_service *service, const struct relay_address *address,
 	const struct lined_address *to, const struct relay_tls *tls,
 	const struct lined_socket_handlers *handlers, void *arg);
 
-/* To be called first in handle_connect. False, and closed: the socket is
- * connected to itself, which TCP allows on a local port that is not listened
- * on. */
+/* Call this first in handle_connect. False, and the socket is closed: it is
+ * connected to itself, which TCP allows on a local port without a listener. */
 bool relay_address_connected(struct lined_socket *sock);
 
 /* strerror(3), with texts for errors of relay_address_connect(). */
 const char *relay_address_error_text(int error);
 
 /* Why a socket was closed, before or after it was connected. sock NULL: there
- * was none. */
+ * was no socket. */
 const char *relay_address_close_text(const struct relay_address *address,
 				     const struct lined_socket *sock,
 				     enum lined_close_reason reason, int error,

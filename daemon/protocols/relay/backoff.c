@@ -27,8 +27,8 @@ uint64_t relay_backoff_ms(uint64_t min_ms, uint64_t max_ms, unsigned failures)
 {
 	uint32_t random;
 
-	/* Without a random number there is no jitter: all services that lost an
-	 * upstream at the same time return at the same time. */
+	/* Without a random number there is no jitter, and all services that
+	 * lost an upstream at the same time try again at the same time. */
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) !=
 	    (ssize_t)sizeof(random))
 		random = UINT32_MAX;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The layout of a block: a head, the lines one after the other as clients get
- * them, and a table of their lengths. Numbers are in network byte order:
- * another node's may differ. A line is copied only here.
+ * The layout of a block: a head, the lines as clients get them, and a table of
+ * their lengths. Numbers are in network byte order, because another node may
+ * have a different one. A line is copied only here.
  */
 #include "relay/block.h"
 
@@ -14,12 +14,13 @@
 #define ROOM_MIN 1024
 
 struct block_head {
-	uint32_t sender[2]; /* the higher half first */
+	uint32_t sender[2]; /* higher half first */
 	uint32_t count, ends;
 };
 
-/* `ends`: bits for what the lines of a block end with. Any other terminator is
- * one byte, the same in all the block, in the bits from ENDS_BYTE. */
+/* `ends`: bits for the terminators of a block's lines. Any other terminator is
+ * a single byte, the same in the whole block, stored in the bits from
+ * ENDS_BYTE. */
 enum {
 	ENDS_LF = 1,
 	ENDS_CRLF = 2,
@@ -91,7 +92,7 @@ int relay_block_add(struct relay_block *block, const char *tag, size_t tag_len,
 	const char *terminator = line->terminator;
 	size_t terminator_len = line->terminator_len, len;
 
-	/* A line without terminator must not run into the next one. */
+	/* A line without a terminator must not run into the next line. */
 	if (terminator_len == 0)
 		terminator_len = lined_framing_terminator(framing, &terminator);
 	len = tag_len + line->len + terminator_len;
@@ -148,7 +149,8 @@ struct lined_buffer *relay_block_seal(struct relay_block *block,
 	block_append(block, (const char *)block->lengths,
 		     lines * sizeof(struct relay_lengths));
 	len = block->len;
-	/* A slow client keeps blocks for a long time: free unused room. */
+	/* Free unused room: a slow client may keep the block for a long time.
+	 */
 	bytes = realloc(block->bytes, len);
 	if (bytes == NULL)
 		bytes = block->bytes;
@@ -178,8 +180,8 @@ struct relay_lengths relay_message_lengths(const struct relay_message *message,
 	return lengths;
 }
 
-/* Whether the lengths are those of the lines: a message may come from another
- * node. */
+/* Whether the lengths add up to the bytes of the lines: a message may come from
+ * another node. */
 static bool message_lengths_fit(const struct relay_message *message)
 {
 	uint64_t bytes = 0;
@@ -228,7 +230,7 @@ uint32_t relay_message_line_len(const struct relay_message *message,
 
 /* ---- a message for readers ----------------------------------------------- */
 
-/* Whether the lines end as the framing wants. */
+/* Whether all lines end as the framing says. */
 static bool message_ends_as(const struct relay_message *message,
 			    const struct lined_framing *framing)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Blocks: the lines that one sender sends in one turn. A block crosses the bus
- * as one message.
+ * Blocks: the lines of one sender in one turn. A block crosses the bus as one
+ * message.
  */
 #pragma once
 
@@ -16,24 +16,24 @@
 
 /* The lengths of a line in a block. */
 struct relay_lengths {
-	uint32_t len; /* tag and terminator included */
+	uint32_t len; /* includes tag and terminator */
 	uint16_t tag_len;
 	uint16_t terminator_len;
 };
 
-/* A block to which lines are added. Zeroed memory is an empty block. */
+/* A block to which lines are added. A zeroed struct is an empty block. */
 struct relay_block {
-	char *bytes; /* the message as it grows */
+	char *bytes; /* the message under construction */
 	size_t len, room;
 	struct relay_lengths *lengths; /* of each line */
 	uint32_t count, lengths_room;
-	uint32_t ends; /* how its lines end, see block.c */
+	uint32_t ends; /* how the lines end, see block.c */
 };
 
 void relay_block_fini(struct relay_block *block);
 
-/* Copies a line after a tag. A line without a terminator gets that of its
- * service's framing. -1/ENOMEM. */
+/* Copies a line after a tag. A line without a terminator gets the one of
+ * framing. -1/ENOMEM. */
 int relay_block_add(struct relay_block *block, const char *tag, size_t tag_len,
 		    const struct lined_line *line,
 		    const struct lined_framing *framing);
@@ -41,24 +41,24 @@ int relay_block_add(struct relay_block *block, const char *tag, size_t tag_len,
 /* The bytes of all lines so far. */
 size_t relay_block_bytes(const struct relay_block *block);
 
-/* The first line's bytes; the others follow. */
+/* The bytes of the first line; the other lines follow. */
 const char *relay_block_text(const struct relay_block *block);
 
 /* Drops all lines. */
 void relay_block_clear(struct relay_block *block);
 
-/* Turns a block that is not empty into a message, which the caller owns. The
- * block is then empty. NULL/ENOMEM. */
+/* Turns a non-empty block into a message, which the caller owns; the block is
+ * empty then. NULL/ENOMEM. */
 struct lined_buffer *relay_block_seal(struct relay_block *block,
 				      uint64_t sender);
 
-/* A message that was read; it borrows the buffer. */
+/* A message as read from a buffer, which is borrowed. */
 struct relay_message {
 	struct lined_buffer *buffer;
-	uint64_t sender; /* id of the client; 0: an upstream */
+	uint64_t sender; /* the client's id; 0: an upstream */
 	uint32_t count, ends;
-	size_t lengths_at; /* where the table of lengths is */
-	size_t bytes_at;   /* where the first line is */
+	size_t lengths_at; /* offset of the table of lengths */
+	size_t bytes_at;   /* offset of the first line */
 	size_t bytes;      /* of all lines */
 };
 
@@ -66,20 +66,20 @@ struct relay_message {
 bool relay_message_read(struct relay_message *message,
 			struct lined_buffer *buffer);
 
-/* The lengths of a line. */
+/* The lengths of this line. */
 struct relay_lengths relay_message_lengths(const struct relay_message *message,
 					   uint32_t line);
 
-/* The length of a line, tag and terminator included. */
+/* The length of this line, including tag and terminator. */
 uint32_t relay_message_line_len(const struct relay_message *message,
 				uint32_t line);
 
 /*
- * The message for readers with this framing: without the lines that the filter
- * denies (NULL: none), whose number is stored in *denied, and each line ends as
- * the framing says. A byte that would end a line earlier becomes a blank. A new
- * buffer if that changes anything, otherwise another reference to the message's
- * own. The caller owns it. NULL: no line is left (errno 0), or ENOMEM.
+ * Returns the message for readers with this framing: each line ends as the
+ * framing says, and a byte that would end a line earlier becomes a blank. Lines
+ * that the filter (NULL: none) denies are left out and counted in *denied. The
+ * caller owns the result: a new buffer, or a reference to the message's own if
+ * nothing changes. NULL: no line is left (errno 0), or ENOMEM.
  */
 struct lined_buffer *relay_message_for(const struct relay_message *message,
 				       const struct lined_framing *framing,

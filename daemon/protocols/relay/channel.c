@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Names the topics of the bus. Services with the same topic option share a
- * feed.
- */
+/* Names the bus topics. Services with the same topic option share a feed. */
 #include "relay/channel.h"
 
 #include <errno.h>

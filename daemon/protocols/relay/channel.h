@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The topics of the bus that a relay service uses.
- */
+/* The bus topics that a relay service uses. */
 #pragma once
 
 #include <lined/buffer.h>
@@ -9,14 +7,14 @@
 
 struct relay;
 
-/* All services with the same topic option share these channels, except
- * RELAY_UP: each service has its own. */
+/* Services with the same topic option share RELAY_FEED; each service has its
+ * own RELAY_UP. */
 enum relay_channel {
 	RELAY_FEED, /* blocks for every member */
 	RELAY_UP,   /* blocks for the upstream */
 };
 
-/* NULL: failed, and logged. */
+/* NULL: failed and logged. */
 struct lined_subscription *relay_channel_subscribe(
 	struct relay *relay, enum relay_channel channel,
 	void (*handler)(void *arg, struct lined_buffer *message), void *arg);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stores a digest of each line: in a hash table to find it, and in a ring, in
+ * Stores a digest of each line: in a hash table for lookups, and in a ring, in
  * order of arrival, to drop the oldest. The memory grows with the lines in a
- * window, up to RING_MAX; beyond that the oldest lines are dropped early.
+ * window, up to RING_MAX lines; beyond that the oldest are dropped early.
  */
 #include "relay/dedupe.h"
 
@@ -16,16 +16,16 @@
 struct dedupe_line {
 	struct relay_digest digest;
 	uint64_t at_ms;
-	uint32_t next; /* in its bucket: index + 1; 0: none */
+	uint32_t next; /* next in the bucket: index + 1; 0: none */
 };
 
 struct relay_dedupe {
 	uint64_t key[2];
 	uint32_t window_ms;
-	uint32_t room, first, count; /* of the ring */
+	uint32_t room, first, count; /* for the ring */
 	uint32_t evicted;            /* since relay_dedupe_take_evicted() */
 	struct dedupe_line *ring;
-	uint32_t *buckets; /* `room` of them: index + 1; 0: none */
+	uint32_t *buckets; /* `room` buckets: index + 1; 0: none */
 };
 
 struct relay_dedupe *relay_dedupe_new(uint32_t window_ms)
@@ -143,7 +143,7 @@ static void dedupe_forget_oldest(struct relay_dedupe *dedupe)
 	dedupe->count--;
 }
 
-/* Forgets a line that is still within its window. */
+/* Forgets the oldest line within its window, and counts this. */
 static void dedupe_evict_oldest(struct relay_dedupe *dedupe)
 {
 	dedupe_forget_oldest(dedupe);
@@ -179,7 +179,7 @@ static bool dedupe_grow(struct relay_dedupe *dedupe)
 	return true;
 }
 
-/* The line that was remembered last. */
+/* Finds the line remembered last with this digest; NULL: none. */
 static const struct dedupe_line *dedupe_find(const struct relay_dedupe *dedupe,
 					     const struct relay_digest *digest)
 {
@@ -195,7 +195,8 @@ static const struct dedupe_line *dedupe_find(const struct relay_dedupe *dedupe,
 	return NULL;
 }
 
-/* Workers read the clock at different times: it may seem to go back. */
+/* Written so that the time may go back: workers read the clock at different
+ * times. */
 static bool dedupe_is_within(uint64_t at_ms, uint32_t window_ms,
 			     uint64_t now_ms)
 {
@@ -237,9 +238,8 @@ static size_t dedupe_memory_of(size_t room)
 	return room * (sizeof(struct dedupe_line) + sizeof(uint32_t));
 }
 
-/* Moves the lines to the beginning of the ring. They are at most as many as
- * half of it has room for, so that the two parts of a wrapped ring do not
- * meet. */
+/* Moves the lines to the beginning of the ring. They fill at most half of it,
+ * so that the two parts of a wrapped ring do not overlap. */
 static void dedupe_move_to_front(struct relay_dedupe *dedupe)
 {
 	struct dedupe_line *ring = dedupe->ring;
@@ -253,7 +253,8 @@ static void dedupe_move_to_front(struct relay_dedupe *dedupe)
 	dedupe->first = 0;
 }
 
-/* In place: where memory is short, no more may be needed first. */
+/* Shrinks in place: when memory is short, this must not need more memory first.
+ */
 static void dedupe_set_smaller(struct relay_dedupe *dedupe, uint32_t room)
 {
 	struct dedupe_line *ring;

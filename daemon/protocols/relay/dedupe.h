@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Remembers lines for some time, to drop repeats.
- */
+/* Remembers lines for some time, to recognize repeats. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,7 +8,7 @@
 
 struct relay_dedupe;
 
-/* A line as it is remembered. Without the key nobody can make two lines with
+/* What is remembered of a line. Without the key nobody can find two lines with
  * the same digest. */
 struct relay_digest {
 	uint64_t a, b;
@@ -26,21 +24,20 @@ void relay_dedupe_free(struct relay_dedupe *dedupe);
 struct relay_digest relay_dedupe_digest(const struct relay_dedupe *dedupe,
 					const char *text, size_t len);
 
-/* Whether the line was remembered less than window_ms ago; if not, it is
- * remembered now. Without may_grow, the oldest makes room. */
+/* Whether the line was remembered less than window_ms ago; otherwise remembers
+ * it now. Without may_grow the oldest line makes room. */
 bool relay_dedupe_seen(struct relay_dedupe *dedupe,
 		       const struct relay_digest *digest, uint32_t window_ms,
 		       uint64_t now_ms, bool may_grow);
 
-/* Forgets the oldest lines until it takes at most so many bytes, or the least
- * that it can: its memory is halved each time. */
+/* Forgets the oldest lines until at most `memory` bytes are used, or the
+ * minimum: the memory is halved each time. */
 void relay_dedupe_shrink(struct relay_dedupe *dedupe, size_t memory,
 			 uint64_t now_ms);
 
-/* Returns how many lines were forgotten within their window since the last
- * call. */
+/* The number of lines forgotten within their window since the last call. */
 uint32_t relay_dedupe_take_evicted(struct relay_dedupe *dedupe);
 
-/* The bytes that it takes now, and at most. NULL is allowed. */
+/* The bytes used now, and the most. NULL is fine. */
 size_t relay_dedupe_memory(const struct relay_dedupe *dedupe);
 size_t relay_dedupe_memory_max(void);

@@ -34,7 +34,7 @@ static const struct {
 
 /* ---- reading the address ------------------------------------------------ */
 
-/* B0: there is no such speed. */
+/* Returns B0 for an unsupported speed. */
 static speed_t device_speed(unsigned baud)
 {
 	size_t i;
@@ -134,14 +134,15 @@ int relay_device_open_serial(const struct relay_device *device)
 	device_set_mode(device, &line);
 	if (tcsetattr(fd, TCSANOW, &line) < 0 || ioctl(fd, TIOCEXCL) < 0)
 		return device_close(fd, errno);
-	/* Input that came at another speed is no line. */
+	/* Input received at another speed is garbage. */
 	tcflush(fd, TCIFLUSH);
 	return fd;
 }
 
 int relay_device_open_fifo(const struct relay_device *device)
 {
-	/* Opened for writing, too: no EOF when other writers end. */
+	/* Opens for writing, too: otherwise the end of the last writer would be
+	 * read as EOF. */
 	int fd = lined_open_device(device->path);
 	struct stat file;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Upstreams that are files: serial lines and FIFOs. Reads the address and opens
- * the file; the socket that gets the descriptor does the rest.
+ * Upstreams that are files: serial lines and FIFOs. Parses the address and
+ * opens the file; a socket then uses the descriptor.
  */
 #pragma once
 
@@ -12,16 +12,16 @@ struct relay_device {
 	char mode[4];  /* data bits, parity N, E or O, stop bits; 8N1 */
 };
 
-/* NULL, or the fault as a constant text. */
+/* Parses an address. Returns NULL, or what is wrong as a constant text. */
 const char *relay_device_parse(struct relay_device *device, const char *text);
 
-/* Opens a serial line for reading and writing, for this program alone, raw,
- * with its speed and mode. -1 and errno: ENOTTY (no serial line), EBUSY. */
+/* Opens a serial line for reading and writing: exclusive, raw, with the
+ * configured speed and mode. -1 and errno: ENOTTY (no serial line), EBUSY. */
 int relay_device_open_serial(const struct relay_device *device);
 
 /*
- * Opens a FIFO. It stays open when its writers have gone: others may come. -1
- * and errno: ESPIPE (no FIFO). Nothing may be written to it, or it would be
- * read as input.
+ * Opens a FIFO, which stays open when its writers close: others may follow.
+ * Never write to it: the bytes would be read as input. -1 and errno: ESPIPE (no
+ * FIFO).
  */
 int relay_device_open_fifo(const struct relay_device *device);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Delivers blocks to the members. A block goes to a member as one part of the
- * message's buffer. If members can lose lines instead of their connection, each
- * line is sent by itself, so that only whole lines are lost.
+ * Delivers blocks to the members. A member gets a block as one part of the
+ * message's shared buffer. If members lose lines rather than their connection,
+ * each line is sent separately, so that only whole lines are lost.
  */
 #include "relay/feed.h"
 
@@ -47,9 +47,9 @@ void relay_feed_count_dropped(struct relay_client *client)
 }
 
 /*
- * With drop-newest, a client that has lost a line loses all further lines until
- * the notice fits into its queue, so that the notice is where the gap is. With
- * drop-oldest the client keeps getting lines, and the notice follows when its
+ * With drop-newest, a client that has lost a line also loses further lines
+ * until the notice fits into its queue, so that the notice is at the gap. With
+ * drop-oldest the client still gets lines, and the notice follows when its
  * queue is empty.
  */
 static void feed_send_lines(struct relay_client *client,
@@ -65,8 +65,8 @@ static void feed_send_lines(struct relay_client *client,
 		size_t len = relay_message_line_len(message, i);
 
 		if (waits && client->lost > 0) {
-			/* A shorter line might still fit, and would then be
-			 * before the notice. */
+			/* A shorter line might still fit, but would precede the
+			 * notice. */
 			feed_count_lost(client, message->count - i);
 			return;
 		}
@@ -90,7 +90,7 @@ static void feed_send_message(struct relay_client *client,
 /* Room for a count in place of "{count}", and for a terminator. */
 #define COUNT_ROOM sizeof("18446744073709551615\r\n")
 
-/* "# lost {count} lines" with its terminator; returns the length. */
+/* Writes "# lost {count} lines" with its terminator; returns the length. */
 static size_t feed_write_notice(const struct relay *relay, uint64_t count,
 				char *text, size_t size)
 {
@@ -119,14 +119,14 @@ void relay_feed_send_notice(struct relay_client *client)
 	size_t len = feed_write_notice(client->relay, client->lost, text,
 				       sizeof(text));
 
-	/* Behind other lines the notice would become the oldest and be dropped.
-	 * In an empty queue the turn's flush begins to send it. */
+	/* In a queue with lines the notice could become the oldest item and be
+	 * dropped. From an empty queue it is sent at the end of the turn. */
 	if (client->lost > 0 && options->slow != RELAY_SLOW_DROP_NEWEST &&
 	    lined_socket_is_send_data_buffered(client->sock))
 		return;
 	if (client->lost > 0 && len > 0 &&
 	    lined_socket_send(client->sock, text, len) < 0) {
-		/* No room yet. The notice itself is not a lost line. */
+		/* No room yet. The dropped notice is not a lost line. */
 		lined_socket_take_dropped(client->sock);
 		return;
 	}
@@ -153,7 +153,7 @@ static void feed_trim_history(struct relay *relay)
 	feed_charge(relay, &relay->history);
 }
 
-/* For lack of memory: drops the oldest lines, and counts them. */
+/* Drops the oldest lines for want of memory, and counts them. */
 static void feed_shrink_history(struct relay *relay, size_t memory)
 {
 	size_t lines = relay->history.lines;
@@ -204,15 +204,15 @@ static uint64_t feed_now_ms(const struct relay *relay)
 		lined_service_dispatcher(relay->service));
 }
 
-/* Whether the message, published before held lines were given out, comes after
- * them. */
+/* Whether the message was published before held lines were given out, but is
+ * delivered after them. */
 static bool feed_is_late(const struct relay *relay)
 {
 	return relay->held_since != 0 &&
 	       lined_bus_is_before(relay->service, relay->held_since);
 }
 
-/* Delivers to all members but the sender; or to one member. */
+/* Delivers to all members but the sender; or only to one member. */
 static void feed_deliver(struct relay *relay,
 			 const struct relay_message *message,
 			 struct relay_client *only)
@@ -248,7 +248,7 @@ static void feed_receive(struct relay *relay, struct lined_buffer *buffer,
 	fitting = relay_message_for(&message,
 				    lined_service_framing(relay->service),
 				    relay->filter_out, &denied);
-	/* Every worker filters for its members: only one counts. */
+	/* Every worker filters for its members; only one of them counts. */
 	if (denied > 0 &&
 	    (only != NULL || lined_service_worker(relay->service) == 0))
 		lined_service_count(relay->service, "lines_filtered_out",
@@ -275,7 +275,7 @@ static void feed_start_heartbeat(struct relay *relay, uint64_t delay_ms)
 				  "heartbeat: no timer: out of memory");
 }
 
-/* Adds the terminator to the service's own line; returns the length. */
+/* Adds the terminator to a line made by this service; returns the length. */
 static size_t feed_end_line(const struct relay *relay, char *text, size_t len)
 {
 	const char *end;
@@ -304,8 +304,8 @@ static void feed_heartbeat_fired(struct lined_timer *timer)
 				   sizeof(text) - 2);
 	len = feed_end_line(relay, text, len);
 	for (client = relay->clients; client != NULL; client = client->next) {
-		/* A reader that is behind needs no sign of life; it must not
-		 * lose a line for it. */
+		/* A reader with queued lines needs no heartbeat, and must not
+		 * lose a line because of one. */
 		if (lined_socket_is_send_data_buffered(client->sock))
 			continue;
 		lined_socket_send(client->sock, text, len);
@@ -325,12 +325,12 @@ static void feed_set_heartbeat(struct relay *relay)
 
 /* ---- max-age ------------------------------------------------------------- */
 
-/* The bytes that the kernel may hold for a reader: they cannot be dropped any
- * more. */
+/* The most bytes for a reader in the kernel: these cannot be dropped any more.
+ */
 #define AGING_SNDBUF 16384
 #define AGING_UNSENT 4096
 
-/* How often old lines are looked for within max-age. */
+/* How often max-age is checked in its length of time. */
 #define AGING_CHECKS 10
 #define AGING_MIN_MS 20
 
@@ -342,8 +342,8 @@ static void feed_set_aging(const struct relay *relay, struct lined_socket *sock)
 	lined_socket_keep_apart(sock, relay->options->max_age_ms > 0);
 	if (relay->options->max_age_ms == 0)
 		return;
-	/* Errors are ignored: the reader hears more old lines then. A UNIX
-	 * socket has no second option. */
+	/* Errors are ignored: the reader then gets more old lines. A UNIX
+	 * socket does not have the second option. */
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent,
 			 sizeof(unsent));
@@ -388,8 +388,8 @@ static void feed_set_overflow(const struct relay *relay,
 	feed_set_aging(relay, sock);
 }
 
-/* The history fills at most half of the send queue, or a new client would
- * already be a slow one. */
+/* Sends the history, up to half of the send queue: with a full queue a new
+ * client would already count as slow. */
 static void feed_send_history(struct relay *relay, struct relay_client *client)
 {
 	uint32_t queue = lined_socket_limits(client->sock)->send_queue;
@@ -408,7 +408,7 @@ static void feed_send_history(struct relay *relay, struct relay_client *client)
 /* The most bytes of held lines in one block. */
 #define HELD_BLOCK_MAX 65536
 
-/* Copies the first lines into a block. */
+/* Copies the first held lines into a block. */
 static void feed_fill_block(const struct relay_store *held,
 			    struct relay_block *block,
 			    const struct lined_framing *framing)
@@ -432,8 +432,8 @@ static void feed_fill_block(const struct relay_store *held,
 	}
 }
 
-/* Gives the lines that were held to the first reader. They are dropped part by
- * part: they must not be in memory twice. */
+/* Gives the held lines to the first reader, block by block, so that they are
+ * never in memory twice. */
 static void feed_give_held(struct relay_client *client,
 			   struct relay_store *held)
 {
@@ -466,7 +466,7 @@ static void feed_give_held(struct relay_client *client,
 	feed_charge(client->relay, held);
 }
 
-/* To be called when members have come or gone. */
+/* Call this when members have joined or left. */
 static void feed_members_changed(struct relay *relay)
 {
 	size_t readers = relay->feed != NULL ? relay->client_count : 0;
@@ -490,7 +490,7 @@ void relay_feed_join(struct relay *relay, struct relay_client *client)
 		relay->clients->prev = client;
 	relay->clients = client;
 	relay->client_count++;
-	/* The history may have lines that were held. */
+	/* The history may contain lines that were held. */
 	client->since = relay->held_since;
 	feed_members_changed(relay);
 }
@@ -509,8 +509,8 @@ void relay_feed_leave(struct relay *relay, struct relay_client *client)
 
 /* ---- life --------------------------------------------------------------- */
 
-/* Subscribes to the feed that the options name. On failure the old subscription
- * stays. */
+/* Subscribes to the feed named by the options. After a failure the old
+ * subscription stays. */
 static int feed_subscribe(struct relay *relay)
 {
 	struct lined_subscription *feed = NULL;
@@ -559,7 +559,7 @@ void relay_feed_reload(struct relay *relay)
 	feed_start_aging(relay);
 	feed_set_heartbeat(relay);
 	if (moved || turned) {
-		/* On failure the clients keep the old feed. */
+		/* After a failure the clients keep the old feed. */
 		if (feed_subscribe(relay) == 0 && moved)
 			relay_topic_leave(relay);
 	}

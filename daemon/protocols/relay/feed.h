@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The feed: delivers lines from the bus to the clients of this worker, its
- * members, and keeps the last ones for newcomers.
+ * The feed: delivers lines from the bus to the members, which are this worker's
+ * clients, and keeps the last lines for new clients.
  */
 #pragma once
 
@@ -10,25 +10,26 @@
 struct relay;
 struct relay_client;
 
-/* Subscribes. -1: failed, and logged. */
+/* Subscribes to the feed. -1: failed and logged. */
 int relay_feed_start(struct relay *relay);
 void relay_feed_stop(struct relay *relay);
 
-/* Applies changed options. On failure, which is logged, the old feed stays. */
+/* Applies changed options. After a failure, which is logged, the old feed
+ * stays. */
 void relay_feed_reload(struct relay *relay);
 
-/* Memory is short: drops the oldest lines of the history, about so many bytes;
- * returns how many. */
+/* Drops about `bytes` of the oldest lines in the history, because memory is
+ * short; returns how many bytes. */
 uint64_t relay_feed_give_up(struct relay *relay, uint64_t bytes);
 
-/* A client joins: it gets the history, then the feed, unless clients only
+/* A client joins: sends it the history, then the feed, unless clients only
  * publish. */
 void relay_feed_join(struct relay *relay, struct relay_client *client);
 void relay_feed_leave(struct relay *relay, struct relay_client *client);
 
-/* Sends the gap-notice when the client's send queue is low again. If the queue
- * could drop the notice, a later call sends it. */
+/* Sends the gap-notice when the client's send queue is low again; later if the
+ * queue could drop the notice. */
 void relay_feed_send_notice(struct relay_client *client);
 
-/* Counts the lines that the client's send queue has dropped. */
+/* Counts lines that the client's send queue has dropped. */
 void relay_feed_count_dropped(struct relay_client *client);

@@ -43,8 +43,8 @@ static int filter_regcomp(regex_t *regex, const char *expression, int flags,
 	return -1;
 }
 
-/* Left as they are: back-references, which need their group numbers, and
- * anchored expressions, which match at one place. */
+/* Whether the expression can be used unchanged: one with back-references needs
+ * its group numbers, an anchored one matches at one place. */
 static bool filter_is_linear(const char *expression)
 {
 	const char *at;
@@ -56,9 +56,9 @@ static bool filter_is_linear(const char *expression)
 }
 
 /*
- * The time of a search is quadratic in the length of a line: the C library
- * tries each place as the beginning. With an anchor and "any bytes" before the
- * expression there is one place, and one pass over the line. "." would not
+ * Makes searches linear: the C library would try each place of a line as the
+ * beginning of a match, in quadratic time. With an anchor and "any bytes"
+ * before the expression there is only one place, and one pass. "." would not
  * match a NUL.
  */
 static int filter_search_regcomp(regex_t *regex, const char *expression,
@@ -141,7 +141,8 @@ bool relay_filter_allows(const struct relay_filter *filter, const char *text,
 	if (filter == NULL)
 		return true;
 	for (i = 0; i < filter->count; i++) {
-		/* REG_STARTEND takes a length: NUL bytes are data. */
+		/* With REG_STARTEND the length is given, and NUL bytes are
+		 * data. */
 		regmatch_t range = {.rm_so = 0, .rm_eo = (regoff_t)len};
 
 		if (regexec(&filter->rules[i].expression, text, 1, &range,
@@ -215,7 +216,7 @@ static bool pattern_reserve(struct relay_pattern *pattern, size_t room)
 	return true;
 }
 
-/* Without memory the text is left as it is. */
+/* Without memory the text stays unchanged. */
 void relay_pattern_leave_out(struct relay_pattern *pattern, const char **text,
 			     size_t *len)
 {
@@ -230,7 +231,7 @@ void relay_pattern_leave_out(struct relay_pattern *pattern, const char **text,
 			break;
 		if (!pattern_reserve(pattern, *len))
 			return;
-		/* An empty match leaves out nothing: go on behind it. */
+		/* An empty match removes nothing: continue after it. */
 		n = (size_t)match.rm_so - at + (match.rm_eo == match.rm_so);
 		if (n > *len - at)
 			n = *len - at;

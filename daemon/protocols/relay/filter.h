@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The filters of a relay service: rules in order, the first that matches
- * decides, no match allows. And the expression of dedupe-without.
+ * The filters of a relay service: a list of rules. The first rule that matches
+ * decides; if none matches, the line is allowed. Also the expression of
+ * dedupe-without.
  */
 #pragma once
 
@@ -12,9 +13,8 @@
 
 struct relay_filter;
 
-/* Compiles rules of the form "allow EXPRESSION" or "deny EXPRESSION". NULL:
- * there are no rules, and error is ""; or one is wrong, and error has the
- * reason. */
+/* Compiles rules of the form "allow EXPRESSION" or "deny EXPRESSION". NULL: no
+ * rules (error is ""), or a bad rule (error says why). */
 struct relay_filter *relay_filter_new(const struct lined_option_list *rules,
 				      char *error, size_t size);
 void relay_filter_free(struct relay_filter *filter);
@@ -30,11 +30,11 @@ struct relay_pattern *relay_pattern_new(const char *expression, char *error,
 					size_t size);
 void relay_pattern_free(struct relay_pattern *pattern);
 
-/* Leaves out of a text what the expression matches: text and len are changed if
- * anything was, and valid until the next call. */
+/* Removes what the expression matches from a text: changes text and len if
+ * something matches. The result is valid until the next call. */
 void relay_pattern_leave_out(struct relay_pattern *pattern, const char **text,
 			     size_t *len);
 
-/* Whether an expression has a $ that cannot match: an anchor before more
+/* Whether the expression has a $ that cannot match: an anchor followed by more
  * text. */
 bool relay_filter_is_anchored_early(const char *expression);

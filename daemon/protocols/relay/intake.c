@@ -9,12 +9,14 @@
 #include "relay/relay.h"
 
 /* A block is published before it exceeds this size, for readers with small
- * queues; a longer line is a block of its own. */
+ * queues; a longer line gets its own block. */
 #define BLOCK_MAX 16384
-/* More could take longer to deliver than the bus allows in a turn. */
+/* The most lines of a block: delivering more could exceed the bus's budget for
+ * a turn. */
 #define BLOCK_LINES 256
 
-/* In mode upstream lines of clients go up, and all others to the feed. */
+/* Whether the sender's lines go to the upstream: those of clients in mode
+ * upstream. All other lines go to the feed. */
 static bool intake_goes_up(const struct relay *relay, uint64_t sender)
 {
 	return relay->options->mode == RELAY_UPSTREAM && sender != 0;
@@ -49,8 +51,8 @@ static bool intake_passes(struct relay *relay, const struct lined_line *line)
 	return false;
 }
 
-/* Whether a line that has passed the filter is to be relayed; if not, it is
- * counted. */
+/* Whether to relay a line that has passed the filter; otherwise it is counted.
+ */
 static bool intake_accepts(struct relay *relay, uint64_t sender,
 			   const struct lined_line *line)
 {

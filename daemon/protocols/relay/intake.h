@@ -14,23 +14,22 @@
 
 struct relay;
 
-/* Adds a line to the block of this turn. `sender` is the id of a client, or 0
- * for an upstream. False: the filter has dropped it. */
+/* Adds a line to this turn's block. `sender`: a client's id, or 0 for an
+ * upstream. False: the filter has dropped the line. */
 bool relay_intake_line(struct relay *relay, const char *tag, size_t tag_len,
 		       uint64_t sender, const struct lined_line *line);
 
-/* Publishes the block to the feed. In mode upstream, a block of a client goes
- * to the upstream instead. */
+/* Publishes the block to the feed; in mode upstream, a client's block goes to
+ * the upstream instead. */
 void relay_intake_publish(struct relay *relay, uint64_t sender);
 
-/* Reads all lines that the socket has, and publishes them. Returns the status
- * that ended the loop: neither READY nor TOO_LONG. */
+/* Reads all lines available on the socket and publishes them. Returns the
+ * status that ended the loop: neither READY nor TOO_LONG. */
 enum lined_line_status relay_intake_read(struct relay *relay,
 					 struct lined_socket *sock,
 					 const char *tag, size_t tag_len,
 					 uint64_t sender);
 
-/* Reads all lines and only counts them. Returns the same as
- * relay_intake_read(). */
+/* Reads and only counts all lines. Returns as relay_intake_read(). */
 enum lined_line_status relay_intake_discard(struct relay *relay,
 					    struct lined_socket *sock);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keeps the connection to one configured address: looks its name up, tries each
- * of its addresses, and waits between rounds. Knows nothing of lines.
+ * Keeps the connection to one configured address: looks up its name, tries each
+ * address, and waits between rounds. Lines are handled by the owner.
  */
 #include "relay/link.h"
 
@@ -13,11 +13,11 @@
 #include "relay/backoff.h"
 #include "relay/relay.h"
 
-/* While another link is good, one that connects but is never good for retry-max
- * is tried up to this many times less often. */
+/* While another link is good, a link that connects but is never good for
+ * retry-max is tried up to this many times less often. */
 #define PATIENCE 10
 
-/* No own limit: the drain timeout bounds how long the last lines may take. */
+/* No limit of its own: drain-timeout limits the time for the last lines. */
 #define FINISH_MS INT32_MAX
 
 /* How long a link that ends is read at most. */
@@ -55,7 +55,7 @@ const char *relay_link_text(const struct relay_link *link,
 	return text;
 }
 
-/* If another link is good, a failure of this one is less of a fault. */
+/* A failure is logged at a lower level while another link is good. */
 static enum lined_log_level link_level(const struct relay_link *link,
 				       enum lined_log_level level)
 {
@@ -64,8 +64,8 @@ static enum lined_log_level link_level(const struct relay_link *link,
 
 /* ---- the addresses of a name -------------------------------------------- */
 
-/* Takes the addresses for a new round, with the failures of those that were
- * known before. -1/ENOMEM. */
+/* Sets the addresses for a new round and keeps the failures of known ones.
+ * -1/ENOMEM. */
 static int link_set_targets(struct relay_link *link,
 			    const struct lined_address *addresses, size_t count)
 {
@@ -87,8 +87,8 @@ static int link_set_targets(struct relay_link *link,
 	return 0;
 }
 
-/* Chooses the address with the fewest failures that was not tried in this
- * round, the first of equals. False: there is none. */
+/* Chooses an address not yet tried in this round, with the fewest failures; of
+ * several the first. False: none is left. */
 static bool link_choose(struct relay_link *link)
 {
 	bool found = false;
@@ -116,7 +116,7 @@ static void link_keep_error(struct relay_link *link, const char *why)
 
 static const struct lined_socket_handlers link_socket_handlers;
 
-/* -1 and errno. */
+/* Connects to the chosen address. -1 and errno. */
 static int link_connect(struct relay_link *link)
 {
 	struct relay_link_target *target = &link->targets[link->target];
@@ -133,16 +133,16 @@ static int link_connect(struct relay_link *link)
 	if (link->sock == NULL)
 		return -1;
 	link_set_state(link, RELAY_LINK_CONNECTING);
-	/* A device is connected already: the rest is done outside this call. */
+	/* A device is connected already: continue outside this call. */
 	if (lined_socket_is_connected(link->sock))
 		relay_link_start_timer(link->relay, &link->retry, 0);
-	/* Lines that do not fit are dropped: to close the connection instead
+	/* Lines that do not fit are dropped: closing the connection instead
 	 * would stop the feed. */
 	lined_socket_set_overflow(link->sock, LINED_OVERFLOW_DROP_NEWEST);
 	return 0;
 }
 
-/* Begins to connect to the next address of this round. False: none is left. */
+/* Starts connecting to the next address of this round. False: none is left. */
 static bool link_try_next(struct relay_link *link)
 {
 	while (link_choose(link)) {
@@ -174,7 +174,7 @@ static void link_await_round(struct relay_link *link, const char *text,
 		how, (double)delay_ms / 1000, link->error);
 }
 
-/* An attempt or a connection has failed. */
+/* An attempt or a connection has failed: tries the next address, or waits. */
 static void link_failed(struct relay_link *link, bool was_connected,
 			const char *why)
 {
@@ -256,8 +256,7 @@ static void link_begin_round(struct relay_link *link)
 
 /* ---- the connection ----------------------------------------------------- */
 
-/* Sends the preamble; its lines end as the service's framing says. -1 and
- * errno. */
+/* Sends the preamble, with line ends of the service's framing. -1 and errno. */
 static int link_send_preamble(const struct relay_link *link)
 {
 	const struct lined_option_list *preamble =
@@ -315,8 +314,8 @@ static void link_on_write(struct lined_socket *sock, void *arg)
 		link->handlers->handle_write(link);
 }
 
-/* Above the high mark, a quarter of the queue, the core stops reading: see
- * relay_upstream_set_limits(). */
+/* Fills the queue only to the high mark, a quarter: above it the core stops
+ * reading. See relay_upstream_set_limits(). */
 bool relay_link_send(struct relay_link *link, struct lined_buffer *buffer,
 		     size_t offset, size_t len)
 {
@@ -372,8 +371,8 @@ static void link_unsent(struct relay_link *link)
 		link->handlers->handle_unsent(link);
 }
 
-/* Back-off begins anew only after a connection that was good for retry-max:
- * otherwise a server that greets and closes would be called without pause. */
+/* Restarts back-off only after a connection that was good for retry-max:
+ * otherwise a server that greets and closes would be called without a pause. */
 static void link_judge(struct relay_link *link, bool was_connected)
 {
 	uint64_t retry_max_ms = (uint64_t)link->relay->options->retry_max_ms;
@@ -476,8 +475,8 @@ void relay_link_read_out(struct relay_link *link)
 
 /* ---- time --------------------------------------------------------------- */
 
-/* The wait is over, a device is open, the lookup has taken too long, or there
- * may be nothing more to read. */
+/* Fires when a wait is over, a device is open, a lookup takes too long, or to
+ * check whether there is more to read. */
 static void link_retry_fired(struct lined_timer *timer)
 {
 	struct relay_link *link =

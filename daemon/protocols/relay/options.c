@@ -21,9 +21,9 @@ static const char *const modes[] = {"hub", "upstream", "proxy", NULL};
 static const char *const use_choices[] = {"first", "all", NULL};
 static const char *const slow_choices[] = {"disconnect", "drop-oldest",
 					   "drop-newest", NULL};
-/* The index is the version. */
+/* The index is the version of the PROXY header. */
 static const char *const proxy_headers[] = {"none", "v1", "v2", NULL};
-/* A boolean that may be unset (-1). The words with an even index mean true. */
+/* A boolean that may be unset (-1). Words with an even index mean true. */
 static const char *const booleans[] = {"true", "false", "yes", "no",
 				       "on",   "off",   NULL};
 
@@ -101,7 +101,8 @@ static uint64_t options_history_most(const struct relay_options *options,
 	return (uint64_t)options->history * line;
 }
 
-/* Each service may be the one that makes the shared memory of its topic. */
+/* Each service is charged as if it made the shared memory of its topic, because
+ * any may be the one that does. */
 uint64_t relay_options_keeps_most(const void *arg, size_t line_length,
 				  uint64_t clients, unsigned workers)
 {
@@ -124,16 +125,16 @@ uint64_t relay_options_keeps_most(const void *arg, size_t line_length,
 /* ---- effects ------------------------------------------------------------ */
 
 /*
- * Where an option takes effect, by mode and role: "a" a service with all roles,
- * "p" with publish-only, "s" with subscribe-only, "-" not there. In mode
- * upstream with subscribe-only a service still takes in the upstream's lines.
+ * Where an option has an effect, by mode and role: "a" a service with all
+ * roles, "p" with publish-only, "s" with subscribe-only, "-" none. In mode
+ * upstream with subscribe-only a service still receives the upstream's lines.
  * tests/behaviour/test_relay_options.py reads this table.
  */
 struct option_effect {
 	const char *name;
-	const char *roles[3]; /* of hub, upstream, proxy */
+	const char *roles[3]; /* for hub, upstream, proxy */
 	const char *needs;    /* no effect without this option */
-	const char *instead;  /* for a subscriber, or NULL */
+	const char *instead;  /* what a subscriber should use, or NULL */
 };
 
 static const struct option_effect option_effects[] = {
@@ -211,7 +212,8 @@ static const struct lined_option *option_find(const char *name)
 	return option;
 }
 
-/* An option that is set and changes nothing: the operator may rely on it. */
+/* Warns of an option that is set but has no effect: the operator may rely on
+ * it. */
 static void option_check_effect(struct lined_check *check,
 				const struct relay_options *options,
 				const struct option_effect *effect)
@@ -225,7 +227,7 @@ static void option_check_effect(struct lined_check *check,
 	if (!lined_check_is_set(check, name) ||
 	    option_is_off(option_find(name), options))
 		return;
-	/* These hold for targets, too. */
+	/* These options also apply to push targets. */
 	if (options->push.count > 0 && options->mode != RELAY_PROXY &&
 	    (strncmp(name, "retry-", 6) == 0 ||
 	     strcmp(name, "filter-up") == 0 ||
@@ -269,7 +271,8 @@ static void options_check_twice(struct lined_check *check, const char *name,
 						  list->items[i]);
 }
 
-/* A name is checked at run time, after its lookup. */
+/* Reports an address on which the service itself listens. A name is checked
+ * after its lookup at run time. */
 static void options_check_own(struct lined_check *check, const char *name,
 			      const struct relay_address *address)
 {
@@ -376,7 +379,7 @@ static void options_check_dedupe(struct lined_check *check,
 	options_check_expression(check, "dedupe-without", expression);
 }
 
-/* Checks what readers get besides lines. */
+/* Checks the lines that readers get from the service itself. */
 static void options_check_notices(struct lined_check *check,
 				  const struct relay_options *options)
 {
@@ -391,7 +394,7 @@ static void options_check_notices(struct lined_check *check,
 				    "\"drop-oldest\" or \"drop-newest\"");
 }
 
-/* A service whose clients can do nothing. */
+/* Reports a service whose clients can do nothing. */
 static void options_check_roles(struct lined_check *check,
 				const struct relay_options *options)
 {

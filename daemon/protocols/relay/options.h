@@ -9,8 +9,8 @@
 
 #include <lined/protocol.h>
 
-/* A gap-notice of this length, with its count, fits into the smallest send
- * queue. */
+/* A gap-notice of at most this length, with its count, fits into the smallest
+ * send queue. */
 #define RELAY_NOTICE_MAX 1000
 
 #define RELAY_TOPIC_MAX 100
@@ -21,13 +21,13 @@ enum relay_mode {
 	RELAY_PROXY,
 };
 
-/* Which upstreams feed. */
+/* Which upstreams feed the service. */
 enum relay_choice {
 	RELAY_CHOICE_FIRST,
 	RELAY_CHOICE_ALL,
 };
 
-/* The treatment of a client whose send queue is full. */
+/* What to do with a client whose send queue is full. */
 enum relay_slow {
 	RELAY_SLOW_DISCONNECT,
 	RELAY_SLOW_DROP_OLDEST,
@@ -42,7 +42,7 @@ struct relay_options {
 	const char *upstream_ca, *upstream_name;
 	const char *upstream_certificate, *upstream_key;
 	bool upstream_verify;
-	int upstream_proxy; /* the version of the PROXY header; 0: none */
+	int upstream_proxy; /* version of the PROXY header; 0: none */
 	int64_t retry_min_ms, retry_max_ms, stale_timeout_ms;
 	struct lined_option_list preamble;
 	struct lined_option_list push, push_preamble;
@@ -66,15 +66,16 @@ struct relay_options {
 
 extern const struct lined_option relay_option_table[];
 
-/* struct lined_protocol.check_options. */
+/* Implements struct lined_protocol.check_options. */
 void relay_options_check(struct lined_check *check, const void *arg);
 
-/* struct lined_protocol.needs_listen: not with upstreams and a topic. */
+/* Implements struct lined_protocol.needs_listen: false with upstreams and a
+ * topic. */
 bool relay_options_needs_listen(const void *options);
 
-/* struct lined_protocol.keeps_most. */
+/* Implements struct lined_protocol.keeps_most. */
 uint64_t relay_options_keeps_most(const void *options, size_t line_length,
 				  uint64_t clients, unsigned workers);
 
-/* As configured; by default true in mode upstream. */
+/* As configured; the default is true in mode upstream. */
 bool relay_options_subscribe_only(const struct relay_options *options);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keeps lines until they have left, so that those that a lost connection took
- * with it can be sent again or counted.
+ * Keeps lines until they have left, so that lines which a lost connection did
+ * not send can be sent again or counted.
  */
 #include "relay/pending.h"
 
@@ -9,15 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The bytes that malloc() and the structure of a buffer add to a block. */
+/* Bytes that malloc() and the buffer's struct add to a block. */
 #define BLOCK_COST 128
 
-/* Waiting lines may cost twice their bytes plus this. */
+/* The memory of waiting lines: at most twice their bytes plus this. */
 #define COST_SPARE 16384
 
 /*
- * Waiting lines mostly come in small blocks, each with as much overhead as
- * content: they are joined to blocks of this size.
+ * Most blocks that wait are small, with as much overhead as content: they are
+ * joined into blocks of this size.
  */
 #define JOIN_LINES 128u
 #define JOIN_AT    (JOIN_LINES * sizeof(struct relay_lengths))
@@ -26,13 +26,13 @@
 struct relay_pending_block {
 	struct relay_pending_block *link;
 	struct relay_message message;
-	uint32_t first; /* lines before it have left, or were dropped */
+	uint32_t first; /* lines before it have left or were dropped */
 	size_t first_at;
-	uint64_t at; /* if given: where its first line is on the connection */
-	char *join;  /* the buffer's bytes, if lines may be added; or NULL */
+	uint64_t at; /* if given: the first line's offset in the connection */
+	char *join;  /* the buffer's bytes, if lines may be added */
 };
 
-/* Including allocation overhead. */
+/* The memory of a block, with malloc()'s overhead. */
 static size_t pending_cost(const struct relay_pending_block *block)
 {
 	return sizeof(*block) + BLOCK_COST +
@@ -41,7 +41,7 @@ static size_t pending_cost(const struct relay_pending_block *block)
 
 /* ---- joining ------------------------------------------------------------- */
 
-/* Adds the lines to the block's buffer. False: there is no room. */
+/* Adds the lines to the block's buffer. False: no room. */
 static bool pending_join(struct relay_pending_block *block,
 			 const struct relay_message *message)
 {
@@ -62,8 +62,8 @@ static bool pending_join(struct relay_pending_block *block,
 	return true;
 }
 
-/* Starts a block to which lines can be added with these. Its lengths are before
- * its lines. NULL: too many lines, or no memory. */
+/* Starts a block with these lines, to which more can be added; the lengths
+ * precede the lines. NULL: too many lines, or no memory. */
 static struct lined_buffer *
 pending_new_joined(struct relay_pending_block *block,
 		   const struct relay_message *message)
@@ -89,7 +89,8 @@ int relay_pending_add(struct relay_pending *pending,
 	struct relay_pending_block *block = pending->last;
 	struct lined_buffer *joined = NULL;
 
-	/* Lines that can leave at once are not copied. */
+	/* Copied only if other lines wait: these could not leave at once
+	 * anyway. */
 	if (pending->waiting > 0 && pending_join(block, message)) {
 		pending->waiting += message->bytes;
 		return 0;
@@ -115,7 +116,7 @@ int relay_pending_add(struct relay_pending *pending,
 	return 0;
 }
 
-/* Bytes of lines not sent yet. */
+/* The bytes of lines not yet sent. */
 static size_t pending_bytes(const struct relay_pending_block *block)
 {
 	return block->message.bytes_at + block->message.bytes - block->first_at;
@@ -138,7 +139,7 @@ static void pending_free_block(struct relay_pending *pending,
 	free(block);
 }
 
-/* Takes the first block out of those that wait. */
+/* Takes the first waiting block. */
 static struct relay_pending_block *pending_take(struct relay_pending *pending)
 {
 	struct relay_pending_block *block = pending->first;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lines that wait for a link, in order. Those that were given to its socket are
- * remembered with the link until they have left, so that those that a lost
- * connection took with it wait again, before the others.
+ * Lines that wait for a link, in order. Lines given to the link's socket are
+ * kept with the link until they have left: after a lost connection, lines that
+ * have not left wait again, before all others.
  */
 #pragma once
 
@@ -14,36 +14,36 @@
 
 struct relay_pending_block;
 
-/* Zeroed memory, with a service, has no lines. */
+/* A zeroed struct with a service has no lines. */
 struct relay_pending {
-	struct lined_service *service; /* is charged for the memory */
+	struct lined_service *service; /* charged for the memory */
 	struct relay_pending_block *first, *last;
-	size_t waiting; /* their bytes */
-	size_t cost;    /* what the blocks take */
+	size_t waiting; /* bytes of the waiting lines */
+	size_t cost;    /* memory of the waiting blocks */
 };
 
-/* Adds a block, with a reference to its buffer. -1/ENOMEM. */
+/* Adds a block and takes a reference to its buffer. -1/ENOMEM. */
 int relay_pending_add(struct relay_pending *pending,
 		      const struct relay_message *message);
 
-/* Gives lines to the link's socket while there is room, and forgets those that
+/* Gives lines to the link's socket while there is room, and forgets lines that
  * have left. */
 void relay_pending_send(struct relay_pending *pending, struct relay_link *link);
 
-/* The connection has ended: the lines that have not left wait again. */
+/* The connection has ended: lines that have not left wait again. */
 void relay_pending_return(struct relay_pending *pending,
 			  struct relay_link *link);
 
-/* Drops the oldest lines until at most `max` bytes wait, and their memory is at
- * most relay_pending_memory_max(); returns how many. */
+/* Drops the oldest lines until at most `max` bytes wait, in at most
+ * relay_pending_memory_max(max) of memory; returns how many lines. */
 uint64_t relay_pending_trim(struct relay_pending *pending, size_t max);
 
-/* Drops the oldest lines, about so many bytes; returns how many lines. */
+/* Drops about `bytes` of the oldest lines; returns how many lines. */
 uint64_t relay_pending_give_up(struct relay_pending *pending, uint64_t bytes);
 
-/* The most memory for waiting lines at this `hold`. */
+/* The most memory of waiting lines if `hold` bytes may wait. */
 size_t relay_pending_memory_max(size_t hold);
 
-/* How many bytes may wait once the next block is added: `hold`, but where
- * memory is short no more than wait now. */
+/* How many bytes may wait after adding the next block: `hold`; while memory is
+ * short, no more than wait now. */
 size_t relay_pending_most(const struct relay_pending *pending, size_t hold);

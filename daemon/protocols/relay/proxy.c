@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mode proxy: an upstream connection for each client. Bytes are passed on in
- * both directions as they arrive, and so is the end of a stream. The directions
- * do not block each other: a send queue is filled up to its high mark only,
- * because above it the core would stop reading the other direction.
+ * Mode proxy: an upstream connection for each client. Bytes, and the end of a
+ * stream, are passed on in both directions as they arrive. The directions do
+ * not block each other: a send queue is filled only to its high mark, because
+ * above it the core would stop reading the same socket.
  */
 #include "relay/proxy.h"
 
@@ -19,18 +19,17 @@
 #include "relay/address.h"
 #include "relay/relay.h"
 
-/* How long the rest may take to be sent after the other side has closed: to a
- * client, which the limits apply to, and to the upstream of a client that is
- * gone. */
+/* Time for sending the rest after the other side has closed: to a client, which
+ * has its limits, too, and to the upstream of a client that is gone. */
 #define FLUSH_CLIENT_MS   (5 * 60 * 1000)
 #define FLUSH_UPSTREAM_MS 5000
 
-/* One of the two sockets, and the data that waits to be sent on it. */
+/* One of the two sockets, and data waiting to be sent on it. */
 struct side {
-	struct lined_socket *sock; /* NULL: gone */
-	char *rest;                /* did not fit into the queue */
+	struct lined_socket *sock; /* NULL: closed */
+	char *rest;                /* data that did not fit into the queue */
 	size_t rest_at, rest_len;
-	bool ended; /* no data follows the rest */
+	bool ended; /* nothing follows `rest` */
 };
 
 struct relay_pair {
@@ -40,10 +39,10 @@ struct relay_pair {
 	struct lined_place *place;
 	uint64_t tried; /* a bit for each of the first 64 addresses */
 	size_t next_address;
-	bool try_dead;  /* the second pass, see pair_try_next() */
-	size_t address; /* of this attempt or connection */
-	bool connected; /* to the upstream */
-	bool draining;  /* the client's end was sent to the upstream */
+	bool try_dead;  /* the second pass, see pair_leaves_out() */
+	size_t address; /* index of this attempt or connection */
+	bool connected; /* connected to the upstream */
+	bool draining;  /* the end of input was sent to the upstream */
 };
 
 static void pair_on_read(struct lined_socket *sock, void *arg);
@@ -104,7 +103,8 @@ static size_t side_room(const struct lined_socket *sock)
 	return queued < mark ? mark - queued : 0;
 }
 
-/* A failure closes the socket, or the peer would get a stream with a gap. */
+/* Queues data; a failure closes the socket, because the peer would get a stream
+ * with a gap. */
 static void side_queue(struct side *to, const char *data, size_t len)
 {
 	if (lined_socket_send(to->sock, data, len) < 0 &&
@@ -112,8 +112,8 @@ static void side_queue(struct side *to, const char *data, size_t len)
 		lined_socket_close_for(to->sock, LINED_CLOSE_ERROR, errno);
 }
 
-/* Sends data. True: all of it fitted, and there is more room. False: the rest
- * is kept, and the other side must not be read until it is sent. */
+/* Sends data. True: everything fitted, and there is more room. False: the rest
+ * is kept, and the other side must not be read until the rest is sent. */
 static bool side_give(const struct relay_pair *pair, struct side *to,
 		      const char *data, size_t len)
 {
@@ -136,8 +136,9 @@ static bool side_give(const struct relay_pair *pair, struct side *to,
 	return false;
 }
 
-/* Passes on the end of the other side's stream. If it is the last one, the
- * client's place must be free before the client sees it. */
+/* Passes on the end of the other side's stream. If this is the end of the
+ * second stream, frees the client's place first, before the client can see the
+ * end. */
 static void side_pass_end(struct relay_pair *pair, struct side *to)
 {
 	if (to == &pair->client && pair->upstream.ended &&
@@ -150,7 +151,7 @@ static void side_pass_end(struct relay_pair *pair, struct side *to)
 	lined_socket_shutdown_write(to->sock);
 }
 
-/* Reads one side and sends to the other. */
+/* Reads one side and sends to the other side. */
 static void side_carry(struct relay_pair *pair, struct side *from,
 		       struct side *to)
 {
@@ -175,8 +176,8 @@ static void side_carry(struct relay_pair *pair, struct side *from,
 		side_pass_end(pair, to);
 }
 
-/* To be called when the send queue of `to` is low: sends the rest, then reads
- * `from` again. */
+/* Call this when the send queue of `to` is low: sends the rest, then resumes
+ * reading `from`. */
 static void side_carry_on(struct relay_pair *pair, struct side *from,
 			  struct side *to)
 {
@@ -200,7 +201,7 @@ static void side_carry_on(struct relay_pair *pair, struct side *from,
 		lined_socket_resume(from->sock);
 }
 
-/* To be called when the other side has closed: sends the rest, then closes. */
+/* Call this when the other side has closed: sends the rest, then closes. */
 static void side_finish(const struct relay_pair *pair, struct side *to,
 			enum lined_close_reason reason, uint32_t flush_ms)
 {
@@ -247,9 +248,9 @@ static void pair_log(const struct relay_pair *pair, enum lined_log_level level,
 /* ---- addresses that could not be reached -------------------------------- */
 
 /*
- * An address that could not be reached is tried last for a while: otherwise
- * each client would wait for it. All workers share this table, whose places are
- * hashes of addresses.
+ * An address that could not be reached is tried last for UNREACHED_MS:
+ * otherwise each client would wait for it. All workers share this table,
+ * indexed by a hash of the address.
  */
 #define UNREACHED_PLACES 64
 #define UNREACHED_MS     60000
@@ -257,7 +258,7 @@ static void pair_log(const struct relay_pair *pair, enum lined_log_level level,
 struct unreached {
 	struct {
 		uint32_t hash;
-		uint64_t since_ms; /* 0: it was reached */
+		uint64_t since_ms; /* 0: was reached */
 	} places[UNREACHED_PLACES];
 };
 
@@ -284,7 +285,7 @@ static uint32_t unreached_hash(const char *text)
 	return hash;
 }
 
-/* since_ms 0: it was reached. */
+/* Records when the address was not reached; since_ms 0: it was reached. */
 static void unreached_set(struct relay *relay, const char *text,
 			  uint64_t since_ms)
 {
@@ -293,7 +294,7 @@ static void unreached_set(struct relay *relay, const char *text,
 
 	if (unreached == NULL)
 		return;
-	/* A place that another unreached address has taken stays as it is. */
+	/* Success does not clear a place that another address has taken. */
 	if (since_ms > 0 ||
 	    unreached->places[hash % UNREACHED_PLACES].hash == hash) {
 		unreached->places[hash % UNREACHED_PLACES].hash = hash;
@@ -326,14 +327,14 @@ static void pair_mark(const struct relay_pair *pair, bool reached)
 {
 	const struct lined_option_list *list = &pair->relay->options->upstream;
 
-	/* A reload may have changed the list. */
+	/* A reload may have shortened the list. */
 	if (pair->address < list->count)
 		unreached_set(pair->relay, list->items[pair->address],
 			      reached ? 0 : pair_now_ms(pair));
 }
 
-/* Whether this pass leaves the address out: the first pass those not reached
- * lately, the second those that the first has tried. */
+/* Whether this pass skips the address: the first pass skips those that were not
+ * reached lately, the second pass those that the first has tried. */
 static bool pair_leaves_out(struct relay_pair *pair, const char *text)
 {
 	uint64_t since_ms = unreached_since_ms(pair->relay, text);
@@ -350,7 +351,7 @@ static bool pair_leaves_out(struct relay_pair *pair, const char *text)
 
 /* ---- connecting --------------------------------------------------------- */
 
-/* Says whom the connection is for, before anything else. */
+/* Sends the PROXY header with the client's address, before anything else. */
 static void pair_send_header(const struct relay_pair *pair)
 {
 	int version = pair->relay->options->upstream_proxy;
@@ -368,7 +369,7 @@ static void pair_send_header(const struct relay_pair *pair)
 		proxy_header_format(header, version, &client.any, &server.any));
 }
 
-/* Connects to the next address in the present config. False: none is left. */
+/* Connects to the next address of the current config. False: none is left. */
 static bool pair_try_next(struct relay_pair *pair)
 {
 	const struct lined_option_list *list = &pair->relay->options->upstream;
@@ -430,7 +431,7 @@ static void pair_log_unreached(const struct relay_pair *pair,
 	char text[sizeof(address.text) + 1] = "", unused[512];
 
 	memset(&address, 0, sizeof(address));
-	/* A reload may have changed the list. */
+	/* A reload may have shortened the list. */
 	if (pair->address < list->count &&
 	    relay_address_parse(RELAY_USE_PROXY, list->items[pair->address],
 				&address, unused, sizeof(unused)) == 0) {
@@ -454,7 +455,7 @@ static void pair_on_upstream_close(struct lined_socket *sock, void *arg,
 		return;
 	}
 	if (lined_socket_is_closed(pair->client.sock))
-		return; /* its handle_close comes next */
+		return; /* the client's handle_close comes next */
 	if (!pair->connected) {
 		pair_log_unreached(pair, sock, reason, error);
 		pair_mark(pair, false);
@@ -462,7 +463,7 @@ static void pair_on_upstream_close(struct lined_socket *sock, void *arg,
 			pair_refuse(pair);
 		return;
 	}
-	/* A clean end of the stream was passed on already, or will be with the
+	/* A clean end of the stream has been passed on, or will follow the
 	 * rest. */
 	if (reason == LINED_CLOSE_PEER && pair->client.ended) {
 		if (pair->draining)
@@ -496,7 +497,7 @@ static void pair_on_client_close(struct lined_socket *sock, void *arg,
 
 /* The rest of each side and the upstream's input: at most one read each. */
 #define PAIR_READS ((uint64_t)3 * 65536)
-/* The socket of the upstream, and its TLS session with what waits in it. */
+/* The upstream's socket, and its TLS session with buffered data. */
 #define PAIR_SOCKET 1024
 #define PAIR_TLS    (176 * 1024)
 
@@ -534,9 +535,9 @@ void relay_proxy_accept(struct relay *relay, struct lined_socket *client)
 		pair_refuse(pair);
 }
 
-/* Only the upstream knows whether the client waits for a response. The client
- * is no longer read. The upstream gets the end of its stream, and the client
- * gets the upstream's output until the upstream ends, too. */
+/* Only the upstream knows whether the client waits for a response. So the
+ * client is no longer read, the upstream gets the end of its input, and the
+ * client gets the upstream's output until that ends, too. */
 void relay_proxy_drain(struct relay_pair *pair)
 {
 	struct side *client = &pair->client, *upstream = &pair->upstream;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sends the feed, through filter-up, to other servers: over links that are made
- * again when they are lost, or as datagrams. Lines that a target does not take
- * are kept up to push-hold.
+ * Sends the feed, through filter-up, to other servers: over links, which
+ * reconnect, or as datagrams. Lines that a target does not take are kept, up to
+ * push-hold.
  */
 #include "relay/push.h"
 
@@ -16,13 +16,13 @@
 #include "relay/relay.h"
 #include "relay/upstream.h"
 
-/* How long targets may take for their last lines when the pushing ends before
- * the service does. */
+/* Time for targets to take their last lines when pushing ends before the
+ * service. */
 #define PUSH_LEAVE_MS 10000
 
 struct push_target {
 	struct relay_push *push;
-	struct relay_link link; /* of a stream */
+	struct relay_link link; /* for streams */
 	struct relay_pending pending;
 	struct lined_socket *sock; /* for datagrams */
 };
@@ -32,7 +32,7 @@ struct relay_push {
 	struct push_target **list;
 	size_t count;
 	struct lined_subscription *feed;
-	/* Only lines published before the mark are still pushed. 0: all. */
+	/* Only lines published before this mark are still pushed. 0: all. */
 	uint64_t leave_mark, leave_ms;
 	struct lined_timer leave;
 };
@@ -63,7 +63,8 @@ push_preamble(const struct relay_link *link)
 	return &link->relay->options->push_preamble;
 }
 
-/* Lines that do not find room wait, up to `most` bytes. */
+/* Sends waiting lines; then drops the oldest, so that at most `most` bytes
+ * wait. */
 static void push_send(struct push_target *target, size_t most)
 {
 	if (relay_link_connected(&target->link) &&
@@ -90,7 +91,7 @@ static void push_on_connect(struct relay_link *link)
 	push_on_write(link);
 }
 
-/* Lines of a target are counted and dropped. */
+/* Counts and drops lines from a target. */
 static void push_on_read(struct relay_link *link)
 {
 	if (relay_intake_discard(link->relay, link->sock) == LINED_LINE_CLOSED)
@@ -126,7 +127,7 @@ static const struct relay_link_handlers push_handlers = {
 
 /* ---- datagrams ---------------------------------------------------------- */
 
-/* A socket for datagrams of the target's family; logs nothing. */
+/* Opens a datagram socket of the target's family; logs errors. */
 static struct lined_socket *push_open(const struct push_target *target)
 {
 	struct lined_service *service = target->push->relay->service;
@@ -150,7 +151,7 @@ static struct lined_socket *push_open(const struct push_target *target)
 	return NULL;
 }
 
-/* Each line is a datagram. */
+/* Sends each line as a datagram. */
 static void push_send_datagrams(struct push_target *target,
 				const struct relay_message *message)
 {
@@ -254,7 +255,7 @@ static struct push_target *push_take(struct relay_push *push, const char *text)
 	return NULL;
 }
 
-/* Makes the list that the config says. -1/ENOMEM. */
+/* Makes the list of targets in the config. -1/ENOMEM. */
 static int push_read_list(struct relay_push *push)
 {
 	const struct lined_option_list *texts = &push->relay->options->push;
@@ -266,7 +267,7 @@ static int push_read_list(struct relay_push *push)
 	if (list == NULL)
 		return -1;
 	for (i = 0; i < texts->count; i++) {
-		/* relay_options_check() has reported an error. */
+		/* relay_options_check() has reported this address. */
 		if (relay_address_parse(RELAY_USE_PUSH, texts->items[i],
 					&address, error, sizeof(error)) < 0)
 			continue;
@@ -305,7 +306,8 @@ static void push_leave_fired(struct lined_timer *timer)
 		relay_link_start_timer(relay, timer, RELAY_END_STEP_MS);
 }
 
-/* Another one pushes from now on, or nobody. */
+/* Ends pushing after the lines under way: another instance pushes from now on,
+ * or none. */
 static void push_leave(struct relay_push *push)
 {
 	if (push->leave_mark != 0)
@@ -361,7 +363,8 @@ void relay_push_stop(struct relay *relay)
 	relay->push = NULL;
 }
 
-/* The topic may have changed, too: subscribes anew. */
+/* Applies changed options. Subscribes again, because the topic may have
+ * changed. */
 void relay_push_reload(struct relay *relay)
 {
 	struct relay_push *push = relay->push;

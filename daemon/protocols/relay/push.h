@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The option push: the feed goes out to the configured targets. Runs on the
+ * The option push: sends the feed to the configured targets. Runs on the
  * primary worker.
  */
 #pragma once
@@ -10,14 +10,14 @@
 
 struct relay;
 
-/* Starts if there are targets. -1: failed, and logged. */
+/* Starts if there are targets. -1: failed and logged. */
 int relay_push_start(struct relay *relay);
 void relay_push_stop(struct relay *relay);
 void relay_push_reload(struct relay *relay);
 
-/* To be called when no client is left: true when the targets got all lines that
- * were on their way. */
+/* Call this when no client is left. True: the targets have received all lines
+ * under way. */
 bool relay_push_finish(struct relay *relay);
 
-/* Memory is short: drops the oldest lines that wait, about `bytes`. */
+/* Drops about `bytes` of the oldest waiting lines, because memory is short. */
 void relay_push_give_up(struct relay *relay, uint64_t bytes);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * relay: passes whole lines from each client to all others, or from one
- * upstream to all clients; or gives each client an upstream connection of its
- * own. This file has the handlers that lined calls, and the sockets of clients.
+ * upstream to all clients; or gives each client its own upstream connection.
+ * This file has the handlers that lined calls, and the handlers of clients'
+ * sockets.
  */
 #include "relay/relay.h"
 
@@ -56,7 +57,8 @@ static const struct lined_socket_handlers client_handlers = {
 	.handle_close = client_on_close,
 };
 
-/* One datagram socket has many senders: the tag is made for each datagram. */
+/* The tag is made for each datagram, because a datagram socket has many
+ * senders. */
 static void datagram_on_read(struct lined_socket *sock, void *arg)
 {
 	struct relay *relay = arg;
@@ -129,8 +131,8 @@ static void relay_read_options(struct relay *relay)
 	relay->limits_set = false;
 }
 
-/* Replaces a filter by the one of the rules. -1: no memory; the old one
- * stays. */
+/* Replaces a filter by a new one made from the rules. -1: no memory; the old
+ * filter stays. */
 static int relay_read_filter(struct relay *relay, struct relay_filter **filter,
 			     const struct lined_option_list *rules)
 {
@@ -233,8 +235,8 @@ static void relay_reload(struct lined_service *service)
 	relay_push_reload(relay);
 }
 
-/* Another node has taken over the upstreams and the targets, or this one has.
- */
+/* Another node has become primary and takes over upstreams and targets, or this
+ * node has. */
 static void relay_cluster(struct lined_service *service,
 			  enum lined_cluster_event event)
 {
@@ -251,7 +253,7 @@ static bool relay_finish(struct lined_service *service)
 	struct relay *relay = lined_service_data(service);
 	bool proxied = relay_proxy_finish(relay);
 
-	/* The last lines of upstreams are pushed, too. */
+	/* Push comes after upstreams: their last lines are pushed, too. */
 	return relay_upstreams_finish(relay) && relay_push_finish(relay) &&
 	       proxied;
 }
@@ -298,7 +300,7 @@ const struct lined_protocol lined_protocol = {
 	.start = relay_start,
 	.stop = relay_stop,
 	.reload = relay_reload,
-	.client_size = sizeof(struct relay_pair *), /* in mode proxy */
+	.client_size = sizeof(struct relay_pair *), /* used in mode proxy */
 	.handle_drain = relay_on_drain,
 	.finish = relay_finish,
 };

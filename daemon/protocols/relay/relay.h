@@ -2,11 +2,11 @@
 /*
  * The instance of a relay service and its clients. A line goes
  *
- *	client or upstream -> filter -> dedupe -> tag -> block (-> hold)
- *	-> bus -> filter-out -> every member and history
+ * 	client or upstream -> filter -> dedupe -> tag -> block (-> hold)
+ * 	-> bus -> filter-out -> every member and history
  *
- * and is copied once, into its block; again if filter-out or the framing
- * changes a block. topic.h has what all workers decide together.
+ * and is copied once, into its block, and once more if filter-out or the
+ * framing changes the block. topic.h has the decisions shared by all workers.
  */
 #pragma once
 
@@ -25,16 +25,15 @@
 struct relay {
 	struct lined_service *service;
 	const struct relay_options *options;
-	bool subscribe_only; /* what clients send is discarded */
-	bool limits_set;     /* relay_upstream_set_limits(), of this config */
+	bool subscribe_only; /* input of clients is discarded */
+	bool limits_set;     /* relay_upstream_set_limits() has run */
 	struct relay_filter *filter, *filter_out, *filter_up;
 	struct relay_pattern *dedupe_without;
 	struct relay_seat seat;
 	struct relay_block block;
 	struct relay_store history;
-	/* The bus mark at which a reader here got the lines that were held:
-	 * what was published before it is too late for the history. 0:
-	 * never. */
+	/* The bus mark at which a reader here got held lines: messages
+	 * published before it are too late for the history. 0: never. */
 	uint64_t held_since;
 	char topic[RELAY_TOPIC_MAX + 1]; /* "": the feed is not shared */
 	struct relay_client *clients;    /* members; none in mode proxy */
@@ -42,10 +41,11 @@ struct relay {
 	struct lined_subscription *feed; /* NULL: clients only publish */
 	struct lined_timer heartbeat, aging;
 	uint64_t fed_ms;                   /* when members last got a line */
-	struct relay_upstreams *upstreams; /* on the primary worker */
-	struct relay_push *push;           /* the same */
+	struct relay_upstreams *upstreams; /* only on the primary worker */
+	struct relay_push *push;           /* only on the primary worker */
 	struct relay_tls tls;
-	/* Mode proxy: the clients, and what all workers know of upstreams. */
+	/* Mode proxy: the clients, and which upstreams were not reached, shared
+	 * by all workers. */
 	struct relay_pair *pairs;
 	struct lined_shared *unreached;
 };
@@ -55,6 +55,6 @@ struct relay_client {
 	struct relay *relay;
 	struct lined_socket *sock;
 	uint64_t id;
-	uint64_t lost;  /* lines since the last gap-notice */
-	uint64_t since; /* gets lines that come after this mark of the bus */
+	uint64_t lost;  /* lines lost since the last gap-notice */
+	uint64_t since; /* it gets lines published after this bus mark */
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keeps lines in chunks of memory, one after the other, each with its lengths
- * before it: a short line takes three bytes more than it has.
+ * Keeps lines in chunks of memory, one after the other, each preceded by its
+ * lengths: a short line needs three bytes more than its text.
  */
 #include "relay/store.h"
 
@@ -11,12 +11,12 @@
 /* A chunk fills a page, including the header of its allocation. */
 #define CHUNK_ROOM (4096 - sizeof(struct store_chunk) - 16)
 
-/* Seven bits a byte. */
+/* The most bytes of a length, with seven bits in each byte. */
 #define LENGTH_MAX 10
 
 struct store_chunk {
 	struct store_chunk *next;
-	size_t at, end, room; /* lines are bytes[] from at to end */
+	size_t at, end, room; /* bytes[] from at to end has the lines */
 	char bytes[];
 };
 
@@ -62,7 +62,7 @@ static struct store_chunk *store_grow(struct relay_store *store, size_t wanted)
 	return chunk;
 }
 
-/* For a short line, as much again may be unused at its chunk's end. */
+/* A short line may leave as much room again unused at the end of its chunk. */
 size_t relay_store_line_max(size_t length)
 {
 	size_t line = sizeof(struct store_chunk) + length + 2 + 3 * LENGTH_MAX;

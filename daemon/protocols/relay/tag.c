@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fills in the template of a tag. The checksum is that of NMEA 0183: all bytes
- * between the backslashes of a TAG block, by XOR.
+ * Fills in the template of a tag. The checksum is that of NMEA 0183: the XOR of
+ * all bytes between the backslashes of a TAG block.
  */
 #include "relay/tag.h"
 
@@ -14,7 +14,7 @@
 
 #include "relay/relay.h"
 
-/* An unknown part. */
+/* Written for an unknown part. */
 #define NONE "-"
 
 #define CHECKSUM_ROOM sizeof("*00")
@@ -35,7 +35,7 @@ static const char *const tag_fields[TAG_FIELDS] = {
 	[TAG_TIME] = "{time}",       [TAG_SECONDS] = "{seconds}",
 };
 
-/* The field that a text begins with; TAG_FIELDS: none. */
+/* The field at the beginning of the text; TAG_FIELDS: none. */
 static enum tag_field tag_field_at(const char *text)
 {
 	int i = 0;
@@ -118,7 +118,8 @@ static const char *tag_value(const struct relay *relay,
 	return value[0] != '\0' ? value : NONE;
 }
 
-/* Cuts the text at size. NULL relay: only the fields of the time are known. */
+/* Replaces fields; cuts the text at size. relay NULL: replaces only time
+ * fields. */
 static size_t tag_fill(const char *template, const struct relay *relay,
 		       const struct relay_source *source, char *text,
 		       size_t size)
@@ -156,7 +157,7 @@ static size_t tag_add_checksum(char *tag, size_t len)
 	char *first = memchr(tag, '\\', len), *at, digits[CHECKSUM_ROOM];
 	unsigned sum = 0;
 
-	if (first == NULL) /* a long field has pushed it out */
+	if (first == NULL) /* a long field has pushed the backslash out */
 		return len;
 	for (at = first + 1; at < end && *at != '\\'; at++)
 		sum ^= (unsigned char)*at;
@@ -181,8 +182,8 @@ size_t relay_tag_write(const struct relay *relay,
 	return relay->options->tag_checksum ? tag_add_checksum(tag, len) : len;
 }
 
-/* Writes a text of the client with its control characters replaced: it must not
- * end the line. */
+/* Copies a text of the client with control characters replaced, because they
+ * could end the line. */
 static const char *tag_make_printable(char *to, size_t size, const char *text)
 {
 	size_t i;

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The option tag: a template for what each line begins with.
- */
+/* The option tag: a template for the beginning of each line. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,30 +7,31 @@
 
 #include <lined/socket.h>
 
-/* The longest tag. A template is at most a quarter of it. */
+/* The longest tag. A template is at most a quarter as long. */
 #define RELAY_TAG_MAX 2048
 
 struct relay;
 
-/* Where lines come from. An unknown part is "". */
+/* The sender of lines. An unknown part is "". */
 struct relay_source {
 	const char *address, *port, *name;
 };
 
-/* The template that the option means: "true" and "false" stand for
- * templates. */
+/* The template for the option's value: "true" and "false" stand for templates.
+ */
 const char *relay_tag_template(const char *option);
 
-/* The fault of a template as a constant text; NULL: none. */
+/* What is wrong with a template, as a constant text; NULL: nothing. */
 const char *relay_tag_fault(const char *template, bool checksum);
 
-/* Writes the tag of a line that comes in now; returns its length. Without the
- * option it is 0. */
+/* Writes the tag of a line received now; returns the length, 0 without the
+ * option. */
 size_t relay_tag_write(const struct relay *relay,
 		       const struct relay_source *source,
 		       char tag[RELAY_TAG_MAX]);
 
-/* The same for a line of a client, or of the datagram that is being read. */
+/* As relay_tag_write(), for a line of a client, or of the datagram being read.
+ */
 size_t relay_tag_write_client(const struct relay *relay,
 			      struct lined_socket *sock,
 			      char tag[RELAY_TAG_MAX]);

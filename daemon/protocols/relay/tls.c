@@ -6,10 +6,10 @@
 
 #include <string.h>
 
-/* The longest name that TLS can send. */
+/* The longest server name in TLS. */
 #define NAME_MAX_BYTES 255
 
-/* An option that is empty is not set. */
+/* NULL for an empty option, which is not set. */
 static const char *tls_path(const char *text)
 {
 	return text[0] != '\0' ? text : NULL;
@@ -43,8 +43,8 @@ tls_client_of(const struct relay_options *options, char *error, size_t size)
 	return lined_tls_client_new(&settings, error, size);
 }
 
-/* Reports an error that begins with the key of struct
- * lined_tls_client_settings. */
+/* Reports an error that begins with a key of struct lined_tls_client_settings.
+ */
 static void tls_report(struct lined_check *check, const char *error)
 {
 	static const char *const keys[][2] = {

@@ -9,20 +9,20 @@
 
 #include "relay/options.h"
 
-/* Connections to tls:// addresses need these. */
+/* What connections to tls:// addresses need. */
 struct relay_tls {
 	struct lined_tls_client *client; /* NULL: no address is tls:// */
-	const char *name;                /* "": the host of the address */
+	const char *name;                /* "": the host in the address */
 };
 
-/* Whether an upstream or a target of push is tls://. */
+/* Whether an upstream or a push target is tls://. */
 bool relay_tls_is_wanted(const struct relay_options *options);
 
-/* Checks files and option dependencies. */
+/* Checks the files, and options that need each other. */
 void relay_tls_check(struct lined_check *check,
 		     const struct relay_options *options);
 
-/* Reads the files again. -1, logged: what was read before stays. */
+/* Reads the files again. -1, logged: the previous contents stay in use. */
 int relay_tls_read(struct relay_tls *tls, struct lined_service *service,
 		   const struct relay_options *options);
 void relay_tls_fini(struct relay_tls *tls);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The shared state of a topic, under its lock: recent lines, lines that wait
- * for a reader, and the seats of the instances. The fields that are atomic are
- * read without the lock.
+ * The shared state of a topic, under its lock: recent lines, lines waiting for
+ * a reader, and the seats of the instances. Atomic fields are also read without
+ * the lock.
  */
 #include "relay/topic.h"
 
@@ -14,18 +14,18 @@
 #include "relay/filter.h"
 #include "relay/relay.h"
 
-/* The store of held lines may take twice their bytes, and two chunks. */
+/* The store of held lines may need twice their bytes and two chunks. */
 #define HOLD_SPARE 8192
 
 struct relay_topic {
 	uint32_t window_ms; /* atomic: the longest dedupe; 0: none */
-	uint32_t holds;     /* atomic: a service has the option hold */
-	uint32_t growth;    /* atomic: what the dedupe would take next */
-	size_t hold;        /* the largest one */
+	uint32_t holds;     /* atomic: some service has the option hold */
+	uint32_t growth;    /* atomic: how much dedupe would grow next */
+	size_t hold;        /* the largest option hold */
 	size_t readers;
 	struct relay_seat *seats;
-	struct relay_dedupe *dedupe; /* once there is a window */
-	size_t dedupe_charged;       /* of its memory */
+	struct relay_dedupe *dedupe; /* made with the first window */
+	size_t dedupe_charged;       /* memory of dedupe charged so far */
 	struct relay_store held;
 };
 
@@ -47,7 +47,7 @@ static uint64_t topic_now_ms(const struct relay *relay)
 
 /* ---- seats -------------------------------------------------------------- */
 
-/* Sets what follows from the options of all seats. -1/ENOMEM: no dedupe. */
+/* Combines the options of all seats. -1/ENOMEM: no dedupe. */
 static int topic_sum_up(struct relay_topic *topic, uint64_t now_ms)
 {
 	const struct relay_seat *seat;
@@ -67,15 +67,15 @@ static int topic_sum_up(struct relay_topic *topic, uint64_t now_ms)
 		relay_dedupe_set_window(topic->dedupe, window_ms);
 	if (window_ms > 0 && topic->dedupe == NULL)
 		return -1;
-	/* Another worker may be reading its key. */
+	/* Not freed: another worker may be using the key. */
 	if (window_ms == 0 && topic->dedupe != NULL)
 		relay_dedupe_shrink(topic->dedupe, 0, now_ms);
 	topic_store(&topic->window_ms, window_ms);
 	return 0;
 }
 
-/* Takes away what exceeds the option hold, or this memory: all lines if nobody
- * sets the option any more. Returns the number of lines. */
+/* Drops held lines above the option hold and above this memory; all lines if no
+ * service sets the option. Returns how many lines. */
 static size_t topic_trim(struct relay_topic *topic, size_t memory)
 {
 	size_t lines = topic->held.lines;
@@ -89,7 +89,7 @@ static size_t topic_trim(struct relay_topic *topic, size_t memory)
 	return lines - topic->held.lines;
 }
 
-/* The bytes to be charged for what the topic takes since the last call. */
+/* The change in memory since the last call, to be charged. */
 static int64_t topic_take_change(struct relay_topic *topic)
 {
 	size_t memory = relay_dedupe_memory(topic->dedupe);
@@ -123,7 +123,7 @@ static void topic_name(const struct relay *relay, char *name, size_t size)
 			 lined_service_name(relay->service));
 }
 
-/* Takes the seat, or changes its options. */
+/* Takes the seat, or updates its options. */
 static int topic_sit(struct relay *relay, struct relay_seat *seat, bool is_new)
 {
 	struct relay_topic *topic = lined_shared_lock(seat->shared);
@@ -225,7 +225,7 @@ static bool topic_remember(struct relay *relay, const char *text, size_t len,
 
 	if (relay->dedupe_without != NULL)
 		relay_pattern_leave_out(relay->dedupe_without, &text, &len);
-	/* Its key does not change once there is a window. */
+	/* No lock needed: the key never changes once there is a window. */
 	digest = relay_dedupe_digest(seat->topic->dedupe, text, len);
 	lined_shared_lock(seat->shared);
 	seen = relay_dedupe_seen(seat->topic->dedupe, &digest, window_ms,
@@ -304,9 +304,10 @@ static bool topic_is_read(const struct relay *relay,
 	return topic->readers > 0 && !only_sender;
 }
 
-/* The oldest lines are dropped to make room, even lines of this block: it may
- * be larger than the option hold, or what is held may not grow. Returns how
- * many were held; stores how many were dropped, or did not find memory. */
+/* Holds the lines of a block. The oldest held lines make room, even lines of
+ * this block: it may exceed the option hold, or memory may be short. Returns
+ * how many lines were held; *dropped: how many were dropped or found no
+ * memory. */
 static uint32_t topic_keep(struct relay_topic *topic,
 			   const struct relay_block *block, bool may_grow,
 			   size_t *dropped)
@@ -397,8 +398,8 @@ bool relay_topic_set_readers(struct relay *relay, size_t readers,
 		*held = topic->held;
 		memset(&topic->held, 0, sizeof(topic->held));
 	}
-	/* Under the lock: a line that another worker no longer holds comes
-	 * after the mark. */
+	/* With the lock held: lines that other workers no longer hold are
+	 * published after this mark. */
 	if (held->lines > 0)
 		*since = lined_bus_mark(relay->service);
 	lined_shared_unlock(seat->shared);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counts the lines that are dropped; pending.c has the lines, and upstreams.c
- * tells where they go.
+ * Counts dropped lines; pending.c keeps the lines, upstreams.c decides where
+ * they go.
  */
 #include "relay/up_hold.h"
 
@@ -20,8 +20,8 @@ static void up_hold_count_down(const struct relay_up_hold *hold, uint64_t lines)
 				    lines);
 }
 
-/* Lines wait until there is a target, up to `most` bytes, then they go to
- * it. */
+/* Gives waiting lines to the target, if there is one; then drops the oldest, so
+ * that at most `most` bytes wait. */
 static void up_hold_send(struct relay_up_hold *hold,
 			 struct relay_upstream *target, size_t most)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * With up-hold: lines of clients on their way up. They wait until an upstream
- * is connected. What does not leave on its connection goes to the next one;
- * lines that are dropped are counted as upstream_down.
+ * With up-hold: lines of clients for the upstream. They wait until an upstream
+ * is connected. Lines that do not leave on its connection go to the next one;
+ * dropped lines are counted as upstream_down.
  */
 #pragma once
 
@@ -14,7 +14,7 @@
 struct relay;
 struct relay_upstream;
 
-/* Zeroed memory, once it was started, holds no lines. */
+/* A zeroed and started struct holds no lines. */
 struct relay_up_hold {
 	struct relay *relay;
 	struct relay_pending lines;
@@ -24,21 +24,21 @@ void relay_up_hold_start(struct relay_up_hold *hold, struct relay *relay);
 /* Drops all lines. */
 void relay_up_hold_stop(struct relay_up_hold *hold);
 
-/* Adds a block, then sends. -1: there is no up-hold, or no memory, and the
- * block is the caller's to send. */
+/* Adds a block, then sends. -1: no up-hold or no memory, and the caller must
+ * send the block. */
 int relay_up_hold_add(struct relay_up_hold *hold,
 		      const struct relay_message *message,
 		      struct relay_upstream *target);
 
-/* Gives lines to the target, while it has room; NULL: there is none. At most
- * up-hold bytes wait on. */
+/* Gives lines to the target (NULL: none) while it has room. At most up-hold
+ * bytes stay waiting. */
 void relay_up_hold_send(struct relay_up_hold *hold,
 			struct relay_upstream *target);
 
-/* The connection of an upstream has ended: what has not left on it waits
+/* An upstream's connection has ended: lines that have not left on it wait
  * again. */
 void relay_up_hold_return(struct relay_up_hold *hold,
 			  struct relay_upstream *upstream);
 
-/* Drops the oldest lines that wait, about so many bytes. */
+/* Drops about `bytes` of the oldest waiting lines. */
 void relay_up_hold_give_up(struct relay_up_hold *hold, uint64_t bytes);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lines of an upstream: passes them to intake.c, closes the connection when
- * it is stale, and sends the lines of clients, as far as there is room.
- * upstreams.c decides which upstream feeds.
+ * The lines of an upstream: passes them to intake.c, closes a stale connection,
+ * and sends lines of clients while there is room. upstreams.c decides which
+ * upstream feeds.
  */
 #include "relay/upstream.h"
 
@@ -18,7 +18,7 @@
 #include "relay/relay.h"
 #include "relay/tag.h"
 
-/* While a worker lags, the upstream is paused, and the lag is checked at this
+/* While a worker lags, the upstream is paused and the lag is checked at this
  * interval. */
 #define LAG_MS 5
 
@@ -53,7 +53,7 @@ static void upstream_watch_stale(struct relay_upstream *upstream)
 		lined_timer_stop(&upstream->stale_timer);
 }
 
-/* Counts from the last line that passed the filter, or from the connect. */
+/* Counts from the last line that passed the filter, or from the connection. */
 static void upstream_stale_fired(struct lined_timer *timer)
 {
 	struct relay_upstream *upstream =
@@ -103,7 +103,7 @@ static size_t upstream_write_tag(const struct relay_upstream *upstream,
 	return relay_tag_write(upstream->link.relay, &source, tag);
 }
 
-/* True: the line has passed the filter. */
+/* Relays a line. True: the line has passed the filter. */
 static bool upstream_relay_line(struct relay_upstream *upstream,
 				const struct lined_line *line)
 {
@@ -148,7 +148,8 @@ static void upstream_relay_kept(struct relay_upstream *upstream)
 	upstream_drop_kept(upstream);
 }
 
-/* A line while it does not feed. */
+/* Offers a line of an upstream that does not feed. True: it has passed the
+ * filter. */
 static bool upstream_offer_line(struct relay_upstream *upstream,
 				const struct lined_line *line)
 {
@@ -217,16 +218,16 @@ static void upstream_on_read(struct relay_link *link)
 	uint64_t too_long = counters->too_long;
 	enum lined_line_status status = upstream_read_lines(upstream);
 
-	/* The end of its stream closes the connection, even if the upstream has
-	 * not taken all queued lines. */
+	/* The end of the upstream's stream closes the connection, even if
+	 * queued lines are not sent. */
 	if (status == LINED_LINE_CLOSED)
 		lined_socket_close_for(link->sock,
 				       counters->too_long > too_long
 					       ? LINED_CLOSE_TOO_LONG
 					       : LINED_CLOSE_PEER,
 				       0);
-	/* Pauses the upstream while a worker lags. For clients the core does
-	 * this. */
+	/* Pauses the upstream while a worker lags, as the core does for
+	 * clients. */
 	else if (status == LINED_LINE_PARTIAL &&
 		 lined_bus_is_lagging(upstream_service(upstream)) &&
 		 lined_timer_start(&upstream->lag, LAG_MS, 0) == 0)
@@ -255,9 +256,9 @@ void relay_upstream_wait(struct relay_upstream *upstream)
 
 /*
  * Above the high mark, a quarter of the queue, the core stops reading: an
- * upstream that does not read would stop its own feed. So the queue is four
- * times as long as configured, and filled to the high mark only, which is the
- * configured size.
+ * upstream that does not read would stop its own feed. So the queue is made
+ * four times as long as configured and filled only to the high mark, which
+ * equals the configured size.
  */
 void relay_upstream_set_limits(struct relay *relay)
 {
@@ -281,8 +282,8 @@ static size_t upstream_room(const struct relay_upstream *upstream)
 	return queued < mark ? mark - queued : 0;
 }
 
-/* Sends line by line until one does not fit. A line that can never fit is sent
- * when the queue is empty. */
+/* Sends line by line until one does not fit. A line longer than the queue is
+ * sent when the queue is empty. */
 static uint32_t upstream_send_lines(struct relay_upstream *upstream,
 				    const struct relay_message *message)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An upstream: a link, and the lines from it. It is good once a line of it has
- * passed the filter. upstreams.c decides whether its lines are relayed.
+ * An upstream: a link, and the lines from it. The upstream is good once one of
+ * its lines has passed the filter. upstreams.c decides whether the lines are
+ * relayed.
  */
 #pragma once
 
@@ -16,14 +17,14 @@ struct relay;
 struct relay_upstream;
 
 struct relay_upstream_handlers {
-	/* A line has passed the filter, and the upstream does not feed. True:
-	 * relay_upstream_feed() was called. False: it waits, paused, with this
-	 * line. */
+	/* A line has passed the filter while the upstream does not feed. True:
+	 * relay_upstream_feed() was called. False: the upstream is paused and
+	 * keeps this line. */
 	bool (*handle_good)(struct relay_upstream *upstream);
-	/* The end of a line while `leaving` is set. True: it does not feed any
-	 * more. */
+	/* A line has ended while `leaving` is set. True: the upstream does not
+	 * feed any more. */
 	bool (*handle_line_end)(struct relay_upstream *upstream);
-	/* Lines can be sent to it: it has connected, or has room again. */
+	/* Lines can be sent: the upstream has connected, or has room again. */
 	void (*handle_room)(struct relay_upstream *upstream);
 	/* See struct relay_link_handlers. */
 	void (*handle_unsent)(struct relay_upstream *upstream);
@@ -34,13 +35,13 @@ struct relay_upstream_handlers {
 struct relay_upstream {
 	struct relay_link link;
 	const struct relay_upstream_handlers *handlers;
-	bool feeds;              /* its lines are relayed */
+	bool feeds;              /* lines are relayed */
 	bool waits;              /* paused by upstreams.c */
-	bool leaving;            /* handle_line_end is to be called */
+	bool leaving;            /* handle_line_end must be called */
 	bool stale_fired, stale; /* the last connection ended as stale */
-	struct lined_line kept;  /* with handle_good false; text NULL: none */
-	uint64_t line_ms;        /* the last line that passed the filter */
-	uint64_t lines;          /* received */
+	struct lined_line kept;  /* from handle_good; text NULL: none */
+	uint64_t line_ms;        /* when the last line passed the filter */
+	uint64_t lines;          /* number of lines received */
 	struct lined_timer stale_timer, lag;
 	struct relay_upstream *next_left; /* relay_upstreams.left */
 };
@@ -55,30 +56,30 @@ void relay_upstream_free(struct relay_upstream *upstream);
 /* Closes at once; no handler but handle_unsent is called. */
 void relay_upstream_stop(struct relay_upstream *upstream);
 
-/* Closes when its last lines have come, if it feeds, and the send queue is
- * flushed; no handler but handle_unsent is called. */
+/* Closes after reading the last lines, if the upstream feeds, and flushing the
+ * send queue; no handler but handle_unsent is called. */
 void relay_upstream_finish(struct relay_upstream *upstream);
 
 /* Whether the stream is between two lines. */
 bool relay_upstream_is_between_lines(const struct relay_upstream *upstream);
 
-/* From now on its lines are relayed, first the one that it has kept. */
+/* Relays the upstream's lines from now on, first the kept line. */
 void relay_upstream_feed(struct relay_upstream *upstream);
 
-/* From now on it is not read, and its lines wait in the kernel. */
+/* Stops reading: lines wait in the kernel. */
 void relay_upstream_wait(struct relay_upstream *upstream);
 
-/* The options have changed. */
+/* Applies changed options. */
 void relay_upstream_reload(struct relay_upstream *upstream);
 
-/* Sends as many lines of a block as there is room for; returns their number. */
+/* Sends as many lines of a block as there is room for; returns how many. */
 uint32_t relay_upstream_send(struct relay_upstream *upstream,
 			     const struct relay_message *message);
 
-/* Sets the limits of upstream connections, once after each time that the config
- * has set the limits of the service's group. */
+/* Sets the limits for upstream connections. Has an effect once after each time
+ * that the config sets the limits of the service's group. */
 void relay_upstream_set_limits(struct relay *relay);
 
-/* Adds a record `upstream`. */
+/* Adds an `upstream` record. */
 void relay_upstream_describe(const struct relay_upstream *upstream,
 			     struct lined_records *records);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Decides which upstreams are connected, and which one feeds. With `use =
- * "all"`, each does. Otherwise they are connected in their order, and the first
- * one with a line that passes the filter feeds. Those before it are retried,
- * with back-off; one that is good takes over at the end of a line. The lines do
- * not pass through this file.
+ * "all"` all of them feed. Otherwise they are connected in the config's order,
+ * and the first upstream with a line that passes the filter feeds. Upstreams
+ * before this one are retried with back-off; when one is good, it takes over at
+ * the end of a line. Lines do not pass through this file.
  */
 #include "relay/upstreams.h"
 
@@ -18,40 +18,43 @@
 #include "relay/up_hold.h"
 #include "relay/upstream.h"
 
-/* How long a backup may take to end its line when a better one is good. */
+/* Time for the feeding upstream to end its line when a better upstream is good.
+ */
 #define HAND_OVER_MS 10000
 
-/* The longest time for which a backup stays connected after that. */
+/* The longest time for which the previous upstream stays connected after that.
+ */
 #define SPARE_MS_MAX 10000
 
-/* How long the last lines for an upstream may take when it is left before the
- * service ends. */
+/* Time for the last lines to an upstream that is left before the service ends.
+ */
 #define LEAVE_MS 10000
 
-/* How long the instance before, which leaves its upstreams, is waited for. */
+/* How long to wait for a previous instance that is leaving its upstreams. */
 #define TURN_MS 2000
 
 struct relay_upstreams {
 	struct relay *relay;
-	struct relay_upstream **list; /* in the order of the config */
+	struct relay_upstream **list; /* in the config's order */
 	size_t count;
-	bool all; /* each one feeds */
+	bool all; /* all upstreams feed */
 	int64_t retry_min_ms, retry_max_ms;
-	struct lined_subscription *lines; /* of clients */
-	/* Without `all`: the one that feeds; a better one that waits for that
-	 * one to end a line; and the one that fed before. The last two are
-	 * connected and paused. NULL: none. */
+	struct lined_subscription *lines; /* lines of clients */
+	/* Without `all`. feed: the upstream that feeds. next: a better one that
+	 * waits until `feed` has ended a line. spare: the one that fed before.
+	 * next and spare are connected and paused. NULL: none. */
 	struct relay_upstream *feed, *next, *spare;
 	struct relay_up_hold hold;
-	struct lined_timer hand_over; /* next does not wait any longer */
-	/* spare is not needed any more; while finishing: looks whether all
-	 * have ended; before the first connection: looks whether the instance
-	 * before has left. */
+	struct lined_timer hand_over; /* `next` takes over in any case */
+	/* Fires when spare is no longer needed; while finishing: to check
+	 * whether all have ended; before the first connection: to check whether
+	 * the previous instance has left. */
 	struct lined_timer leave;
-	struct relay_upstream *left; /* removed; may still be read */
-	/* How many instances of the service leave their upstreams. */
+	struct relay_upstream *left; /* removed, perhaps still being read */
+	/* The number of instances of the service that are leaving their
+	 * upstreams. */
 	struct lined_shared *leaving;
-	uint64_t turn_ms; /* until when these are waited for; 0: no longer */
+	uint64_t turn_ms; /* until when to wait for them; 0: no longer */
 	bool updating, finishing, leaves;
 };
 
@@ -96,9 +99,9 @@ static void upstreams_drop_spare(struct relay_upstreams *upstreams)
 }
 
 /*
- * The upstream that feeds is left for `next`. It stays connected for a while:
- * the other may send one line and close; lines that come meanwhile wait in the
- * kernel.
+ * `next` takes over from `feed`. The old upstream stays connected for a while
+ * as `spare`, in case the new one sends one line and closes; its lines wait in
+ * the kernel.
  */
 static void upstreams_hand_over(struct relay_upstreams *upstreams)
 {
@@ -153,8 +156,8 @@ static void upstreams_choose(struct relay_upstreams *upstreams,
 	upstreams_update(upstreams);
 }
 
-/* The one that feeds is gone: another one that is connected and good feeds at
- * once. */
+/* The feeding upstream is gone: another connected and good one feeds at once.
+ */
 static void upstreams_replace(struct relay_upstreams *upstreams)
 {
 	struct relay_upstream *other = upstreams->next;
@@ -173,8 +176,8 @@ static void upstreams_replace(struct relay_upstreams *upstreams)
 
 /* ---- which ones are connected ------------------------------------------- */
 
-/* While one that never failed is tried, those after it are not connected; one
- * that failed does not keep them waiting. */
+/* Whether upstreams after this one must wait: while one that has never failed
+ * is tried, but not for one that has failed. */
 static bool upstreams_keeps_waiting(const struct relay_upstream *upstream)
 {
 	const struct relay_link *link = &upstream->link;
@@ -192,7 +195,7 @@ static void upstreams_update_first(struct relay_upstreams *upstreams)
 		struct relay_upstream *upstream = upstreams->list[i];
 		bool feeds = upstream == upstreams->feed;
 
-		/* Also the one that has just taken over: if it is lost now,
+		/* Also for one that has just taken over: if it is lost now,
 		 * spare feeds again. */
 		upstream->link.patient = upstreams->feed != NULL &&
 					 (!feeds || upstreams->spare != NULL);
@@ -211,8 +214,8 @@ static bool upstreams_is_open(const struct relay_upstream *upstream)
 	       !lined_socket_is_closed(upstream->link.sock);
 }
 
-/* Where lines go up: the one that feeds, or the first one that is connected.
- * NULL: none is. */
+/* The upstream that gets clients' lines: the feeding one, or the first one
+ * connected. NULL: none. */
 static struct relay_upstream *
 upstreams_target(const struct relay_upstreams *upstreams)
 {
@@ -235,8 +238,8 @@ static void upstreams_count_leaving(struct relay_upstreams *upstreams, int more)
 	lined_shared_unlock(upstreams->leaving);
 }
 
-/* Else an upstream would have two connections of this service while what it has
- * sent on the first one is read. */
+/* Whether to wait for the previous instance: otherwise an upstream would have
+ * two connections of this service while the rest of the first is read. */
 static bool upstreams_waits_for_turn(struct relay_upstreams *upstreams)
 {
 	struct lined_service *service = upstreams->relay->service;
@@ -265,7 +268,8 @@ static void upstreams_update(struct relay_upstreams *upstreams)
 	if (upstreams->updating || upstreams->finishing ||
 	    upstreams_waits_for_turn(upstreams))
 		return;
-	/* A link that fails at once calls this again. */
+	/* Guards against recursion: a link that fails at once calls this again.
+	 */
 	upstreams->updating = true;
 	if (!upstreams->all)
 		upstreams_update_first(upstreams);
@@ -274,8 +278,8 @@ static void upstreams_update(struct relay_upstreams *upstreams)
 		relay_link_start(&upstreams->list[i]->link);
 	}
 	upstreams->updating = false;
-	/* Another one may be the target now. Without up-hold nothing may wait:
-	 * later lines would pass it. */
+	/* The target may be another one now. Without up-hold no line may wait,
+	 * because later lines would pass it. */
 	relay_up_hold_send(&upstreams->hold, upstreams_target(upstreams));
 }
 
@@ -321,8 +325,8 @@ static void upstreams_on_room(struct relay_upstream *upstream)
 	relay_up_hold_send(&upstreams->hold, upstreams_target(upstreams));
 }
 
-/* One that was left and has ended is idle. Else handle_close follows, or
- * upstreams_update(). */
+/* An upstream that was left and has ended is idle: send now. Otherwise
+ * handle_close or upstreams_update() follows. */
 static void upstreams_on_unsent(struct relay_upstream *upstream)
 {
 	struct relay_upstreams *upstreams = upstreams_of(upstream);
@@ -401,7 +405,7 @@ static void upstreams_on_block(void *arg, struct lined_buffer *buffer)
 
 /* ---- the list ----------------------------------------------------------- */
 
-/* Takes an upstream with this address out of the list. NULL: none has it. */
+/* Takes the upstream with this address out of the list. NULL: none. */
 static struct relay_upstream *upstreams_take(struct relay_upstreams *upstreams,
 					     const char *text)
 {
@@ -418,7 +422,7 @@ static struct relay_upstream *upstreams_take(struct relay_upstreams *upstreams,
 	return NULL;
 }
 
-/* Leaves one that the config lacks. */
+/* Leaves an upstream that is no longer configured. */
 static void upstreams_remove(struct relay_upstreams *upstreams,
 			     struct relay_upstream *upstream)
 {
@@ -441,7 +445,7 @@ static void upstreams_remove(struct relay_upstreams *upstreams,
 	upstreams->left = upstream;
 }
 
-/* Frees those that were left and have ended, or all. */
+/* Frees removed upstreams that have ended, or all removed ones. */
 static void upstreams_free_left(struct relay_upstreams *upstreams, bool all)
 {
 	struct relay_upstream **at = &upstreams->left, *upstream;
@@ -456,8 +460,8 @@ static void upstreams_free_left(struct relay_upstreams *upstreams, bool all)
 	}
 }
 
-/* Makes the list that the config says; upstreams that stay configured keep
- * their connection. -1/ENOMEM: nothing has changed. */
+/* Makes the list of upstreams in the config; those already there keep their
+ * connection. -1/ENOMEM: nothing has changed. */
 static int upstreams_read_list(struct relay_upstreams *upstreams)
 {
 	const struct lined_option_list *texts =
@@ -469,11 +473,10 @@ static int upstreams_read_list(struct relay_upstreams *upstreams)
 
 	if (list == NULL)
 		return -1;
-	/* While `updating` is set, nothing is begun with a list in the making.
-	 */
+	/* `updating` prevents new connections while the list is incomplete. */
 	upstreams->updating = true;
 	for (i = 0; i < texts->count; i++) {
-		/* relay_options_check() has reported an error. */
+		/* relay_options_check() has reported this address. */
 		if (relay_address_parse(RELAY_USE_UPSTREAM, texts->items[i],
 					&address, error, sizeof(error)) < 0)
 			continue;
@@ -512,8 +515,8 @@ void relay_upstreams_describe(const struct relay *relay,
 		relay_upstream_describe(upstreams->list[i], records);
 }
 
-/* `use` has changed: now no upstream is better than another, or they are tried
- * in order again. */
+/* `use` has changed: either no upstream is better than another now, or they are
+ * tried in order again. */
 static void upstreams_set_use(struct relay_upstreams *upstreams, bool all)
 {
 	size_t i;
@@ -647,7 +650,7 @@ bool relay_upstreams_finish(struct relay *relay)
 	return finished && upstreams->left == NULL;
 }
 
-/* Stops when all that the upstreams have sent is read. Lines of clients are no
+/* Stops after reading all that the upstreams have sent. Lines of clients are no
  * longer taken. */
 static void upstreams_leave(struct relay *relay)
 {

@@ -12,21 +12,21 @@ struct lined_records;
 struct relay;
 struct relay_upstreams;
 
-/* Starts on the primary worker of a service in mode upstream; otherwise it does
- * nothing. -1: failed, and logged. */
+/* Starts on the primary worker of a service in mode upstream; does nothing
+ * elsewhere. -1: failed and logged. */
 int relay_upstreams_start(struct relay *relay);
 void relay_upstreams_stop(struct relay *relay);
 
 /* The mode, the addresses or the times may have changed. */
 void relay_upstreams_reload(struct relay *relay);
 
-/* To be called when no client is left: closes the connection after the queued
- * lines are sent. True: it is closed, or there is none. */
+/* Call this when no client is left: closes the connection after sending the
+ * queued lines. True: it is closed, or there was none. */
 bool relay_upstreams_finish(struct relay *relay);
 
-/* Memory is short: drops the oldest lines that wait, about so many bytes. */
+/* Drops about `bytes` of the oldest waiting lines, because memory is short. */
 void relay_upstreams_give_up(struct relay *relay, uint64_t bytes);
 
-/* Adds a record for each upstream. */
+/* Adds an `upstream` record for each upstream. */
 void relay_upstreams_describe(const struct relay *relay,
 			      struct lined_records *records);
