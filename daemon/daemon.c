@@ -51,7 +51,7 @@ struct daemon {
 	struct control control;
 	struct reload reload;
 	time_t started;
-	uint64_t started_ms; /* as started, by the monotonic clock */
+	uint64_t started_ms; /* like started, monotonic clock */
 	bool reload_again;   /* another reload was asked for during this one */
 	bool stopped;
 };

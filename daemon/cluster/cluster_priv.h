@@ -26,7 +26,7 @@ struct bus_end;
 /* Sends frames and requests to the broker. Any thread. */
 struct cluster_out {
 	const struct broker_ops *ops;
-	uint64_t number; /* of this node */
+	uint64_t number; /* this node's number */
 	pthread_mutex_t lock;
 	void *broker;       /* NULL: not open; written by the main thread */
 	uint64_t next_line; /* the sequence number of the next line */
@@ -54,7 +54,7 @@ struct cluster_service {
 	uint64_t scope;
 	struct registry *registry;
 	bool shown;    /* its instances have started */
-	char prefix[]; /* of the service's keys */
+	char prefix[]; /* begins each key of it */
 };
 
 /* Posted with the first event. If the cluster is freed while this message is in
@@ -82,9 +82,9 @@ struct cluster {
 	struct lined_timer tick;
 	uint64_t opened_us, down_us; /* down_us 0: the link is up */
 	uint64_t asked_us;           /* when names_ask_again() last ran */
-	uint64_t life;               /* of the connection; 0: none */
+	uint64_t life;               /* the connection's; 0: none */
 	bool ever_up, forgot;
-	char trouble[256]; /* the last trouble; empty once joined */
+	char trouble[256]; /* the last error; "" once joined */
 	uint64_t received, late, waiting;
 	struct list marks; /* struct cluster_mark, the oldest first */
 

@@ -40,7 +40,7 @@ struct name {
 	void *remote;
 	uint64_t remote_node, remote_since, remote_owner;
 
-	uint64_t tag;   /* of the request under way; 0: none */
+	uint64_t tag;   /* request under way; 0: none */
 	uint64_t await; /* no step before this revision is received */
 };
 

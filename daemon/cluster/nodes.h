@@ -82,7 +82,7 @@ struct nodes {
 	uint64_t opened_us, asked_us, renewed_us;
 	uint64_t own_revision, tags;
 	uint64_t own_tag, primary_tag; /* requests under way; 0: none */
-	uint64_t twin, twin_heard_us;  /* a node of the same name; 0: none */
+	uint64_t twin, twin_heard_us;  /* node of the same name; 0: none */
 	bool twin_logged, full_logged, ever_joined;
 	/* A node with another `lease` has joined. Both nodes connect anew; the
 	 * node whose lease differs from the bucket's is refused. */

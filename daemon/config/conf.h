@@ -110,7 +110,7 @@ struct conf_service {
 	uint32_t drain_timeout_ms; /* copied from struct conf */
 	uint32_t clients;
 	uint32_t clients_per_address;      /* 0: no limit */
-	uint32_t connect_rate_per_address; /* a second; 0: no limit */
+	uint32_t connect_rate_per_address; /* per second; 0: no limit */
 	uint32_t handshake_ms; /* for TLS, a PROXY header, an upgrade */
 	uint32_t handshakes;   /* under way at the same time */
 	struct penalty_limits penalty;
@@ -136,7 +136,7 @@ struct conf_service {
 	struct access_rules access;
 	/* A class number n above 0 means classes[n - 1]; 0 means no class. */
 	const struct conf_class *classes;
-	const struct lined_limits *class_limits; /* bounds.sockets of each */
+	const struct lined_limits *class_limits; /* a copy of bounds.sockets */
 	size_t class_count;
 	struct conf_web web;
 	bool cluster; /* nodes share bus and registry */
@@ -166,7 +166,7 @@ struct conf {
 	struct log_settings log;
 	struct conf_cluster cluster;
 	struct hardening hardening;
-	const char *hardening_text; /* for comparing `hardening` */
+	const char *hardening_text; /* `hardening` as text, to compare */
 	const struct conf_tls *tls;
 	size_t tls_count;
 	/* In file order. */

@@ -23,7 +23,7 @@
 #include "pool.h"
 
 #define FILES_MAX 1024u
-#define TEXT_MAX  (16u << 20) /* all files together */
+#define TEXT_MAX  (16u << 20) /* bytes of all files */
 #define TOO_LARGE "is larger than 1 MiB: not a config file"
 
 /* A file that was read; reading it again is an error. */
@@ -40,7 +40,7 @@ struct file_reader {
 	struct conf_report *report;
 	struct file_seen *seen;
 	unsigned files;
-	size_t text_len; /* of all files */
+	size_t text_len; /* bytes of all files */
 };
 
 static int file_oom(struct file_reader *r)

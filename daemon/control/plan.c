@@ -201,7 +201,7 @@ struct plan_read {
 	struct list link; /* control.plans */
 	struct control *control;
 	struct request *request;
-	bool full; /* of root or the daemon's user: may see everything */
+	bool full; /* asked by root or the daemon's user */
 	bool running;
 	struct conf_child child;
 };

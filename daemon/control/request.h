@@ -30,7 +30,7 @@ struct request_port {
 	/* Ends the tap with this request id: its client has stopped the tap, or
 	 * has closed. The last response may already be sent. */
 	void (*stop)(struct request_port *port, uint64_t id);
-	struct lined_dispatcher *dispatcher; /* of the main thread */
+	struct lined_dispatcher *dispatcher; /* the main thread's */
 	atomic_ullong last_id;
 };
 
@@ -51,7 +51,7 @@ struct request {
 	size_t text_len;
 	struct peercred by; /* the client; valid if `known` */
 	bool known;
-	struct lined_dispatcher *dispatcher; /* of the client's thread */
+	struct lined_dispatcher *dispatcher; /* the client's thread */
 
 	/* Used by the client's thread only: */
 	struct client_wait wait; /* ends with the last response */
@@ -60,7 +60,7 @@ struct request {
 				const struct lined_response *response);
 	void *arg;
 	struct request_stop *stop; /* NULL: sent */
-	bool stopped;              /* by lined_control_stop() */
+	bool stopped;              /* lined_control_stop() was called */
 
 	/* Used by the main thread only: */
 	struct list open; /* control.open */

@@ -111,7 +111,7 @@ struct lined_option_sections {
 struct lined_option {
 	const char *name;
 	enum lined_option_type type;
-	size_t offset;        /* in the module's struct */
+	size_t offset;        /* offset in the module's struct */
 	const char *fallback; /* the default; NULL: "", 0, false, -1 */
 	int64_t min, max;     /* of numbers; both 0: from 0, no maximum */
 	/* NULL-terminated: the words of a choice, or the only values allowed

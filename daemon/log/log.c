@@ -45,7 +45,7 @@ static uint64_t hash_seed;
 static struct {
 	bool syslog;
 	enum log_style style;
-	char head[128]; /* of a syslog message, before the PID */
+	char head[128]; /* a syslog message up to the PID */
 } last_words;
 
 static _Atomic int current_level = LINED_LOG_INFO;

@@ -141,7 +141,7 @@ void log_last_words(const char *text, size_t len);
  * log_facility_values (LOG_DAEMON and so on). */
 extern const char *const log_level_words[];
 extern const char *const log_target_words[];
-extern const char *const log_format_words[]; /* of enum log_format */
+extern const char *const log_format_words[]; /* follow enum log_format */
 extern const char *const log_facility_words[];
 extern const int log_facility_values[];
 

@@ -26,13 +26,13 @@ struct log_burst {
 
 /* Hashes; 0: none. */
 struct log_limit_key {
-	uint64_t kind; /* of the message and its service */
-	uint64_t from; /* of kind and address; 0: no address */
+	uint64_t kind; /* message and service */
+	uint64_t from; /* kind and address; 0: no address */
 };
 
 struct log_window {
 	uint64_t key;    /* 0: the entry is free */
-	uint64_t end_ms; /* of the window */
+	uint64_t end_ms; /* end of the window */
 	uint32_t passed;
 	/* Messages since the last report; if not 0, the next report is due at
 	 * due_ms. */

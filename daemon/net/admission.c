@@ -40,7 +40,7 @@ struct admission {
 	atomic_uint handshakes;
 	struct admission_entry **buckets;
 	size_t bucket_count, entries;
-	struct admission_entry local; /* of clients without an address */
+	struct admission_entry local;           /* clients without an address */
 	_Atomic(struct admission_entry *) left; /* entries with `left` > 0 */
 	uint64_t counts[ADMISSION_VERDICTS];
 };

@@ -30,8 +30,8 @@ struct admission_limits {
 	 * reserved for privileged users. */
 	uint32_t clients_per_user, clients_kept;
 	uint32_t clients_per_address;
-	uint32_t connect_rate_per_address; /* a second */
-	uint32_t datagram_rate;            /* a second and address */
+	uint32_t connect_rate_per_address; /* per second */
+	uint32_t datagram_rate;            /* per second and address */
 	uint32_t datagram_burst;
 	uint32_t handshakes;
 	/* The counters of a class that has a `clients` or `handshakes` of its
@@ -48,10 +48,10 @@ enum admission_verdict {
 	ADMISSION_HANDSHAKES, /* admission_begin_handshake() */
 	ADMISSION_MEMORY, /* no memory; or, for the caller, near the ceiling */
 	/* Verdicts of the caller: */
-	ADMISSION_DENIED,   /* by `access` */
+	ADMISSION_DENIED,   /* refused by `access` */
 	ADMISSION_PENALTY,  /* penalties_hold() */
 	ADMISSION_PROXY,    /* no PROXY header */
-	ADMISSION_ORIGIN,   /* by `web { origins }` */
+	ADMISSION_ORIGIN,   /* refused by `web { origins }` */
 	ADMISSION_PROGRAMS, /* lined_program_refuse() */
 	ADMISSION_VERDICTS
 };
@@ -140,7 +140,7 @@ uint64_t admission_admitted(const struct admission *admission);
 /* What admission_enter() would return now; counts nothing. */
 struct admission_ruling {
 	enum admission_verdict verdict;
-	uint32_t clients; /* of the address, or its /64 */
+	uint32_t clients; /* clients of the address or its /64 */
 	uint32_t places;  /* clients counted towards the same `clients` */
 	bool counted;     /* false: UNIX, counts towards `clients` only */
 };

@@ -18,8 +18,8 @@
 struct broker_settings {
 	const char *const *servers; /* nats://HOST:PORT or tls://HOST:PORT */
 	size_t server_count;
-	const char *name;   /* of this node */
-	const char *prefix; /* of subjects and buckets */
+	const char *name;   /* this node's name */
+	const char *prefix; /* begins subjects and buckets */
 	const char *user, *password, *token, *credentials;
 	const char *tls_ca, *tls_certificate, *tls_key;
 };
@@ -71,7 +71,7 @@ struct broker_event {
 	uint64_t life, number, revision, tag;
 	const char *key;  /* NUL-terminated */
 	const char *text; /* NUL-terminated */
-	size_t len;       /* of text */
+	size_t len;       /* length of text */
 };
 
 /* NULL: no memory. key and text may be NULL. */
@@ -98,7 +98,7 @@ struct broker_request {
 	enum broker_bucket bucket;
 	/* The expected last revision of the key; 0: the key must not exist. */
 	uint64_t expected;
-	uint64_t tag;   /* of the answer; none comes if the link goes down */
+	uint64_t tag;   /* repeated in the answer; none after a DOWN */
 	uint32_t lines; /* lines in a frame */
 	const char *key;
 	const char *data;

@@ -79,7 +79,7 @@ struct nats_broker {
 	bool up, closing, ended, left;        /* under lock */
 	atomic_size_t backlog, frame_max;
 	_Atomic uint64_t lines; /* taken, neither written nor reported */
-	_Atomic uint64_t writing_since; /* a write began, ms; 0: none */
+	_Atomic uint64_t writing_since; /* start of a write; 0: none */
 };
 
 /* ---- nats_link.c --------------------------------------------------------- */

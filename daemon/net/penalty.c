@@ -24,7 +24,7 @@
 
 struct penalty {
 	struct list by_age;
-	struct penalty *next; /* in the bucket */
+	struct penalty *next; /* next in the bucket */
 	unsigned char key[ADDRESS_KEY_LEN];
 	uint32_t length_ms;
 	uint64_t began_ms;

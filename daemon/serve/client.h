@@ -31,7 +31,7 @@ struct client {
 	};
 	struct admission_entry *entry; /* NULL: no longer counted */
 	struct client_wait *waits;     /* open ones, and owned names */
-	struct client_address peer;    /* of a datagram socket: its own */
+	struct client_address peer;    /* a datagram socket's own address */
 };
 
 #define CLIENT_EARLY_MAX 16

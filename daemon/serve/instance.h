@@ -36,7 +36,7 @@ struct lined_service {
 	struct lined_dispatcher *main; /* the main thread's */
 	const struct lined_protocol *protocol;
 	const struct conf_service *conf;
-	char *name; /* a copy: conf is replaced by a reload */
+	char *name; /* a copy, because a reload replaces conf */
 	unsigned workers;
 	bool primary;
 	/* elsewhere: another node is primary. parted: some nodes do not hear
@@ -55,7 +55,7 @@ struct lined_service {
 		       const struct lined_line *line);
 	void (*opened_tapped)(struct lined_socket *sock,
 			      const struct lined_line *line);
-	size_t client_count; /* in `clients` */
+	size_t client_count; /* length of `clients` */
 	unsigned asking;     /* client_ask not answered yet */
 	unsigned hold_first; /* where the next hold begins */
 	struct bus_member bus;

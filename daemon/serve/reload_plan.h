@@ -21,16 +21,16 @@ struct service;
 enum reload_listen_action {
 	RELOAD_LISTEN_KEEP, /* open in the service, which keeps it */
 	RELOAD_LISTEN_OPEN,
-	RELOAD_LISTEN_TAKE, /* of another service, or the one replaced */
+	RELOAD_LISTEN_TAKE, /* open in another service, or a replaced one */
 };
 
 /* An address of the new config. */
 struct reload_listen {
 	const struct listen_address *address;
 	enum reload_listen_action action;
-	struct listener *from; /* KEEP, TAKE */
+	struct listener *from; /* set for KEEP and TAKE */
 	bool lost; /* OPEN: open now, but the path was removed or replaced */
-	struct listener *opened; /* OPEN, TAKE: set by server_apply() */
+	struct listener *opened; /* for OPEN and TAKE, by server_apply() */
 };
 
 /* A service of the new config. */
@@ -43,7 +43,7 @@ struct reload_service {
 	bool kept;
 	/* If kept: what changes, a mask of enum conf_change. */
 	unsigned changes;
-	bool mode_changes;            /* of UNIX sockets */
+	bool mode_changes;            /* mode or owner of UNIX sockets */
 	struct reload_listen *listen; /* one for each of conf->listen */
 	/* Set by server_apply(): the kept or the new service. */
 	struct service *service;
@@ -69,7 +69,7 @@ struct reload_plan {
 	/* In the config's order; internal services last. */
 	struct reload_service *services;
 	size_t count;
-	struct reload_listen *listen; /* of all services */
+	struct reload_listen *listen; /* addresses of all services */
 
 	struct reload_running *running; /* sorted by name */
 	size_t running_count;

@@ -37,7 +37,7 @@ struct server {
 	struct worker main_worker;
 	struct bus *main_bus;
 	struct list services; /* open */
-	struct list draining; /* until they have ended */
+	struct list draining; /* draining, until they have ended */
 	/* Held while the main thread changes the two lists: the heartbeat may
 	 * read them on the log's thread. */
 	pthread_mutex_t lists;
@@ -45,12 +45,12 @@ struct server {
 	struct conf *start_conf; /* for keys that need a restart */
 	const struct inherited *inherited;
 	struct service_env env;
-	struct listen_texts listen_texts; /* of all listeners so far */
+	struct listen_texts listen_texts; /* texts of all listeners so far */
 	struct memory memory; /* usage of all clients, and the ceiling */
 	struct cluster_events cluster_events;
-	struct conf *cluster_conf; /* has the cluster in use; NULL: none */
+	struct conf *cluster_conf; /* config of the cluster; NULL: none */
 	struct server_tls tls;
-	size_t clients; /* of all services */
+	size_t clients; /* clients of all services */
 	bool stopping;
 	uint64_t stop_end_ms;   /* while stopping: when the drains must end */
 	bool internal_stopping; /* the internal services drain, too */

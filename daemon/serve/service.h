@@ -68,11 +68,11 @@ struct service {
 	struct service_part *parts;       /* one per worker */
 	size_t instance_count, running;   /* running: not yet ended */
 	size_t occupied;      /* while draining: instances with clients */
-	unsigned holds;       /* by service_hold() */
+	unsigned holds;       /* number of service_hold() */
 	uint64_t tls_refused; /* TLS handshakes over the limit */
 	unsigned turn;        /* where the next search for a worker begins */
-	uint64_t lines_logged, busy; /* memory_watch.c */
-	bool begun;                  /* the plan with it was carried out */
+	uint64_t lines_logged, busy; /* used by memory_watch.c */
+	bool begun;                  /* its plan was carried out */
 	bool draining;
 };
 

@@ -15,7 +15,7 @@
 struct report;
 
 struct tls_section {
-	const struct conf_tls *conf; /* of tls_set.conf */
+	const struct conf_tls *conf; /* a part of tls_set.conf */
 	struct tls_files *files;
 	struct tls_context **contexts; /* one per worker */
 	/* For server_tls.c. seen: a hash of the files' state at the last look.

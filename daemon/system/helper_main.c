@@ -26,7 +26,7 @@
 struct helper_birth {
 	enum self_role role;
 	const int *fds;
-	int failed; /* for the errno of a failure */
+	int failed; /* pipe for the errno of a failure */
 };
 
 static int helper_be_born(void *arg)

@@ -33,7 +33,7 @@
 
 struct notice {
 	struct notice *next;
-	int fd; /* to pass, owned by the notice; -1: none */
+	int fd; /* descriptor to pass; -1: none */
 	char text[];
 };
 

@@ -49,7 +49,7 @@ void bus_free(struct bus *bus);
 struct bus_counters {
 	uint64_t published;
 	uint64_t posts;   /* batches of messages, from worker to worker */
-	uint64_t wakeups; /* of workers, by other threads */
+	uint64_t wakeups; /* wakeups of workers by other threads */
 	uint64_t refused; /* not published: above BUS_BACKLOG_MAX */
 	uint64_t pauses;  /* how often members were held */
 };

@@ -45,7 +45,7 @@ struct thread_end {
 	_Alignas(CACHE_LINE) struct bus_threads *threads;
 	struct bus_end *bus;
 	struct lined_dispatcher *dispatcher;
-	struct batch *batch; /* of this turn; NULL: nothing published */
+	struct batch *batch; /* this turn's; NULL: nothing published */
 	uint64_t posts;      /* atomic: read by the main thread */
 	/* Bytes posted to this end and not handled yet. Any thread. */
 	_Alignas(CACHE_LINE) atomic_size_t backlog;

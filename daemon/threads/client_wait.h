@@ -24,7 +24,7 @@ enum client_hold {
 };
 
 struct client_wait {
-	struct client_wait *next;   /* of the same client */
+	struct client_wait *next;   /* next wait of the client */
 	struct client_wait **first; /* the client's list; NULL: not in a list */
 	struct lined_socket *sock;
 	unsigned hold; /* enum client_hold; 0: does not hold the client */

@@ -162,7 +162,7 @@ struct worker_batch {
 	pthread_mutex_t lock;
 	pthread_cond_t fewer;
 	size_t left; /* posted calls that have not finished */
-	bool held;   /* until worker_batch_free() */
+	bool held;   /* worker_batch_free() was not called */
 };
 
 struct worker_batch *worker_batch_new(void)

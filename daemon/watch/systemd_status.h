@@ -23,7 +23,7 @@ struct systemd_status {
 	const struct heartbeat *heartbeat;
 	struct lined_timer update, watchdog, flush;
 	bool refused;                  /* the last reload was refused */
-	char sent[SYSTEMD_STATUS_MAX]; /* the last line, not sent twice */
+	char sent[SYSTEMD_STATUS_MAX]; /* the last line sent */
 };
 
 /* -1/ENOMEM. Server and heartbeat must outlive the status. */

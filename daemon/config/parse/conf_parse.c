@@ -29,7 +29,7 @@ struct parse {
 	struct conf_node *nodes[CONF_DEPTH_MAX + 1];
 	unsigned depth;
 	size_t next_mark;
-	struct conf_key *key; /* the last one */
+	struct conf_key *key; /* the last key */
 	struct conf_value **values_end;
 	bool failed;
 };

@@ -29,9 +29,9 @@ struct conf_outline {
 	struct conf_outline *next;
 	const char *name;
 	enum conf_shape shape;
-	unsigned line; /* of the first use */
+	unsigned line; /* where it is first used */
 	struct conf_outline *children;
-	unsigned count; /* of children */
+	unsigned count; /* number of children */
 };
 
 /* One key or section, in file order. */

@@ -28,7 +28,7 @@ void conf_tree_init(struct conf_tree *tree, struct pool *pool)
 
 struct titled {
 	struct conf_node *node;
-	size_t order; /* in file order */
+	size_t order; /* its place in file order */
 };
 
 static int titled_compare_titles(const struct titled *a, const struct titled *b)

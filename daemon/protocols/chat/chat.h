@@ -30,7 +30,7 @@ struct chat {
 	/* Trees made by tsearch(3). */
 	void *members; /* clients of this worker, by id */
 	void *people;  /* nicknames of all workers, by id */
-	void *rooms;   /* by name */
+	void *rooms;   /* rooms, by name */
 	struct chat_room *first_room;
 
 	struct lined_registry_watch *name_watch, *seat_watch;

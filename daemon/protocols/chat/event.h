@@ -13,11 +13,11 @@
 #include "chat/chat.h"
 
 enum chat_event_kind {
-	CHAT_EVENT_MESSAGE = 'm',  /* to a room; kept in its history */
+	CHAT_EVENT_MESSAGE = 'm',  /* a line to a room, kept in its history */
 	CHAT_EVENT_NOTICE = 'n',   /* to rooms, once to each member, and to
 				    * `to`; number 1: not to `from` */
-	CHAT_EVENT_PRIVATE = 'p',  /* to `to` */
-	CHAT_EVENT_ANNOUNCE = 'a', /* to everyone */
+	CHAT_EVENT_PRIVATE = 'p',  /* a private line to `to` */
+	CHAT_EVENT_ANNOUNCE = 'a', /* a line to all members */
 	CHAT_EVENT_TOPIC = 't',    /* a notice that sets the topic */
 	CHAT_EVENT_AWAY = 'w',     /* `from` is away (number 1), or back (0) */
 	CHAT_EVENT_KICK = 'k', /* `to` must leave; text: after its nickname */
@@ -32,13 +32,13 @@ struct chat_event {
 	enum chat_event_kind kind;
 	uint64_t from, to; /* ids; 0: nobody */
 	int64_t number;
-	const char *rooms; /* one, or several with commas between; NULL: none */
-	const char *name;  /* of `from`, unless the kind says otherwise */
+	const char *rooms; /* room names, with commas; NULL: none */
+	const char *name;  /* nickname of `from`, or as the kind says */
 	/* Set for the handler: */
-	bool received;  /* from another worker, by the bus */
+	bool received;  /* it came from another worker */
 	uint64_t stamp; /* microseconds of UTC; increases on each worker */
 	struct lined_buffer *buffer; /* contains the text and its newline */
-	size_t offset, len;          /* of the text in buffer */
+	size_t offset, len;          /* where the text is in buffer */
 	/* The text with CRLF: made by chat_event_crlf(), freed after the
 	 * handler. */
 	struct lined_buffer *crlf;

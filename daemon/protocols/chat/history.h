@@ -16,7 +16,7 @@ struct chat_line;
 struct chat_history {
 	struct chat_line *lines; /* oldest first */
 	size_t count, capacity;
-	size_t bytes; /* of the messages */
+	size_t bytes; /* bytes of all messages */
 };
 
 /* Adds a message; drops the oldest if there are more than limit. Charges the

@@ -53,7 +53,7 @@ struct chat_member {
 	uint64_t *ignored; /* ids, oldest first */
 	size_t ignored_count;
 
-	char *reason; /* of /quit */
+	char *reason; /* reason given with /quit */
 	char *rooms;  /* rooms at the close of the client */
 };
 

@@ -18,7 +18,8 @@
 struct chat_person {
 	uint64_t id; /* lined_client_id(); must be first, see chat_find() */
 	char nickname[CHAT_NAME_MAX + 1];
-	char entry[CHAT_PEOPLE_SPELLING_MAX]; /* has the current spelling */
+	char entry[CHAT_PEOPLE_SPELLING_MAX]; /* entry with the current spelling
+					       */
 	char *away;                           /* NULL: not away */
 };
 

@@ -16,7 +16,7 @@
 struct chat_ban {
 	struct chat_ban *next;
 	char nickname[CHAT_NAME_MAX + 1];
-	uint64_t id; /* of the member: a new nickname does not lift the ban */
+	uint64_t id; /* the member's id: a new nickname does not help */
 	uint64_t stamp;
 	bool lifted;
 };

@@ -19,7 +19,7 @@ struct chat_room {
 	char name[CHAT_NAME_MAX + 1]; /* must be first, see chat_find() */
 	struct chat_room *next, *prev;
 	size_t count;            /* members on all workers */
-	struct chat_seat *seats; /* of this worker's members */
+	struct chat_seat *seats; /* seats of this worker's members */
 	char *topic;             /* NULL: the config's topic, if any */
 	uint64_t topic_stamp, topic_from;
 	struct chat_history history;

@@ -13,7 +13,7 @@
 
 /* A zeroed struct: the client has sent nothing. */
 struct chat_telnet {
-	uint8_t state, command; /* of the command being read */
+	uint8_t state, command; /* while a command is read */
 	bool used;              /* a command was received: a telnet client */
 	bool after_cr;          /* an LF or NUL now would end the same line */
 	bool ends_in_cr;        /* a line has ended in CR LF, CR NUL or CR */

@@ -32,7 +32,7 @@ struct exec_program {
 	struct exec_program **all, *prev, *next; /* the list of programs */
 	struct lined_service *service;
 	const struct exec_program_handlers *handlers;
-	void *owner; /* for the caller */
+	void *owner; /* private to the caller */
 
 	struct lined_program *process; /* NULL: ended */
 	/* NULL: closed. */

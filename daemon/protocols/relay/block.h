@@ -25,7 +25,7 @@ struct relay_lengths {
 struct relay_block {
 	char *bytes; /* the message under construction */
 	size_t len, room;
-	struct relay_lengths *lengths; /* of each line */
+	struct relay_lengths *lengths; /* lengths of each line */
 	uint32_t count, lengths_room;
 	uint32_t ends; /* how the lines end, see block.c */
 };
@@ -59,7 +59,7 @@ struct relay_message {
 	uint32_t count, ends;
 	size_t lengths_at; /* offset of the table of lengths */
 	size_t bytes_at;   /* offset of the first line */
-	size_t bytes;      /* of all lines */
+	size_t bytes;      /* bytes of all lines */
 };
 
 /* False: the buffer is not a block. */

@@ -22,8 +22,8 @@ struct dedupe_line {
 struct relay_dedupe {
 	uint64_t key[2];
 	uint32_t window_ms;
-	uint32_t room, first, count; /* for the ring */
-	uint32_t evicted;            /* since relay_dedupe_take_evicted() */
+	uint32_t room, first, count; /* size and use of the ring */
+	uint32_t evicted;            /* see relay_dedupe_take_evicted() */
 	struct dedupe_line *ring;
 	uint32_t *buckets; /* `room` buckets: index + 1; 0: none */
 };

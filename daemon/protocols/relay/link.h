@@ -45,7 +45,7 @@ enum relay_link_state {
 	RELAY_LINK_IDLE,       /* not started */
 	RELAY_LINK_CONNECTING, /* also while the name is looked up */
 	RELAY_LINK_CONNECTED,
-	RELAY_LINK_WAITING,   /* for the next round */
+	RELAY_LINK_WAITING,   /* until the next round */
 	RELAY_LINK_FINISHING, /* see relay_link_finish(), relay_link_read_out()
 			       */
 };
@@ -53,8 +53,8 @@ enum relay_link_state {
 /* An address to connect to; a name may have several. */
 struct relay_link_target {
 	struct lined_address to; /* len 0: a kind without socket addresses */
-	unsigned failures; /* since the address was last good for retry-max */
-	bool tried;        /* in this round */
+	unsigned failures;       /* failures since it was good for retry-max */
+	bool tried;              /* was tried in this round */
 };
 
 struct relay_link {

@@ -132,7 +132,7 @@ uint64_t relay_options_keeps_most(const void *arg, size_t line_length,
  */
 struct option_effect {
 	const char *name;
-	const char *roles[3]; /* for hub, upstream, proxy */
+	const char *roles[3]; /* in mode hub, upstream, proxy */
 	const char *needs;    /* no effect without this option */
 	const char *instead;  /* what a subscriber should use, or NULL */
 };

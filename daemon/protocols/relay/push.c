@@ -22,9 +22,9 @@
 
 struct push_target {
 	struct relay_push *push;
-	struct relay_link link; /* for streams */
+	struct relay_link link; /* used for a stream */
 	struct relay_pending pending;
-	struct lined_socket *sock; /* for datagrams */
+	struct lined_socket *sock; /* used for datagrams */
 };
 
 struct relay_push {

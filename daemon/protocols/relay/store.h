@@ -13,7 +13,7 @@
 struct relay_store {
 	struct store_chunk *first, *last;
 	size_t lines;
-	size_t bytes;   /* of lines, including tags and terminators */
+	size_t bytes;   /* bytes of lines with tags and terminators */
 	size_t memory;  /* used by the store */
 	size_t charged; /* memory at relay_store_take_change() */
 };

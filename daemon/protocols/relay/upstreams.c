@@ -54,7 +54,7 @@ struct relay_upstreams {
 	/* The number of instances of the service that are leaving their
 	 * upstreams. */
 	struct lined_shared *leaving;
-	uint64_t turn_ms; /* until when to wait for them; 0: no longer */
+	uint64_t turn_ms; /* end of the wait for them; 0: none */
 	bool updating, finishing, leaves;
 };
 
