@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reference-counted bytes (lined/buffer.h). A copy is in the same allocation as
- * the header, behind it; wrapped bytes stay where they are.
+ * Reference-counted bytes (lined/buffer.h). Copied bytes follow the header in
+ * the same allocation; wrapped bytes stay where they are.
  */
 #include "config.h"
 

@@ -25,8 +25,9 @@ union datagram_control {
 	char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
 };
 
-/* Makes the kernel tell the local address of each datagram, if the socket is
- * bound to all addresses. False: it is not, or the kernel cannot. */
+/* If the socket is bound to all addresses, makes the kernel report the local
+ * address of each datagram. False: not bound to all addresses, or the kernel
+ * cannot. */
 bool datagram_source_enable(int fd);
 
 /* Reads the local address out of a message that was received. */

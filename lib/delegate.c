@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Delegates: registering them with a dispatcher and its poller. Their callbacks
- * are called in dispatcher.c.
+ * Delegates: registering them with a dispatcher and its poller. dispatcher.c
+ * calls their callbacks.
  */
 #include "config.h"
 

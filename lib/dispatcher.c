@@ -276,10 +276,10 @@ static bool dispatcher_call(struct lined_dispatcher *d,
 }
 
 /*
- * The poller reports error and hang-up in any mode. A delegate with handle_read
- * or handle_write finds them by its system call, any other by handle_error.
- * Without any of these the delegate is unregistered, or no longer watched: the
- * poller would report it in every turn.
+ * The poller reports error and hang-up in any mode. For an error handle_error
+ * is called, then the handler of the mode, which finds the error or the end by
+ * its system call. A delegate without a handler of its mode is unregistered, or
+ * no longer watched: the poller would report it in every turn.
  */
 static bool dispatcher_deliver_error(struct lined_dispatcher *d,
 				     struct lined_delegate *delegate,
@@ -375,7 +375,7 @@ static void dispatcher_task_phase(struct lined_dispatcher *d, size_t count)
 	delegates_close_holes(d);
 }
 
-/* handle_close may send to others, and a flush may close sockets. */
+/* handle_close may send to other sockets, and a flush may close sockets. */
 static void dispatcher_socket_phases(struct lined_dispatcher *d)
 {
 	dispatcher_work_off(&d->closed, d->socket_ops->deliver_close);

@@ -59,8 +59,9 @@ struct lined_socket_ops {
 	void (*flush)(struct list *dirty_link);
 	void (*free)(struct list *ready_link);
 
-	/* For memory.c: sends what can be sent before the flush; returns what
-	 * closing would free (0: may not be closed now); closes. */
+	/* For memory.c: writes output before the flush; returns the bytes that
+	 * closing the socket would free (0: it may not be closed now); closes
+	 * it. */
 	void (*send_early)(struct list *dirty_link);
 	uint64_t (*held)(const struct lined_delegate *delegate);
 	void (*shed)(struct lined_delegate *delegate);
@@ -208,8 +209,7 @@ int delegate_attach(struct lined_dispatcher *d,
 void delegate_detach(struct lined_dispatcher *d,
 		     struct lined_delegate *delegate);
 
-/* Sets whether a socket's delegate has a task; it may be attached or not.
- * -1/ENOMEM. */
+/* Sets whether a socket's delegate, attached or not, has a task. -1/ENOMEM. */
 int delegate_set_task(struct lined_delegate *delegate, bool task);
 
 /* Removes a delegate from the poller until its mode is set again. */

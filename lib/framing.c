@@ -283,8 +283,8 @@ static enum count_status framer_read_count(const struct framer *framer,
 	return i < FRAMER_COUNT_MAX ? COUNT_PARTIAL : COUNT_NONE;
 }
 
-/* Emits len bytes of a message. They are moved over the blank before them, so
- * that there is a place for the NUL. */
+/* Emits len bytes of a message, moved over the blank before them: this makes
+ * room for the NUL. */
 static void framer_emit_counted(struct lined_line *line, char *text, size_t len)
 {
 	size_t i;

@@ -69,7 +69,7 @@ bool framer_finish(struct framer *framer, struct input *input,
 /*
  * Takes what is left when the stream has ended. FRAMER_READY: a line without a
  * terminator, or a part of a counted message, if `deliver` is set.
- * FRAMER_TOO_LONG: its last CR makes the line longer than the limit.
+ * FRAMER_TOO_LONG: a CR at the end makes the line longer than the limit.
  * FRAMER_NEED_MORE: no line; *dropped is increased if bytes were dropped.
  */
 enum framer_result framer_end(struct framer *framer, struct input *input,

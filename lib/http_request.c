@@ -73,8 +73,8 @@ static bool http_is_printable(const char *text, size_t len, bool blanks)
 
 /* ---- the request line ---------------------------------------------------- */
 
-/* Whether the path of the target is this one. A query is ignored, and so is
- * http://host before the path. */
+/* Whether the target has this path. A query is ignored, and so is http://host
+ * before the path. */
 static bool http_is_path(const char *target, size_t len, const char *path)
 {
 	const char *query;

@@ -36,7 +36,7 @@ char *input_reserve(struct input *input, char *shared, size_t shared_size,
 /* Adds the len bytes that were read to that place. */
 void input_received(struct input *input, size_t len);
 
-/* Moves what is in the shared buffer to memory of the input's own. -1/ENOMEM:
+/* Moves the bytes in the shared buffer to the input's own memory. -1/ENOMEM:
  * the bytes are lost. */
 int input_settle(struct input *input, const char *shared);
 

@@ -42,7 +42,7 @@ int mailbox_post(struct mailbox *mailbox, struct lined_message *message,
 /* Wakes the dispatcher, unless a wakeup is pending. MT-safe. */
 void mailbox_wake(struct mailbox *mailbox);
 
-/* Clears a wakeup: the next mailbox_wake() sends one again. Memory that was
+/* Clears a wakeup: the next mailbox_wake() sends another one. Memory that was
  * written before earlier calls of mailbox_wake() is visible afterwards. */
 void mailbox_seen(struct mailbox *mailbox);
 

@@ -213,7 +213,8 @@ static void memory_shed(struct lined_dispatcher *d, uint64_t limit)
 	}
 }
 
-/* How far a dispatcher may grow before it looks at the others again. */
+/* How far a dispatcher may grow before it reads the accounts of the others
+ * again. */
 static int64_t memory_step(const struct lined_dispatcher *d, uint64_t limit,
 			   uint64_t held)
 {

@@ -2,13 +2,13 @@
 /*
  * The memory that the sockets of a process hold (send queues with the segments
  * and shared buffers in them, input that waits for the rest of a line, TLS
- * sessions) and what a program keeps beside them (keepers). Each dispatcher
- * counts its own with plain additions (struct memory_account).
+ * sessions) and the memory that a program keeps for clients (keepers). Each
+ * dispatcher counts its own with plain additions (struct memory_account).
  *
- * A ceiling on the sum of several dispatchers has steps: from 3/4 of it on
- * keepers do not grow, and give up what nobody waits for; from 7/8 on a program
- * should let nobody in; at the ceiling sockets are closed, the one that holds
- * most first.
+ * A ceiling on the sum of several dispatchers has steps: from 3/4 on, keepers
+ * do not grow, and give up data that nobody waits for; from 7/8 on, a program
+ * should accept no clients; at the ceiling sockets are closed, the socket that
+ * holds most first.
  */
 #pragma once
 
@@ -29,7 +29,7 @@ struct lined_socket;
  */
 struct memory_account {
 	int64_t held;
-	int64_t kept;     /* by keepers, including what is also queued */
+	int64_t kept;     /* by keepers, queued or not */
 	int64_t check_at; /* from here on memory_check() is called */
 };
 
@@ -84,12 +84,12 @@ uint64_t memory_limit(const struct memory *memory);
 uint64_t memory_held(const struct memory *memory);
 uint64_t memory_kept(const struct memory *memory);
 
-/* Whether 7/8 of the ceiling is reached: programs should let nobody in.
+/* Whether 7/8 of the ceiling is reached: programs should accept no clients.
  * MT-safe. */
 bool memory_is_near(const struct memory *memory);
 
 /*
- * Above the ceiling: first sends what can be sent, then closes sockets of this
+ * Above the ceiling: first writes output, then closes sockets of this
  * dispatcher with the reason SLOW, as long as they hold more than the sockets
  * of the other dispatchers; otherwise wakes these to do so. May be called in
  * any handler.
@@ -105,12 +105,12 @@ void dispatcher_hold(struct lined_dispatcher *d, int64_t bytes);
 
 /* ---- keepers ------------------------------------------------------------- */
 
-/* Charges what a program keeps for the clients of a dispatcher; negative: it
- * was freed. */
+/* Charges memory that a program keeps for the clients of a dispatcher;
+ * negative: it was freed. */
 void dispatcher_charge(struct lined_dispatcher *d, int64_t bytes);
 
-/* Takes and drops a reference to a buffer, which is charged once however often
- * it is kept and queued on this dispatcher. */
+/* Takes and drops a reference to a buffer. A buffer is charged once, although
+ * it may be kept and queued several times on this dispatcher. */
 void dispatcher_keep(struct lined_dispatcher *d, struct lined_buffer *buffer);
 void dispatcher_unkeep(struct lined_dispatcher *d, struct lined_buffer *buffer);
 
@@ -122,10 +122,10 @@ bool dispatcher_may_keep(const struct lined_dispatcher *d, uint64_t bytes);
 struct memory_keeper {
 	struct list link;
 	/*
-	 * Frees about `bytes` of what it keeps, the oldest first. If `spare` is
-	 * true, only data that nobody waits for. If it is false, anything: all
-	 * keepers together keep more than 3/4 of a lowered ceiling. Called at
-	 * the end of a turn.
+	 * Frees about `bytes` of its memory, the oldest data first. If `spare`
+	 * is true, only data that nobody waits for. If it is false, anything:
+	 * all keepers together keep more than 3/4 of a lowered ceiling. Called
+	 * at the end of a turn.
 	 */
 	void (*give_up)(struct memory_keeper *keeper, uint64_t bytes,
 			bool spare);

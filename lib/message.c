@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The messages of a dispatcher: those that other threads post to its mailbox,
- * and those that its own thread defers.
+ * The messages of a dispatcher: posted to its mailbox by other threads, or
+ * deferred by its own thread.
  */
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Networks: reading them, and finding the one that contains an address. The
+ * Networks: reading them, and finding the network that contains an address. The
  * search is linear, because there are few rules and one search for each
  * connection.
  */

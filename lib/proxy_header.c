@@ -125,7 +125,7 @@ enum v2_ssl {
 	V2_CLIENT_CERT_SESS = 4,
 };
 
-#define V2_SSL_HEAD 5 /* the bits, and four bytes of what was verified */
+#define V2_SSL_HEAD 5 /* the bits, and four bytes of the verification */
 
 static size_t v2_number(const char *at)
 {
@@ -274,7 +274,7 @@ static enum proxy_header_status v2_read(struct proxy_header *header,
 	if (family != 0)
 		at = v2_read_addresses(
 			header, at, header->len - PROXY_HEADER_V2_MIN, family);
-	/* Whatever comes with LOCAL is ignored, even if malformed. */
+	/* Addresses and TLVs with LOCAL are ignored, even malformed ones. */
 	if ((command & 0x0f) == 0 || family == 0)
 		return PROXY_HEADER_READY;
 	return at != NULL && v2_read_tlvs(header, data, at) ? PROXY_HEADER_READY

@@ -29,8 +29,8 @@ struct proxy_header_text {
 };
 
 struct proxy_header {
-	/* READY: the header's length. MORE: the length so far known, at least
-	 * one byte more than there is. */
+	/* READY: the header's length. MORE: the least length that it can have,
+	 * above len. */
 	size_t len;
 	/* LOCAL, UNKNOWN or UNSPEC: the connection is the proxy's own, or the
 	 * proxy does not know the client. There is no address. */

@@ -22,9 +22,9 @@
 #include "mailbox.h"
 
 /*
- * The lookup of one name for all requests that wait for it. It is first queued,
- * then run by a thread, then a message to the dispatcher. Only the dispatcher's
- * thread uses `requests`.
+ * The lookup of one name for all requests that wait for it. A query is first
+ * queued, then run by a thread, then posted to the dispatcher. Only the
+ * dispatcher's thread uses `requests`.
  */
 struct resolver_query {
 	struct lined_message message;
@@ -250,8 +250,8 @@ resolver_find(const struct list *queries, const char *host, const char *service)
 
 /*
  * Called with the lock held. Returns the query for a name that is running or
- * queued, or else queues a new one and starts another thread if all are busy
- * and there may be one more. NULL and errno.
+ * queued, or else queues a new query, and starts another thread if all are busy
+ * and RESOLVER_THREADS allows it. NULL and errno.
  */
 static struct resolver_query *
 resolver_join(struct resolver *resolver, const char *host, const char *service)

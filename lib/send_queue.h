@@ -80,8 +80,8 @@ void send_queue_keep(struct send_queue *queue);
 
 /*
  * Drops the oldest sends until the queue costs at most `cost`, but not a send
- * that is partly written, or kept; drops nothing if the one that is partly
- * written alone costs more. Returns how many were dropped.
+ * that is partly written, or kept; drops nothing if a partly written send alone
+ * costs more. Returns how many were dropped.
  */
 unsigned send_queue_drop_oldest(struct send_queue *queue,
 				struct send_pool *pool, size_t cost);
@@ -89,7 +89,7 @@ unsigned send_queue_drop_oldest(struct send_queue *queue,
 /* Notes when the last send was queued. */
 void send_queue_stamp(struct send_queue *queue, uint32_t now_ms);
 
-/* Drops the sends that were queued before a time, but not one that is partly
+/* Drops the sends that were queued before a time, but not a send that is partly
  * written, or kept. Returns how many were dropped. */
 unsigned send_queue_drop_before(struct send_queue *queue,
 				struct send_pool *pool, uint32_t time_ms);

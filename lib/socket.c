@@ -213,7 +213,8 @@ void socket_established(struct lined_socket *sock,
 		sock->handlers->handle_connect(sock, sock->arg);
 }
 
-/* Charges what the socket holds when it is registered, or takes it back. */
+/* Charges the memory of a socket when it is registered, or takes the charge
+ * back. */
 static void socket_charge(struct lined_socket *sock, struct lined_dispatcher *d,
 			  bool charge)
 {
@@ -358,8 +359,8 @@ static void socket_phase_send_early(struct list *dirty_link)
 		list_entry(dirty_link, struct lined_socket, dirty_link));
 }
 
-/* A queue that the kernel still takes is about to be empty: it does not
- * count. */
+/* A queue does not count while the kernel still accepts its bytes: it is about
+ * to be empty. */
 static uint64_t socket_held(const struct lined_delegate *delegate)
 {
 	const struct lined_socket *sock = lined_container_of(

@@ -367,7 +367,7 @@ void socket_drop_input(struct lined_socket *sock);
 /* ---- socket_send.c ---- */
 
 void socket_mark_dirty(struct lined_socket *sock);
-/* Writes what the kernel takes before the flush of the turn. */
+/* Writes as much as the kernel takes, before the flush of the turn. */
 void socket_send_early(struct lined_socket *sock);
 /* The first bytes of the queue were written: removes and counts them. */
 void socket_note_written(struct lined_socket *sock, size_t bytes);

@@ -10,7 +10,7 @@
 
 #include "socket_priv.h"
 
-/* The most lines that one call of handle_read gets, so that one client that
+/* The most lines that one call of handle_read gets, so that a client that
  * floods does not delay the others. */
 #define LINES_A_TURN 1024
 
@@ -68,7 +68,7 @@ bool socket_is_catching_up(const struct lined_socket *sock)
 	return sock->catching_up && left_ms > 0 && left_ms <= CATCH_UP_MS;
 }
 
-/* Adds what was read to the input. False: handle_input has closed it. */
+/* Adds received bytes to the input. False: handle_input has closed it. */
 static bool stream_add_input(struct lined_socket *sock, char *bytes, size_t len)
 {
 	counter_add(&sock->group->counters.bytes_in, len);

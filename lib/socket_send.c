@@ -228,8 +228,8 @@ static int stream_make_room(struct lined_socket *sock, size_t len)
 
 	if (stream_fits(sock, len))
 		return 0;
-	/* Much output in one turn is no sign of a slow reader: write what the
-	 * kernel takes before the policy acts. */
+	/* Much output in one turn is no sign of a slow reader: write as much as
+	 * the kernel takes before the policy acts. */
 	if (sock->state == LINED_SOCKET_CONNECTED && !sock->blocked) {
 		if (stream_write_queue(sock) < 0) {
 			errno = EPIPE;

@@ -44,7 +44,7 @@ struct rules {
 #define BIT(deadline) DEADLINE_BIT(DEADLINE_##deadline)
 
 /* In IDLE and CLOSED nothing is watched. The deadline of a connect is a timer
- * in socket_connect.c; HANDSHAKE is that of socket_handshake(). */
+ * in socket_connect.c; socket_handshake() sets that of HANDSHAKE. */
 static const struct rules rules[LINED_SOCKET_UDP_BOUND + 1][STAGES] = {
 	[LINED_SOCKET_CONNECTING] =
 		{

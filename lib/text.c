@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Cleaning and escaping UTF-8. Both use lined_text_decode() and
- * lined_text_is_shown(), so that what is valid and what may be shown is decided
- * in one place.
+ * lined_text_is_shown(), so that one place decides which bytes are valid and
+ * which characters may be shown.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * TLS for the daemon: reads and checks certificates, makes contexts from them,
- * and begins the handshake of a client. lined/tls.h has what protocols see,
+ * and begins the handshake of a client. lined/tls.h is the part for protocols,
  * tls_priv.h lists the files.
  *
  * Thread: files, contexts and servers may be made on one thread and used on
@@ -17,13 +17,13 @@
 #include <lined/socket.h>
 #include <lined/tls.h>
 
-/* False: built without OpenSSL. Then tls_files_read() fails, and so there is
- * nothing that the other functions could be called with. */
+/* False: built without OpenSSL. Then tls_files_read() fails, and no object
+ * exists for the other functions. */
 bool tls_available(void);
 
 /* Takes OpenSSL's list of compression methods away and keeps it: at exit
- * libnats frees the list, and then OpenSSL would, too. Thread: one at a time.
- */
+ * libnats frees the list, and OpenSSL would free it again. Thread: one at a
+ * time. */
 void tls_keep_compressions(void);
 
 /* ---- files --------------------------------------------------------------- */
@@ -110,7 +110,7 @@ void tls_context_unref(struct tls_context *context); /* NULL is fine */
  * reference to each. NULL/ENOMEM. */
 struct tls_server *tls_server_new(struct tls_context *const *contexts,
 				  size_t count);
-/* Handshakes that are under way keep what they need. NULL is fine. */
+/* Handshakes that are under way are not affected. NULL is fine. */
 void tls_server_free(struct tls_server *server);
 
 /* The index of the certificate for a name, without regard to case; 0 if none
@@ -142,10 +142,10 @@ typedef void tls_done(struct lined_socket *sock, enum tls_result result,
 /*
  * Begins the handshake as the server, on a registered socket: a new one in
  * IDLE, one that had another handshake before, or (STARTTLS) one that is
- * CONNECTED: then what is queued is first sent without TLS, and what was
- * received and not read is dropped. The socket is CONNECTING until the
- * handshake is over or timeout_ms have passed. done NULL: tls_established(). -1
- * and errno as lined_client_start_tls().
+ * CONNECTED: then queued output is first sent without TLS, and input that was
+ * not read is dropped. The socket is CONNECTING until the handshake is over or
+ * timeout_ms have passed. done NULL: tls_established(). -1 and errno as
+ * lined_client_start_tls().
  */
 int tls_accept(struct lined_socket *sock, struct tls_server *server,
 	       uint32_t timeout_ms, tls_done *done);

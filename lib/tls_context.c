@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Contexts of TLS: what all connections of a certificate on a thread share. A
- * server has several, and chooses among them by SNI. Knows no sockets.
+ * Contexts of TLS: the state that all connections of a certificate on a thread
+ * share. A server has several, and chooses among them by SNI. Knows no sockets.
  */
 #include "config.h"
 

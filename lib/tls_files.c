@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The files of a certificate: reads and checks them, knows what is in them, and
- * sets up OpenSSL's contexts with them.
+ * The files of a certificate: reads and checks them, keeps their names and
+ * dates, and sets up OpenSSL's contexts with them.
  */
 #include "config.h"
 
@@ -194,7 +194,7 @@ static const char *tls_pem_error(size_t count, const char *none)
 	return ended && count > 0 && why != no_memory ? NULL : why;
 }
 
-/* The end of reading a file: reports what is wrong with it, if anything. */
+/* Ends the reading of a file, and reports its fault, if there is one. */
 static int tls_bytes_end(const struct tls_bytes *bytes, BIO *bio,
 			 const char *why, struct tls_problem *problem)
 {
@@ -333,8 +333,8 @@ static int tls_use_crl(SSL_CTX *ctx, const struct tls_files *files,
 }
 
 /*
- * Sessions are resumed only where the same clients are let in: the verified
- * certificate is part of a session, and is not verified again.
+ * Sessions are resumed only by contexts that accept the same clients: the
+ * verified certificate is part of a session, and is not verified again.
  */
 static int tls_set_session_context(SSL_CTX *ctx, const struct tls_files *files,
 				   struct tls_problem *problem)

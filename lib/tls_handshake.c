@@ -200,7 +200,7 @@ static void tls_handshake_stop(struct lined_socket *sock)
 						       : TLS_CLOSED);
 }
 
-/* The server's name as the client wants it: verified, and sent by SNI unless it
+/* Sets the name that the server's certificate must have; sent by SNI unless it
  * is an address. -1/ENOMEM. */
 static int tls_set_name(SSL *ssl, const char *name)
 {

@@ -17,8 +17,8 @@
 /* The room for output grows by this. */
 #define OUT_STEP (64 * 1024)
 
-/* The most messages besides data that the peer may cause in this time. One in
- * gigabytes is normal. */
+/* The most messages besides data that the peer may cause in this time. One such
+ * message in gigabytes is normal. */
 #define MESSAGES_MAX 32
 #define MESSAGES_MS  60000
 
@@ -133,7 +133,7 @@ static void tls_rest_advance(struct tls_rest *rest, size_t n)
 
 /* ---- making and ending --------------------------------------------------- */
 
-/* Charges to the dispatcher's memory what the session takes now. */
+/* Charges the session's present memory to the dispatcher. */
 static void tls_session_charge(struct lined_socket *sock,
 			       struct tls_session *tls)
 {

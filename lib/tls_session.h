@@ -2,8 +2,8 @@
 /*
  * The TLS session of a socket. All sockets of a dispatcher share one BIO: it
  * gives OpenSSL the bytes of one read, and collects the records of a turn for
- * one write. Between calls of OpenSSL it is empty; what is left is kept in the
- * session.
+ * one write. Between calls of OpenSSL the BIO is empty; bytes that are left are
+ * kept in the session.
  */
 #pragma once
 
@@ -18,9 +18,9 @@
 struct tls_io {
 	BIO_METHOD *method;
 	BIO *bio;
-	const unsigned char *in; /* what the BIO gives, in_len bytes */
+	const unsigned char *in; /* input of the BIO, in_len bytes */
 	size_t in_len;
-	unsigned char *out; /* what the BIO has taken */
+	unsigned char *out; /* output of the BIO */
 	size_t out_len, out_room;
 	uint64_t turn; /* the last turn with a handshake */
 	unsigned handshakes;
@@ -75,23 +75,25 @@ int tls_rest_append(struct tls_rest *rest, const void *data, size_t len);
 /* Gives the socket an SSL on its dispatcher's BIO. -1/ENOMEM. */
 int tls_session_begin(struct lined_socket *sock, struct tls_session *tls,
 		      SSL_CTX *ctx);
-/* Frees what only the handshake needs. */
+/* Frees the memory that only the handshake needs. */
 void tls_session_end_handshake(struct tls_session *tls);
-/* Frees what waits, input and output. */
+/* Frees the input and output that waits. */
 void tls_session_drop_rests(struct lined_socket *sock, struct tls_session *tls);
 void tls_session_free(struct lined_socket *sock, struct tls_session *tls);
 /* The free() of the transports. */
 void tls_free(struct lined_socket *sock);
 
-/* Writes what is held, and what the BIO has taken; holds what the kernel does
- * not take. -1 and errno: the write side has failed, nothing is held, and
+/* Writes the held output and that of the BIO; holds the rest that the kernel
+ * does not take. -1 and errno: the write side has failed, nothing is held, and
  * unless the peer has gone the session is broken. */
 int tls_session_write(struct lined_socket *sock, struct tls_session *tls);
 
-/* Gives the BIO what is left, or else the bytes of one read. As recv(2). */
+/* Gives the BIO the input that is left, or else the bytes of one read. As
+ * recv(2). */
 ssize_t tls_session_load(struct lined_socket *sock,
 			 const struct tls_session *tls);
-/* Keeps what OpenSSL has not taken. Without memory the session is broken. */
+/* Keeps the input that OpenSSL has not taken. Without memory the session is
+ * broken. */
 void tls_session_unload(struct lined_socket *sock, struct tls_session *tls);
 
 /* Breaks the session: nothing more is read or written. Keeps the reason, if

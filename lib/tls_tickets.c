@@ -77,6 +77,6 @@ void tls_tickets_use(const struct tls_tickets *tickets, SSL_CTX *ctx)
 {
 	SSL_CTX_set_app_data(ctx, (void *)(uintptr_t)tickets);
 	SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, tls_ticket_key);
-	/* One for the next connection, which gets one again. */
+	/* One ticket: the next connection uses it, and gets another one. */
 	SSL_CTX_set_num_tickets(ctx, 1);
 }

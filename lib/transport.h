@@ -12,7 +12,7 @@
  *
  * Thread: the socket's. Every function may close the socket (socket_end()), and
  * must check sock->state after it has called a handler of the protocol. The
- * comment of a member says if it may be NULL.
+ * comment of a member says whether NULL is allowed.
  *
  * Another stream (transport_tls.c, PROXY, WebSocket) needs two tables.
  *
@@ -35,8 +35,8 @@
  * A transport above the plain stream keeps its memory in socket_layers(), by
  * its own pointer there. WebSocket works over a plain stream and over TLS: it
  * calls recv(), send(), holds_input(), held_output() and end_output() of the
- * table below it, in CONNECTING and CONNECTED. Those must use socket_layers()
- * only, and never the table that the socket has at the time.
+ * table below it, in CONNECTING and CONNECTED. These functions must use
+ * socket_layers() only, and never the present table of the socket.
  */
 #pragma once
 

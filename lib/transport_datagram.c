@@ -34,7 +34,7 @@ struct datagrams {
 	struct datagram_source asked; /* the local address it was sent to */
 	bool has_sources;             /* the kernel tells `asked` */
 	bool reading;
-	bool began; /* its reader has looked at it */
+	bool began; /* its reader has called a read function */
 	bool answered;
 	char *answer;
 	size_t answer_len, answer_room;

@@ -21,8 +21,8 @@ static ssize_t transport_file_recv(struct lined_socket *sock, char *to,
 
 	if (n >= 0)
 		return n;
-	/* The master of a pseudo-terminal, when no process has the other side
-	 * open any more. */
+	/* EIO comes from the master of a pseudo-terminal when no process has
+	 * the other side open any more. */
 	if (errno == EIO)
 		return 0;
 	/* Polling reports the write end of a pipe if nobody reads it. */

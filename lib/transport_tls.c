@@ -94,7 +94,7 @@ static size_t tls_held_output(const struct lined_socket *sock)
 	return held->len - held->off;
 }
 
-/* Adds a close_notify to what is held. False: there is none to send. */
+/* Adds a close_notify to the held output. False: there is none to send. */
 static bool tls_add_end(struct lined_socket *sock, struct tls_session *tls)
 {
 	struct tls_io *io = tls_io(sock);
@@ -138,7 +138,7 @@ static void tls_truncated(struct lined_socket *sock)
 	sock->framer.framing.unterminated = LINED_UNTERMINATED_DROP;
 }
 
-/* Writes what OpenSSL wants to send of its own accord. */
+/* Writes the records that OpenSSL itself wants to send. */
 static void tls_write_answers(struct lined_socket *sock,
 			      struct tls_session *tls)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Built without OpenSSL: no certificate can be read, so there is nothing that
- * the other functions of tls.h could be called with.
+ * Built without OpenSSL: no certificate can be read, so no object exists for
+ * the other functions of tls.h.
  */
 #include "config.h"
 

@@ -2,7 +2,7 @@
 /*
  * The way to a WebSocket: reads the request of a client, over a plain stream or
  * TLS, and sends the response. The transport below is called through here.
- * transport_websocket.c has what follows an upgrade.
+ * transport_websocket.c has the connection after the upgrade.
  */
 #include "config.h"
 
@@ -119,7 +119,8 @@ static bool upgrade_is_waiting(const struct lined_socket *sock)
 static void upgrade_received(struct lined_socket *sock, struct websocket *ws)
 {
 	ws->request(sock, ws->bytes, ws->bytes_len);
-	/* No room for more: it is not read, until there is a decision. */
+	/* There is no room for more input, so none is read until there is a
+	 * decision. */
 	if (upgrade_is_waiting(sock) &&
 	    ws->bytes_len == WEBSOCKET_REQUEST_MAX) {
 		socket_set_transport(sock, &transport_upgrade_full);

@@ -29,7 +29,8 @@ static size_t websocket_control(char *frame, enum websocket_opcode opcode,
 	return head + len;
 }
 
-/* Sends past the queue, and counts what the kernel takes. As send(2). */
+/* Sends past the queue, and counts the bytes that the kernel takes. As
+ * send(2). */
 static ssize_t websocket_send_now(struct lined_socket *sock, const char *bytes,
 				  size_t len)
 {
@@ -44,9 +45,9 @@ static ssize_t websocket_send_now(struct lined_socket *sock, const char *bytes,
 }
 
 /*
- * Writes what the kernel takes and queues the rest. False: output is queued
- * before it, or the kernel takes nothing. Bytes that bypass the queue do not
- * count for idle-timeout: pings, and answers to pings, do not keep a client
+ * Writes as much as the kernel takes and queues the rest. False: output is
+ * queued before it, or the kernel takes nothing. Bytes that bypass the queue do
+ * not count for idle-timeout: pings, and answers to pings, do not keep a client
  * connected.
  */
 static bool websocket_write(struct lined_socket *sock, const char *bytes,
@@ -62,8 +63,8 @@ static bool websocket_write(struct lined_socket *sock, const char *bytes,
 	if (n <= 0)
 		return false;
 	if ((size_t)n < len) {
-		/* Queues the rest of a frame that was written in part: it comes
-		 * next, and cannot be dropped. */
+		/* The rest of a frame that was written in part must come next,
+		 * and cannot be dropped. */
 		sock->out.begun = true;
 		if (websocket_queue(sock, bytes + n, len - (size_t)n) < 0)
 			socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
@@ -144,7 +145,8 @@ static bool websocket_end_output(struct lined_socket *sock)
 	if (ws->said_close)
 		return websocket_lower_end_output(sock);
 	ws->said_close = true;
-	/* After an end without a closing frame, nobody waits for one. */
+	/* A peer that has ended without a closing frame does not wait for
+	 * one. */
 	if (sock->eof && !ws->in.closed)
 		return websocket_lower_end_output(sock);
 	if (websocket_end_partial(sock) < 0 ||

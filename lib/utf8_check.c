@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Table 3-7 of the Unicode Standard: the second byte of a character has a range
- * that depends on the first, which excludes overlong forms, surrogates and what
- * is above U+10FFFF; all others are 80..BF.
+ * that depends on the first, which excludes overlong forms, surrogates and code
+ * points above U+10FFFF; all further bytes are 80..BF.
  */
 #include "config.h"
 

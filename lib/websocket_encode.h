@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cuts what a protocol sends into lines, and makes a message of each: text, or
- * binary if it is not UTF-8. Pure, but for the cache, which belongs to a
- * dispatcher: a shared buffer that goes to many clients is encoded once.
+ * Cuts the output of a protocol into lines, and makes a message of each line:
+ * text, or binary if the line is not UTF-8. Pure, but for the cache, which
+ * belongs to a dispatcher: a shared buffer that goes to many clients is encoded
+ * once.
  */
 #pragma once
 
@@ -20,8 +21,8 @@ struct websocket_cut {
 
 struct websocket_cut websocket_cut_of(const struct lined_framing *framing);
 
-/* Returns the length of the line that the text is, without its terminator; -1:
- * the text is not one line. */
+/* If the text is exactly one line, returns its length without the terminator,
+ * else -1. */
 long websocket_single_line(struct websocket_cut cut, const char *text,
 			   size_t len);
 
@@ -32,8 +33,8 @@ size_t websocket_line_head(char *head, const char *line, size_t len);
 size_t websocket_encoded_room(struct websocket_cut cut, const char *text,
 			      size_t len);
 
-/* Writes a message for each line. Returns their length; *rest is the length of
- * what follows the last terminator. */
+/* Writes a message for each line. Returns the length of the messages; *rest is
+ * the length of the text after the last terminator. */
 size_t websocket_encode(struct websocket_cut cut, char *out, const char *text,
 			size_t len, size_t *rest);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The decoder is a state machine over bytes: a frame may be cut anywhere, and a
- * message is never put together: its pieces go on as they come.
+ * message is never collected: its pieces are passed on as they come.
  */
 #include "config.h"
 
@@ -136,8 +136,8 @@ static const char *decoder_fill_head(struct websocket_decoder *decoder,
 	return from;
 }
 
-/* Takes bytes of a head, and returns what is behind them. The first two are
- * judged as soon as they are there. */
+/* Takes bytes of a head, and returns the end of them. Checks the first two
+ * bytes as soon as they are there. */
 static const char *decoder_take_head(struct websocket_decoder *decoder,
 				     const char *from, const char *end)
 {

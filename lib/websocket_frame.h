@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The frames of WebSocket (RFC 6455): decodes those of a client in place, and
- * writes the heads of a server's. Pure: knows no sockets.
+ * The frames of WebSocket (RFC 6455): decodes frames of a client in place, and
+ * writes the heads of frames to it. Pure: knows no sockets.
  */
 #pragma once
 
@@ -41,8 +41,8 @@ size_t websocket_head(char head[WEBSOCKET_HEAD_MAX],
 
 /* ---- decoding ------------------------------------------------------------ */
 
-/* The most by which decoded bytes may outgrow what was read: the terminator of
- * a message whose head came with an earlier read. */
+/* How many bytes more than were read may be decoded: the terminator of a
+ * message whose head came with an earlier read. */
 #define WEBSOCKET_SLACK 2
 
 /* Zeroed memory is a connection of which no byte was read. */
@@ -57,7 +57,7 @@ struct websocket_decoder {
 	char tail[2]; /* the last bytes of the message so far */
 	uint8_t tail_len;
 	bool in_payload;
-	/* These came besides data. After `closed` or `failed` nothing is
+	/* Events besides data. After `closed` or `failed` nothing is
 	 * decoded. */
 	bool ponged, closed, failed;
 	uint16_t code; /* closed: of the peer, 0: none. failed: to be sent */

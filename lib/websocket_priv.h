@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The memory of a WebSocket, and what its files share:
+ * The memory of a WebSocket, and the declarations that its files share:
  *
  *	transport_upgrade.c	the request and its response, before frames
  *	transport_websocket.c	frames: input, control frames, pings, closing
@@ -24,11 +24,11 @@ struct websocket {
 	struct websocket_decoder in;
 	const struct transport *lower; /* the plain stream, or TLS */
 	websocket_request *request;
-	/* The request; then what has come behind it. NULL: nothing. */
+	/* The request; then bytes that came after it. NULL: nothing. */
 	char *bytes;
 	uint32_t bytes_len;
-	/* Bytes that were sent without a terminator, and wait for one. They
-	 * count as queued. NULL: none. */
+	/* Bytes that the protocol sent without a terminator, and that wait for
+	 * one. They count as queued. NULL: none. */
 	uint32_t partial_len, partial_room;
 	size_t charged; /* for `bytes` and `partial` */
 	char *partial;
@@ -73,7 +73,7 @@ int websocket_send_shared(struct lined_socket *sock,
 			  size_t len);
 void websocket_flush(struct lined_socket *sock);
 
-/* Queues a frame, or a response, whatever the limit; it is not dropped.
+/* Queues a frame, or a response, without a limit; it is not dropped.
  * -1/ENOMEM. */
 int websocket_queue(struct lined_socket *sock, const void *bytes, size_t len);
 /* Makes the last message of a text without terminator. -1/ENOMEM. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The dispatcher: the event loop of one thread, and the delegates registered
- * with it. This runs a program until nothing is left to wait for:
+ * with it. This loop runs a program until nothing is left to wait for:
  *
  *	while (lined_dispatcher_poll(d, 500) > 0)
  *		;
@@ -9,8 +9,8 @@
  * One call of lined_dispatcher_poll() is a turn with these phases: ready I/O,
  * and sockets with input left over; messages posted by other threads, then
  * deferred ones; due timers; tasks; handle_close of the sockets that were
- * closed; one write for each socket that has output; handle_close of those
- * that were to close after it; freeing.
+ * closed; one write for each socket that has output; handle_close of sockets
+ * that were to close after this write; freeing.
  *
  * Thread: a dispatcher and everything registered with it belong to the thread
  * that polls it. Functions marked MT-safe may be called by any thread.
@@ -191,10 +191,10 @@ LINED_API void lined_dispatcher_open_mailbox(struct lined_dispatcher *d);
 LINED_API void lined_dispatcher_close_mailbox(struct lined_dispatcher *d);
 
 /*
- * Posts a message. Messages of one thread are handled in the order of their
- * posts. Only the first message in an empty mailbox costs a system call, to
- * wake the dispatcher. -1/EPIPE: the mailbox is not open, and the caller still
- * owns the message. MT-safe.
+ * Posts a message. Messages from the same thread are handled in the order of
+ * their posts. Only the first message in an empty mailbox costs a system call,
+ * to wake the dispatcher. -1/EPIPE: the mailbox is not open, and the caller
+ * still owns the message. MT-safe.
  */
 LINED_API int lined_dispatcher_post(struct lined_dispatcher *dispatcher,
 				    struct lined_message *message);

@@ -102,8 +102,8 @@ struct lined_socket_handlers {
 	/*
 	 * A limit of time has passed: idle_ms, first_line_ms or line_ms of the
 	 * group. The socket is closed with LINED_CLOSE_TIMEOUT after this call;
-	 * what is sent here is flushed first, for example "421 timeout".
-	 * lined_socket_missed_deadline() names the limit.
+	 * a reply that is sent here is flushed first, for example "421
+	 * timeout". lined_socket_missed_deadline() names the limit.
 	 */
 	void (*handle_timeout)(struct lined_socket *sock, void *arg);
 };
@@ -234,8 +234,8 @@ LINED_API void *lined_socket_arg(const struct lined_socket *sock);
 /*
  * Opens a descriptor now, so that options can be set on it: family AF_INET,
  * AF_INET6 or AF_UNIX, type SOCK_STREAM or SOCK_DGRAM. Without this call, bind
- * and connect open one. -1 with errno: EISCONN (there is one already), ENOMEM,
- * or of socket(2).
+ * and connect open a descriptor. -1 with errno: EISCONN (the socket has one
+ * already), ENOMEM, or of socket(2).
  */
 LINED_API int lined_socket_open(struct lined_socket *sock, int family,
 				int type);
@@ -318,7 +318,7 @@ LINED_API void lined_socket_close_for(struct lined_socket *sock,
 				      int error);
 
 /*
- * Stops reading, sends what is queued, then closes for this reason; after
+ * Stops reading, sends the queued output, then closes for this reason; after
  * timeout_ms (0: 30 s) it closes even if output is left. Lingering close: if
  * the peer is still sending, or has not acknowledged everything, its input is
  * read and discarded for up to two seconds. Otherwise a reset could destroy the
@@ -437,7 +437,8 @@ lined_socket_framing(const struct lined_socket *sock);
 /*
  * Gives the next line, see lined/line.h. Call it in a loop from handle_read
  * until it returns something other than LINED_LINE_READY or
- * LINED_LINE_TOO_LONG. Outside of handle_read it gives what was left over.
+ * LINED_LINE_TOO_LONG. Outside of handle_read it gives input that was left
+ * over.
  */
 LINED_API enum lined_line_status
 lined_socket_read_line(struct lined_socket *sock, struct lined_line *line);
@@ -481,11 +482,11 @@ LINED_API bool lined_socket_is_paused(const struct lined_socket *sock);
  * the socket is connected. One gathering write at the end of the turn sends
  * everything that the turn has queued. The overflow policy drops whole sends,
  * never parts. In handle_read of a datagram socket this answers the sender: all
- * sends for one datagram leave as one. -1 with errno: EPIPE (closed, or the
- * write side has ended), ENOBUFS (the overflow policy dropped it, or closed the
- * socket), EDESTADDRREQ (a datagram socket outside of handle_read), ENOTCONN
- * (not registered, idle or listening), EMSGSIZE (over 4 GiB, or longer than a
- * datagram can be), ENOMEM.
+ * sends for one datagram leave as one datagram. -1 with errno: EPIPE (closed,
+ * or the write side has ended), ENOBUFS (the overflow policy dropped it, or
+ * closed the socket), EDESTADDRREQ (a datagram socket outside of handle_read),
+ * ENOTCONN (not registered, idle or listening), EMSGSIZE (over 4 GiB, or longer
+ * than a datagram can be), ENOMEM.
  */
 LINED_API int lined_socket_send(struct lined_socket *sock, const void *data,
 				size_t len);
@@ -513,10 +514,10 @@ LINED_API int lined_socket_send_shared(struct lined_socket *sock,
 				       size_t offset, size_t len);
 
 /*
- * Queues a datagram to an address. If the kernel refuses it later, for example
- * because it is too long, it is only counted. -1 with errno: ENOBUFS (the queue
- * is full; counted), ENOTCONN (not bound, not registered, or closed),
- * EOPNOTSUPP (a stream), EMSGSIZE, ENOMEM.
+ * Queues a datagram to an address. A datagram that the kernel refuses later,
+ * for example because it is too long, is only counted. -1 with errno: ENOBUFS
+ * (the queue is full; counted), ENOTCONN (not bound, not registered, or
+ * closed), EOPNOTSUPP (a stream), EMSGSIZE, ENOMEM.
  */
 LINED_API int lined_socket_send_to(struct lined_socket *sock, const void *data,
 				   size_t len, const struct sockaddr *address,
@@ -564,8 +565,8 @@ LINED_API void lined_socket_set_group(struct lined_socket *sock,
 LINED_API struct lined_socket_group *
 lined_socket_group(const struct lined_socket *sock);
 
-/* The limits that apply to the socket: its group's, or those that lined.conf
- * has for its class. NULL: it has no group. */
+/* The limits that apply to the socket: those of its group, or of its class in
+ * lined.conf. NULL: it has no group. */
 LINED_API const struct lined_limits *
 lined_socket_limits(const struct lined_socket *sock);
 

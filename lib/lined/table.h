@@ -44,7 +44,7 @@ LINED_API void lined_table_set_max(struct lined_table *table, size_t max_bytes);
 
 /*
  * Puts a copy of an entry under a key, in place of an older one. The entry may
- * be one that lined_table_find() returned. The table takes a reference to its
+ * be the result of lined_table_find(). The table takes a reference to its
  * value. If there is no room, the least recently used entries are evicted. -1
  * with errno, and then the key has no entry: ENOBUFS (this entry alone is over
  * the bound), ENOMEM.
@@ -73,9 +73,9 @@ struct lined_table_cursor {
 
 /*
  * Goes to the next entry, the least recently used first: true, and the cursor
- * has its key and the entry, borrowed as above; false: there is no other. The
- * entry may be removed; any other change of the table, including a find, makes
- * the cursor invalid.
+ * has its key and the entry, borrowed as above; false at the end. This entry
+ * may be removed; any other change of the table, including a find, makes the
+ * cursor invalid.
  *
  *	struct lined_table_cursor at = {0};
  *

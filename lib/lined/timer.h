@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Timers of a dispatcher, one-shot or periodic, on the monotonic clock. To
- * start or stop one takes O(log n).
+ * Timers of a dispatcher, one-shot or periodic, on the monotonic clock.
+ * Starting or stopping a timer takes O(log n).
  *
  * A timer is a member of the structure that it serves, and its handler finds
  * that structure with lined_container_of(). Thread: the dispatcher's.

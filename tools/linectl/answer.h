@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A whole answer: its records, and how it ended.
+ * A whole answer: its records, and its result.
  */
 #pragma once
 

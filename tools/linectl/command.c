@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of commands, and what nearly all of them do: send a request, wait,
- * show the answer.
+ * The table of commands, and the steps of nearly all of them: send a request,
+ * wait, show the answer.
  */
 #include "config.h"
 
@@ -40,7 +40,7 @@ struct command {
 	struct member members[MEMBERS];
 	/* A second request for this answer; a daemon may not know it. */
 	const char *also;
-	/* Runs it, if it is more than a request and show(). */
+	/* Runs the command, if it is more than a request and show(). */
 	enum linectl_status (*run)(const struct command_call *call);
 	bool has_no_timeout; /* the answer may take any time */
 };

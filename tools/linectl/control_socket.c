@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The connection, on a dispatcher of its own. If it cannot be opened or is
- * lost, the error text says what to do.
+ * The connection, on a dispatcher of its own. If the connection cannot be
+ * opened or is lost, the error text says what to do.
  */
 #include "config.h"
 
@@ -19,9 +19,9 @@
 
 #define CONNECT_MS 5000
 
-/* The most memory that an answer may take, so that an endless one does not fill
- * the memory of the machine; half a million clients need less. A record counts
- * as its text and RECORD_COST. */
+/* The most memory that an answer may take, so that an endless answer does not
+ * fill the memory of the machine; half a million clients need less. A record
+ * counts as its text and RECORD_COST. */
 #define ANSWER_MAX  (256 << 20)
 #define RECORD_COST 256
 

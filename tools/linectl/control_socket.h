@@ -17,13 +17,13 @@ struct control_socket;
 /* How a request ended. */
 enum answer_end {
 	ANSWER_OK,
-	ANSWER_REFUSED, /* by the daemon: the text says why */
-	ANSWER_BROKEN,  /* the connection is lost: likewise */
+	ANSWER_REFUSED, /* by the daemon, with the reason as text */
+	ANSWER_BROKEN,  /* the connection is lost, with the reason */
 };
 
 struct answer_handlers {
 	/* A record of the answer. It is freed after the call, unless the
-	 * handler has moved it elsewhere and zeroed this one. */
+	 * handler has moved it elsewhere and zeroed *record. */
 	void (*record)(void *arg, struct record *record);
 	/* The last call. text is "" for ANSWER_OK, else the daemon's text,
 	 * which is not escaped: print it by error_print() or utf8_shown(). */
@@ -33,7 +33,7 @@ struct answer_handlers {
 
 /*
  * Connects, and waits until that is done. NULL: *error, which the caller frees,
- * says what is wrong and what to do about it.
+ * has the fault and the remedy.
  */
 struct control_socket *control_socket_open(const char *path, char **error);
 void control_socket_close(struct control_socket *control);
@@ -45,9 +45,9 @@ struct lined_dispatcher *
 control_socket_dispatcher(struct control_socket *control);
 
 /*
- * Sends a request (a line and its LF, and what follows it). ended() is called
- * later, once; with ANSWER_BROKEN if timeout_ms (0: no limit) pass without a
- * record.
+ * Sends a request: a line with its LF, and bytes that follow it. ended() is
+ * called later, once; with ANSWER_BROKEN if timeout_ms (0: no limit) pass
+ * without a record.
  */
 void control_socket_ask(struct control_socket *control, const char *request,
 			size_t len, unsigned timeout_ms,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The daemon reads no file for a plan. It answers with the includes that it
- * needs; they are added, and it is asked again, until it needs no more.
+ * needs; linectl adds them and asks again, until no more are needed.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Asks for the plan of a config file. The file and those that it includes are
- * read here, with the rights of the person who asks, and sent to the daemon.
+ * Asks for the plan of a config file. linectl reads the file and its includes,
+ * with the rights of its user, and sends them to the daemon.
  */
 #pragma once
 

@@ -38,7 +38,7 @@ static const char *reader_take_word(struct reader *r, const char *bytes)
 	return word;
 }
 
-/* A copy of what was read since begin. */
+/* A copy of the text that was read since begin. */
 static const char *reader_keep_json(struct reader *r, const char *begin)
 {
 	size_t len = (size_t)(r->at - begin);

@@ -24,7 +24,7 @@ struct screen {
 	const char *service; /* of these clients; "": all */
 	bool shows_clients;
 
-	size_t selected; /* a row of what is shown */
+	size_t selected; /* a row */
 	size_t first;    /* the row at the top; screen_draw() sets it */
 	/* The last line: a question or a message; "": the keys. */
 	const char *prompt;

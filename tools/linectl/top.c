@@ -2,7 +2,7 @@
 /*
  * The loop of `linectl top`: sends a request each second, and handles keys at
  * once. There is one connection: other requests, for the clients of a service
- * or to close a client, wait until the last one is answered.
+ * or to close a client, wait until the previous one is answered.
  */
 #include "config.h"
 

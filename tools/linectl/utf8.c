@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes text fit for JSON and for terminals; lined/text.h knows what is UTF-8.
+ * Makes text fit for JSON and for terminals, with the functions of
+ * lined/text.h.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A client of a transcript, or a server that the script plays: its connection,
- * what it sent, what it got, and how much of that the script has read.
+ * the bytes sent and received, and how many of them the script has read.
  */
 #pragma once
 

@@ -8,7 +8,7 @@
 
 #include "common/memory.h"
 
-/* Embedded by value; zeroed memory is an empty one. */
+/* Embedded by value; zeroed memory is an empty array. */
 struct bytes {
 	char *data; /* NUL-terminated where not NULL */
 	size_t len;

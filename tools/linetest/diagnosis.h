@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Adds to the text of a failure: its place, the expected text, the received
- * one, everything that each client sent and received, and the daemon's log.
+ * Adds to the text of a failure: its place, the expected and the received text,
+ * everything that each client sent and received, and the daemon's log.
  */
 #pragma once
 

@@ -38,8 +38,8 @@ static char *find_file(const char *dir, const char *name, int mode)
 	return NULL;
 }
 
-/* The lined of --lined, else the one of this program's build, else the one
- * installed with it. */
+/* The lined of --lined, of this program's build, or installed with this
+ * program, in this order. */
 static char *find_lined(const struct linetest_options *options,
 			const char *self)
 {
@@ -67,8 +67,8 @@ static char *find_lined(const struct linetest_options *options,
 	return found != NULL ? found : memory_copy("lined", 5);
 }
 
-/* The modules of the build of lined; NULL for an installed one, which finds
- * its own. */
+/* The modules of the build of lined; NULL for an installed lined, which finds
+ * its own modules. */
 static char *find_build_modules(const char *lined)
 {
 	const char *slash = strrchr(lined, '/');
@@ -176,7 +176,7 @@ static void session_run_script(struct session *session,
 	}
 }
 
-/* Plays a transcript over each transport: scripts has one for each. */
+/* Plays a transcript over each transport: scripts has an item for each. */
 static void session_run_file(struct session *session, struct script **scripts)
 {
 	const struct linetest_options *options = session->options;

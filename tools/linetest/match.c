@@ -90,7 +90,7 @@ static size_t count_groups(const char *p, size_t len)
 struct expansion {
 	size_t sums[DEPTH_MAX + 1]; /* of the groups that are open */
 	size_t depth;
-	size_t last; /* of what a repetition would repeat */
+	size_t last; /* of the part that a repetition would repeat */
 };
 
 static void expansion_add(struct expansion *expansion, size_t size)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Addresses as lined writes them, tcp://HOST:PORT, tls://, udp:// and
- * unix:///PATH, and free ones on this machine. Numeric hosts and localhost
+ * unix:///PATH, and free addresses on this machine. Numeric hosts and localhost
  * only: a transcript does not depend on name servers.
  */
 #pragma once

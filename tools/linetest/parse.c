@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reads a transcript: its files, and the statements that begin with a keyword.
- * Goes on after an error, so that one reading reports all of them.
+ * Continues after an error, so that all errors are reported at once.
  */
 #include "config.h"
 

@@ -12,7 +12,7 @@
 
 #include "linetest/match.h"
 
-/* The time of `!` without one. */
+/* The time of `!` if it has none. */
 #define SILENCE_MS 100u
 
 /* ---- connecting --------------------------------------------------------- */
@@ -40,9 +40,9 @@ static bool step_is_heard(struct parser *parser, const struct step *step)
 }
 
 /*
- * A client whose first line is an expectation has to be connected before the
- * others send what it expects: its connect, the last step, is moved before the
- * sends right above.
+ * A client whose first line is an expectation must be connected before other
+ * clients send the text that it expects: its connect, the last step, is moved
+ * before the sends right above.
  */
 static void connect_before_sends(struct parser *parser, size_t actor)
 {

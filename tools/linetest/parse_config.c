@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The config of the daemon: the statements `protocol`, `config` and
- * `reload`, the addresses in them, and which of those a client connects to.
- * Makes the config, but reads only the placeholders in it; the rest is checked
- * by lined itself.
+ * The config of the daemon: the statements `protocol`, `config` and `reload`,
+ * the addresses in them, and which address a client connects to. Makes the
+ * config, but reads only the placeholders in it; the rest is checked by lined
+ * itself.
  */
 #include "config.h"
 

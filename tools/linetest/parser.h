@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The state of reading a transcript, and what all statements need: errors,
+ * The state of reading a transcript, and functions for all statements: errors,
  * steps, words. The statements themselves are in parse.c (files, and those
  * without a client), parse_client.c and parse_config.c. Everything that can be
  * known without playing the transcript is checked while it is read: which

@@ -116,9 +116,9 @@ static void drop_announcement(struct actor *actor, const char *announcement)
 }
 
 /*
- * Stops the daemon while the clients are connected: it answers what it has
- * received and closes the connections, so that all its output has come without
- * waiting for silence.
+ * Stops the daemon while the clients are connected: it answers the lines it has
+ * received and closes the connections, so that all its output arrives without a
+ * wait for silence.
  */
 static bool play_end(struct run *run)
 {

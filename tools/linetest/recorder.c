@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A listener, and for each client that connects a connection to the daemon.
- * Bytes are passed on at once; transcript_writer.c makes lines of them. Streams
- * only.
+ * A listener, and a connection to the daemon for each client. Bytes are passed
+ * on at once; transcript_writer.c makes lines of them. Streams only.
  */
 #include "config.h"
 

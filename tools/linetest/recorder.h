@@ -13,7 +13,7 @@
 
 struct recorder_settings {
 	const char *file; /* must not exist; "-": standard output */
-	/* A transcript without steps, which says what is served; may be NULL
+	/* A transcript without steps, which names the services; may be NULL
 	 * with connect. */
 	const struct script *head;
 	const char *listen;  /* NULL: a free port on loopback */

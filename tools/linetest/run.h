@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One run of a transcript: its daemon, its clients and how far it is. player.c
+ * One run of a transcript: its daemon, its clients and its next step. player.c
  * makes it and plays the steps; the files step_*.c are the steps.
  */
 #pragma once
@@ -81,8 +81,8 @@ bool run_turn(struct run *run, struct deadline *deadline);
 /* Whether the daemon ended by itself. */
 bool run_daemon_has_died(struct run *run);
 
-/* Receives for a moment longer what is on its way: the log, which the daemon
- * writes later than it acts, and other clients' lines. */
+/* Receives for a moment longer, for bytes that are on their way: the log, which
+ * the daemon writes later than it acts, and other clients' lines. */
 void run_settle(struct run *run);
 
 /* Why a wait failed: "nothing more came within 10 s", or how the daemon

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A transcript, read: what the daemon is to serve, and the steps that clients
- * take. The grammar is in linetest(1). A script is made by script_read() and
+ * A transcript that was read: the services of the daemon, and the steps of
+ * clients. The grammar is in linetest(1). A script is made by script_read() and
  * never changes: many runs play it.
  */
 #pragma once
@@ -109,7 +109,7 @@ struct script {
 	size_t actor_count;
 	struct script_address *addresses;
 	size_t address_count;
-	unsigned workers;     /* 0: whatever is asked for */
+	unsigned workers;     /* 0: as requested */
 	bool fixes_workers;   /* the config has a number of its own */
 	uint32_t patience_ms; /* 0: as the command line has it */
 	bool is_whole;        /* writes are not to be cut */
@@ -122,10 +122,10 @@ struct script {
 /*
  * Reads a transcript and what it includes. The command, unless it is NULL, is
  * the program that is served, in place of a `protocol` statement. With
- * `connects`, it is played against a server that runs already: it needs no such
- * statement. `over` is the transport of clients for which the transcript does
- * not choose one. "-" is standard input. NULL if it has errors: each is added
- * to *errors as a line "FILE:LINE: MESSAGE\n".
+ * `connects`, the transcript is played against a running server, and needs no
+ * such statement. `over` is the transport of clients for which the transcript
+ * does not choose one. "-" is standard input. NULL if it has errors: each is
+ * added to *errors as a line "FILE:LINE: MESSAGE\n".
  */
 struct script *script_read(const char *path, const char *command, bool connects,
 			   enum transport over, struct bytes *errors);

@@ -2,7 +2,7 @@
 /*
  * The operation of each kind of step; player.c has the table. Every function
  * plays one step; false and the text of a failure (run_fail()) if it cannot, or
- * if what it expects does not come.
+ * if the expected text or event does not come.
  */
 #pragma once
 

@@ -24,8 +24,8 @@
 
 /* ---- sending ------------------------------------------------------------ */
 
-/* Whether the daemon has read what was written. This is known for a UNIX socket
- * only; for other sockets, whether the bytes have arrived in the receive
+/* Whether the daemon has read all written bytes. This is known for a UNIX
+ * socket only; for other sockets, whether the bytes have arrived in the receive
  * queue. */
 static bool actor_output_is_read(const struct actor *actor)
 {
@@ -35,7 +35,7 @@ static bool actor_output_is_read(const struct actor *actor)
 	       left == 0;
 }
 
-/* Gives the daemon time to read what was written. False: it does not read. */
+/* Gives the daemon time to read the written bytes. False: it does not read. */
 static bool actor_pace(const struct actor *actor)
 {
 	static const struct timespec pause = {.tv_nsec = PACE_STEP_NS};
@@ -132,8 +132,8 @@ bool step_connect(struct run *run, const struct step *step)
 		return false;
 	}
 	/* A client must not get lines that were sent before it connected. With
-	 * one worker, which accepts clients after it has handled what it read,
-	 * that is certain. */
+	 * one worker this is certain: it accepts clients after it has handled
+	 * the input it read. */
 	run_wait_until(run, ACCEPTED_MS, all_output_is_read(run));
 	arrivals_before = run->process.arrivals;
 	deadline_start(&deadline, run->dispatcher, RUN_DAEMON_MS);

@@ -187,8 +187,8 @@ bool step_skip(struct run *run, const struct step *step)
 
 /* ---- bytes -------------------------------------------------------------- */
 
-/* How many of the wanted bytes have come; *have of the unread ones were
- * compared. */
+/* How many of the wanted bytes have come; *have is the number of unread bytes
+ * that were compared. */
 static size_t count_same_bytes(const struct actor *actor,
 			       const struct bytes *wanted, size_t *have)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Flushes each line: however the recording ends, the file is whole up to there.
+ * Flushes each line, so that the file is complete after every kind of end.
  */
 #include "config.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Writes a transcript while it is recorded. A line is written when it is whole;
- * a part of one as soon as the other side sends something, which may be the
- * answer to it.
+ * a part of a line, as soon as the other side sends something, which may be the
+ * answer to this part.
  */
 #pragma once
 
@@ -39,6 +39,6 @@ void transcript_seen(struct transcript_writer *writer,
 void transcript_act(struct transcript_writer *writer,
 		    struct transcript_client *client, const char *action);
 
-/* Writes what is left, and frees it. */
+/* Writes the bytes that are left, and frees the client. */
 void transcript_client_fini(struct transcript_writer *writer,
 			    struct transcript_client *client);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A client of WebSocket (RFC 6455): one end of a socket pair is the actor's
- * stream, what it writes leaves in masked frames, and each message that comes
- * becomes a line. A message begins with a line and ends with its LF; each write
- * in between is a fragment of it.
+ * stream; bytes of the actor leave in masked frames, and each message of the
+ * server becomes a line. A message begins with a line and ends with its LF;
+ * each write in between is a fragment of it.
  */
 #pragma once
 
