@@ -10,6 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef HAVE_MALLINFO2
+#include <malloc.h>
+#endif
 
 #include "cluster_stage.h"
 
@@ -80,6 +83,29 @@ START_TEST(a_service_that_is_replaced_hands_its_names_over)
 	stage_close(&stage);
 }
 END_TEST
+
+#ifdef HAVE_MALLINFO2
+START_TEST(a_service_that_was_removed_is_freed)
+{
+	struct stage stage;
+	size_t before = 0, i;
+
+	stage_begin(&stage);
+	for (i = 0; i < 1100; i++) {
+		struct registry *registry = registry_new(stage.hall.workers, 1,
+							 0, &cluster_registry);
+
+		ck_assert_ptr_nonnull(registry);
+		cluster_remove(cluster_add(stage.cluster, "b", 2, registry));
+		registry_unref(registry);
+		if (i == 100)
+			before = mallinfo2().uordblks;
+	}
+	ck_assert_uint_le(mallinfo2().uordblks, before + 10000);
+	stage_close(&stage);
+}
+END_TEST
+#endif
 
 /* The claim of a client that the test has not got. */
 static struct registry_claim *claim(struct stage *stage, const char *name)
@@ -395,6 +421,9 @@ static Suite *make_suite(void)
 	TCase *life = support_case(suite, "life");
 
 	tcase_add_test(names, a_service_that_is_replaced_hands_its_names_over);
+#ifdef HAVE_MALLINFO2
+	tcase_add_test(names, a_service_that_was_removed_is_freed);
+#endif
 	tcase_add_test(names, a_lost_answer_is_asked_for_again);
 	tcase_add_test(names, an_answer_that_cannot_be_is_not_repeated);
 	tcase_add_test(

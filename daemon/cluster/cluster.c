@@ -486,7 +486,6 @@ struct cluster *cluster_new(struct lined_dispatcher *dispatcher,
 	names_init(&cluster->names, &cluster_names_ops, number);
 	nodes_init(&cluster->nodes, &cluster_nodes_ops, number);
 	list_init(&cluster->services);
-	list_init(&cluster->removed);
 	list_init(&cluster->marks);
 	pthread_mutex_init(&cluster->lock, NULL);
 	cluster->last = &cluster->first;
@@ -558,14 +557,8 @@ void cluster_retire(struct cluster *cluster)
 
 void cluster_free(struct cluster *cluster)
 {
-	struct cluster_service *service, *next;
-
 	if (cluster == NULL)
 		return;
-	list_for_each_safe(service, next, &cluster->removed, link) {
-		free(service->name);
-		free(service);
-	}
 	if (cluster->arrived_due)
 		cluster->arrival->cluster = NULL;
 	else

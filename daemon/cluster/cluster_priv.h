@@ -48,7 +48,7 @@ struct cluster_end {
 };
 
 struct cluster_service {
-	struct list link; /* cluster.services or cluster.removed */
+	struct list link; /* cluster.services, until it is removed */
 	struct cluster *cluster;
 	char *name;
 	uint64_t scope;
@@ -73,8 +73,7 @@ struct cluster {
 	struct cluster_out out;
 	struct nodes nodes;
 	struct names names;
-	/* removed services: a client's last message may still arrive. */
-	struct list services, removed;
+	struct list services;
 	bool names_listed, nodes_listed;
 
 	const struct broker_settings *settings; /* NULL: not open */
@@ -112,6 +111,10 @@ static inline void cluster_changed(struct cluster *cluster)
 /* The newest service of this name whose instances have started. */
 struct cluster_service *cluster_find_service(const struct cluster *cluster,
 					     const char *name, size_t len);
+
+/* Frees a service that was removed: a client's last message, which may arrive
+ * after cluster_remove(), keeps the registry. */
+void cluster_service_freed(void *service);
 
 /* ---- cluster_out.c ------------------------------------------------------ */
 

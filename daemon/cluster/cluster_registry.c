@@ -262,4 +262,5 @@ static void cluster_release(struct registry_claim *claim)
 const struct registry_backend cluster_registry = {
 	.claim = cluster_claim,
 	.release = cluster_release,
+	.freed = cluster_service_freed,
 };

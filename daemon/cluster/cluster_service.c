@@ -84,8 +84,17 @@ void cluster_remove(struct cluster_service *service)
 		return;
 	cluster = service->cluster;
 	list_remove(&service->link);
-	list_append(&cluster->removed, &service->link);
 	if (cluster_find_service(cluster, service->name,
 				 strlen(service->name)) == NULL)
 		names_end(&cluster->names, service->prefix);
+}
+
+void cluster_service_freed(void *link)
+{
+	struct cluster_service *service = link;
+
+	if (service == NULL)
+		return;
+	free(service->name);
+	free(service);
 }

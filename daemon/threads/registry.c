@@ -55,10 +55,13 @@ struct registry *registry_new(struct worker *workers, size_t count,
 
 void registry_unref(struct registry *registry)
 {
-	if (registry != NULL &&
+	if (registry == NULL ||
 	    atomic_fetch_sub_explicit(&registry->refs, 1,
-				      memory_order_acq_rel) == 1)
-		free(registry);
+				      memory_order_acq_rel) != 1)
+		return;
+	if (registry->backend->freed != NULL)
+		registry->backend->freed(registry->backend_link);
+	free(registry);
 }
 
 void registry_claim_ref(struct registry_claim *claim)
