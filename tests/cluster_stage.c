@@ -181,7 +181,7 @@ void stage_open(struct stage *stage)
 	ck_assert_ptr_nonnull(stage->cluster);
 	stage->service = cluster_add(stage->cluster, "a", 1, stage->registry);
 	ck_assert_ptr_nonnull(stage->service);
-	cluster_show(stage->cluster);
+	cluster_show(stage->service);
 	stage_turn(stage);
 	bus_member_init(&stage->member, &stage->hall.workers[0],
 			stage->hall.instances[0][0], 1, stage_on_hold);

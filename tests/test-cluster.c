@@ -73,13 +73,51 @@ START_TEST(a_service_that_is_replaced_hands_its_names_over)
 	stage.cluster->nodes.is_primary = true;
 	ck_assert(cluster_service_is_primary(before));
 	ck_assert(!cluster_service_is_primary(stage.service));
-	cluster_show(stage.cluster);
+	cluster_show(stage.service);
 	ck_assert(!cluster_service_is_primary(before));
 	ck_assert(cluster_service_is_primary(stage.service));
 	cluster_remove(before);
 	registry_unref(old);
 	ck_assert_uint_eq(stage.registry->replicas[0].counters.names, 2);
 	ck_assert_str_eq(owner_of(stage.registry, "carol"), "carol");
+	stage_close(&stage);
+}
+END_TEST
+
+/* A reload has failed, and the next one comes before the service has ended. */
+START_TEST(a_service_whose_reload_failed_shows_nothing)
+{
+	struct cluster_service *failed, *other;
+	struct registry *registries[2];
+	struct stage stage;
+	size_t i;
+
+	stage_begin(&stage);
+	for (i = 0; i < 2; i++) {
+		registries[i] = registry_new(stage.hall.workers, 1, 0,
+					     &cluster_registry);
+		ck_assert_ptr_nonnull(registries[i]);
+	}
+	failed = cluster_add(stage.cluster, "a", 2, registries[0]);
+	other = cluster_add(stage.cluster, "b", 3, registries[1]);
+	ck_assert(failed != NULL && other != NULL);
+	stage.cluster->nodes.is_primary = true;
+	stage_tell(&stage, BROKER_STORED, BROKER_NAMES, 1, "b.carol",
+		   "1 8000000000000b0b 5 6\nvalue");
+	ck_assert_ptr_null(owner_of(registries[1], "carol"));
+	cluster_show(other);
+	ck_assert_str_eq(owner_of(registries[1], "carol"), "carol");
+	ck_assert(cluster_service_is_primary(other));
+	ck_assert(cluster_service_is_primary(stage.service));
+	ck_assert(!cluster_service_is_primary(failed));
+	stage_tell(&stage, BROKER_STORED, BROKER_NAMES, 2, "a.bob",
+		   "1 8000000000000b0b 5 6\nvalue");
+	ck_assert_str_eq(owner_of(stage.registry, "bob"), "bob");
+	cluster_remove(failed);
+	cluster_remove(other);
+	for (i = 0; i < 2; i++)
+		registry_unref(registries[i]);
+	ck_assert_str_eq(owner_of(stage.registry, "bob"), "bob");
 	stage_close(&stage);
 }
 END_TEST
@@ -421,6 +459,7 @@ static Suite *make_suite(void)
 	TCase *life = support_case(suite, "life");
 
 	tcase_add_test(names, a_service_that_is_replaced_hands_its_names_over);
+	tcase_add_test(names, a_service_whose_reload_failed_shows_nothing);
 #ifdef HAVE_MALLINFO2
 	tcase_add_test(names, a_service_that_was_removed_is_freed);
 #endif

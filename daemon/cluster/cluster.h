@@ -50,10 +50,10 @@ void cluster_retire(struct cluster *cluster);
 struct cluster_service *cluster_add(struct cluster *cluster, const char *name,
 				    uint64_t scope, struct registry *registry);
 uint64_t cluster_scope(const struct cluster_service *service);
-/* The instances of all added services have started: these services, not a
- * draining one of the same name, now get other nodes' names and may be
- * primary. */
-void cluster_show(struct cluster *cluster);
+/* The service's instances have started, and the reload that added it has not
+ * failed: this service, not a draining one of the same name, now gets other
+ * nodes' names and lines and may be primary. */
+void cluster_show(struct cluster_service *service);
 /* The service has ended and has no clients. NULL is fine. */
 void cluster_remove(struct cluster_service *service);
 

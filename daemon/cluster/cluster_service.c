@@ -60,20 +60,11 @@ uint64_t cluster_scope(const struct cluster_service *service)
 	return service->scope;
 }
 
-void cluster_show(struct cluster *cluster)
+void cluster_show(struct cluster_service *service)
 {
-	struct cluster_service *service;
-	bool shown = false;
-
-	list_for_each(service, &cluster->services, link) {
-		if (service->shown)
-			continue;
-		service->shown = shown = true;
-		names_move(&cluster->names, service->prefix);
-	}
-	names_show(&cluster->names);
-	if (shown)
-		cluster_changed(cluster);
+	service->shown = true;
+	names_move(&service->cluster->names, service->prefix);
+	cluster_changed(service->cluster);
 }
 
 void cluster_remove(struct cluster_service *service)

@@ -513,23 +513,21 @@ void names_ask_again(struct names *names)
 
 /* ---- nodes that are gone ------------------------------------------------ */
 
-void names_show(struct names *names)
-{
-	if (names->mode == NAMES_JOINED)
-		names_settle_all(names);
-}
-
 void names_move(struct names *names, const char *prefix)
 {
-	struct name *name;
+	struct name *name, *next;
 
-	list_for_each(name, &names->all, link) {
-		if (name->remote == NULL ||
-		    strncmp(name->key, prefix, strlen(prefix)) != 0)
+	list_for_each_safe(name, next, &names->all, link) {
+		if (strncmp(name->key, prefix, strlen(prefix)) != 0)
 			continue;
-		name_show(names, name, false);
-		name_show(names, name,
-			  name->stored && name->entry.node != names->node);
+		if (name->remote != NULL) {
+			name_show(names, name, false);
+			name_show(names, name,
+				  name->stored &&
+					  name->entry.node != names->node);
+		} else if (names->mode == NAMES_JOINED) {
+			name_settle(names, name);
+		}
 	}
 }
 

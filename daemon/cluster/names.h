@@ -108,10 +108,8 @@ void names_ask_again(struct names *names);
 
 /* ---- services that come and go ------------------------------------------ */
 
-/* Calls came() again for entries for which came() returned NULL. */
-void names_show(struct names *names);
-/* Calls gone() and came() for entries with this prefix: a newer service now
- * shows them. */
+/* Calls gone() and came() for entries with this prefix, or only came() for
+ * those for which it returned NULL: a newer service now shows them. */
 void names_move(struct names *names, const char *prefix);
 /* Ends this node's claims with this prefix, and calls gone() for those of other
  * nodes. */

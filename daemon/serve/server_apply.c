@@ -417,9 +417,9 @@ static int apply_commit(struct reload_plan *plan, struct worker_batch *batch,
 			apply_close_listeners(plan, service);
 		else
 			server_move(server, service, &server->services);
+		if (!plan->services[i].kept && service->cluster != NULL)
+			cluster_show(service->cluster);
 	}
-	if (server->env.cluster != NULL)
-		cluster_show(server->env.cluster);
 	for (i = 0; i < plan->count; i++) {
 		if (apply_listen(&plan->services[i], datagrams, report) < 0)
 			result = -1;

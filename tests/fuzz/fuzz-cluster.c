@@ -130,6 +130,7 @@ static void open_node(void)
 		.name = "node-a",
 		.prefix = "fuzz",
 	};
+	struct cluster_service *service;
 
 	if (cluster != NULL)
 		return;
@@ -137,9 +138,10 @@ static void open_node(void)
 	hall_open(&hall, 1, &lined_protocol, default_options());
 	hall.instances[0][0]->bus.clustered = "a";
 	cluster = cluster_new(hall.main, hall.workers, 1, &ops, NULL);
-	must(cluster != NULL &&
-	     cluster_add(cluster, "a", 1, hall.registries[0]) != NULL);
-	cluster_show(cluster);
+	must(cluster != NULL);
+	service = cluster_add(cluster, "a", 1, hall.registries[0]);
+	must(service != NULL);
+	cluster_show(service);
 	must(cluster_open(cluster, &settings, 600000) == 0);
 	tell(BROKER_UP, 0, NULL, NULL, 0, 0);
 	tell(BROKER_LISTED, BROKER_NAMES, NULL, NULL, 0, 0);
