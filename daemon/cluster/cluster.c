@@ -532,8 +532,10 @@ int cluster_open(struct cluster *cluster,
 	uint32_t tick_ms = lease_ms / 30;
 
 	cluster_close(cluster);
-	if (settings == NULL)
+	if (settings == NULL) {
+		cluster->ever_up = false;
 		return 0;
+	}
 	lined_dispatcher_open_mailbox(cluster->dispatcher);
 	cluster->opened_us = cluster_now_us();
 	nodes_open(&cluster->nodes, settings->name, lease_ms,

@@ -64,7 +64,8 @@ extern const struct registry_backend cluster_registry;
  * once, such as a relay's upstream. */
 bool cluster_is_primary(const struct cluster *cluster);
 bool cluster_service_is_primary(const struct cluster_service *service);
-/* Whether all nodes hear each other, as far as this node knows. */
+/* Whether all nodes hear each other, as far as this node knows; true before it
+ * has joined for the first time. */
 bool cluster_is_whole(const struct cluster *cluster);
 
 /* Client ids of this node begin above this number. It differs on each node

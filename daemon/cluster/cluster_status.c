@@ -19,12 +19,15 @@ bool cluster_is_primary(const struct cluster *cluster)
 	return cluster->nodes.is_primary;
 }
 
+static bool cluster_hears_all(const struct cluster *cluster)
+{
+	return cluster->names.mode == NAMES_JOINED &&
+	       nodes_are_whole(&cluster->nodes);
+}
+
 bool cluster_is_whole(const struct cluster *cluster)
 {
-	/* Before the first decision the cluster counts as whole. */
-	return cluster->names.mode == NAMES_WAITING ||
-	       (cluster->names.mode == NAMES_JOINED &&
-		nodes_are_whole(&cluster->nodes));
+	return !cluster->ever_up || cluster_hears_all(cluster);
 }
 
 uint64_t cluster_client_base(const struct cluster *cluster)
@@ -60,7 +63,8 @@ void cluster_describe(const struct cluster *cluster,
 		.trouble = cluster->trouble,
 		.up = cluster->names.mode == NAMES_JOINED,
 		.is_primary = cluster->nodes.is_primary,
-		.is_whole = cluster_is_whole(cluster),
+		.is_whole = cluster->names.mode == NAMES_WAITING ||
+			    cluster_hears_all(cluster),
 		.revision = cluster->names.applied,
 		.round_trip_us = cluster->nodes.round_trip_us,
 		.names = cluster_count_names(cluster),

@@ -248,6 +248,33 @@ class Cut(ClusterTest):
         b.wait_log("cluster: 2 lines of node node-a were lost")
         a.wait_log("cluster: 1 line of node node-b was lost")
 
+    def test_first_join_is_the_end_of_no_cut(self):
+        nats = Nats(self)
+        nats.kill()
+        a = self.node("node-a", nats.url(), False)
+        a.wait_log("cluster: nats://.*: No server available")
+        alice = self.person(a, "alice")
+        nats.start()
+        a.wait_log("cluster: joined as node node-a")
+        b = self.node("node-b", nats.url())
+        bob = self.person(b, "bob")
+        for person in alice, bob:
+            self.eventually(lambda p=person: p.who() == ["alice", "bob"],
+                            "one room")
+            self.assertNotIn("hear", "".join(person.heard))
+
+    def test_who_comes_during_a_cut_is_not_told_of_its_end(self):
+        nats = Nats(self)
+        a = self.node("node-a", nats.url())
+        alice = self.person(a, "alice")
+        nats.kill()
+        alice.until(r"\* some people may not hear you$")
+        carol = self.person(a, "carol")
+        nats.start()
+        alice.until(r"\* everybody hears you again$")
+        self.assertEqual(carol.who(), ["alice", "carol"])
+        self.assertNotIn("hear", "".join(carol.heard))
+
     def test_link_of_one_node_is_cut(self):
         nats = Nats(self)
         proxy = Proxy(self, nats.port)

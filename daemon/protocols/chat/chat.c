@@ -94,10 +94,8 @@ static void chat_cluster(struct lined_service *service,
 {
 	struct chat *chat = lined_service_data(service);
 
-	if (event == LINED_CLUSTER_PARTED)
-		chat_sessions_tell(chat, "* some people may not hear you");
-	else if (event == LINED_CLUSTER_WHOLE)
-		chat_sessions_tell(chat, "* everybody hears you again");
+	if (event != LINED_CLUSTER_PRIMARY)
+		chat_sessions_tell_parted(chat, event == LINED_CLUSTER_PARTED);
 }
 
 static void chat_check(struct lined_service *service)

@@ -42,6 +42,7 @@ struct chat_member {
 	struct chat_telnet telnet;
 	bool crlf; /* send CRLF: the client uses it, or must get it */
 
+	bool parted;      /* was told that some people may not hear it */
 	bool unannounced; /* not yet announced in the rooms */
 	bool taken;       /* lost its nickname to another node's client */
 	bool is_operator;

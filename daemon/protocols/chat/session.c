@@ -249,18 +249,23 @@ void chat_sessions_drain(struct chat *chat)
 	lined_service_each_client(chat->service, session_drain, NULL);
 }
 
-static void session_tell(struct lined_socket *client, void *text)
+static void session_tell_parted(struct lined_socket *client, void *arg)
 {
 	struct chat_member *member = lined_socket_arg(client);
+	const bool *parted = arg;
 
-	if (member != NULL && member->nickname[0] != '\0')
-		chat_member_tell(member, "%s", (const char *)text);
+	if (member == NULL || member->nickname[0] == '\0' ||
+	    member->parted == *parted)
+		return;
+	member->parted = *parted;
+	chat_member_tell(member, "* %s",
+			 *parted ? "some people may not hear you"
+				 : "everybody hears you again");
 }
 
-void chat_sessions_tell(struct chat *chat, const char *text)
+void chat_sessions_tell_parted(struct chat *chat, bool parted)
 {
-	lined_service_each_client(chat->service, session_tell,
-				  (void *)(uintptr_t)text);
+	lined_service_each_client(chat->service, session_tell_parted, &parted);
 }
 
 static void session_check(struct lined_socket *client, void *arg)

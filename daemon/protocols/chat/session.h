@@ -18,8 +18,9 @@ void chat_session_accept(struct lined_service *service,
 /* Tells every member that the service is closing. */
 void chat_sessions_drain(struct chat *chat);
 
-/* Sends a text to all members, e.g. that others may not hear them. */
-void chat_sessions_tell(struct chat *chat, const char *text);
+/* Tells all members that some people may not hear them (parted), or tells the
+ * members that were told so that everybody hears them again. */
+void chat_sessions_tell_parted(struct chat *chat, bool parted);
 
 /* Resumes members whose request another worker has not answered in time, and
  * gives a new nickname to members that lost theirs. Called every half
