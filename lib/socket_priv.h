@@ -105,7 +105,7 @@ struct lined_socket {
 	uint32_t stalled_at; /* from here on the peer has taken nothing */
 	uint32_t resume_at; /* when accept_paused, slowed or catching_up ends */
 	union {
-		uint32_t end_at; /* of a handshake, of closing, of lingering */
+		uint32_t end_at; /* deadline of handshake, close, linger */
 		uint32_t kernel_unsent; /* else: at the last check */
 	};
 	uint32_t deadline; /* slot in dispatcher.deadlines */

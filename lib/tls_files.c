@@ -31,7 +31,7 @@
 /* The contents of a file; data NULL: there is none. */
 struct tls_bytes {
 	const char *key;  /* of the config */
-	const char *path; /* for messages: while the caller has it */
+	const char *path; /* for messages; the caller's */
 	char *data;
 	size_t len;
 };

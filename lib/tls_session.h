@@ -42,11 +42,11 @@ struct tls_session {
 	char *error;          /* the reason of a failure */
 	/* For the handshake only: */
 	struct tls_server *server; /* NULL: the client's side */
-	SSL_CTX *ctx;              /* of the client's side */
+	SSL_CTX *ctx;              /* for the client's side */
 	char *name;
 	tls_done *done;
 	uint32_t timeout_ms;
-	size_t charged; /* to the dispatcher's memory */
+	size_t charged; /* bytes, to the dispatcher's memory */
 	/* How many messages besides data the peer caused since messages_at. */
 	uint32_t messages, messages_at;
 	bool began;    /* the first byte was checked */

@@ -21,7 +21,7 @@ struct screen {
 	/* The clients, if they are shown: records of an answer. */
 	const struct record **clients;
 	size_t client_count;
-	const char *service; /* of these clients; "": all */
+	const char *service; /* the service of clients; "": all */
 	bool shows_clients;
 
 	size_t selected; /* a row */

@@ -33,7 +33,7 @@ struct actor {
 	int error;   /* errno of the last connection, 0: none */
 	struct bytes said, seen, pending;
 	size_t read;  /* how much of seen the script has read */
-	size_t *ends; /* of datagrams without a line end, in seen */
+	size_t *ends; /* ends of datagrams without a line end */
 	size_t end_count;
 	bool skipping; /* after `...` */
 	struct actor_event *events;

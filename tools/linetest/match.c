@@ -88,9 +88,9 @@ static size_t count_groups(const char *p, size_t len)
 #define DEPTH_MAX     100
 
 struct expansion {
-	size_t sums[DEPTH_MAX + 1]; /* of the groups that are open */
+	size_t sums[DEPTH_MAX + 1]; /* parts in each open group */
 	size_t depth;
-	size_t last; /* of the part that a repetition would repeat */
+	size_t last; /* parts that a repetition would repeat */
 };
 
 static void expansion_add(struct expansion *expansion, size_t size)

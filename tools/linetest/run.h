@@ -24,7 +24,7 @@
 
 struct run_settings {
 	struct daemon_settings daemon;
-	uint32_t patience_ms; /* for one thing to happen */
+	uint32_t patience_ms; /* for a single event */
 	uint32_t timeout_ms;  /* for the whole run */
 	unsigned workers;     /* 0: the config says */
 	bool keep;            /* do not remove the directory */
