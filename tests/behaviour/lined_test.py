@@ -37,7 +37,8 @@ TESTS=tests/behaviour/test_NAME.py`, or by itself, the whole or one case:
 Environment: LINED is the daemon (build/lined), LINED_MODULES the directory of
 its modules, LINED_WORKERS the number of workers if a test does not set it,
 LINED_PATIENCE how many seconds each event may take (20), LINED_TEST_NODES on
-how many nodes of a cluster the tests of chat and relay run (nodes.py).
+how many nodes of a cluster the tests of chat and relay run (nodes.py),
+LINED_TEST_WORKERS with how many workers each case is played once.
 """
 import atexit
 import collections
@@ -817,6 +818,28 @@ def tally(items):
     return collections.Counter(items)
 
 
+def with_workers(script, count, *cases):
+    """Adds the cases to a script's globals, with so many workers, too."""
+    for case in cases:
+        name = "%s%d" % (case.__name__, count)
+        script[name] = type(name, (case,), {
+            "WORKERS": count, "workers": count, "__module__": case.__module__})
+
+
+def _one_count(script, workers):
+    """Each case once, with so many workers: without the classes that differ
+    from another one by their number of workers only."""
+    for name, case in list(script.items()):
+        if not isinstance(case, type) or not issubclass(case, DaemonTest):
+            continue
+        own = {key for key in vars(case) if not key.startswith("_")}
+        if own <= {"WORKERS", "workers"} and (
+                unittest.defaultTestLoader.getTestCaseNames(case.__base__)):
+            del script[name]
+        else:
+            case.WORKERS = case.workers = workers
+
+
 def _expired(_signal, _frame):
     sys.stderr.write("watchdog: the script took too long\n")
     faulthandler.dump_traceback()
@@ -833,6 +856,9 @@ def main(seconds=120):
         sys.exit("%s: no daemon there, set LINED" % LINED)
     signal.signal(signal.SIGALRM, _expired)
     signal.alarm(seconds * NODES)
+    if "LINED_TEST_WORKERS" in os.environ:
+        _one_count(vars(sys.modules["__main__"]),
+                   int(os.environ["LINED_TEST_WORKERS"]))
     program = unittest.main(module="__main__", exit=False, verbosity=2,
                             warnings="ignore")
     result = program.result

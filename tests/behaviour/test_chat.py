@@ -12,10 +12,9 @@ import signal
 import subprocess
 import threading
 import time
-import unittest
 
 from lined_test import NODES, PATIENCE, TOP, Client, DaemonTest
-from lined_test import free_port, main, service
+from lined_test import free_port, main, service, with_workers
 
 HELP = ". /help lists the commands."
 GOODBYE = "* announcement: this service is closing"
@@ -1276,20 +1275,8 @@ class Config(DaemonTest):
         self.assertEqual(code, 1, err)
 
 
-def load_tests(loader, standard, _pattern):
-    """Every case with one, two and four workers, on different threads."""
-    suite = unittest.TestSuite()
-    counts = [int(n) for n in
-              (os.environ.get("LINED_CHAT_WORKERS") or "1,2,4").split(",")]
-    for case in (Text, Options, Password, End, Abuse, Flood):
-        for count in counts:
-            made = type("%s%d" % (case.__name__, count), (case,),
-                        {"workers": count, "__module__": "__main__"})
-            suite.addTests(loader.loadTestsFromTestCase(made))
-    suite.addTests(loader.loadTestsFromTestCase(Config))
-    del standard
-    return suite
-
+with_workers(globals(), 2, Text, Options, Password, End, Abuse, Flood)
+with_workers(globals(), 4, Text, Options, Password, End, Abuse, Flood)
 
 if __name__ == "__main__":
     main(500)

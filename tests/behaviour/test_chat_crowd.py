@@ -9,9 +9,9 @@ import os
 import random
 import re
 import threading
-import unittest
 
 from lined_test import Client, DaemonTest, free_port, main, service
+from lined_test import with_workers
 
 MEMBERS = 12
 STEPS = 150
@@ -182,15 +182,8 @@ class Crowd(DaemonTest):
             self.assertEqual(sorted(member.who()), names, "seed %d" % seed)
 
 
-def load_tests(loader, standard, _pattern):
-    suite = unittest.TestSuite()
-    for count in (1, 2, 4):
-        made = type("Crowd%d" % count, (Crowd,),
-                    {"workers": count, "__module__": "__main__"})
-        suite.addTests(loader.loadTestsFromTestCase(made))
-    del standard
-    return suite
-
+with_workers(globals(), 2, Crowd)
+with_workers(globals(), 4, Crowd)
 
 if __name__ == "__main__":
     main(300)

@@ -18,7 +18,7 @@ import time
 import unittest
 
 from lined_test import LINED, PATIENCE, Client, Datagram, DaemonTest, TOP
-from lined_test import free_port, main, service
+from lined_test import free_port, main, service, with_workers
 
 ROOT = os.geteuid() == 0
 # An unprivileged user, and its group.
@@ -1500,14 +1500,7 @@ class Stuck(ControlTest):
             return False
 
 
-def with_workers(*cases):
-    """Each of the cases with three workers, too."""
-    for case in cases:
-        name = case.__name__ + "3"
-        globals()[name] = type(name, (case,), {"WORKERS": 3})
-
-
-with_workers(Verbs, Tap, Change, Plan, Abuse)
+with_workers(globals(), 3, Verbs, Tap, Change, Plan, Abuse)
 
 if __name__ == "__main__":
     main(300)

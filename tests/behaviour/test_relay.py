@@ -13,6 +13,7 @@ import unittest
 
 from lined_test import PATIENCE, Client, Datagram, DaemonTest
 from lined_test import free_port, main, one_machine, one_node, service
+from lined_test import with_workers
 from test_activation import PASS_ON, has_systemd
 
 SEED = 20261123
@@ -807,15 +808,8 @@ class Errors(RelayTest):
         self.refused("history", history="-1")
 
 
-def several(base, workers):
-    for cls in (Hub, Hold, Slow, Reload):
-        name = "%s%d" % (cls.__name__, workers)
-        base[name] = type(name, (cls,), {"WORKERS": workers,
-                                         "__module__": __name__})
-
-
-several(globals(), 2)
-several(globals(), 4)
+with_workers(globals(), 2, Hub, Hold, Slow, Reload)
+with_workers(globals(), 4, Hub, Hold, Slow, Reload)
 
 if __name__ == "__main__":
     main(240)

@@ -19,6 +19,7 @@ import tty
 
 from lined_test import PATIENCE, TOP, Client, Datagram, DaemonTest, Late
 from lined_test import Server, free_port, main, one_node, service
+from lined_test import with_workers
 
 SEED = 20261123
 
@@ -334,19 +335,21 @@ class Lag(UpstreamTest):
                       protocol="blocking"), workers=self.WORKERS)
         up = self.accept(server)
         up.sock.settimeout(100)
-        clients = self.fed(up, 4)
+        # One on each worker.
+        clients = self.fed(up, self.WORKERS)
         line = b"x" * 4090 + b"\n"
         count = (100 << 20) // (len(line) + 8)
-        standing = [Client(("127.0.0.1", port)) for _ in range(2)]
+        standing = [Client(("127.0.0.1", port)) for _ in range(self.WORKERS)]
         for c in standing:
             self.addCleanup(c.close)
-        self.assertEqual(sorted(c.line() for c in standing), [b"0\n", b"1\n"])
+        self.assertEqual(sorted(c.line() for c in standing),
+                         [b"%d\n" % n for n in range(self.WORKERS)])
         faults = []
 
         def read(c):
             c.sock.settimeout(100)
             n = 0
-            while n < 2 * count:
+            while n < self.WORKERS * count:
                 got = c.line()
                 if got == b"%08d" % n + line:
                     n += 1
@@ -359,7 +362,7 @@ class Lag(UpstreamTest):
             reader.start()
         n = 0
         for c in standing:
-            # One worker has the upstream and waits for the other.
+            # One worker has the upstream and waits for the others.
             c.send(b"1500\n")
             for _ in range(count):
                 up.send(b"%08d" % n + line)
@@ -1727,16 +1730,8 @@ class Config(UpstreamTest):
                                  '%s' % (re.escape(bad), why))
 
 
-def several(base, workers):
-    for cls in (Feed, Upward, Stop, Reload):
-        name = "%s%d" % (cls.__name__, workers)
-        base[name] = type(name, (cls,), {"WORKERS": workers,
-                                         "__module__": __name__})
-
-
-several(globals(), 4)
-Upward2 = type("Upward2", (Upward,), {"WORKERS": 2})
-Reconnect2 = type("Reconnect2", (Reconnect,), {"WORKERS": 2})
+with_workers(globals(), 4, Feed, Upward, Stop, Reload)
+with_workers(globals(), 2, Upward, Reconnect)
 
 
 def be_upstream(port, epoch):
