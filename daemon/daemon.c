@@ -51,7 +51,7 @@ struct daemon {
 	struct control control;
 	struct reload reload;
 	time_t started;
-	uint64_t started_ms; /* like started, monotonic clock */
+	uint64_t started_ms; /* as started, by the monotonic clock */
 	bool reload_again;   /* another reload was asked for during this one */
 	bool stopped;
 };
@@ -278,8 +278,7 @@ static void daemon_raise_files(void)
 {
 	uint64_t before, limit;
 
-	/* EPERM, e.g. in a container, is intended and no reason for a warning.
-	 */
+	/* No warning for EPERM, e.g. in a container, where this is intended. */
 	if (privileges_raise_nofile(&before, &limit) < 0)
 		log_at(errno == EPERM ? LINED_LOG_INFO : LINED_LOG_WARNING,
 		       "open files: %s", strerror(errno));
@@ -402,7 +401,7 @@ static bool daemon_serve(struct daemon *daemon)
 		log_warning("pid-file: %s", strerror(errno));
 	systemd_status_ready(&daemon->systemd_status);
 	daemon_notify_fd(daemon->reload.cmdline->notify_fd);
-	/* The last chance to say this: standard error is closed now. */
+	/* This is the last chance to print: standard error is closed below. */
 	if (daemon->reload.cmdline->detach && log_is_lost())
 		fputs("lined: there is no syslog (/dev/log): messages are lost "
 		      "until there is one\n",

@@ -65,8 +65,8 @@ int main(int argc, char **argv)
 	}
 	code = cmdline.check ? daemon_check(&cmdline) : daemon_run(&cmdline);
 	crash_watch_end();
-	/* A thread of the broker still runs in its library: exit() would unload
-	 * that. */
+	/* A broker's thread still uses its library: exit() would unload that
+	 * library. */
 	if (broker_is_left())
 		_exit(code);
 	exit(code);

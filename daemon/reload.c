@@ -295,7 +295,7 @@ static bool reload_apply(const struct reload *reload, struct reload_plan *plan,
 	for (key = plan->restart_keys; *key != NULL; key++)
 		report_add(report, LINED_LOG_WARNING,
 			   "reload: %s: a change needs a restart", *key);
-	/* A reload waits for every worker: with a stuck one the main thread
+	/* A reload waits for every worker: while one is stuck the main thread
 	 * would no longer handle signals. */
 	if (heartbeat_find_stuck(reload->heartbeat) != NULL) {
 		report_add(report, LINED_LOG_ERR, "reload: a worker is stuck");

@@ -55,7 +55,7 @@ int reload_start(struct reload *reload, struct conf *conf);
  * calls finished, perhaps within this call. Why a reload is refused is logged
  * and in the report. */
 void reload_begin(struct reload *reload);
-/* Cancels a reload that is still reading: it is refused. */
+/* Cancels a reload that is still reading: the reload is refused. */
 void reload_cancel(struct reload *reload);
 
 /* Fills *source, so that a child process reads the config as lined would. */

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Texts as keys of the broker. Thread: any.
- */
+/* Converts names to keys of the broker and back. Thread: any. */
 #pragma once
 
 #include <stdbool.h>

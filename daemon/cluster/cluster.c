@@ -137,7 +137,8 @@ static void cluster_add_mark(struct cluster *cluster,
 	list_append(&cluster->marks, &mark->link);
 }
 
-/* Drops old marks, or all; the primary purges the old ones. */
+/* Drops the marks that are old enough, or all; if this node is primary, it
+ * purges the old ones. */
 static void cluster_purge_marks(struct cluster *cluster, uint64_t now_us,
 				bool all)
 {
@@ -322,7 +323,7 @@ static struct broker_event *cluster_take_events(struct cluster *cluster,
 	return event;
 }
 
-/* NULL: the cluster was freed; the message is freed, too. */
+/* Returns NULL if the cluster was freed, and then frees the message, too. */
 static struct cluster *cluster_of_arrival(struct lined_message *message)
 {
 	struct cluster_arrival *arrival =
@@ -381,8 +382,8 @@ static void cluster_event(void *arg, struct broker_event *event)
 	if (event->kind == BROKER_FRAME &&
 	    atomic_fetch_add(&cluster->arrived_bytes, event->len) >
 		    CLUSTER_ARRIVED_MAX) {
-		/* The frame's lines are numbered: the next frame shows the gap.
-		 */
+		/* The frame is dropped: its lines are numbered, so the next
+		 * frame shows the gap. */
 		cluster_free_event(cluster, event);
 		return;
 	}

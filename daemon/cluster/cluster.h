@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * This daemon as a node of a cluster: with `cluster = true`, services of one
- * name are one service on all nodes. Their bus sends published lines to every
- * other node, and all nodes see registry changes in the same order.
+ * This daemon as a node of a cluster: with `cluster = true`, the services of
+ * one name on all nodes act as one service. Lines published on the bus are sent
+ * to every other node, and all nodes see registry changes in the same order.
  *
  * The main thread handles broker, nodes and names; a worker only fills frames
  * and receives messages. Main thread.
@@ -41,11 +41,11 @@ void cluster_free(struct cluster *cluster);
 int cluster_open(struct cluster *cluster,
 		 const struct broker_settings *settings, uint32_t lease_ms);
 
-/* The daemon stops: another node, if there is one, becomes primary. */
+/* The daemon stops: if there is another node, that becomes primary. */
 void cluster_retire(struct cluster *cluster);
 
-/* Adds a service to the cluster. Its topics get this `scope`, or that of a
- * draining service of the same name. The registry is borrowed until
+/* Adds a service to the cluster. The service's topics get this `scope`, or the
+ * scope of a draining service of the same name. The registry is borrowed until
  * cluster_remove(). NULL/ENOMEM. */
 struct cluster_service *cluster_add(struct cluster *cluster, const char *name,
 				    uint64_t scope, struct registry *registry);
@@ -59,17 +59,17 @@ void cluster_remove(struct cluster_service *service);
 
 extern const struct registry_backend cluster_registry;
 
-/* Whether this node is the primary. For a service also: whether it is the
- * newest of its name on this node. Only the primary does what must be done
- * once, such as a relay's upstream. */
+/* Whether this node is the primary; for a service, also whether it is the
+ * newest one of its name here. Only the primary does what must be done once,
+ * such as a relay's upstream. */
 bool cluster_is_primary(const struct cluster *cluster);
 bool cluster_service_is_primary(const struct cluster_service *service);
 /* Whether all nodes hear each other, as far as this node knows; true before it
  * has joined for the first time. */
 bool cluster_is_whole(const struct cluster *cluster);
 
-/* Client ids of this node begin above this number. It differs on each node
- * and at each start, and is above the ids of a daemon without a cluster.
+/* Client ids of this node begin above this number. The number differs on each
+ * node and at each start, and is above the ids of a daemon without a cluster.
  * MT-safe. */
 uint64_t cluster_client_base(const struct cluster *cluster);
 

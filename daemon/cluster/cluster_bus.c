@@ -241,8 +241,8 @@ static void arrival_arrived(struct lined_message *message)
 	size_t i;
 
 	bus_end_set_elsewhere(end, true);
-	/* Each message is copied: otherwise one line that waits for a slow
-	 * client would keep the whole frame in memory. */
+	/* Copy each message: otherwise one line that waits for a slow client
+	 * would keep the whole frame in memory. */
 	for (i = 0; i < arrival->count; i++) {
 		const struct arrival_message *sent = &arrival->messages[i];
 
@@ -298,7 +298,7 @@ static const char *arrival_read_message(struct cluster *cluster, const char *at,
 		       : NULL;
 }
 
-/* Reads the frame's messages; returns how many lines they really have. */
+/* Reads the frame's messages; returns how many lines they have in fact. */
 static uint32_t arrival_read(struct arrival *arrival, const struct frame *frame)
 {
 	const char *at = frame->data, *end = frame->data + frame->len;

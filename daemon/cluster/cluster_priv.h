@@ -17,8 +17,8 @@
 #include "cluster/nodes.h"
 #include "list.h"
 
-/* Bytes of frames that the workers have not delivered yet; above it, frames of
- * other nodes are dropped and counted as lost. */
+/* A limit for bytes of frames not yet delivered by the workers; above it,
+ * frames of other nodes are dropped and counted as lost. */
 #define CLUSTER_ARRIVED_MAX ((size_t)64 << 20)
 
 struct bus_end;
@@ -41,7 +41,7 @@ struct cluster_end {
 	struct cluster *cluster;
 	struct worker *worker;
 	struct worker_call attach;
-	char *frame; /* starts with room for the header */
+	char *frame; /* starts with space for the header */
 	size_t len, room;
 	uint32_t lines;
 	bool too_long_logged;
@@ -129,7 +129,7 @@ enum frame_kind {
 
 struct frame {
 	enum frame_kind kind;
-	uint64_t number; /* of the sending node */
+	uint64_t number; /* the sending node's number */
 	uint64_t line;   /* number of the first line, or of the next one */
 	uint32_t lines;
 	uint64_t life, revision; /* what the sending node had seen */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Each name is settled alone: name_settle() compares this node's claim with the
- * bucket's entry and takes the next step, whatever has changed. While a request
- * is under way, the name only follows the bucket.
+ * bucket's entry and takes the next step. While a request is under way, the
+ * name only follows the bucket.
  */
 #include "config.h"
 
@@ -238,7 +238,8 @@ static void name_settle_alone(struct names *names, struct name *name)
 		name_win(names, name);
 }
 
-/* Refuses all waiters: the current claim is not being released. */
+/* Refuses all waiting claims, because the current claim is not being released.
+ */
 static void name_refuse_waiters(struct names *names, struct name *name)
 {
 	struct name_waiter *waiter;
@@ -268,7 +269,7 @@ static bool name_take_waiter(struct name *name)
 	return true;
 }
 
-/* May free the name. */
+/* Takes the next steps for a name; may free it. */
 static void name_settle(struct names *names, struct name *name)
 {
 	if (names->mode == NAMES_WAITING)

@@ -62,7 +62,7 @@ struct names {
 	uint64_t node;
 	enum names_mode mode;
 	uint64_t applied;     /* the bucket's last revision received */
-	uint64_t tags, asked; /* asked: tags at names_ask_again() */
+	uint64_t tags, asked; /* asked: value of tags at names_ask_again() */
 	void *tree;           /* struct name, sorted by key */
 	struct list all;
 	/* pending: names with a request under way. awaiting: names whose answer
@@ -76,8 +76,8 @@ void names_init(struct names *names, const struct names_ops *ops,
 /* Frees the table; all claims must have ended. */
 void names_fini(struct names *names);
 
-/* Claims the key; value->node is ignored, this node's number is used. -1: no
- * memory, and none of the ops is called for this claim. */
+/* Claims the key for this node (value->node is ignored). -1: no memory, and
+ * none of the ops is called for this claim. */
 int names_claim(struct names *names, const char *key,
 		const struct names_value *value, void *claim);
 /* Ends the claim: refused() or released() is called, now or after the broker's
@@ -97,8 +97,8 @@ void names_listed(struct names *names, uint64_t revision);
 void names_join(struct names *names);
 /* This node decides from now on. */
 void names_part(struct names *names);
-/* done: the request was carried out; otherwise the key has this revision, and
- * the request was refused. */
+/* done: the request was carried out. Otherwise it was refused, because the key
+ * has this revision. */
 void names_answered(struct names *names, uint64_t tag, uint64_t revision,
 		    bool done);
 
@@ -111,8 +111,8 @@ void names_ask_again(struct names *names);
 /* Calls gone() and came() for entries with this prefix, or only came() for
  * those for which it returned NULL: a newer service now shows them. */
 void names_move(struct names *names, const char *prefix);
-/* Ends this node's claims with this prefix, and calls gone() for those of other
- * nodes. */
+/* Ends this node's claims with this prefix, and calls gone() for claims of
+ * other nodes. */
 void names_end(struct names *names, const char *prefix);
 
 /* ---- nodes that are gone ------------------------------------------------ */

@@ -93,7 +93,8 @@ static void nodes_lose(struct nodes *nodes, struct node *node)
 }
 
 /* The node's lease left the bucket while this node was cut off, or the bucket
- * itself is new. The node may come back, but cannot be heard until then. */
+ * itself is new. The node may store its lease again, but its frames are not
+ * heard until then. */
 static void nodes_await(struct nodes *nodes, struct node *node, uint64_t now_us)
 {
 	if (node->gone)
@@ -245,8 +246,8 @@ void nodes_listed(struct nodes *nodes, uint64_t now_us)
 	list_for_each(node, &nodes->list, link)
 		if (!node->stored)
 			nodes_await(nodes, node, now_us);
-	/* Another node became primary. If there is no primary, this node stays
-	 * it and stores the lease again. */
+	/* Another node became primary. Without a primary in the bucket this
+	 * node stays primary and stores the lease again. */
 	if (nodes->is_primary && nodes->primary != 0 &&
 	    nodes->primary != nodes->number)
 		nodes_set_primary(nodes, nodes->primary,
@@ -304,7 +305,7 @@ static void nodes_stored_other(struct nodes *nodes, const char *key,
 		return;
 	if (!node->stored)
 		log_notice("cluster: node %s is there", name);
-	/* A node of this name was restarted: its old entry goes. */
+	/* A node of this name was restarted: remove the old entry. */
 	list_for_each_safe(other, next, &nodes->list, link) {
 		if (other == node || strcmp(other->name, name) != 0)
 			continue;

@@ -29,10 +29,10 @@ struct node {
 	struct list link;
 	uint64_t number; /* random, new at each start of the daemon */
 	char name[NODE_NAME_MAX + 1];
-	uint64_t heard_us; /* when its lease was last renewed */
-	bool stored;       /* its lease is in the bucket */
-	/* Its lease has ended. The entry stays, to count the lines that are
-	 * lost until the node is back. */
+	uint64_t heard_us; /* when the node's lease was last renewed */
+	bool stored;       /* the node's lease is in the bucket */
+	/* The node's lease has ended. The entry stays, to count the lines that
+	 * are lost until the node is back. */
 	bool gone;
 	bool missing; /* two renewals were missed, or the node may come back */
 	bool foreign; /* the node has another version */
@@ -87,12 +87,12 @@ struct nodes {
 	/* A node with another `lease` has joined. Both nodes connect anew; the
 	 * node whose lease differs from the bucket's is refused. */
 	bool lease_differs;
-	uint64_t round_trip_us; /* of the last renewal */
+	uint64_t round_trip_us; /* time of the last renewal */
 
 	uint64_t primary, primary_revision; /* number; 0: none */
 	uint64_t primary_heard_us, primary_renewed_us;
 	bool is_primary;
-	bool retires; /* another node is to become primary */
+	bool retires; /* another node should become primary */
 };
 
 void nodes_init(struct nodes *nodes, const struct nodes_ops *ops,
@@ -102,8 +102,8 @@ void nodes_open(struct nodes *nodes, const char *name, uint32_t lease_ms,
 		uint64_t now_us);
 /* Gives this node's leases back if it is joined, and forgets all nodes. */
 void nodes_close(struct nodes *nodes);
-/* Leaves it to the other nodes to be primary, if there are any: it gives this
- * lease back, and stays primary until one of them has it. */
+/* Leaves the primary's role to another node, if there is one: gives the
+ * primary's lease back, and stays primary until another node has it. */
 void nodes_retire(struct nodes *nodes);
 
 void nodes_up(struct nodes *nodes);
@@ -116,10 +116,10 @@ void nodes_answered(struct nodes *nodes, uint64_t tag, uint64_t revision,
 		    bool done, uint64_t now_us);
 /* A frame has come from a node, which may have left meanwhile. name: NULL if
  * the frame has none. Returns NULL if the name is this node's own, if there are
- * too many nodes, or without memory. */
+ * too many nodes, or if there is no memory. */
 struct node *nodes_heard(struct nodes *nodes, uint64_t number, const char *name,
 			 uint64_t now_us);
-/* To be called thirty times per lease. */
+/* Call this thirty times per lease. */
 void nodes_tick(struct nodes *nodes, uint64_t now_us);
 
 /* Whether the node with this number may still have names. */

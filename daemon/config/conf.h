@@ -53,8 +53,8 @@ struct conf_tls {
 	enum conf_client_cert client_cert;
 	enum conf_tls_version min_version;
 	bool auto_reload;
-	/* The checked contents of the files. NULL: this load does not, or may
-	 * not, read them. */
+	/* The checked contents of the files. NULL: this load does not read
+	 * them, or may not. */
 	struct tls_files *files;
 	struct conf_place place;
 };
@@ -86,7 +86,7 @@ struct conf_bounds {
 };
 
 /* A `class "name"`: clients from some networks, with a complete set of limits:
- * those that the class does not set come from `limits`. */
+ * what the class does not set comes from `limits`. */
 struct conf_class {
 	const char *name;
 	struct conf_networks from;
@@ -114,9 +114,9 @@ struct conf_service {
 	uint32_t handshake_ms; /* for TLS, a PROXY header, an upgrade */
 	uint32_t handshakes;   /* under way at the same time */
 	struct penalty_limits penalty;
-	/* Limits of UNIX clients, in place of those by address; 0: no limit.
-	 * clients_kept of `clients` are reserved for root and the daemon's
-	 * user. */
+	/* Limits of UNIX clients, in place of the limits by address; 0: no
+	 * limit. clients_kept of the `clients` places are reserved for root and
+	 * the daemon's user. */
 	uint32_t clients_per_user, clients_kept;
 	struct lined_framing framing;
 
@@ -127,7 +127,7 @@ struct conf_service {
 	const char *socket_group; /* NULL: the daemon's group */
 	gid_t socket_gid;         /* (gid_t)-1: none, or unknown */
 
-	/* In the order written: the first is the default. */
+	/* In config order: the first section is the default. */
 	const struct conf_tls *const *tls;
 	size_t tls_count;
 	const struct lined_network *proxy_from;
@@ -182,8 +182,8 @@ struct conf {
 
 struct wire;
 
-/* Stands for a module that was not loaded, as a result of find_protocol: a
- * service with it has no options and must not be started. */
+/* What find_protocol returns for a module that was not loaded: a service with
+ * it has no options and must not be started. */
 extern const struct lined_protocol conf_protocol_unloaded;
 
 struct conf_env {
@@ -199,17 +199,20 @@ struct conf_env {
 	 * The contents of the files; NULL: read the files. A sequence of items,
 	 * each a line followed by LENGTH bytes:
 	 *
-	 * 	file LENGTH ID PATH	its text; two files with one ID are one
-	 * 	fail LENGTH - PATH	the reason why it could not be read
-	 * 	glob 0 - PATTERN	all files that match it are given
+	 * 	file LENGTH ID PATH	its text; paths with the same ID are one
+	 * file fail LENGTH - PATH	the reason why it could not be read glob
+	 * 0 - PATTERN	all files that match it are given
 	 *
 	 * An include of any other path is added to conf_errors.needs.
 	 */
 	const char *files;
 	size_t files_len;
-	/* Neither looks at files that the config names (keys, for example) nor
-	 * calls the checks of modules, which might: the messages would show a
-	 * person what only the daemon may see. Implied by `tree`. */
+	/*
+	 * If set, the load does not look at files that the config names (keys,
+	 * for example), nor call the checks of modules, which might: the
+	 * messages would show a person what only the daemon may see. Implied by
+	 * `tree`.
+	 */
 	bool blind;
 	/* The tree of a load that has checked everything, used in place of
 	 * files. */
@@ -225,14 +228,14 @@ struct conf_env {
 	bool read_tls;
 };
 
-/* Reads path and what it includes. NULL if there was any error. Adds errors and
+/* Reads path and its includes. NULL: there was an error. Adds errors and
  * warnings to errors, which the caller initialises and frees. errors may be
  * empty if there was no memory for a message. */
 struct conf *conf_load(const char *path, const struct conf_env *env,
 		       struct conf_errors *errors);
 
-/* References to a conf: conf_load() returns the first, the last unref frees the
- * conf. NULL is fine for conf_unref(). MT-safe. */
+/* A conf is freed with its last reference; conf_load() returns the first one.
+ * NULL is fine for conf_unref(). MT-safe. */
 struct conf *conf_ref(struct conf *conf);
 void conf_unref(struct conf *conf);
 
@@ -275,8 +278,8 @@ conf_class_network(const struct conf_service *service,
 const struct admission_limits *
 conf_class_admission(const struct conf_service *service, uint8_t class);
 
-/* The most clients that the service may have, with those of classes counted
- * apart. */
+/* The most clients that the service may have, including those of classes
+ * counted separately. */
 uint64_t conf_clients_max(const struct conf_service *service);
 
 /* handshake-timeout of a class, or of the service. */

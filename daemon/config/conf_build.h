@@ -48,7 +48,7 @@ struct conf_use {
 	struct conf_use *next;
 	const struct listen_address *listen;
 	struct conf_place place;
-	const char *owner; /* `service "echo"` */
+	const char *owner; /* e.g. `service "echo"` */
 	size_t order;
 };
 
@@ -108,14 +108,16 @@ void conf_build_check_uses(struct conf_build *build);
 /* conf_limits.c */
 void conf_limits_read_defaults(struct conf_build *build,
 			       struct conf_node *node);
-/* *limits: the limits in force, from which classes start. */
+/* Reads the limits of a service; *limits gets the limits in force, from which
+ * its classes start. */
 void conf_limits_read(struct conf_build *build, struct conf_node *node,
 		      const char *context, struct conf_service *service,
 		      struct conf_limits *limits);
 /* Reads the keys that a class section sets. */
 void conf_limits_read_class(struct conf_build *build, struct conf_node *node,
 			    const char *context, struct conf_limits *limits);
-/* Overrides limits with what stronger sets. Returns how many keys that are. */
+/* Overrides limits with the keys that stronger sets. Returns the number of
+ * those keys. */
 unsigned conf_limits_overlay(struct conf_limits *limits,
 			     const struct conf_limits *stronger);
 /* Checks limits (node NULL: no section) and stores them. */
@@ -123,8 +125,8 @@ void conf_limits_store(struct conf_build *build, const struct conf_node *node,
 		       const char *context, const struct conf_limits *limits,
 		       struct conf_bounds *bounds);
 
-/* conf_class.c: the `class` sections of `defaults`, and those of a service,
- * which start from its own limits. */
+/* conf_class.c: the `class` sections of `defaults`, and the classes of a
+ * service, which start from the service's own limits. */
 void conf_class_read_defaults(struct conf_build *build,
 			      struct conf_node *defaults);
 void conf_class_read(struct conf_build *build, struct conf_node *node,
@@ -153,7 +155,8 @@ const struct lined_network *conf_access_networks(struct conf_build *build,
 void conf_web_read(struct conf_build *build, struct conf_node *node,
 		   const char *context, struct conf_service *service);
 
-/* conf_tls.c: all `tls "name"` sections, and the list of a service. */
+/* conf_tls.c: conf_tls_read() reads all `tls "name"` sections,
+ * conf_tls_select() a service's list of them. */
 void conf_tls_read(struct conf_build *build);
 /* The path in the value of a key. NULL: not set, or reported. *unread: the file
  * cannot be read here, which is an error except for a credential. */

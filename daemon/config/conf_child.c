@@ -46,7 +46,7 @@ static void child_put_source(struct wire *wire,
 		wire_put_text(wire, NULL);
 }
 
-/* -1: the request is damaged. */
+/* Reads the request. -1: the request is damaged. */
 static int child_take_source(struct wire_reader *reader,
 			     struct conf_source *source)
 {

@@ -36,7 +36,7 @@ struct conf_child {
 	char *path;
 	char *data; /* the result */
 	size_t len, room;
-	char why[256]; /* why there is no data; "": there is */
+	char why[256]; /* why there is no data, or "" */
 	bool running;
 };
 

@@ -153,7 +153,7 @@ static const char *cluster_read_file(struct conf_build *build,
 	return conf_tls_file(build, "cluster", node, name, text, &unread);
 }
 
-/* Reports one of two keys that is set without the other. */
+/* Reports a key that is set without the key that it needs. */
 static void cluster_check_pair(struct conf_build *build,
 			       const struct conf_node *node, const char *a,
 			       const char *b)

@@ -13,7 +13,7 @@
 
 /* The clients are operators. A response may have any length, so the send queue
  * is unlimited. Members of the read-only group must not lock root out: some
- * places are reserved, and a user gets only some of the others. */
+ * places are reserved, and each user can take only a part of the rest. */
 static const struct conf_service control_defaults = {
 	.name = "control",
 	.protocol = "control",
@@ -27,8 +27,8 @@ static const struct conf_service control_defaults = {
  * Anybody who can reach the address may be a client: a request must arrive
  * soon, and one address cannot take all places. In most setups, though, all
  * clients have the same address, loopback or a proxy's. The limits per address
- * are therefore high, so that other clients leave room for Prometheus; a silent
- * client costs only a descriptor.
+ * are therefore high, so that Prometheus still gets a connection when there are
+ * many other clients. A silent client costs only a descriptor.
  */
 static const struct conf_service metrics_defaults = {
 	.name = "metrics",

@@ -243,7 +243,7 @@ static bool given_next(struct file_reader *r, size_t *at, struct given *given)
 	return true;
 }
 
-/* Takes an item in place of a file, as file_read() does. */
+/* Takes an item instead of reading a file; otherwise as file_read(). */
 static int given_take(struct file_reader *r, const struct given *given,
 		      const struct conf_place *from)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The keys of `limits` sections and of classes. In this list, each overrides
- * the ones before: the daemon's default, the protocol's default, `defaults`,
- * the service's section; for a class also its section in `defaults`, then its
- * section in the service.
+ * The keys of `limits` sections and of classes. Each source overrides the
+ * sources before it in this list: the daemon's default, the protocol's default,
+ * `defaults`, the service's section; for a class also its section in
+ * `defaults`, then its section in the service.
  */
 #include "config.h"
 

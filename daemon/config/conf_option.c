@@ -196,7 +196,7 @@ static unsigned option_fill_scalar(const struct conf_options *options,
 	}
 }
 
-/* Stores the default. It may be out of range, which means "not set". */
+/* Stores the default, which may be out of range: then it means "not set". */
 unsigned conf_option_default(const struct conf_options *options,
 			     const struct lined_option *option, void *out)
 {

@@ -53,8 +53,8 @@ struct conf_node *conf_options_section(const struct conf_options *options,
 				       struct conf_node *node,
 				       const char *name);
 
-/* Marks a section with a title as used. False, and reported: it has no title,
- * or an earlier section has the same one. */
+/* Marks a section with a title as used. False, and reported: the section has no
+ * title, or an earlier section has the same title. */
 bool conf_options_titled(const struct conf_options *options,
 			 struct conf_node *node);
 
@@ -78,7 +78,7 @@ unsigned conf_option_default(const struct conf_options *options,
 			     const struct lined_option *option, void *out);
 
 /* conf_unknown.c: reports keys and sections of node that are not marked as
- * used. Returns their number. */
+ * used. Returns how many. */
 unsigned conf_unknown_report(const struct conf_options *options,
 			     const struct conf_node *node,
 			     const struct lined_option *table);

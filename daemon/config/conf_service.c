@@ -269,8 +269,8 @@ static void service_check_queue(struct conf_build *build, const char *context,
 			(unsigned)length);
 }
 
-/* Reads the sections inside a service, after its module is loaded: the module
- * has defaults for them. */
+/* Reads the sections inside a service, after loading its module, which has
+ * defaults for them. */
 static void service_read_sections(struct conf_build *build,
 				  struct conf_options *within,
 				  struct conf_node *node,

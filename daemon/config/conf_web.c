@@ -26,9 +26,9 @@ static const struct lined_option web_table[] = {
 	{.name = NULL},
 };
 
-/* Browsers send null, or scheme and host, followed by a port unless it is the
- * scheme's default, and nothing else. Returns why the text is not of this form;
- * NULL: it is. */
+/* As an origin browsers send null, or scheme and host, followed by a port
+ * unless it is the scheme's default, and nothing else. Returns why the text is
+ * not of this form; NULL: it is. */
 static const char *web_origin_fault(const char *text)
 {
 	const char *host = strstr(text, "://"), *port;

@@ -15,7 +15,7 @@
 
 /* ---- writing ----------------------------------------------------------- */
 
-/* Zeroed: empty. failed: there was no memory. */
+/* A zeroed struct is empty. failed: there was no memory. */
 struct wire {
 	char *data;
 	size_t len, room;
@@ -43,7 +43,7 @@ struct wire_reader {
 const char *wire_take(struct wire_reader *reader, size_t *len);
 const char *wire_take_text(struct wire_reader *reader);
 uint32_t wire_take_number(struct wire_reader *reader);
-/* Adds the messages read to report. */
+/* Adds the messages in the data to report. */
 void wire_take_errors(struct wire_reader *reader, struct conf_report *report);
 /* Fills an empty tree that points into the data; file names are copied to the
  * pool `names`. -1: the data cannot be read (`failed` is set), or there is no

@@ -315,8 +315,9 @@ static void plan_begin(struct plan_read *read)
 		plan_respond(read);
 }
 
-/* Reads one config at a time for full requests, and one for others: root does
- * not wait for other users, and each of them has at most one request. */
+/* Reads at most two configs at a time, one of them for root or the daemon's
+ * user: root does not wait for other users, and each of those has at most one
+ * request. */
 static void plan_begin_next(struct control *control, bool full)
 {
 	struct plan_read *read, *first = NULL;

@@ -2,8 +2,8 @@
 /*
  * Collects the records that protocols add about their instances, and sends them
  * alone or with those of status and services. Protocols may be asked only on
- * the worker's thread: one call goes from worker to worker. If a worker does
- * not answer for some seconds, the response is sent without these records.
+ * their worker's thread, so one call goes from worker to worker. If a worker
+ * does not answer for some seconds, the response is sent without these records.
  */
 #include "config.h"
 
@@ -26,7 +26,7 @@ struct lined_records {
 	struct response *response;
 	const char *service; /* the service being asked */
 	char kind[32];       /* wanted records; "": all */
-	bool skipped;        /* the current record */
+	bool skipped;        /* the current record is not wanted */
 };
 
 struct records {

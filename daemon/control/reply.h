@@ -50,8 +50,8 @@ void reply_last(struct control *control, struct request *request,
 /* Sends "out of memory" as the last response. */
 void reply_no_memory(struct control *control, struct request *request);
 
-/* Puts the error into the response that no service has this name, or that it
- * was drained. */
+/* Puts an error into the response: no service has this name, or the service was
+ * drained. */
 void reply_no_service(struct control *control, const char *name,
 		      struct response *response);
 
@@ -62,8 +62,8 @@ void reply_message(struct response *response, enum lined_log_level level,
 void reply_messages(struct response *response,
 		    const struct conf_errors *errors);
 
-/* Finds an open or (`draining`) a draining service by name; never an internal
- * one. NULL: none. */
+/* Finds a service by name: an open one or, if `draining`, a draining one; never
+ * an internal one. NULL: none. */
 struct service *reply_find_service(struct control *control, const char *name,
 				   bool draining);
 

@@ -11,9 +11,9 @@
 void requests_init(struct control *control, struct server *server,
 		   const struct control_ops *ops);
 
-/* A reload begins: it serves all requests for a reload made so far. */
+/* A reload begins. Its result answers all requests for a reload made so far. */
 void requests_reload_begins(struct control *control);
-/* The reload has ended: responds to those requests. */
+/* The reload has ended: responds to the requests that it answers. */
 void requests_reloaded(struct control *control, bool done,
 		       const struct report *report);
 

@@ -75,8 +75,8 @@ static void status_add_bus(const struct bus *bus, struct response *response)
 static void status_add_turns(const struct turn_stats *stats,
 			     struct response *response)
 {
-	/* A histogram: each counts the turns up to this many microseconds that
-	 * the previous ones do not count. */
+	/* A histogram: each value counts the turns up to this many microseconds
+	 * that the values before do not count. */
 	static const char *const names[TURN_STATS_BOUNDS + 1] = {
 		"turns_us.100",     "turns_us.500",    "turns_us.1000",
 		"turns_us.5000",    "turns_us.10000",  "turns_us.50000",
@@ -225,7 +225,7 @@ static void status_add_counters(const struct service *service,
 						       bytes_out)));
 }
 
-/* Adds the length that any client's send queue has reached at most. */
+/* Adds the greatest length that a send queue of a client has had. */
 static void status_add_queue_most(const struct service *service,
 				  struct response *response)
 {
@@ -297,7 +297,7 @@ static void status_add_handshakes(const struct service *service,
 							tls_truncated)));
 }
 
-/* Adds the clients of each class that counts its own. */
+/* Adds the clients of each class that is counted separately. */
 static void status_add_classes(const struct conf_service *conf,
 			       struct response *response)
 {

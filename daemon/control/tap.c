@@ -95,7 +95,7 @@ static void tap_on_line(struct lined_socket *sock,
 			 line);
 }
 
-/* The hook for sockets that the protocol has opened. */
+/* Called for a line of a socket that the protocol has opened. */
 static void tap_on_opened_line(struct lined_socket *sock,
 			       const struct lined_line *line)
 {

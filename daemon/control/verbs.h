@@ -36,7 +36,7 @@ void forgive_run(struct control *control, struct request *request);
 void plan_run(struct control *control, struct request *request);
 void plan_end_all(struct control *control);
 
-/* tap.c: TAP. tap_end() ends a tap, and so does the drain of its service. */
+/* tap.c: TAP. A tap ends by tap_end(), or when its service drains. */
 void tap_run(struct control *control, struct request *request);
 void tap_end(struct request *request);
 void tap_service_drains(struct request *request, const struct service *service);

@@ -44,7 +44,7 @@ static bool why_is_reachable(const struct listen_address *listen, int family)
 	size_t i;
 
 	if (listen->name != NULL)
-		return true; /* passed by systemd: unknown family */
+		return true; /* passed by systemd: its family is unknown */
 	if (listen->path != NULL)
 		return family == AF_UNIX;
 	for (i = 0; i < listen->endpoint_count; i++)

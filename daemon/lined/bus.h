@@ -29,7 +29,7 @@ struct lined_subscription;
 /*
  * Publishes a message under a topic of this service. Takes a reference to the
  * buffer, whose bytes must not change any more. No handler is called within
- * this call: subscriptions on this worker get the message later, too, in this
+ * this call: even subscriptions on this worker get the message later, in this
  * turn or the next. -1 with errno, and no subscription gets the message: EINVAL
  * (the topic is too long), ENOBUFS (too many messages wait on a worker;
  * counted), ENOMEM.
@@ -104,8 +104,9 @@ LINED_API bool lined_bus_is_elsewhere(const struct lined_service *service);
 /* ---- shared memory ------------------------------------------------------- */
 
 /*
- * Memory under a name that all services of the daemon share, with a lock: for
- * decisions made once for all workers, such as "was this line seen before".
+ * Shared memory: memory under a name that all services of the daemon share,
+ * with a lock. For decisions that all workers make together, such as "was this
+ * line seen before".
  */
 struct lined_shared;
 
@@ -124,7 +125,7 @@ LINED_API void lined_shared_put(struct lined_shared *shared,
 
 /*
  * Waits until no other worker has the lock, locks, and returns the bytes. Other
- * workers may wait for the lock: hold it only for a few steps in memory, and
+ * workers may be waiting: hold the lock only for a few steps in memory, and
  * call no function of lined before unlocking.
  */
 LINED_API void *lined_shared_lock(struct lined_shared *shared);

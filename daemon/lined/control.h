@@ -24,7 +24,7 @@ LINED_BEGIN_DECLS
 enum lined_right {
 	LINED_RIGHT_NONE,
 	LINED_RIGHT_LOOK,
-	LINED_RIGHT_CHANGE, /* includes LOOK */
+	LINED_RIGHT_CHANGE, /* includes LINED_RIGHT_LOOK */
 };
 
 /*
@@ -49,7 +49,7 @@ enum lined_value_type {
 	LINED_VALUE_TEXT,   /* text: printable UTF-8 */
 	LINED_VALUE_NUMBER, /* number: the name ends in the unit, e.g. _ms */
 	LINED_VALUE_FLAG,   /* number: 0 or 1 */
-	LINED_VALUE_LIST,   /* items: texts; number: how many */
+	LINED_VALUE_LIST,   /* items: texts; number: the number of items */
 };
 
 /* A name consists of [a-z0-9_.-]. "GROUP.NAME" is a member of a group; the
@@ -142,9 +142,9 @@ enum lined_request_kind {
 	 * FILE: as LINED_REQUEST_PLAN; `text` has the file and its includes as
 	 * items. Each item is one of these lines, followed by LENGTH bytes:
 	 *
-	 * 	file LENGTH ID PATH	so many bytes; equal IDs are one file
-	 * 	fail LENGTH - PATH	the reason why it cannot be read
-	 * 	glob 0 - PATTERN	every file that matches it is there
+	 * 	file LENGTH ID PATH	its content; paths with equal IDs are
+	 * one file fail LENGTH - PATH	the reason why it cannot be read glob 0
+	 * - PATTERN	an item of every matching file is there
 	 */
 	LINED_REQUEST_PLAN_FILES,
 	/* KIND: the records of this kind that protocols add in describe(). */
@@ -160,16 +160,16 @@ enum lined_request_kind {
 struct lined_request {
 	enum lined_request_kind kind;
 	const char *argument; /* "": none */
-	const char *text;     /* for PLAN and PLAN_FILES */
+	const char *text;     /* for LINED_REQUEST_PLAN and PLAN_FILES */
 	size_t text_len;
 };
 
 /*
  * Sends a copy of the request. handle_response() is called later, never within
- * this call, once for each response; the final one has `last` set. Until then
- * the client is not read, except during a tap. If the client closes, no
- * response follows. The caller must check rights: the daemon does not.
- * -1/ENOMEM: no response follows.
+ * this call, once for each response; the final one has `last` set. Until the
+ * last response the client is not read, except during a tap. If the client
+ * closes, no response follows. The caller must check rights: the daemon does
+ * not. -1/ENOMEM: no response follows.
  */
 LINED_API int lined_control_request(
 	struct lined_socket *client, const struct lined_request *request,

@@ -113,7 +113,7 @@ struct lined_option {
 	enum lined_option_type type;
 	size_t offset;        /* offset in the module's struct */
 	const char *fallback; /* the default; NULL: "", 0, false, -1 */
-	int64_t min, max;     /* of numbers; both 0: from 0, no maximum */
+	int64_t min, max;     /* for numbers; both 0: from 0, no maximum */
 	/* NULL-terminated: the words of a choice, or the only values allowed
 	 * for a string. */
 	const char *const *choices;
@@ -311,8 +311,9 @@ struct lined_protocol {
 	 * every service must. */
 	bool (*needs_listen)(const void *options);
 
-	/* Adds records about this instance when an operator or metrics asks for
-	 * them: see lined_records_add() in lined/control.h. */
+	/* Adds records about this instance, when an operator or the metrics
+	 * protocol asks for them: see lined_records_add() in
+	 * lined/control.h. */
 	void (*describe)(struct lined_service *service,
 			 struct lined_records *records);
 
@@ -326,8 +327,8 @@ struct lined_protocol {
 	 * oldest first, and counts what is lost. If `spare` is true, frees only
 	 * what no client waits for, such as a history. If `spare` is false,
 	 * protocols alone keep too much, because the ceiling was lowered: frees
-	 * anything. Clients are closed later, at the ceiling. Called at the end
-	 * of a turn.
+	 * whatever it keeps. Clients are closed only at the ceiling itself.
+	 * Called at the end of a turn.
 	 */
 	void (*give_up)(struct lined_service *service, uint64_t bytes,
 			bool spare);

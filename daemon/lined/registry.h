@@ -4,10 +4,10 @@
  * an owner (a client) and a small value. Each service has its own registry. A
  * name is released when its owner closes.
  *
- * On every worker the same claims win, and changes arrive in the same order.
- * What the owner's worker publishes on the bus after a change has reached it,
- * arrives at other workers after that change, too. Thread: the service's
- * worker.
+ * On every worker the same claims win, and changes arrive in the same order. If
+ * the owner's worker publishes on the bus after a change has reached it, the
+ * message also arrives at the other workers after the change. Thread: the
+ * service's worker.
  */
 #ifndef LINED_REGISTRY_H
 #define LINED_REGISTRY_H

@@ -61,8 +61,8 @@ LINED_API bool lined_service_is_primary(const struct lined_service *service);
 /* The config's drain-timeout, for what the protocol itself must end. */
 LINED_API uint32_t lined_service_drain_ms(const struct lined_service *service);
 
-/* The group for sockets that the protocol opens. Of the config's limits only
- * send-queue and send-stall apply to it. */
+/* The group for sockets that the protocol opens. Only the limits send-queue and
+ * send-stall of the config apply to this group. */
 LINED_API struct lined_socket_group *
 lined_service_group(const struct lined_service *service);
 
@@ -156,7 +156,7 @@ LINED_API void lined_client_penalize(struct lined_socket *client);
 /*
  * Takes over the client's place in the limits `clients` and
  * `clients-per-address`: for a protocol whose work for a client may continue
- * after the client has closed. The place counts until lined_place_return(),
+ * after the client has closed. The place is counted until lined_place_return(),
  * which must be called before stop() returns. NULL/ENOMEM: the place is freed
  * with the client.
  */
@@ -187,8 +187,8 @@ lined_service_each_client(struct lined_service *service,
 			  void *arg);
 /*
  * Sends a buffer, or a printf(3) text, to each client of this instance: with
- * several workers, only to clients of this worker. All share one buffer. -1 and
- * errno of lined_buffer_printf(3).
+ * several workers, only to clients of this worker. All share one buffer. -1
+ * with an errno of lined_buffer_printf(3).
  */
 LINED_API void lined_service_send(struct lined_service *service,
 				  struct lined_buffer *buffer);
@@ -202,8 +202,8 @@ LINED_API size_t lined_service_clients(const struct lined_service *service);
 
 /*
  * Charges what the protocol keeps, such as a history, to the ceiling set by the
- * config's `memory`; negative: was freed. Memory of sockets and tables is
- * already charged.
+ * config's `memory`; negative bytes: memory was freed. What sockets and tables
+ * keep is already charged.
  */
 LINED_API void lined_service_charge(struct lined_service *service,
 				    int64_t bytes);
@@ -217,9 +217,9 @@ LINED_API void lined_service_unkeep(struct lined_service *service,
 				    struct lined_buffer *buffer);
 
 /*
- * Whether the protocol may keep `bytes` more. It should not grow above 3/4 of
- * the ceiling: the rest is for the clients' queues. See give_up in struct
- * lined_protocol.
+ * Whether the protocol may keep `bytes` more. Protocols should not grow above
+ * 3/4 of the ceiling: the rest is for the clients' queues. See give_up in
+ * struct lined_protocol.
  */
 LINED_API bool lined_service_may_keep(const struct lined_service *service,
 				      uint64_t bytes);

@@ -283,7 +283,8 @@ static size_t log_format(char text[LOG_TEXT_MAX], const char *format,
 
 	if (n < 0)
 		n = snprintf(raw, sizeof(raw), "%s", format);
-	/* Passes one byte more than fits, so that the cut is marked. */
+	/* A text that was cut is passed with one byte more than fits, so that
+	 * the cut is marked. */
 	if ((size_t)n >= sizeof(raw))
 		n = sizeof(raw) - 1;
 	return lined_text_escape_rest(text, LOG_TEXT_MAX, raw, (size_t)n);
@@ -307,7 +308,7 @@ static void log_put(struct log_writer *writer, const void *kind,
 {
 	static const struct log_burst few = {.each = 20, .all = 100};
 	/* A flood of connections to one service makes four kinds of messages:
-	 * together they must stay below the 10,000 in 30 s that journald
+	 * together they must stay below 10,000 in 30 s, the most that journald
 	 * accepts by default. Otherwise journald would drop errors, too. */
 	static const struct log_burst many = {.each = 100, .all = 300};
 	char text[LOG_TEXT_MAX];

@@ -28,7 +28,7 @@ enum log_target {
 	LOG_TARGET_AUTO,
 	LOG_TARGET_STDERR,
 	LOG_TARGET_SYSLOG,
-	LOG_TARGET_JOURNAL, /* if there is none: as AUTO */
+	LOG_TARGET_JOURNAL, /* without a journal: as AUTO */
 };
 
 /* The prefix of each line on stderr. */
@@ -64,10 +64,10 @@ void log_close(void);
 
 /*
  * Calls tick(arg) after after_ms, then again each time after as many ms as tick
- * returned. tick runs on the thread that writes the log, the only thread that
- * no module can block: meant for the heartbeat. tick NULL: no more calls; waits
- * for a call that runs. No call is made while the thread hangs in a write, or
- * without the thread. Main thread, while the log is open.
+ * returned. tick runs on the thread that writes the log, which no module can
+ * block; it is meant for the heartbeat. tick NULL: no more calls; waits for a
+ * call that runs. No call is made while the thread hangs in a write, or without
+ * the thread. Main thread, while the log is open.
  */
 void log_tick(uint32_t after_ms, uint32_t (*tick)(void *arg), void *arg);
 
@@ -130,7 +130,7 @@ void log_last_words(const char *text, size_t len);
 #define log_info(...)    log_at(LINED_LOG_INFO, __VA_ARGS__)
 #define log_debug(...)   log_at(LINED_LOG_DEBUG, __VA_ARGS__)
 
-/* For lists, such as errors of a config or listen addresses: none is
+/* For lists, such as errors of a config or listen addresses: no item is
  * suppressed. */
 #define log_each(level, ...) log_msg_of(NULL, level, __VA_ARGS__)
 

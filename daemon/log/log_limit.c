@@ -35,8 +35,8 @@ static bool log_window_is_over(const struct log_window *w, uint64_t now_ms)
 	return w->key == 0 || now_ms >= w->end_ms;
 }
 
-/* Whether a new key should rather replace window `a` than `b`: first one that
- * is over, else the one with fewer messages. */
+/* Whether a new key should replace window `a` rather than window `b`: a window
+ * that is over comes first, else the one with fewer messages. */
 static bool log_window_is_less(const struct log_window *a,
 			       const struct log_window *b, uint64_t now_ms)
 {

@@ -14,13 +14,13 @@
 #define LOG_LIMIT_WINDOW_MS 5000
 #define LOG_LIMIT_SAMPLE    256
 
-/* How many messages may pass in a window. each: of a kind about one address, or
- * of a kind without addresses. all: of a kind about all addresses. */
+/* How many messages of a kind may pass in a window. each: about one address, or
+ * without an address. all: about all addresses. */
 struct log_burst {
 	uint32_t each, all;
 };
 
-/* Entries are found by hash, in sets of this many. */
+/* Windows are found by hash, in sets of this many. */
 #define LOG_LIMIT_WAYS 8
 #define LOG_LIMIT_SETS 128
 
@@ -54,7 +54,7 @@ enum log_verdict {
 	LOG_SUPPRESS_FIRST, /* due_ms may have changed */
 };
 
-/* Makes the message "N similar messages suppressed: SAMPLE". */
+/* For the message "N similar messages suppressed: SAMPLE". */
 struct log_report {
 	uint32_t suppressed;
 	int level;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Writes to stderr, syslog or the journal. syslog(3) does not report lost
- * messages, so this file writes to /dev/log itself. Errors only count as lost
- * messages: there is no place to report that a log cannot be written.
+ * messages, so this file writes to /dev/log itself. A write error only counts
+ * as lost messages: there is no place to report that the log cannot be written.
  */
 #include "config.h"
 

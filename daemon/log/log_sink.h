@@ -34,8 +34,8 @@ struct log_sink_settings {
 	char ident[64];
 };
 
-/* Lines for stderr are collected up to this size: writes to a pipe are atomic
- * up to it. */
+/* Lines for stderr are collected up to this size, because smaller writes to a
+ * pipe are atomic. */
 #define LOG_SINK_CHUNK 4096
 /* The most bytes added to a message on stderr. */
 #define LOG_SINK_HEAD 48

@@ -48,7 +48,7 @@ struct log_writer {
 	bool stopping, done, abandoned;
 	uint32_t (*tick)(void *arg);
 	void *tick_arg;
-	uint64_t tick_ms; /* tick is due; UINT64_MAX: none, or running */
+	uint64_t tick_ms; /* when to tick; UINT64_MAX: never, or running */
 	bool ticking;
 	/* Used by the thread only; without a thread, with the lock held: */
 	struct log_batch writing;
@@ -170,8 +170,8 @@ static bool log_writer_take_batch(struct log_writer *w)
 	return true;
 }
 
-/* Waits for a change, or until a report or a tick is due. Called with the lock
- * held. */
+/* Waits until something changes, or a report or a tick is due. Called with the
+ * lock held. */
 static void log_writer_wait(struct log_writer *w)
 {
 	uint64_t due_ms =
@@ -379,7 +379,7 @@ bool log_writer_admits(struct log_writer *w, const struct log_limit_key *key,
 	pthread_mutex_lock(&w->lock);
 	verdict = log_limit_check(&w->limit, key, level, burst,
 				  log_writer_now_ms(), text);
-	/* Wake the thread: it must also wait for this report. */
+	/* Wake the thread, which must now wait for this report, too. */
 	if (verdict == LOG_SUPPRESS_FIRST)
 		pthread_cond_signal(&w->changed);
 	pthread_mutex_unlock(&w->lock);
@@ -405,7 +405,7 @@ void log_writer_put(struct log_writer *w, int level, const char *text,
 	was_empty = batch->len == 0 && batch->dropped == 0;
 	if (batch->len == 0)
 		batch->began_ms = now_ms;
-	/* The condition fails if the clock was set back. */
+	/* False if the clock was set back. */
 	if (now_ms > batch->began_ms)
 		record.after_ms = (uint32_t)(now_ms - batch->began_ms);
 	if (batch->len + sizeof(record) + len > room) {

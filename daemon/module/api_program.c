@@ -20,7 +20,8 @@
 #include "serve/client_log.h"
 #include "serve/instance.h"
 
-/* Also the PATH of programs: see exec in lined.conf(5). */
+/* Searched for commands, and the PATH of programs: see exec in lined.conf(5).
+ */
 static const char *const directories[] = {"/usr/local/sbin", "/usr/local/bin",
 					  "/usr/sbin",       "/usr/bin",
 					  "/sbin",           "/bin"};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Implements the functions of lined/tls.h that need a client's service; the
- * others are in lib/.
+ * Implements the functions of lined/tls.h that need a client's service; lib/
+ * has the other functions.
  */
 #include "config.h"
 

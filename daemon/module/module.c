@@ -106,9 +106,12 @@ void modules_free(struct modules *modules)
 
 /* ---- the file -------------------------------------------------------- */
 
-/* Returns why users other than root and the one that started lined could change
- * the code; NULL: they cannot. If lined was started by root, the user it
- * switches to is not trusted: the next start runs the code as root. */
+/*
+ * Returns why a user other than root, and other than the one that started
+ * lined, could change the code; NULL: nobody else can. If lined was started by
+ * root, the user it switches to is not trusted: the next start runs the code as
+ * root.
+ */
 static const char *module_owner_fault(uid_t user, const struct stat *st)
 {
 	if (st->st_uid != 0 && st->st_uid != user)
@@ -369,8 +372,8 @@ static bool module_is_name(const char *name)
 	return len > 0 && len <= NAME_MAX_LEN && name[len] == '\0';
 }
 
-/* The module loaded from this file; NULL: none. *changed: the file was changed
- * in place after loading. */
+/* Finds the module loaded from this file; NULL: none. *changed: the file was
+ * changed in place after loading. */
 static struct module *module_find(const struct modules *modules,
 				  const struct stat *st, bool *changed)
 {

@@ -280,7 +280,8 @@ static int check_framing(const struct lined_protocol *protocol,
 		return check_refuse(report,
 				    "unknown bits in framing_fixed: 0x%" PRIx32,
 				    protocol->framing_fixed);
-	/* 0: the daemon's defaults apply, and other members are not read. */
+	/* line_length 0: the daemon's defaults apply, and other members are not
+	 * read. */
 	if (framing->line_length == 0)
 		return 0;
 	if (framing->line_length > LINED_LINE_LENGTH_MAX)

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Decides by the networks of the config whether an address may connect.
- */
+/* Decides whether an address may connect, by the networks in the config. */
 #include "config.h"
 
 #include "net/access.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Keys of addresses: the first eight bytes of an IPv6 address; for IPv4,
- * link-local and users, bytes with which no address of an IPv6 host begins.
+ * link-local and users, eight bytes with which no IPv6 host's address begins.
  */
 #include "config.h"
 
@@ -61,7 +61,7 @@ uint64_t address_key_hash(const unsigned char key[ADDRESS_KEY_LEN],
 {
 	uint64_t hash;
 
-	/* The finaliser of splitmix64 over key and seed. */
+	/* The last step of splitmix64, over key and seed. */
 	memcpy(&hash, key, sizeof(hash));
 	hash ^= seed;
 	hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9u;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The key of an address in hash tables: an IPv4 address, an IPv6 /64 and a
- * link-local address have one key each. Pure.
+ * The key of an address in hash tables. There is one key for each IPv4 address,
+ * each IPv6 /64 and each link-local address. Pure.
  */
 #pragma once
 

@@ -194,7 +194,7 @@ admission_find_or_add(struct admission *admission,
 
 /* ---- verdicts --------------------------------------------------------- */
 
-/* False: no token is left. */
+/* Takes a token. False: none is left. */
 static bool admission_take(struct lined_rate *rate, uint32_t per_second,
 			   uint32_t burst, uint64_t now_ms)
 {
@@ -213,7 +213,7 @@ static enum admission_verdict admission_count(struct admission *admission,
 
 /* Only the thread that raises `left` from 0 adds the entry to the list, so the
  * list has each entry once. The entry cannot be freed meanwhile: its `clients`
- * still count this one. */
+ * still count the client that left. */
 void admission_leave(struct admission *admission, struct admission_entry *entry)
 {
 	struct admission_entry *first;

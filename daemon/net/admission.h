@@ -6,7 +6,7 @@
  * IPv6 address counts as its /64, unless it is link-local; UNIX clients count
  * towards `clients` only.
  *
- * Thread: the accepting one. Other threads may call admission_leave(),
+ * Thread: the one that accepts. Other threads may call admission_leave(),
  * admission_gone() and read the counters.
  */
 #pragma once
@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
-/* Clients and handshakes of a class that has limits of its own for them. */
+/* Clients and handshakes of a class that has its own limits for them. */
 struct admission_counts {
 	atomic_uint clients, handshakes;
 };
@@ -26,16 +26,16 @@ struct admission_counts {
 /* The limits of a service, or of one of its classes. */
 struct admission_limits {
 	uint32_t clients; /* 0: unlimited; the same for all limits */
-	/* For admission_enter_user(). clients_kept: places of `clients`
-	 * reserved for privileged users. */
+	/* For admission_enter_user(). clients_kept: how many of the `clients`
+	 * places are reserved for privileged users. */
 	uint32_t clients_per_user, clients_kept;
 	uint32_t clients_per_address;
 	uint32_t connect_rate_per_address; /* per second */
 	uint32_t datagram_rate;            /* per second and address */
 	uint32_t datagram_burst;
 	uint32_t handshakes;
-	/* The counters of a class that has a `clients` or `handshakes` of its
-	 * own. NULL: the service's counters count the class, too. */
+	/* The counters of a class that has its own `clients` or `handshakes`.
+	 * NULL: the service's counters count the class, too. */
 	struct admission_counts *own_clients, *own_handshakes;
 };
 
@@ -46,7 +46,7 @@ enum admission_verdict {
 	ADMISSION_USER,
 	ADMISSION_RATE,
 	ADMISSION_HANDSHAKES, /* admission_begin_handshake() */
-	ADMISSION_MEMORY, /* no memory; or, for the caller, near the ceiling */
+	ADMISSION_MEMORY,     /* no memory, or near the ceiling */
 	/* Verdicts of the caller: */
 	ADMISSION_DENIED,   /* refused by `access` */
 	ADMISSION_PENALTY,  /* penalties_hold() */
@@ -94,7 +94,7 @@ enum admission_verdict admission_enter_user(struct admission *admission,
  * nothing and takes no lock. MT-safe. */
 void admission_leave(struct admission *admission,
 		     struct admission_entry *entry);
-/* Stops counting the client for `clients`, just before its descriptor is
+/* Stops counting the client towards `clients`, just before its descriptor is
  * closed. MT-safe. */
 void admission_gone(struct admission *admission,
 		    const struct admission_limits *class);
@@ -116,7 +116,7 @@ bool admission_begin_handshake(struct admission *admission,
 			       const struct admission_limits *class);
 void admission_end_handshake(struct admission *admission,
 			     const struct admission_limits *class);
-/* The running handshakes, without those counted in a class. */
+/* The number of running handshakes, without those counted in a class. */
 uint32_t admission_handshakes(const struct admission *admission);
 
 /* Whether this address may send one more line in a datagram now. */

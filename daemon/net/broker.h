@@ -44,8 +44,8 @@ enum broker_bucket {
 
 enum broker_event_kind {
 	BROKER_UP, /* connected; number: when the buckets were created */
-	/* The link has ended. text: the reason; number: how many lines of
-	 * accepted requests were not written. */
+	/* The link has ended. text: the reason; number: the lines of accepted
+	 * requests that were not written. */
 	BROKER_DOWN,
 	BROKER_REFUSED, /* connecting has failed; text: the reason */
 	/* Something was lost, but the link stays; text and number as for DOWN.
@@ -55,7 +55,7 @@ enum broker_event_kind {
 	BROKER_STORED, /* an entry: bucket, key, revision; text: its value */
 	BROKER_ERASED, /* bucket, key, revision */
 	/* All entries that the bucket had at UP were reported; revision: the
-	 * bucket's last one at UP (its entry may be gone). */
+	 * bucket's last revision at UP, whose entry may be gone. */
 	BROKER_LISTED,
 	BROKER_DONE, /* a request succeeded: tag, revision */
 	/* The request changed nothing, because the key's last revision is not
@@ -115,15 +115,16 @@ struct broker_request *broker_request_new(enum broker_request_kind kind,
 struct broker_ops {
 	/*
 	 * Starts connecting. event() is called on any thread, takes ownership
-	 * of the event and must not block. lease_ms: how long entries of
-	 * BROKER_NODES live. NULL with errno.
+	 * of the event and must not block. lease_ms: how long an entry of
+	 * BROKER_NODES lives after it was stored. NULL with errno.
 	 */
 	void *(*open)(const struct broker_settings *settings, uint32_t lease_ms,
 		      void (*event)(void *arg, struct broker_event *event),
 		      void *arg);
 	/* Sends queued requests for a second at most. event() is not called
-	 * after close() has returned. Returns how many lines were taken and
-	 * not written, without those that DOWN or TROUBLE has reported. */
+	 * after close() has returned. Returns how many lines of accepted
+	 * requests were not written, without those reported by DOWN or
+	 * TROUBLE. */
 	uint64_t (*close)(void *broker);
 	/* Takes ownership of a request. False: the request was freed, because
 	 * the link is down or stalled. Requests of one thread keep their order.

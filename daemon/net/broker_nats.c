@@ -41,7 +41,7 @@ static uint64_t nats_clock_ms(void)
 
 /* ---- requests ----------------------------------------------------------- */
 
-/* False: the request was not written. */
+/* Writes a request to the link. False: the request was not written. */
 static bool nats_write(struct nats_link *link,
 		       const struct broker_request *request)
 {

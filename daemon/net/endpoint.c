@@ -128,8 +128,8 @@ static int endpoint_bind_after_drop(int fd,
 	return -1;
 }
 
-/* SO_REUSEPORT is set only for the bind: otherwise other processes of this user
- * could share the port later. */
+/* Binds beside a closing socket. SO_REUSEPORT is set only for the bind:
+ * otherwise other processes of this user could share the port later. */
 static int endpoint_bind_beside(int fd, const struct listen_endpoint *endpoint,
 				int backlog, const struct closing_fds *closing)
 {

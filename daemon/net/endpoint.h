@@ -15,8 +15,8 @@
 struct inherited;
 
 /* The sockets that a reload closes after it has opened all new ones. An
- * endpoint that overlaps with one of them (127.0.0.1 and *) is opened beside
- * it. All zero: no sockets. */
+ * endpoint that overlaps with one of these sockets (as 127.0.0.1 does with *)
+ * is opened beside it. All zero: no sockets. */
 struct closing_fds {
 	int *fds; /* not owned: their listeners close them */
 	size_t count;

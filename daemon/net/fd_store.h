@@ -38,8 +38,8 @@ void fd_store_remove(struct listener *listener);
  * passes it. */
 bool fd_store_is_own(const struct inherited_socket *item);
 
-/* Takes the stored socket of this address, which the caller then owns; -1:
- * none. */
+/* Takes the stored socket of this address; the caller then owns the descriptor.
+ * -1: none. */
 int fd_store_take(const struct inherited *inherited,
 		  const struct sockaddr *address, int type);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads listen addresses and compares them. listener.c opens them; whether a
- * protocol can be served there is checked by conf_service.c.
+ * Reads listen addresses and compares them. listener.c opens them;
+ * conf_service.c checks whether a protocol can be served at an address.
  */
 #include "config.h"
 

@@ -30,8 +30,9 @@ enum listen_kind {
 
 struct listen_endpoint {
 	struct lined_address address;
-	/* The IPv6 half of localhost and *: that it cannot be opened without
-	 * IPv6 (EAFNOSUPPORT, EADDRNOTAVAIL) is no error. */
+	/* For the IPv6 half of localhost and *: on a host without IPv6
+	 * (EAFNOSUPPORT, EADDRNOTAVAIL) it is no error that the endpoint cannot
+	 * be opened. */
 	bool optional;
 	/* For a multicast group: the only accepted sender (len 0: all) and the
 	 * interface's index (0: the routes decide). */

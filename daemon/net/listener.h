@@ -68,8 +68,8 @@ char *listener_fd_text(int fd, char *text, size_t size);
 const char *listener_address_text(const struct listener *listener, char *text,
 				  size_t size);
 
-/* Opens the address, whose text outlives the listener, or takes its sockets
- * from `inherited`. Sockets in `closing` may occupy the address: see
+/* Opens the address, or takes its sockets from `inherited`. The address's text
+ * must outlive the listener. Sockets in `closing` may occupy the address: see
  * endpoint.h. NULL and the reason in error ("Address already in use"). */
 struct listener *listener_open(const struct listen_address *address,
 			       const struct unix_path_mode *mode,
@@ -113,7 +113,7 @@ void listener_set_send_stall(const struct listener *listener,
 int listener_take_fd(struct listener *listener, size_t i);
 
 /* Call this in handle_close of one of the listener's sockets: closes the
- * others, because an address is open as a whole or not at all. */
+ * others, too, because an address is open as a whole or not at all. */
 void listener_lost(struct listener *listener, const struct lined_socket *sock);
 
 /* Stops listening; the struct must stay until its sockets' last event. With

@@ -15,8 +15,8 @@ bool multicast_is_group(const struct listen_endpoint *endpoint);
 
 /*
  * Joins the endpoint's group on a socket that is bound to it, with the
- * endpoint's source and interface, if given. The socket then does not receive
- * groups that only other programs have joined. -1 and why in error.
+ * endpoint's source and interface, if given. The socket does not receive
+ * messages to groups that only other programs have joined. -1 and why in error.
  */
 int multicast_join(int fd, const struct listen_endpoint *endpoint, char *error,
 		   size_t size);

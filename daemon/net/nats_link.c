@@ -14,7 +14,7 @@
 
 #define NATS_PING_MS   1000
 #define NATS_PINGS_OUT 2
-/* Nobody reads there: pings could not be written either. */
+/* Nobody reads at the other end: pings could not be written either. */
 #define NATS_WRITE_MS 2000
 
 /* ---- why it ends --------------------------------------------------------- */

@@ -42,8 +42,8 @@ struct nats_watch {
 
 struct nats_link {
 	struct list link; /* nats_broker.links */
-	/* One for the thread, one for each callback that may still come; under
-	 * lock. */
+	/* References, under lock: one for the thread, one for each callback
+	 * that may still come. */
 	unsigned refs;
 	struct nats_broker *broker;
 	uint64_t life;
@@ -78,7 +78,7 @@ struct nats_broker {
 	struct broker_request *first, **last; /* under lock */
 	bool up, closing, ended, left;        /* under lock */
 	atomic_size_t backlog, frame_max;
-	_Atomic uint64_t lines; /* taken, neither written nor reported */
+	_Atomic uint64_t lines; /* lines taken, not written or reported yet */
 	_Atomic uint64_t writing_since; /* start of a write; 0: none */
 };
 

@@ -12,10 +12,10 @@
 #include "net/listen_address.h"
 
 /*
- * Whether one of these listeners accepts what is sent to the address: its
- * address is equal, or it listens on all addresses of this host and the address
- * is one of them. type: SOCK_STREAM or SOCK_DGRAM. Addresses of systemd's
- * sockets are not compared. MT-safe.
+ * Whether one of these listeners accepts what is sent to the address: the
+ * listener's address is the same, or the listener is open on all addresses of
+ * this host and the address is one of them. type: SOCK_STREAM or SOCK_DGRAM.
+ * Addresses of systemd's sockets are not compared. MT-safe.
  */
 bool own_address_listens(const struct listen_address *listen, size_t count,
 			 const struct sockaddr *address, int type);

@@ -91,7 +91,8 @@ void penalties_free(struct penalties *penalties)
 	free(penalties);
 }
 
-/* The other thread's clock value may be slightly older. */
+/* The age of a penalty. Another thread's clock value may be slightly older than
+ * began_ms. */
 static uint64_t penalty_age_ms(const struct penalty *penalty, uint64_t now_ms)
 {
 	return now_ms > penalty->began_ms ? now_ms - penalty->began_ms : 0;

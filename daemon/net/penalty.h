@@ -2,8 +2,8 @@
 /*
  * Penalties: a service refuses an address for some time after a connection from
  * it was closed for cause. Each further cause doubles the time. The table is
- * bounded: a new entry replaces the oldest one. An IPv6 address counts as its
- * /64 (address_key.h).
+ * bounded: in a full table a new entry replaces the oldest one. An IPv6 address
+ * counts as its /64 (address_key.h).
  *
  * Thread: any. One table serves all workers of a service, so that all of them
  * refuse an address at once.
@@ -67,7 +67,7 @@ bool penalties_forgive(struct penalties *penalties,
 size_t penalties_count(struct penalties *penalties, uint64_t now_ms);
 
 /* The limits have changed: shortens penalties above the new maximum and removes
- * those of addresses that are now exempt. */
+ * penalties of addresses that are now exempt. */
 void penalties_revise(struct penalties *penalties,
 		      const struct penalty_limits *(*limits_of)(
 			      void *arg, const struct sockaddr *address),

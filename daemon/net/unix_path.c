@@ -102,8 +102,8 @@ static int unix_path_reset_owners(const char *path, const struct stat *now,
 }
 
 /* chown(2) does not say whether the owner or the group was refused, but the
- * advice depends on it. Without root, only one's own user is allowed as
- * owner. */
+ * advice depends on it. Without root's rights, lined's own user is the only
+ * possible owner. */
 static void unix_path_say_chown(const struct unix_path_mode *mode, uid_t uid,
 				char *error, size_t size)
 {
@@ -211,8 +211,8 @@ int unix_path_set_mode(const char *path, struct unix_path_file *file,
 
 /* ---- the file at the path ---------------------------------------------- */
 
-/* Notes which file a stored socket has. It was found by its name (fd_store.h),
- * so the file may already belong to another user. */
+/* Notes which file a stored socket has. The socket was found by its name
+ * (fd_store.h), so another user may already own the file. */
 static void unix_path_identify(const char *path, struct unix_path_file *file)
 {
 	struct stat status;
@@ -275,7 +275,7 @@ static int unix_path_remove_stale(const struct sockaddr_un *address)
 /* ---- opening ----------------------------------------------------------- */
 
 /* Whether to wait again for a lock that another process holds: no client is
- * served while waiting. All paths together wait LOCK_TRIES times in
+ * served while waiting. All paths together may wait LOCK_TRIES times in
  * LOCK_REST_S. */
 static bool unix_path_may_wait(void)
 {

@@ -16,11 +16,11 @@ struct unix_path_mode {
 	mode_t mode;
 	/* NULL: as a new socket would get. */
 	const char *owner, *group;
-	/* The path exists already: NULL resets its owner or group. */
+	/* The path exists already; then NULL resets its owner or group. */
 	bool again;
 };
 
-/* The file that a path was when it was opened. */
+/* Which file a path was when it was opened. */
 struct unix_path_file {
 	bool known;
 	dev_t device;
@@ -37,7 +37,7 @@ int unix_path_open(const char *path, const struct unix_path_mode *mode,
 		   int backlog, const struct inherited *inherited,
 		   struct unix_path_file *file, char *error, size_t size);
 
-/* Checks that the owners exist. -1: error says which does not. */
+/* Checks that the owners exist. -1: error says which owner does not. */
 int unix_path_check_mode(const struct unix_path_mode *mode, char *error,
 			 size_t size);
 

@@ -27,7 +27,7 @@
 /* The state of a client. */
 struct session {
 	struct lined_socket *client;
-	const struct verb *verb; /* of the current request */
+	const struct verb *verb; /* verb of the current request */
 	bool tapping;
 	uint64_t lost; /* lines of a tap dropped since the last one sent */
 	/* Length and name of the file, or files, that follow `plan`. */
@@ -116,7 +116,7 @@ static const struct verb verbs[] = {
 
 /* ---- responses ---------------------------------------------------------- */
 
-/* Sends the text; an error instead if there was no memory for it. */
+/* Sends the text, or an error if there was no memory for the text. */
 static void control_send(struct session *session, struct text *text)
 {
 	static const char oom[] =
@@ -235,8 +235,8 @@ static bool control_can_answer(const struct session *session)
 }
 
 /* Sends a request. If answers cannot reach the client, only requests that
- * change something are sent: a client that has sent thousands of requests and
- * closed costs nothing. */
+ * change something are sent: a client that sends thousands of requests and
+ * closes must not cost time. */
 static void control_request(struct session *session, const struct verb *verb,
 			    const char *argument, const char *text, size_t len)
 {
@@ -392,8 +392,8 @@ static void control_finish_plan(struct session *session, const char *text,
 	free(name);
 }
 
-/* After a bad length the end of the file is unknown, and its bytes would be
- * read as verbs: closes the connection. */
+/* Waits for the files. After a bad length the end of the files is unknown, and
+ * their bytes would be read as verbs, so the connection is closed. */
 static void control_await_files(struct session *session, const char *verb,
 				const char *argument, size_t most)
 {

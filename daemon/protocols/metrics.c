@@ -20,7 +20,7 @@
 #define PAGE_TYPE  "text/plain; version=0.0.4; charset=utf-8"
 #define ERROR_TYPE "text/plain; charset=utf-8"
 #define REQUEST_MS 10000
-/* For how long a page is sent to clients before a new one is made. */
+/* How long a page is sent to clients before a new page is made. */
 #define PAGE_AGE_MS 500
 /* The most pages sent in a millisecond, so that a crowd of clients does not
  * delay clients of other services on the same thread. */

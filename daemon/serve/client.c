@@ -274,7 +274,8 @@ void client_leaving(struct lined_socket *sock)
 	struct client *client = client_of(sock);
 	struct lined_service *instance = client_instance(sock);
 
-	/* Before the peer sees the end: it may connect again at once. */
+	/* Penalize before the peer sees the end: the peer may connect again at
+	 * once. */
 	if (!lined_socket_is_datagram(sock))
 		client_penalize_close(sock);
 	if (client->entry != NULL)
@@ -378,7 +379,8 @@ static uint8_t client_find_class(const struct lined_service *instance,
 	return conf_class_of(instance->conf, (struct sockaddr *)&address);
 }
 
-/* The counts in the old config end with it: each client is counted again. */
+/* The counters of the old config end with it, so the client is counted in the
+ * new config's. */
 static void client_change_class(struct lined_service *instance,
 				const struct conf_service *before,
 				struct client *client, bool in_handshake)

@@ -64,14 +64,14 @@ struct client_arrival {
 	 */
 	bool handshake;
 	bool tls; /* the handshake is TLS */
-	/* The client's proxy; NULL: none. `address` is the client's, never the
-	 * proxy's. The client takes ownership. */
+	/* The client's proxy; NULL: none. `address` is the client's address,
+	 * never the proxy's. client_start() takes ownership. */
 	struct client_via *via;
 	/*
 	 * For WebSocket. refused: the service is full, and the response must
 	 * say so. forwarded: a header field of the request has the client's
-	 * address, so the client is not admitted yet. Both have no entry.
-	 * early: the first bytes, read in search of a PROXY header.
+	 * address, so the client is not admitted yet. In both cases `entry` is
+	 * NULL. early: the first bytes, read in search of a PROXY header.
 	 */
 	bool web, refused, forwarded;
 	uint8_t early_len;

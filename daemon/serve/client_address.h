@@ -24,7 +24,7 @@ struct client_address {
 	uint32_t scope;
 };
 
-/* Of a UNIX address only the family is kept. */
+/* A UNIX address is reduced to its family. */
 void client_address_pack(struct client_address *to,
 			 const struct sockaddr *from);
 void client_address_unpack(struct sockaddr_storage *to,
@@ -43,8 +43,8 @@ struct client_via {
 	const char *version, *cipher, *server_name, *name;
 };
 
-/* header: NULL if the connection had no PROXY header. NULL/ENOMEM. The caller
- * frees the result with free(). */
+/* header: the PROXY header, or NULL. NULL/ENOMEM. The caller frees the result
+ * with free(). */
 struct client_via *client_via_new(const char *listen,
 				  const struct sockaddr *proxy,
 				  const struct proxy_header *header);

@@ -10,8 +10,8 @@
 struct lined_service;
 struct lined_socket;
 
-/* Begins the handshake of a new client, or the one of lined_client_start_tls().
- * -1 and errno. */
+/* Begins the handshake of a new client, or the handshake that
+ * lined_client_start_tls() asks for. -1 and errno. */
 int client_begin_tls(struct lined_service *instance, struct lined_socket *sock);
 
 /* The label of a result in the metrics. */

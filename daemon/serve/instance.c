@@ -137,9 +137,9 @@ static void instance_hold(struct bus_member *member, bool on)
 	struct client *client;
 	int round;
 
-	/* Clients are served in the order of this loop until the next hold. It
-	 * begins with another client each time: otherwise the last one could
-	 * starve. */
+	/* Clients are served in the order of this loop until the next hold. The
+	 * loop begins with another client each time: otherwise the last one
+	 * could starve. */
 	for (round = 0; round < 2; round++) {
 		size_t i = 0;
 
@@ -286,7 +286,7 @@ void instance_set_cluster(struct lined_service *instance, bool primary,
 	bool turned = instance->parted == whole;
 	bool moved;
 
-	/* One that is draining begins nothing. */
+	/* A draining instance starts nothing. */
 	primary = primary && !(instance->draining && instance->elsewhere);
 	moved = instance->elsewhere == primary && instance->primary;
 	instance->elsewhere = !primary;

@@ -45,7 +45,7 @@ struct lined_service {
 
 	/* group: of clients. own_group: of sockets opened by the protocol. */
 	struct lined_socket_group group, own_group;
-	/* handshakes: clients that the protocol does not have yet. */
+	/* handshakes: clients not passed to the protocol yet. */
 	struct list clients, handshakes, datagrams;
 	struct list places; /* struct lined_place */
 	struct list taps;   /* control/tap.c */
@@ -100,8 +100,8 @@ static inline struct lined_service *client_opened_by(struct lined_socket *sock)
 }
 
 struct instance_owner_ops {
-	/* A client's peer will see the end of the stream: stop counting the
-	 * client for its address. */
+	/* The peer will see the end of the stream: stop counting the client for
+	 * its address. */
 	void (*client_leaves)(struct lined_service *instance,
 			      struct admission_entry *entry);
 	/*
@@ -114,7 +114,7 @@ struct instance_owner_ops {
 			    uint8_t class);
 	/* The place of a client that has closed is free. */
 	void (*place_returned)(struct lined_service *instance, uint8_t class);
-	/* A client, or a handshake, has other limits now. */
+	/* A client, or a handshake, has moved to other limits. */
 	void (*client_moves)(struct lined_service *instance,
 			     const struct admission_limits *from,
 			     const struct admission_limits *to);

@@ -41,9 +41,12 @@ static void instance_drain_client(struct lined_service *instance,
 	worker_leave(instance->worker);
 }
 
-/* Whether all input is answered. A line whose claim or password is being
- * decided is not. A client that waits for a request (lined/control.h) is: the
- * request may itself wait for this drain. */
+/*
+ * Whether all input is answered. A line is not answered while its claim or
+ * password is being decided. A client that waits for a request
+ * (lined/control.h) counts as answered: the request may itself wait for this
+ * drain.
+ */
 static bool instance_is_answered(const struct lined_socket *sock)
 {
 	return lined_socket_is_quiet(sock) && !instance_is_newcomer(sock) &&
@@ -72,7 +75,7 @@ static void instance_drain_clients(struct lined_service *instance, bool all)
 }
 
 /* Whether no instance of the service has clients and the protocol's finish()
- * has returned true, or the timeout is over (late). */
+ * has returned true, or the timeout is over (`late`). */
 static bool instance_is_finished(struct lined_service *instance, bool late)
 {
 	const struct lined_protocol *protocol = instance->protocol;

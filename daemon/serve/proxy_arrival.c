@@ -199,8 +199,8 @@ static enum arrival_step arrival_read(struct proxy_arrival *proxied)
 	case PROXY_HEADER_NONE:
 		if (!proxied->arrival.web || before > CLIENT_EARLY_MAX)
 			break;
-		/* The bytes begin a request, or TLS: a field of the request may
-		 * name the client's address instead. */
+		/* The bytes begin an HTTP request, or TLS: a header field may
+		 * give the client's address instead. */
 		memcpy(proxied->arrival.early, proxied->data, before);
 		proxied->arrival.early_len = (uint8_t)before;
 		proxied->arrival.forwarded = true;

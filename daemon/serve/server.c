@@ -69,7 +69,7 @@ void server_drain(struct server *server, struct service *service)
 
 /* ---- stopping --------------------------------------------------------- */
 
-/* Time for the last answers when the time to stop is used up. */
+/* Time for the last answers when the time to stop is over. */
 #define LAST_MS 100
 
 /* Drains all open internal services, or all others, within the time to stop. */
@@ -227,8 +227,8 @@ static int server_make_main_worker(struct server *server)
 	return server->main_bus != NULL ? 0 : -1;
 }
 
-/* Whether a client may be closed for memory. Not those of internal services:
- * control must answer while memory is full. */
+/* Whether a client may be closed to free memory. Clients of internal services
+ * may not: control must answer while memory is full. */
 static bool server_may_close(const struct lined_socket *sock)
 {
 	const struct lined_socket_group *group =

@@ -80,8 +80,9 @@ int server_apply(struct reload_plan *plan, struct report *report);
 /* Drains an open service, within drain-timeout. */
 void server_drain(struct server *server, struct service *service);
 
-/* server_prepare_cluster() makes the cluster if the config has one and none
- * exists. server_use_cluster() joins, leaves or changes it. -1: reported. */
+/* server_prepare_cluster() makes the cluster if the config has one and the
+ * server does not. server_use_cluster() joins, leaves or changes the cluster.
+ * -1: reported. */
 int server_prepare_cluster(struct server *server, const struct conf *conf);
 void server_use_cluster(struct server *server, const struct conf *conf,
 			struct report *report);
@@ -106,7 +107,7 @@ void server_log_counters(struct server *server);
  */
 void server_move(struct server *server, struct service *service,
 		 struct list *list);
-/* Drains a service, in a list or not; the service is freed when it has ended.
- */
+/* Drains a service, whether it is in a list or not, and frees it when it has
+ * ended. */
 void server_begin_drain(struct server *server, struct service *service,
 			uint32_t timeout_ms);

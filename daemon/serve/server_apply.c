@@ -61,8 +61,8 @@ static struct unix_path_mode apply_mode_of(const struct conf_service *conf)
 	};
 }
 
-/* Why the protocol cannot use the listener; NULL: it can. Only the open socket
- * shows the type of an inherited one, the config does not. */
+/* Why the protocol cannot use the listener; NULL: it can. The type of an
+ * inherited socket is not in the config: the open socket shows it. */
 static const char *apply_misfit(const struct listener *listener,
 				const struct conf_service *conf)
 {
@@ -205,8 +205,8 @@ static int apply_start_services(struct reload_plan *plan, struct report *report)
 	return result;
 }
 
-/* Makes the calls of the commit in advance: the commit must not fail for want
- * of memory. NULL: no memory. */
+/* Makes the calls of the commit in advance, so that the commit cannot fail for
+ * lack of memory. NULL: no memory. */
 static struct worker_batch *apply_make_calls(const struct reload_plan *plan)
 {
 	struct worker_batch *batch = worker_batch_new();
@@ -292,7 +292,8 @@ static void apply_close_listeners(const struct reload_plan *plan,
 	list_for_each_safe(listener, next, &service->listeners, link) {
 		const struct reload_listen *listen;
 
-		/* Closed by an earlier reload, and its last event has come. */
+		/* An earlier reload closed this listener, and its last event
+		 * has come. */
 		if (!listener->open) {
 			list_remove(&listener->link);
 			listener_free(listener);
@@ -465,8 +466,8 @@ int server_apply(struct reload_plan *plan, struct report *report)
 	memory_set_limit(&server->memory, conf_memory(plan->conf));
 	if (server->start_conf == NULL)
 		server->start_conf = conf_ref(plan->conf);
-	/* A start that cannot serve an address fails. A reload cannot be undone
-	 * at this point. */
+	/* At the start, an address that is not served is an error. A reload
+	 * cannot be undone at this point. */
 	if (starting && result < 0)
 		server_abandon(server);
 	return starting ? result : 0;

@@ -170,14 +170,16 @@ service_protocol_counters(const struct service *service,
 uint64_t service_refused(const struct service *service,
 			 enum admission_verdict verdict);
 
-/* Logs that a client or datagram was refused, and the config key. MT-safe. */
+/* Logs that a client or datagram was refused, with the config key of the limit.
+ * MT-safe. */
 void service_log_refusal(const struct service *service,
 			 const struct sockaddr *address, const char *why);
 
-/* Lines and datagrams received so far. */
+/* The number of lines and datagrams received so far. */
 uint64_t service_lines(const struct service *service);
 
-/* A hold delays ops->ended, which frees the service, until its release. */
+/* Until service_release(), a hold delays ops->ended, which frees the service.
+ */
 void service_hold(struct service *service);
 void service_release(struct service *service);
 

@@ -96,8 +96,8 @@ void service_clients_left(struct service *service, struct worker *worker,
 }
 
 /* Passes an admitted client to the service's instance on that worker, which
- * then owns the descriptor. limits: those that have admitted it. Without memory
- * the connection is closed. */
+ * then owns the descriptor. limits: the limits that admitted the client.
+ * Without memory the connection is closed. */
 static void accept_place(struct service *service, size_t worker,
 			 const struct client_arrival *arrival,
 			 const struct admission_limits *limits)
@@ -233,7 +233,7 @@ enum admission_verdict service_admit(struct service *service,
 	return verdict;
 }
 
-/* Admits or refuses a client, whose address is known. */
+/* Admits or refuses a client whose address is known. */
 static void accept_client(struct service *service,
 			  struct client_arrival *arrival,
 			  const struct admission_limits *limits)
@@ -282,7 +282,8 @@ static void accept_begin(struct service *service,
 		accept_client(service, arrival, limits);
 }
 
-/* The PROXY header has arrived: its handshake ends, another may follow. */
+/* The PROXY header has arrived: this handshake ends, another handshake may
+ * follow. */
 static void accept_proxied(struct service *service,
 			   struct client_arrival *arrival)
 {
@@ -326,8 +327,8 @@ static void accept_log_error(struct listener *listener, int error)
 	listener->failing = failing;
 }
 
-/* Accepts a connection. Descriptors that were lent to the control socket are
- * taken back first; control borrows them when no other is left. */
+/* Accepts a connection. First takes back the spare descriptors that were lent;
+ * the control socket borrows one when no other descriptor is left. */
 static int accept_take(const struct service *service, struct lined_socket *sock,
 		       struct client_arrival *arrival, socklen_t *len)
 {

@@ -321,7 +321,7 @@ static void service_close_address(struct service *service, const char *text)
 			listener_close(listener, false);
 }
 
-/* -1: the call has failed. */
+/* Passes on the call's messages. -1: the call has failed. */
 static int service_collect_call(const struct instance_call *call,
 				struct report *report)
 {

@@ -99,7 +99,8 @@ uint64_t service_refused(const struct service *service,
 {
 	uint64_t count = admission_refused(service->admission, verdict);
 
-	/* A datagram refused for its rate is counted as line-rate, not here. */
+	/* A datagram refused for its rate is counted as line-rate, not as a
+	 * refusal. */
 	if (verdict != ADMISSION_RATE)
 		count +=
 			admission_refused(service->datagram_admission, verdict);
@@ -153,8 +154,8 @@ void service_log_counters(const struct service *service)
 	}
 	for (k = 0; k < count; k++)
 		counters_add(&to, protocol[k].name, protocol[k].value);
-	/* log_each(): several services log this format, which is not a repeat.
-	 */
+	/* log_each(): other services may have logged the same format; that is
+	 * not a repeat. */
 	log_each(LINED_LOG_NOTICE,
 		 "service %s: %u clients, lines in %llu, bytes in %llu, "
 		 "bytes out %llu%s",

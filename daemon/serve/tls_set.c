@@ -57,7 +57,7 @@ void tls_set_free(struct tls_set *set)
 	free(set);
 }
 
-/* The section of the set with equal files. NULL: none. */
+/* The section of the set that has equal files. NULL: none. */
 static const struct tls_section *tls_set_same(const struct tls_set *set,
 					      const struct tls_files *files)
 {
@@ -69,8 +69,8 @@ static const struct tls_section *tls_set_same(const struct tls_set *set,
 	return NULL;
 }
 
-/* Returns the section's files: those read with the config, or credentials,
- * which are read here. NULL: reported. */
+/* Returns the files of a section, which were read with the config; credentials
+ * are read here. NULL: reported. */
 static struct tls_files *tls_section_files(const struct conf_tls *conf,
 					   struct report *report)
 {

@@ -91,7 +91,7 @@ static bool web_is_key(const char *key, size_t len)
 	return true;
 }
 
-/* What is wrong with an upgrade, its version aside; NULL: nothing. */
+/* What is wrong with an upgrade, apart from its version; NULL: nothing. */
 static const char *web_find_fault(const struct web_request *request,
 				  const char *bytes)
 {
@@ -152,7 +152,7 @@ static size_t web_cut_port(const char *host, size_t len, const char *port)
 	return len;
 }
 
-/* Whether the origin ("https://host:port") is the host's. */
+/* Whether the origin ("https://host:port") names this host. */
 static bool web_is_own(const char *origin, size_t len, const char *host,
 		       size_t host_len)
 {

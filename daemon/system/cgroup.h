@@ -10,7 +10,8 @@
 #include <stdint.h>
 
 /* Calls each() for the directory of this process's group with this controller,
- * and for those of all groups above. Without cgroups calls nothing. */
+ * and for the directories of all groups above. Without cgroups there are no
+ * calls. */
 void cgroup_each(const char *root, const char *controller,
 		 void (*each)(const char *directory, void *arg), void *arg);
 

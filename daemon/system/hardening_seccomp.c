@@ -33,10 +33,10 @@
 /* Names instead of numbers: a call that this libseccomp does not know is
  * skipped. */
 static const char *const forbidden[] = {
-	/* Programs: only the helper starts them. */
+	/* Calls that start programs: only the helper does that. */
 	"execve",
 	"execveat",
-	/* Other processes and their memory. */
+	/* Calls on other processes and their memory. */
 	"kcmp",
 	"pidfd_getfd",
 	"process_madvise",
@@ -49,11 +49,11 @@ static const char *const forbidden[] = {
 	"io_uring_setup",
 	"perf_event_open",
 	"userfaultfd",
-	/* Keys: they belong to the user and outlive the process. */
+	/* Calls on keys, which belong to the user and outlive the process. */
 	"add_key",
 	"keyctl",
 	"request_key",
-	/* The kernel, the machine and its clock. */
+	/* Calls on the kernel, the machine and its clock. */
 	"acct",
 	"adjtimex",
 	"clock_adjtime",
@@ -81,7 +81,7 @@ static const char *const forbidden[] = {
 	"syslog",
 	"uselib",
 	"vhangup",
-	/* Namespaces and mounts. */
+	/* Calls on namespaces and mounts. */
 	"chroot",
 	"fsconfig",
 	"fsmount",
@@ -97,8 +97,9 @@ static const char *const forbidden[] = {
 	"umount",
 	"umount2",
 	"unshare",
-	/* Users: lined's are final. capset(2), with which each worker gives up
-	 * capabilities, cannot gain any. */
+	/* Calls that change users: lined's users are final. capset(2), with
+	 * which each worker gives up capabilities, is allowed, because it
+	 * cannot gain any. */
 	"setfsgid",
 	"setfsgid32",
 	"setfsuid",
@@ -219,7 +220,7 @@ static int seccomp_apply(int (*const *rules)(scmp_filter_ctx filter), bool log)
 		seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0);
 		seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 		seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, log);
-		/* Level 2: a tree, not a list. */
+		/* Optimisation level 2: the filter is a tree, not a list. */
 		seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	}
 	for (; result == 0 && *rules != NULL; rules++)

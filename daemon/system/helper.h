@@ -24,8 +24,8 @@
 #define HELPER_NAME "lined-helper"
 
 /*
- * Starts the helper, once in this process. It will remove sockets and this
- * file, the pid file (NULL: none). -1 and errno.
+ * Starts the helper, once in this process. The helper may later remove sockets
+ * and the pid file `removable` (NULL: none). -1 and errno.
  */
 int helper_open(const char *removable);
 /* Whether the helper was started. */

@@ -94,5 +94,6 @@ void keeper_kill_children(void);
  * gain rights, and gets the mark of programs. -1 and errno. */
 int keeper_bind_program(pid_t watcher);
 /* Whether the process, as it was when it connected, may be a program or a
- * descendant of one: true if it has the mark, or has ended since. */
+ * descendant of one: true if it has the mark of programs, or has ended
+ * since. */
 bool keeper_may_have(const struct peercred *peer);

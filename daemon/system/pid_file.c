@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The file stays open, so that it can be written after root's rights are
+ * The pid file stays open, so that it can be written after root's rights are
  * dropped.
  */
 #include "config.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Linux capabilities over the change of user. CAP_NET_BIND_SERVICE is kept:
+ * Keeps Linux capabilities when the user changes. CAP_NET_BIND_SERVICE is kept:
  * otherwise a reload could not open a port below 1024. Capabilities belong to a
  * thread: existing threads lose all of them, new threads inherit those of their
  * creator.

@@ -51,6 +51,7 @@ void sd_notify_store(const char *name, int fd);
 /* Asks the manager to close its descriptors of this name. */
 void sd_notify_unstore(const char *name);
 
-/* Waits until the manager has closed what was unstored since the last call, at
- * most one second. False: nothing was unstored, or no barrier could be sent. */
+/* Waits, at most one second, until the manager has closed the descriptors
+ * unstored since the last call. False: none was unstored, or no barrier could
+ * be sent. */
 bool sd_notify_settle(void);

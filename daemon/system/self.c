@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * posix_spawn(3) of /proc/self/exe: this file, even if its path now has
- * another. A bare fork(2) would copy a large address space with keys and the
- * locks of other threads.
+ * Uses posix_spawn(3) with /proc/self/exe: this file, even if another file is
+ * at its path now. A bare fork(2) would copy a large address space with keys
+ * and the locks of other threads.
  */
 #include "config.h"
 
@@ -36,8 +36,8 @@ static char *const *self_environment(enum self_role role)
 	return role == SELF_KEEPER ? none : environ;
 }
 
-/* Returns argv[0] without /proc, and under valgrind, where SELF would be
- * valgrind's file. */
+/* Returns argv[0] where SELF is not this file: without /proc, and under
+ * valgrind. */
 static const char *self_program(void)
 {
 	const char *preload = getenv("LD_PRELOAD");

@@ -12,7 +12,8 @@
 void spare_fds_hold(void);
 
 /* Closes the spare descriptors, so that the caller can open others; call
- * spare_fds_hold() after it. Those for the control socket stay. */
+ * spare_fds_hold() after it. The spare descriptors for the control socket stay
+ * open. */
 void spare_fds_release(void);
 
 /* Closes a descriptor reserved for the control socket, so that the caller can

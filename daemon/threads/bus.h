@@ -71,17 +71,17 @@ struct bus_member {
 	/* Passed to worker_enter() only. */
 	struct lined_service *instance;
 	uint64_t scope;
-	/* The service's name (borrowed) if other nodes share its topics; else
-	 * NULL. */
+	/* The service's name (borrowed) if the service shares its topics with
+	 * other nodes; else NULL. */
 	const char *clustered;
-	/* Holds the instance's clients (on), or resumes reading them. */
+	/* Stops (on) or resumes reading the instance's clients. */
 	void (*hold)(struct bus_member *member, bool on);
 	struct list subscriptions;
 	struct list held_link; /* linked while clients are held */
 	bool left;
 };
 
-/* After bus_new(). Any thread. */
+/* Initialises a member after bus_new(). Any thread. */
 void bus_member_init(struct bus_member *member, const struct worker *worker,
 		     struct lined_service *instance, uint64_t scope,
 		     void (*hold)(struct bus_member *member, bool on));
@@ -129,8 +129,8 @@ struct bus_backend {
 	/* The bytes not flushed yet, and those that the slowest other end has
 	 * not handled yet. */
 	size_t (*backlog)(const void *link);
-	/* is_behind: whether another end is behind. allowance: the smallest one
-	 * of the other ends. */
+	/* is_behind: whether another end is behind. allowance: the smallest
+	 * allowance of the other ends. */
 	bool (*is_behind)(const void *link);
 	uint64_t (*allowance)(const void *link);
 	/* Batches that have left so far. MT-safe. */
@@ -144,14 +144,14 @@ void bus_end_attach(struct bus_end *end, const struct bus_backend *backend,
 /* Call these before and after delivering messages, of `bytes` in all. */
 void bus_end_begin(struct bus_end *end);
 void bus_end_done(struct bus_end *end, size_t bytes);
-/* The bytes of messages that the end delivers in a turn. MT-safe. */
+/* How many bytes of messages the end delivers in a turn. MT-safe. */
 uint64_t bus_end_allowance(const struct bus_end *end);
 
 /*
  * Delivers a message from another end to this end's subscriptions. stamp:
  * bus_end_stamp() when it was published. The bytes must not change until
- * release(arg) is called; release NULL: they are copied. False: no subscription
- * or no memory, and release is not called.
+ * release(arg) is called; release NULL: the bytes are copied. False: no
+ * subscription or no memory, and release is not called.
  */
 bool bus_end_deliver(struct bus_end *end, const struct bus_topic_name *topic,
 		     uint64_t stamp, const void *data, size_t len,

@@ -152,7 +152,8 @@ static void bus_threads_flush(void *link)
 		return;
 	end->batch = NULL;
 	bytes = batch->bytes;
-	/* Until the last worker has it; its queues are charged, too. */
+	/* Charged here until the last worker has handled the batch. Its
+	 * receivers charge it, too, when they queue it. */
 	dispatcher_hold(end->dispatcher, (int64_t)bytes);
 	__atomic_store_n(&end->posts, end->posts + others, __ATOMIC_RELAXED);
 	/* The loop's condition does not read the batch: receivers may free it
@@ -183,7 +184,7 @@ static size_t bus_threads_backlog(const void *link)
 	return most + (end->batch != NULL ? end->batch->bytes : 0);
 }
 
-/* An end is behind with more bytes than it delivers in four turns. */
+/* An end is behind if its backlog is more than it delivers in four turns. */
 static bool bus_threads_is_behind(const void *link)
 {
 	const struct thread_end *end = link;
@@ -235,7 +236,7 @@ static const struct bus_backend bus_threads_backend = {
 
 /* ---- arriving --------------------------------------------------------- */
 
-/* True: it was the last one of its batch. */
+/* Drops the parcel. True: it was the last of its batch, which is freed. */
 static bool parcel_done(struct parcel *parcel)
 {
 	atomic_fetch_sub_explicit(&parcel->to->backlog, parcel->batch->bytes,
@@ -314,8 +315,7 @@ struct bus_threads *bus_threads_new(struct worker *workers, size_t count)
 	return threads;
 }
 
-/* Frees a batch that was never flushed, so that no other worker refers to it.
- */
+/* Frees a batch that was never flushed: no other worker refers to it. */
 static void bus_batch_free(struct thread_end *end)
 {
 	struct batch *batch = end->batch;

@@ -32,8 +32,8 @@ struct bus_topics {
 	uint64_t seed;
 };
 
-/* seed: random, the same for all ends of a bus. Without it a client could
- * choose names that all fall into one bucket. -1/ENOMEM. */
+/* seed: random, the same for all ends of a bus. Without a random seed a client
+ * could choose names that all fall into one bucket. -1/ENOMEM. */
 int bus_topics_init(struct bus_topics *topics, uint64_t seed);
 /* Call this when no topic is left. */
 void bus_topics_fini(struct bus_topics *topics);

@@ -196,8 +196,8 @@ static void registry_count_names(struct registry_replica *replica,
 	__atomic_store_n(names, *names + change, __ATOMIC_RELAXED);
 }
 
-/* The claim itself is charged with its copy for the primary worker: there is
- * one. */
+/* Charges the copy of a claim. The copy for the primary worker, of which there
+ * is one, is charged with the claim itself. */
 static void registry_replica_charge(const struct registry_replica *replica,
 				    const struct registry_claim *claim,
 				    bool charge)

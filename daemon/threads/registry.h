@@ -207,11 +207,11 @@ void registry_copy_forget(struct registry_copy *copy);
 void registry_copy_deliver(struct registry *registry, size_t from, size_t to,
 			   struct lined_message *message);
 
-/* The claim has won: adds the name to this worker's replica. Takes over a
- * reference to the claim. */
+/* The claim has won: adds the name to this worker's replica. Takes ownership of
+ * a reference to the claim. */
 void registry_replica_add(struct registry_replica *replica,
 			  struct registry_copy *copy);
-/* The name was released: removes it and drops the replica's reference. */
+/* The name was released: removes the name and drops the replica's reference. */
 void registry_replica_remove(struct registry_replica *replica,
 			     struct registry_copy *copy);
 /* The claim is decided: calls claimed() on the claimant's worker, if the client

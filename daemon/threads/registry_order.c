@@ -56,7 +56,8 @@ static void order_decide_claim(struct lined_message *message)
 					      &answer->add);
 		return; /* the answer took the reference */
 	}
-	/* This worker comes last, as the claimant does above. */
+	/* This worker changes last, so that no other worker is later: see
+	 * order_deliver_to_others(). */
 	order_deliver_to_others(claim, true);
 	registry_claim_ref(claim);
 	registry_copy_added(&claim->copies[primary].add);

@@ -138,7 +138,7 @@ static struct verifier_job *verifier_take_job(void)
 	job = verifier_first_job(peer);
 	list_remove(&job->link);
 	job->state = JOB_RUNNING;
-	/* The peer goes to the end: others are next. */
+	/* The peer goes to the end of the list: other peers are next. */
 	list_remove(&peer->link);
 	list_append(&verifier.peers, &peer->link);
 	pthread_mutex_unlock(&verifier.lock);
@@ -209,8 +209,8 @@ static void job_answered(struct lined_message *message)
 	struct verifier_job *job =
 		lined_container_of(message, struct verifier_job, message);
 
-	/* The verifier posts with the lock held: wait until it is done with the
-	 * job. */
+	/* The verifier posts with the lock held: taking the lock waits until
+	 * the verifier is done with the job. */
 	pthread_mutex_lock(&verifier.lock);
 	pthread_mutex_unlock(&verifier.lock);
 	if (client_wait_is_open(&job->wait)) {

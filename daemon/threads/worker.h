@@ -62,7 +62,7 @@ int worker_start(struct worker *worker, unsigned index, bool threaded,
 
 /*
  * worker_stop() ends the thread after all posted calls. worker_fini() frees the
- * dispatcher; call it when all workers have stopped, because a running one
+ * dispatcher; call it when all workers have stopped, because a running worker
  * could post to this one. Main thread.
  */
 void worker_stop(struct worker *worker);
@@ -109,7 +109,8 @@ bool worker_batch_wait(struct worker_batch *batch, uint32_t timeout_ms);
 
 struct batch_call *worker_batch_first(const struct worker_batch *batch);
 
-/* Frees the batch, after its last call if some have not run. NULL is fine. */
+/* Frees the batch; if some calls have not run, after the last of them. NULL is
+ * fine. */
 void worker_batch_free(struct worker_batch *batch);
 
 /* Runs a turn of the worker's dispatcher and counts it for the heartbeat. A
@@ -119,8 +120,8 @@ bool worker_poll(struct worker *worker);
 
 /*
  * Call these around each call of an instance's protocol: the log then names the
- * protocol if the worker is stuck or crashes. Socket handlers do not need them,
- * because the dispatcher stores their group. The worker's thread.
+ * protocol if the worker is stuck or crashes. Socket handlers do not need these
+ * calls, because the dispatcher stores their group. The worker's thread.
  */
 static inline void worker_enter(struct worker *worker,
 				const struct lined_service *instance)

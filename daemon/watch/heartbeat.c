@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The heartbeat: a timer that wakes the workers and compares their turn
- * counters. It runs on the main thread or, if that is the only worker, on the
- * log's thread.
+ * counters. It runs on the main thread or, if the main thread is the only
+ * worker, on the log's thread.
  */
 #include "config.h"
 

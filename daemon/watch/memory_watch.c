@@ -141,7 +141,7 @@ static void memory_log_ceiling(struct memory_watch *watch, uint64_t now_ms)
 		__atomic_load_n(&memory->given_up, __ATOMIC_RELAXED);
 	char text[64] = "";
 
-	/* The count shrinks when a service ends. */
+	/* server_memory_refused() shrinks when a service ends. */
 	if (refused < watch->refused)
 		watch->refused = refused;
 	if (memory_is_near(memory))

@@ -32,8 +32,8 @@ struct conf_messages {
 struct conf_errors {
 	struct conf_messages errors;
 	struct conf_messages warnings;
-	/* With conf_env.files: paths and patterns of includes that are not in
-	 * it. They make the load fail. */
+	/* With conf_env.files: paths and patterns of includes that are missing
+	 * in it. They make the load fail. */
 	struct conf_messages needs;
 };
 

@@ -24,7 +24,7 @@ bool chat_args_number(const char *text, uint64_t max, uint64_t *number);
 /* Sends the member the usage of the command. */
 void chat_args_usage(struct chat_member *member, const struct chat_args *args);
 
-/* The person with this nickname. */
+/* The person with the nickname in the argument. */
 struct chat_person *chat_args_person(struct chat_member *member,
 				     const char *nickname);
 

@@ -59,10 +59,12 @@ static void chat_give_up(struct lined_service *service, uint64_t bytes,
 		chat_rooms_give_up(lined_service_data(service), bytes);
 }
 
-/* Joining makes rooms: each client may have made as many as it may be in, each
- * with a topic. What is known of the client itself, such as an away message,
- * counts as one more. Answers to /rooms and /who that wait to be sent are left
- * out: they are refused where memory is short. */
+/*
+ * Joining makes rooms: each client may have made as many rooms as it may be in,
+ * each with a topic. What is known of the client itself, such as an away
+ * message, counts as one more room. Answers to /rooms and /who that wait to be
+ * sent are not counted, because they are refused while memory is short.
+ */
 static uint64_t chat_keeps_most(const void *arg, size_t line_length,
 				uint64_t clients, unsigned workers)
 {
@@ -83,8 +85,7 @@ static void chat_drain(struct lined_service *service)
 {
 	struct chat *chat = lined_service_data(service);
 
-	/* From now on quits are not announced, because all members leave at
-	 * once. */
+	/* From now on quits are not announced: all members leave at once. */
 	chat->draining = true;
 	chat_sessions_drain(chat);
 }

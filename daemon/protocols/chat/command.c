@@ -107,7 +107,8 @@ static void command_ping(struct chat_member *member, struct chat_args *args)
 
 static void command_quit(struct chat_member *member, struct chat_args *args)
 {
-	/* A muted member may not give a reason: rooms get it like a message. */
+	/* A muted member may not give a reason: rooms would get the reason like
+	 * a message. */
 	if (args->rest[0] != '\0' && !chat_member_is_muted(member))
 		member->reason = strdup(args->rest);
 	chat_member_close(member, LINED_CLOSE_PEER);

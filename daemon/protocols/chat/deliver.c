@@ -42,8 +42,8 @@ static bool deliver_is_wanted(struct chat *chat, const struct chat_event *event,
 	return !chat_member_ignores(member, event->from);
 }
 
-/* Whether the event was sent before the member joined, but has arrived after.
- */
+/* Whether the event was sent before the member joined, but has arrived after
+ * the member had joined. */
 static bool deliver_is_late(const struct chat *chat,
 			    const struct chat_event *event,
 			    const struct chat_seat *seat)

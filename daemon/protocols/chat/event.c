@@ -25,7 +25,7 @@
 #define NOTHING "."
 
 /* Returns a stamp above those of all events sent or seen here, even if the
- * clock was set back: of two topics of a room, the later one wins. */
+ * clock was set back: if a room gets two topics, the later one wins. */
 static uint64_t event_next_stamp(struct chat *chat)
 {
 	struct timespec now;
@@ -157,8 +157,8 @@ int chat_event_send(struct chat *chat, const struct chat_event *event,
 	return result;
 }
 
-/* Whether clients may get the event's text unchanged: it may come from another
- * node, and so from anything that can publish there. */
+/* Whether clients may get the event's text unchanged: an event may come from
+ * another node, and so from any program that can publish there. */
 static bool event_is_line(const struct chat_event *event)
 {
 	const char *text = lined_buffer_data(event->buffer) + event->offset;

@@ -43,8 +43,8 @@ uint64_t chat_history_memory_max(size_t limit, size_t line_length);
 void chat_history_tell(const struct chat_history *history, const char *room,
 		       struct chat_member *member, size_t count);
 
-/* Sends one message, with its time, that was sent before the member joined and
- * has arrived after. */
+/* Sends one message, with its time, that was sent before the member joined but
+ * has arrived after the member had joined. */
 void chat_history_tell_late(const struct chat_event *event,
 			    struct chat_member *member);
 

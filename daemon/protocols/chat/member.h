@@ -24,7 +24,7 @@ struct chat_member {
 	 * one at a time. */
 	char wanted[CHAT_NAME_MAX + 1];
 	/* The registry's entry of the nickname, and the entry of another
-	 * spelling of it or "": see people.h. */
+	 * spelling of the nickname or "": see people.h. */
 	char entry[CHAT_PEOPLE_ENTRY_MAX], spelling[CHAT_PEOPLE_SPELLING_MAX];
 	unsigned spellings;
 	size_t entries; /* the member's entries in the registry */
@@ -119,8 +119,8 @@ void chat_member_check_answer(struct chat_member *member);
 /* Stops reading the member for wait_ms. */
 void chat_member_slow(struct chat_member *member, uint64_t wait_ms);
 
-/* Whether the next line may be read now. False: the client is paused until it
- * may. */
+/* Whether the next line may be read now. False: the client is paused until
+ * then. */
 bool chat_member_may_be_read(struct chat_member *member);
 
 /* Writes the names of the member's rooms with commas between them. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Charges what is allocated. Asks nobody whether there is room.
+ * Charges allocated memory to the service. The caller asks first whether there
+ * is room.
  */
 #include "chat/memory.h"
 
@@ -9,7 +10,7 @@
 
 #include "chat/chat.h"
 
-/* What malloc() and the node of a tree add. */
+/* Bytes that malloc() and a tree's node add to an allocation. */
 #define ALLOC_COST 64
 
 void *chat_alloc(const struct chat *chat, size_t size)

@@ -2,7 +2,7 @@
 /*
  * Claims nicknames. The registry numbers guests: each worker remembers the
  * highest number that it has seen there and claims the next one. If two workers
- * claim the same number, one loses and tries a higher one.
+ * claim the same number, one of them loses and tries a higher number.
  */
 #include "chat/nick.h"
 

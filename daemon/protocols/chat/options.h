@@ -23,7 +23,7 @@ struct chat_operator_options {
 	struct lined_option_list from;
 };
 
-/* When a client is announced to the others. */
+/* When a new client is announced to other members. */
 enum chat_announce {
 	CHAT_ANNOUNCE_CONNECT,
 	CHAT_ANNOUNCE_FIRST_LINE,

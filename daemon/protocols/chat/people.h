@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * People: the members of all workers, by nickname, and whether they are away. A
+ * People: the members on all workers, by nickname, and whether they are away. A
  * nickname is the registry's entry `n/NAME`, with NAME in lower case; the value
  * is the nickname as its owner wrote it. A member that changes only the case of
  * letters keeps this entry and claims `n/NAME/COUNT` with the new spelling.

@@ -43,8 +43,8 @@ void chat_room_remember(struct chat *chat, const struct chat_event *event);
 
 /* Applies a CHAT_EVENT_BAN. */
 void chat_room_ban(struct chat *chat, const struct chat_event *event);
-/* Whether a ban matches the nickname or the id; id 0: only the nickname. The
- * room may be NULL. */
+/* Whether a ban matches the nickname or the id; id 0: compares only the
+ * nickname. The room may be NULL. */
 bool chat_room_is_banned(const struct chat_room *room, uint64_t id,
 			 const char *nickname);
 

@@ -21,7 +21,7 @@ static bool say_event(struct chat_member *member,
 	return false;
 }
 
-/* Whether each worker may keep a text; if not, the member was told so. */
+/* Whether each worker may keep a text. False: the member was told so. */
 static bool say_may_keep(struct chat_member *member, const char *text)
 {
 	if (lined_service_may_keep(member->chat->service, strlen(text)))

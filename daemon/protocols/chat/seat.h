@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A seat: a member in a room. All workers know a seat as the registry's entry
- * `m/ROOM/ID`. Only the member's own worker has this struct, for delivery.
+ * `m/ROOM/ID`. Only the member's own worker has this struct, which delivery
+ * uses.
  */
 #pragma once
 
@@ -13,7 +14,8 @@
 /* The most rooms for a member. */
 #define CHAT_SEATS_MAX 64
 
-/* About what a seat costs on each worker: its entry, and a room of its own. */
+/* About what a seat costs on each worker: the registry's entry, and a room for
+ * this seat alone. */
 #define CHAT_SEAT_COST 512
 
 struct chat_seat {
@@ -24,7 +26,7 @@ struct chat_seat {
 	uint64_t mark;           /* lined_bus_mark() when the member joined */
 	bool leaving;            /* the registry's entry is being released */
 	char *kicked;    /* the text of CHAT_EVENT_KICK; NULL: not kicked */
-	uint64_t kicker; /* the operator who waits for the notice */
+	uint64_t kicker; /* id of the operator who waits for the notice */
 };
 
 /* NULL: the member is not in the room. */

@@ -60,11 +60,11 @@ static void telnet_request(struct chat_telnet *telnet, unsigned char option,
 		answer(arg, TELNET_DONT, option);
 	if (telnet->command != TELNET_DO)
 		return;
-	/* The client confirms WILL ECHO. */
+	/* This is the client's answer to WILL ECHO. */
 	if (option == TELNET_ECHO && telnet->echo_taken)
 		return;
-	/* A client asks for a timing mark after each ^C, and discards its input
-	 * until the answer arrives: always answer. */
+	/* Always answer: a client asks for a timing mark after each ^C, and
+	 * discards its input until the answer arrives. */
 	if (option == TELNET_TIMING_MARK || telnet_is_new(telnet, option))
 		answer(arg, TELNET_WONT, option);
 }

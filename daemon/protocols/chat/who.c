@@ -79,7 +79,8 @@ static bool list_send_lines(struct chat_member *member, struct chat_list *list)
 	return true;
 }
 
-/* Whether there is room for a list, or memory to keep it until there is. */
+/* Whether there is room for a list, or memory to keep the list until there is
+ * room. */
 static bool list_may_wait(const struct chat_member *member, size_t size)
 {
 	return size <= lined_socket_room(member->socket) ||
@@ -189,8 +190,8 @@ static void who_add_owner(const struct lined_registry_entry *entry, void *arg)
 		who_add(names, person->nickname);
 }
 
-/* Whether the room has a key, and the member is not in it and no operator: its
- * members are then hidden. */
+/* Whether the room's members are hidden: the room has a key, and the member is
+ * neither in it nor an operator. */
 static bool who_is_hidden(struct chat_member *member, const char *room)
 {
 	const struct chat_room_options *options =

@@ -9,7 +9,7 @@
 
 #include "exec/slot.h"
 
-#define SAID_MAX 120 /* shown of a bad line in the log */
+#define SAID_MAX 120 /* the most bytes of a bad line in the log */
 
 static void client_tell(struct exec_client *client, const char *text,
 			size_t len)
@@ -36,7 +36,7 @@ static struct exec_client *shared_find(struct exec *exec, uint64_t id)
 /* A line to all clients of a slot, encoded once. */
 struct broadcast {
 	const struct exec_slot *slot;
-	uint64_t but; /* a client that does not get it; 0: none */
+	uint64_t but; /* a client that does not get the line; 0: none */
 	struct lined_buffer *buffer;
 };
 

@@ -2,8 +2,8 @@
 /*
  * Mode each: a program for each client, like inetd. The client's lines are the
  * program's standard input; what the program writes to standard output goes to
- * the client. The client is not read while the program takes no more, and vice
- * versa.
+ * the client. The client is not read while the program takes no more input; the
+ * program is not read while the client takes no more output.
  */
 #include "exec/exec.h"
 

@@ -38,7 +38,7 @@ struct exec_client {
 	struct exec_client *prev, *next;
 	bool waits;
 	bool announced; /* the program was told about the client */
-	bool again;     /* a previous program was told, too */
+	bool again;     /* an earlier program was told, too */
 	bool drained;
 	/* The client's input has ended; the client is closed when its answers
 	 * are complete, that is when the program was idle at enough looks
@@ -56,7 +56,7 @@ void exec_shared_stop(struct exec *exec);
 void exec_shared_reload(struct exec *exec);
 void exec_shared_accept(struct exec *exec, struct exec_client *client);
 /* A program has written something: look soon whether clients whose input has
- * ended have their answers. */
+ * ended have got their answers. */
 void exec_shared_look_soon(struct exec *exec);
 /* The number of running programs, without those replaced by a reload, and the
  * memory in bytes that they use. */

@@ -38,7 +38,7 @@ struct exec_program {
 	/* NULL: closed. */
 	struct lined_socket *input, *output, *errors;
 	/* input_end: the program's end of its standard input; -1: not kept.
-	 * unread: reads what is left in it after the program's end. */
+	 * unread: after the program's end, reads what is left in input_end. */
 	int input_end;
 	struct lined_socket *unread;
 	/* The socket group of input: no deadlines, and no limit but
@@ -49,7 +49,7 @@ struct exec_program {
 	unsigned kill_step;
 	char *how; /* how the process ended */
 
-	uint64_t started_ms, asked_ms; /* asked_ms: when it last got a line */
+	uint64_t started_ms, asked_ms; /* asked_ms: last line of a client */
 	bool spoke;                    /* it has written since asked_ms */
 	bool ending;                   /* lined has asked it to end */
 };

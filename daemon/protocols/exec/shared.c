@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Closes a client whose input has ended after the program has written
- * nothing for it for this long, if the system does not show what the program
+/* How long a program must write nothing for a client whose input has ended,
+ * before the client is closed, if the system does not show what the program
  * waits for. */
 #define ANSWER_MS 1000
 /* A program that is idle at this many looks has answered: output through a
@@ -141,8 +141,9 @@ void exec_shared_accept(struct exec *exec, struct exec_client *client)
 		exec_slot_queue(slot, client);
 }
 
-/* Closes clients whose input has ended when the program has answered; if that
- * is unknown, when the program has written nothing for them for some time. */
+/* Closes clients whose input has ended and whose program has answered. If that
+ * is unknown, closes those for whom the program has written nothing for
+ * ANSWER_MS. */
 static void shared_close_ended(struct lined_socket *sock, void *arg)
 {
 	struct exec_client *client = lined_client_data(sock);
@@ -157,7 +158,7 @@ static void shared_close_ended(struct lined_socket *sock, void *arg)
 	if (client->idle_looks == ANSWER_LOOKS && !client->waits &&
 	    (slot->looks_known ||
 	     exec_now_ms(slot->exec) - client->told_ms >= ANSWER_MS)) {
-		/* Not closed at once: the client may read its answers slowly.
+		/* Close after flushing: the client may read its answers slowly.
 		 */
 		client->ended = false;
 		slot->ended_clients--;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A program and its clients. The program is restarted when it ends. While there
- * is no program, or it has no room, the clients are not read: they wait in a
- * queue and are later read in its order, so that none is forgotten.
+ * is no program, or the program has no room, the clients are not read: they
+ * wait in a queue and are later read in the queue's order, so that none is
+ * forgotten.
  */
 #include "exec/slot.h"
 
@@ -122,8 +123,8 @@ void exec_slot_retract(struct exec_slot *slot, const struct exec_client *client,
 	exec_program_say(slot->program, &piece, 1);
 }
 
-/* Sends a client's line. CR and LF become blanks: the program would take the
- * rest of the text for another line, perhaps of another client. */
+/* Sends a client's line. CR and LF become blanks: otherwise the program would
+ * take the rest of the text for another line, perhaps of another client. */
 void exec_slot_say(struct exec_slot *slot, const struct exec_client *client,
 		   const struct lined_line *line)
 {

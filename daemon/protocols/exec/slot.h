@@ -21,8 +21,8 @@ static inline uint64_t exec_now_ms(const struct exec *exec)
 	return lined_dispatcher_now_ms(lined_service_dispatcher(exec->service));
 }
 
-/* Makes a slot without a program; NULL: no memory. Free the slot only without a
- * program. */
+/* Makes a slot without a program; NULL: no memory. A slot may be freed only
+ * without a program. */
 struct exec_slot *exec_slot_new(struct exec *exec);
 
 /* Starts the program; clients wait until they are announced. -1 and errno. */

@@ -154,7 +154,7 @@ static const char *kv_touch(struct kv_request *r)
 
 /* ---- the other commands ----------------------------------------------- */
 
-/* Old clients send a third word, 0. */
+/* Old clients send 0 as a third word. */
 static const char *kv_delete(struct kv_request *r)
 {
 	struct kv_stats *stats = r->stats;

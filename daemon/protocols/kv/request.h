@@ -52,12 +52,12 @@ const char *kv_no_room(const struct kv_request *r, const char *answer);
 /* quit; also for a connection whose blocks and lines are confused. */
 const char *kv_quit(struct kv_request *r);
 
-/* set, add, replace, append, prepend, cas: the value follows as a block, with
- * which this is called again. */
+/* set, add, replace, append, prepend, cas: the value follows as a block; then
+ * this is called again with the block. */
 const char *kv_storage(struct kv_request *r);
 
-/* Refuses a storage command whose block follows; `length`: the word with the
- * block's length, NULL if missing. */
+/* Refuses a storage command whose block follows. `length`: the word with the
+ * block's length; NULL: missing. */
 const char *kv_refuse_block(struct kv_request *r,
 			    const struct lined_word *length, const char *why);
 

@@ -69,7 +69,8 @@ static bool store_may_put(struct kv_store *store, const struct lined_word *key,
 	return kv_store_find(store, key, &old) && old.len >= len;
 }
 
-/* Removes the old item, too: clients would take it for the new one. */
+/* Refuses an item and removes the old one: otherwise clients would take the old
+ * item for the new one. */
 static int store_refuse(struct kv_store *store, const struct lined_word *key,
 			int error)
 {

@@ -56,7 +56,7 @@ void kv_store_give_up(struct kv_store *store, uint64_t bytes);
 void kv_store_touch(struct kv_store *store, const struct lined_word *key,
 		    uint64_t expires_ms, const struct kv_item *item);
 
-/* Removes all items after `seconds`; at once if that is not above 0. -1: no
+/* Removes all items after `seconds`, or at once if seconds is 0 or less. -1: no
  * memory. */
 int kv_store_flush(struct kv_store *store, int64_t seconds);
 

@@ -70,8 +70,9 @@ static const char *sender_skip_prefix(struct sender_text *to, const char *at,
 	return at;
 }
 
-/* Copies the local part from `at`. A number between separators becomes "#"; "+"
- * and all after it are left out. In SRS1 a hash and a time follow "==". */
+/* Copies the local part from `at`. A number between separators becomes "#";
+ * "+" and everything after it are left out. In SRS1 a hash and a time follow
+ * "==". */
 static void sender_fold_local(struct sender_text *to, const char *at,
 			      const char *end)
 {

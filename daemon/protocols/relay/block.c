@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The layout of a block: a head, the lines as clients get them, and a table of
- * their lengths. Numbers are in network byte order, because another node may
- * have a different one. A line is copied only here.
+ * their lengths. Numbers are in network byte order, because nodes may have
+ * different byte orders. A line is copied only here.
  */
 #include "relay/block.h"
 

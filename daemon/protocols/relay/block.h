@@ -32,7 +32,7 @@ struct relay_block {
 
 void relay_block_fini(struct relay_block *block);
 
-/* Copies a line after a tag. A line without a terminator gets the one of
+/* Copies a line after a tag. A line without a terminator gets the terminator of
  * framing. -1/ENOMEM. */
 int relay_block_add(struct relay_block *block, const char *tag, size_t tag_len,
 		    const struct lined_line *line,

@@ -195,8 +195,8 @@ static const struct dedupe_line *dedupe_find(const struct relay_dedupe *dedupe,
 	return NULL;
 }
 
-/* Written so that the time may go back: workers read the clock at different
- * times. */
+/* Does not subtract: now_ms may be below at_ms, because workers read the clock
+ * at different times. */
 static bool dedupe_is_within(uint64_t at_ms, uint32_t window_ms,
 			     uint64_t now_ms)
 {
@@ -238,8 +238,8 @@ static size_t dedupe_memory_of(size_t room)
 	return room * (sizeof(struct dedupe_line) + sizeof(uint32_t));
 }
 
-/* Moves the lines to the beginning of the ring. They fill at most half of it,
- * so that the two parts of a wrapped ring do not overlap. */
+/* Moves the lines to the beginning of the ring. The lines fill at most half of
+ * the ring, so that the two parts of a wrapped ring do not overlap. */
 static void dedupe_move_to_front(struct relay_dedupe *dedupe)
 {
 	struct dedupe_line *ring = dedupe->ring;

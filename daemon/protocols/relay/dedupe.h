@@ -30,8 +30,8 @@ bool relay_dedupe_seen(struct relay_dedupe *dedupe,
 		       const struct relay_digest *digest, uint32_t window_ms,
 		       uint64_t now_ms, bool may_grow);
 
-/* Forgets the oldest lines until at most `memory` bytes are used, or the
- * minimum: the memory is halved each time. */
+/* Forgets the oldest lines until at most `memory` bytes are used, or until the
+ * memory has its minimum: each step halves the memory. */
 void relay_dedupe_shrink(struct relay_dedupe *dedupe, size_t memory,
 			 uint64_t now_ms);
 

@@ -330,7 +330,7 @@ static void feed_set_heartbeat(struct relay *relay)
 #define AGING_SNDBUF 16384
 #define AGING_UNSENT 4096
 
-/* How often max-age is checked in its length of time. */
+/* Old lines are looked for this many times within max-age. */
 #define AGING_CHECKS 10
 #define AGING_MIN_MS 20
 

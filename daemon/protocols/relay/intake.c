@@ -15,8 +15,8 @@
  * a turn. */
 #define BLOCK_LINES 256
 
-/* Whether the sender's lines go to the upstream: those of clients in mode
- * upstream. All other lines go to the feed. */
+/* Whether the sender's lines go to the upstream: in mode upstream those of
+ * clients do. All other lines go to the feed. */
 static bool intake_goes_up(const struct relay *relay, uint64_t sender)
 {
 	return relay->options->mode == RELAY_UPSTREAM && sender != 0;

@@ -66,8 +66,8 @@ struct relay_link {
 	struct lined_lookup *lookup;
 	struct relay_link_target *targets;
 	size_t target_count, target; /* target: the last one tried */
-	unsigned failures;           /* rounds without a connection that was
-				      * good for retry-max */
+	unsigned failures;           /* rounds without a connection good for
+				      * retry-max */
 	bool wasted;      /* the last connection was not good for retry-max */
 	bool patient;     /* set by the owner: another link is good */
 	uint64_t good_ms; /* since when the link is good; 0: not good */
@@ -94,8 +94,9 @@ void relay_link_init(struct relay_link *link, struct relay *relay,
 /* Drops the connection and frees the link's memory. */
 void relay_link_fini(struct relay_link *link);
 
-/* Starts the link, which then stays connected. After an earlier failure its
- * first round begins when the next one was due. */
+/* Starts the link, which then stays connected. If an earlier round has
+ * failed, the first round does not begin before the delay after that failure
+ * is over. */
 void relay_link_start(struct relay_link *link);
 
 /* Makes the link idle at once; only handle_unsent is called. */
@@ -123,8 +124,8 @@ void relay_link_good(struct relay_link *link);
 bool relay_link_send(struct relay_link *link, struct lined_buffer *buffer,
 		     size_t offset, size_t len);
 
-/* Bytes after the preamble that have left on this connection; if the link is
- * not connected, on the last one. */
+/* Bytes after the preamble that have left on this connection, or on the last
+ * one if the link is not connected. */
 uint64_t relay_link_sent(const struct relay_link *link);
 
 /* Bytes after the preamble that have left on this connection or are queued. */

@@ -101,8 +101,8 @@ static uint64_t options_history_most(const struct relay_options *options,
 	return (uint64_t)options->history * line;
 }
 
-/* Each service is charged as if it made the shared memory of its topic, because
- * any may be the one that does. */
+/* Each service is counted as if it made the shared memory of its topic: any
+ * service of the topic may be the one that makes it. */
 uint64_t relay_options_keeps_most(const void *arg, size_t line_length,
 				  uint64_t clients, unsigned workers)
 {
@@ -394,7 +394,7 @@ static void options_check_notices(struct lined_check *check,
 				    "\"drop-oldest\" or \"drop-newest\"");
 }
 
-/* Reports a service whose clients can do nothing. */
+/* Reports a service in which clients can do nothing. */
 static void options_check_roles(struct lined_check *check,
 				const struct relay_options *options)
 {

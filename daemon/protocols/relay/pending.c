@@ -89,8 +89,8 @@ int relay_pending_add(struct relay_pending *pending,
 	struct relay_pending_block *block = pending->last;
 	struct lined_buffer *joined = NULL;
 
-	/* Copied only if other lines wait: these could not leave at once
-	 * anyway. */
+	/* A block is copied only if other lines wait before it: it could not
+	 * leave at once anyway. */
 	if (pending->waiting > 0 && pending_join(block, message)) {
 		pending->waiting += message->bytes;
 		return 0;

@@ -44,6 +44,6 @@ uint64_t relay_pending_give_up(struct relay_pending *pending, uint64_t bytes);
 /* The most memory of waiting lines if `hold` bytes may wait. */
 size_t relay_pending_memory_max(size_t hold);
 
-/* How many bytes may wait after adding the next block: `hold`; while memory is
- * short, no more than wait now. */
+/* How many bytes may wait after adding the next block: `hold`, or while memory
+ * is short, as many as wait now. */
 size_t relay_pending_most(const struct relay_pending *pending, size_t hold);

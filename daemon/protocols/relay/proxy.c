@@ -19,8 +19,8 @@
 #include "relay/address.h"
 #include "relay/relay.h"
 
-/* Time for sending the rest after the other side has closed: to a client, which
- * has its limits, too, and to the upstream of a client that is gone. */
+/* Time for sending the rest after the other side has closed: to a client (whose
+ * limits apply, too), and to the upstream of a client that is gone. */
 #define FLUSH_CLIENT_MS   (5 * 60 * 1000)
 #define FLUSH_UPSTREAM_MS 5000
 
@@ -333,8 +333,8 @@ static void pair_mark(const struct relay_pair *pair, bool reached)
 			      reached ? 0 : pair_now_ms(pair));
 }
 
-/* Whether this pass skips the address: the first pass skips those that were not
- * reached lately, the second pass those that the first has tried. */
+/* Whether this pass skips the address. The first pass skips addresses not
+ * reached lately; the second pass skips addresses that the first has tried. */
 static bool pair_leaves_out(struct relay_pair *pair, const char *text)
 {
 	uint64_t since_ms = unreached_since_ms(pair->relay, text);
@@ -463,8 +463,8 @@ static void pair_on_upstream_close(struct lined_socket *sock, void *arg,
 			pair_refuse(pair);
 		return;
 	}
-	/* A clean end of the stream has been passed on, or will follow the
-	 * rest. */
+	/* A clean end of the upstream's stream was passed on already, or is
+	 * passed on after the rest. */
 	if (reason == LINED_CLOSE_PEER && pair->client.ended) {
 		if (pair->draining)
 			side_finish(pair, &pair->client, LINED_CLOSE_SHUTDOWN,

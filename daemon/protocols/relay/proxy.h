@@ -13,8 +13,8 @@ struct relay_pair;
 void relay_proxy_accept(struct relay *relay, struct lined_socket *client);
 
 /* The most memory of a client in this mode, in addition to its socket and send
- * queue. The queues of client and upstream are filled to a quarter each, which
- * together is less than that send queue. */
+ * queue. The queues of client and upstream are filled to a quarter each:
+ * together less than the send queue. */
 uint64_t relay_proxy_pair_max(const struct lined_option_list *upstreams);
 
 /* The service drains: half-closes the connection to the upstream, and closes

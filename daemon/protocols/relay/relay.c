@@ -169,7 +169,8 @@ static int relay_read_pattern(struct relay *relay)
 	return 0;
 }
 
-/* Fails only without memory: relay_options_check() has checked the rules. */
+/* Reads the filters. Fails only without memory: relay_options_check() has
+ * checked the rules. */
 static int relay_read_filters(struct relay *relay)
 {
 	const struct relay_options *options = relay->options;

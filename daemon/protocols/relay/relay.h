@@ -44,8 +44,8 @@ struct relay {
 	struct relay_upstreams *upstreams; /* only on the primary worker */
 	struct relay_push *push;           /* only on the primary worker */
 	struct relay_tls tls;
-	/* Mode proxy: the clients, and which upstreams were not reached, shared
-	 * by all workers. */
+	/* Mode proxy: pairs are the clients; unreached: addresses not reached,
+	 * shared by all workers. */
 	struct relay_pair *pairs;
 	struct lined_shared *unreached;
 };

@@ -15,7 +15,7 @@ struct relay_store {
 	size_t lines;
 	size_t bytes;   /* bytes of lines with tags and terminators */
 	size_t memory;  /* used by the store */
-	size_t charged; /* memory at relay_store_take_change() */
+	size_t charged; /* value of memory at the last take_change */
 };
 
 struct relay_stored {

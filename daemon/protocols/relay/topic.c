@@ -14,7 +14,7 @@
 #include "relay/filter.h"
 #include "relay/relay.h"
 
-/* The store of held lines may need twice their bytes and two chunks. */
+/* The store of held lines may take twice their bytes and two chunks. */
 #define HOLD_SPARE 8192
 
 struct relay_topic {
@@ -67,7 +67,7 @@ static int topic_sum_up(struct relay_topic *topic, uint64_t now_ms)
 		relay_dedupe_set_window(topic->dedupe, window_ms);
 	if (window_ms > 0 && topic->dedupe == NULL)
 		return -1;
-	/* Not freed: another worker may be using the key. */
+	/* The dedupe is kept, because another worker may be using its key. */
 	if (window_ms == 0 && topic->dedupe != NULL)
 		relay_dedupe_shrink(topic->dedupe, 0, now_ms);
 	topic_store(&topic->window_ms, window_ms);
@@ -75,7 +75,7 @@ static int topic_sum_up(struct relay_topic *topic, uint64_t now_ms)
 }
 
 /* Drops held lines above the option hold and above this memory; all lines if no
- * service sets the option. Returns how many lines. */
+ * service sets the option. Returns how many lines were dropped. */
 static size_t topic_trim(struct relay_topic *topic, size_t memory)
 {
 	size_t lines = topic->held.lines;
@@ -211,7 +211,8 @@ static bool topic_has_dedupe(const struct relay_seat *seat)
 	return seat->shared != NULL && topic_load(&seat->topic->window_ms) > 0;
 }
 
-/* Remembers the line. True: it was remembered less than window_ms ago. */
+/* Remembers the line. True: the line was remembered before, less than window_ms
+ * ago. */
 static bool topic_remember(struct relay *relay, const char *text, size_t len,
 			   uint32_t window_ms)
 {
@@ -225,7 +226,7 @@ static bool topic_remember(struct relay *relay, const char *text, size_t len,
 
 	if (relay->dedupe_without != NULL)
 		relay_pattern_leave_out(relay->dedupe_without, &text, &len);
-	/* No lock needed: the key never changes once there is a window. */
+	/* No lock needed: once made, a dedupe keeps its key. */
 	digest = relay_dedupe_digest(seat->topic->dedupe, text, len);
 	lined_shared_lock(seat->shared);
 	seen = relay_dedupe_seen(seat->topic->dedupe, &digest, window_ms,

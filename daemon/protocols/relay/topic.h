@@ -4,10 +4,10 @@
  * is a repeat (dedupe), and whether it has a reader (hold). A service without
  * the option topic has a topic of its own.
  *
- * Each decision is made when a line is received, under the lock of memory that
- * the instances share, so only once for any number of workers. A topic without
- * dedupe and hold takes no lock. Other nodes decide for themselves; this node
- * knows their lines when they arrive.
+ * Each decision is made when a line is received, under the lock of the memory
+ * that the instances share, so it is made once, no matter how many workers
+ * there are. A topic without dedupe and hold takes no lock. Other nodes decide
+ * for themselves; this node knows their lines when they arrive.
  */
 #pragma once
 
@@ -45,8 +45,8 @@ bool relay_topic_is_repeat(struct relay *relay, const char *text, size_t len);
  * repeats. */
 void relay_topic_hear(struct relay *relay, const struct relay_message *message);
 
-/* Received lines. True: they have no reader and are held. `sender`: the client
- * that has sent them, or 0. */
+/* Offers received lines. True: the topic has no reader, and the lines are held.
+ * `sender`: the client that sent them, or 0. */
 bool relay_topic_hold(struct relay *relay, const struct relay_block *block,
 		      uint64_t sender);
 

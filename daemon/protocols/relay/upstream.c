@@ -53,7 +53,8 @@ static void upstream_watch_stale(struct relay_upstream *upstream)
 		lined_timer_stop(&upstream->stale_timer);
 }
 
-/* Counts from the last line that passed the filter, or from the connection. */
+/* The connection is stale when no line has passed the filter for stale-timeout.
+ */
 static void upstream_stale_fired(struct lined_timer *timer)
 {
 	struct relay_upstream *upstream =
@@ -148,8 +149,8 @@ static void upstream_relay_kept(struct relay_upstream *upstream)
 	upstream_drop_kept(upstream);
 }
 
-/* Offers a line of an upstream that does not feed. True: it has passed the
- * filter. */
+/* Offers a line of an upstream that does not feed. True: the line has passed
+ * the filter. */
 static bool upstream_offer_line(struct relay_upstream *upstream,
 				const struct lined_line *line)
 {
@@ -174,7 +175,7 @@ bool relay_upstream_is_between_lines(const struct relay_upstream *upstream)
 	       !lined_socket_is_within_line(upstream->link.sock);
 }
 
-/* Returns the status that ended the loop. */
+/* Reads and relays lines. Returns the status that ended the loop. */
 static enum lined_line_status
 upstream_read_lines(struct relay_upstream *upstream)
 {

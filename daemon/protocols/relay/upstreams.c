@@ -22,8 +22,7 @@
  */
 #define HAND_OVER_MS 10000
 
-/* The longest time for which the previous upstream stays connected after that.
- */
+/* The longest time for which the previous upstream then stays connected. */
 #define SPARE_MS_MAX 10000
 
 /* Time for the last lines to an upstream that is left before the service ends.
@@ -40,9 +39,9 @@ struct relay_upstreams {
 	bool all; /* all upstreams feed */
 	int64_t retry_min_ms, retry_max_ms;
 	struct lined_subscription *lines; /* lines of clients */
-	/* Without `all`. feed: the upstream that feeds. next: a better one that
-	 * waits until `feed` has ended a line. spare: the one that fed before.
-	 * next and spare are connected and paused. NULL: none. */
+	/* Without `all`. feed: the upstream that feeds. next: a better upstream
+	 * that waits until `feed` has ended a line. spare: the upstream that
+	 * fed before. next and spare are connected and paused. NULL: none. */
 	struct relay_upstream *feed, *next, *spare;
 	struct relay_up_hold hold;
 	struct lined_timer hand_over; /* `next` takes over in any case */
@@ -176,8 +175,8 @@ static void upstreams_replace(struct relay_upstreams *upstreams)
 
 /* ---- which ones are connected ------------------------------------------- */
 
-/* Whether upstreams after this one must wait: while one that has never failed
- * is tried, but not for one that has failed. */
+/* Whether upstreams after this one must wait. They wait for the first attempt
+ * only, not for the retries of an upstream that has failed. */
 static bool upstreams_keeps_waiting(const struct relay_upstream *upstream)
 {
 	const struct relay_link *link = &upstream->link;
@@ -195,8 +194,8 @@ static void upstreams_update_first(struct relay_upstreams *upstreams)
 		struct relay_upstream *upstream = upstreams->list[i];
 		bool feeds = upstream == upstreams->feed;
 
-		/* Also for one that has just taken over: if it is lost now,
-		 * spare feeds again. */
+		/* An upstream that has just taken over is patient, too: if its
+		 * connection is lost now, spare feeds again. */
 		upstream->link.patient = upstreams->feed != NULL &&
 					 (!feeds || upstreams->spare != NULL);
 		if (behind && upstream != upstreams->spare)
@@ -268,8 +267,8 @@ static void upstreams_update(struct relay_upstreams *upstreams)
 	if (upstreams->updating || upstreams->finishing ||
 	    upstreams_waits_for_turn(upstreams))
 		return;
-	/* Guards against recursion: a link that fails at once calls this again.
-	 */
+	/* Prevents recursion: a link that fails at once calls this function
+	 * again. */
 	upstreams->updating = true;
 	if (!upstreams->all)
 		upstreams_update_first(upstreams);
@@ -278,8 +277,8 @@ static void upstreams_update(struct relay_upstreams *upstreams)
 		relay_link_start(&upstreams->list[i]->link);
 	}
 	upstreams->updating = false;
-	/* The target may be another one now. Without up-hold no line may wait,
-	 * because later lines would pass it. */
+	/* Another upstream may be the target now. Without up-hold no line may
+	 * wait, because later lines would pass it. */
 	relay_up_hold_send(&upstreams->hold, upstreams_target(upstreams));
 }
 

@@ -21,7 +21,7 @@ void relay_upstreams_stop(struct relay *relay);
 void relay_upstreams_reload(struct relay *relay);
 
 /* Call this when no client is left: closes the connection after sending the
- * queued lines. True: it is closed, or there was none. */
+ * queued lines. True: the connection is closed, or there was none. */
 bool relay_upstreams_finish(struct relay *relay);
 
 /* Drops about `bytes` of the oldest waiting lines, because memory is short. */
