@@ -33,7 +33,7 @@ struct control_socket {
 	struct lined_timer timer;
 	unsigned timeout_ms;
 	bool connected;
-	int error;    /* why it is lost */
+	int error;    /* why sock is lost */
 	size_t taken; /* bytes of the answer */
 
 	/* The request. */

@@ -24,7 +24,7 @@ struct actor {
 	const char *name;
 	struct lined_dispatcher *dispatcher;
 	struct lined_socket *sock; /* NULL: no connection */
-	struct web_client *web;    /* behind it; NULL: no WebSocket */
+	struct web_client *web;    /* NULL: no WebSocket */
 	bool is_datagram;
 	struct net_address peer; /* where datagrams go */
 	bool connected;
