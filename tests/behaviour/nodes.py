@@ -114,5 +114,8 @@ class Nodes(lined_test.Daemon):
     def own_kib(self):
         return sum(node.own_kib() for node in self.members)
 
+    def descriptors(self):
+        return sum(node.descriptors() for node in self.members)
+
     def cpu_seconds(self):
         return sum(node.cpu_seconds() for node in self.members)
