@@ -102,7 +102,7 @@ struct lined_socket {
 	uint32_t active_at;  /* last line received, or byte taken by the peer */
 	uint32_t started_at; /* connected */
 	uint32_t line_at;    /* first byte of the current partial line */
-	uint32_t stalled_at; /* from here on the peer has taken nothing */
+	uint32_t stalled_at; /* since then the peer has taken nothing */
 	uint32_t resume_at; /* when accept_paused, slowed or catching_up ends */
 	union {
 		uint32_t end_at; /* deadline of handshake, close, linger */

@@ -11,7 +11,7 @@
 
 struct utf8_check {
 	uint8_t left;      /* bytes of the current character that are missing */
-	uint8_t low, high; /* the range of the next one */
+	uint8_t low, high; /* the range of the next byte */
 };
 
 /* False as soon as no text can begin so. */

@@ -109,7 +109,7 @@ LINED_API const char *lined_host_port_parse(struct lined_host_port *to,
 struct lined_network {
 	int family; /* AF_INET, AF_INET6 */
 	unsigned prefix;
-	uint8_t bytes[16]; /* AF_INET: the first 4; 0 past the prefix */
+	uint8_t bytes[16]; /* AF_INET uses 4; bits past the prefix are 0 */
 };
 
 enum lined_network_status {

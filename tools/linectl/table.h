@@ -15,8 +15,8 @@ enum cell_format {
 	CELL_LIST,   /* of texts */
 	CELL_FLAG,   /* `second` itself, if the value is true */
 	CELL_NUMBER, /* 1234567 */
-	CELL_OF,     /* 3/100, of a value and its limit `second` */
-	CELL_COUNT,  /* 1,234,567, of the value and `second`, if there is one */
+	CELL_OF,     /* 3/100: the value and its limit `second` */
+	CELL_COUNT,  /* 1,234,567: the sum of the value and `second`, if any */
 	CELL_SUM,    /* 1,234,567, of all values of a group */
 	CELL_BYTES,  /* 1.2 MB */
 	CELL_TIME,   /* of ms: 20 m 34 s */

@@ -281,8 +281,8 @@ void parse_reload(struct parser *parser, char *at)
 
 /* ---- what a client connects to ------------------------------------------ */
 
-/* Finds an address of a `config`. If transport is -1 or name is NULL, the first
- * that fits the other one. */
+/* Finds an address of a `config`. transport -1: any; name NULL: the name of the
+ * first address. */
 static bool find_config_address(struct parser *parser, struct step *step,
 				int transport, const char *name)
 {

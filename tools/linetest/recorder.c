@@ -314,7 +314,7 @@ static int read_stream_address(struct net_address *address, const char *url)
 	return -1;
 }
 
-/* The address of a daemon that runs, or of a new one; and the action by which
+/* Sets the address of a running or a new daemon, and the action by which
  * clients of the transcript connect. */
 static int recorder_find_daemon(struct recorder *recorder)
 {
