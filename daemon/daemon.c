@@ -429,7 +429,8 @@ static enum exit_code daemon_run_config(struct daemon *daemon)
 	    daemon_start(daemon, conf) == 0 && daemon_serve(daemon)) {
 		log_notice("stopped");
 		/* Everything is freed after all services have ended. After a
-		 * second signal some have not: exit() frees their memory. */
+		 * second signal some services have not ended: exit() frees
+		 * their memory. */
 		if (server_is_empty(&daemon->server)) {
 			spare_fds_release();
 			systemd_status_stop(&daemon->systemd_status);

@@ -209,8 +209,8 @@ static void cluster_stored(struct cluster *cluster,
 			     event->text, now_us);
 		return;
 	}
-	/* A node of another version may write values that this one cannot read:
-	 * the name counts as taken. */
+	/* A node of another version may write values that this node cannot
+	 * read: the name counts as taken. */
 	if (!cluster_registry_read(&value, event->text, event->len))
 		value = (struct names_value){.node = NODES_NOBODY};
 	cluster_see(cluster, event->revision);
@@ -323,7 +323,7 @@ static struct broker_event *cluster_take_events(struct cluster *cluster,
 	return event;
 }
 
-/* Returns NULL if the cluster was freed, and then frees the message, too. */
+/* If the cluster was freed, frees the message and returns NULL. */
 static struct cluster *cluster_of_arrival(struct lined_message *message)
 {
 	struct cluster_arrival *arrival =

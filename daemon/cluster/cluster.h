@@ -35,9 +35,9 @@ struct cluster *cluster_new(struct lined_dispatcher *dispatcher,
 /* After all workers have stopped. NULL is fine. */
 void cluster_free(struct cluster *cluster);
 
-/* Leaves the current cluster, if any, and joins the one in the settings, which
- * are borrowed until the next call. NULL: only leaves. -1/ENOMEM: the node
- * stays alone. */
+/* Leaves the current cluster, if any, and joins the cluster in the settings,
+ * which are borrowed until the next call. NULL: only leaves. -1/ENOMEM: the
+ * node stays alone. */
 int cluster_open(struct cluster *cluster,
 		 const struct broker_settings *settings, uint32_t lease_ms);
 
@@ -59,13 +59,13 @@ void cluster_remove(struct cluster_service *service);
 
 extern const struct registry_backend cluster_registry;
 
-/* Whether this node is the primary; for a service, also whether it is the
- * newest one of its name here. Only the primary does what must be done once,
- * such as a relay's upstream. */
+/* Whether this node is the primary; with a service: and the service is the
+ * newest of its name here. Only the primary does what must be done once, such
+ * as a relay's upstream. */
 bool cluster_is_primary(const struct cluster *cluster);
 bool cluster_service_is_primary(const struct cluster_service *service);
-/* Whether all nodes hear each other, as far as this node knows; true before it
- * has joined for the first time. */
+/* Whether all nodes hear each other, as far as this node knows; true until this
+ * node has joined for the first time. */
 bool cluster_is_whole(const struct cluster *cluster);
 
 /* Client ids of this node begin above this number. The number differs on each

@@ -298,7 +298,8 @@ static const char *arrival_read_message(struct cluster *cluster, const char *at,
 		       : NULL;
 }
 
-/* Reads the frame's messages; returns how many lines they have in fact. */
+/* Reads the frame's messages; returns how many lines the messages really have.
+ */
 static uint32_t arrival_read(struct arrival *arrival, const struct frame *frame)
 {
 	const char *at = frame->data, *end = frame->data + frame->len;

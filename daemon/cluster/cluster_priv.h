@@ -48,13 +48,13 @@ struct cluster_end {
 };
 
 struct cluster_service {
-	struct list link; /* cluster.services, until it is removed */
+	struct list link; /* in cluster.services until removed */
 	struct cluster *cluster;
 	char *name;
 	uint64_t scope;
 	struct registry *registry;
 	bool shown;    /* its instances have started */
-	char prefix[]; /* begins each key of it */
+	char prefix[]; /* begins each key of the service */
 };
 
 /* Posted with the first event. If the cluster is freed while this message is in
@@ -130,7 +130,7 @@ enum frame_kind {
 struct frame {
 	enum frame_kind kind;
 	uint64_t number; /* the sending node's number */
-	uint64_t line;   /* number of the first line, or of the next one */
+	uint64_t line;   /* number of the first, or of the next, line */
 	uint32_t lines;
 	uint64_t life, revision; /* what the sending node had seen */
 	const char *data;        /* after the header */

@@ -211,8 +211,8 @@ static void name_settle_joined(struct names *names, struct name *name)
 	}
 }
 
-/* While a request is under way no other is made, but the bucket's changes are
- * shown at once: this keeps the order of changes across names. */
+/* While a request is under way no other request is made, but the bucket's
+ * changes are shown at once: this keeps the order of changes across names. */
 static void name_follow(struct names *names, struct name *name)
 {
 	bool theirs = name->stored && name->entry.node != names->node;

@@ -109,7 +109,7 @@ void names_ask_again(struct names *names);
 /* ---- services that come and go ------------------------------------------ */
 
 /* Calls gone() and came() for entries with this prefix, or only came() for
- * those for which it returned NULL: a newer service now shows them. */
+ * entries for which came() returned NULL: a newer service now shows them. */
 void names_move(struct names *names, const char *prefix);
 /* Ends this node's claims with this prefix, and calls gone() for claims of
  * other nodes. */

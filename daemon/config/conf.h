@@ -53,8 +53,8 @@ struct conf_tls {
 	enum conf_client_cert client_cert;
 	enum conf_tls_version min_version;
 	bool auto_reload;
-	/* The checked contents of the files. NULL: this load does not read
-	 * them, or may not. */
+	/* The checked contents of the files. NULL: this load does not or must
+	 * not read the files. */
 	struct tls_files *files;
 	struct conf_place place;
 };
@@ -209,9 +209,9 @@ struct conf_env {
 	size_t files_len;
 	/*
 	 * If set, the load does not look at files that the config names (keys,
-	 * for example), nor call the checks of modules, which might: the
-	 * messages would show a person what only the daemon may see. Implied by
-	 * `tree`.
+	 * for example), nor call the checks of modules, which might read files:
+	 * the messages would show a person what only the daemon may see.
+	 * Implied by `tree`.
 	 */
 	bool blind;
 	/* The tree of a load that has checked everything, used in place of
@@ -264,7 +264,7 @@ bool conf_is_proxy(const struct conf_service *service,
 		   const struct sockaddr *address);
 
 /*
- * The class of an address: the one with the longest prefix that contains the
+ * The class of an address: the class with the longest prefix that contains the
  * address; between equal prefixes the first class. 0: none.
  */
 uint8_t conf_class_of(const struct conf_service *service,

@@ -121,7 +121,7 @@ static void build_report_collision(struct conf_build *build,
 }
 
 /* Sorts addresses with the same path, systemd name or port next to each other:
- * only those can collide. */
+ * only such addresses can collide. */
 static int build_compare_places(const struct listen_address *a,
 				const struct listen_address *b)
 {

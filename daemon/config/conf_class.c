@@ -28,7 +28,7 @@ static size_t class_count(const struct conf_node *parent)
 	return count;
 }
 
-/* Adds a network to the list; reports it if the list has it already. */
+/* Adds a network to the list; reports a network that is already in the list. */
 static void class_note_network(struct conf_build *build, const char *context,
 			       const struct conf_node *node,
 			       const struct conf_value *value,
@@ -289,7 +289,7 @@ void conf_class_read(struct conf_build *build, struct conf_node *node,
 }
 
 /* Warns of keys about penalties without effect: neither the service nor a class
- * has penalties, or its clients cannot get any. */
+ * has penalties, or no client of the service can get one. */
 void conf_class_check_penalty(struct conf_build *build,
 			      const struct conf_node *limits,
 			      const char *context,

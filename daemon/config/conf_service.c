@@ -183,8 +183,8 @@ static void service_read_mode(struct conf_build *build, const char *context,
 	service->socket_mode = mode & 0777;
 }
 
-/* Finds the protocol's section; NULL: none. Other sections are reported here,
- * except misspelt names: conf_unknown.c reports those with the name that was
+/* Finds the protocol's section; NULL: none. Reports other sections, but not
+ * misspelt names: conf_unknown.c reports them together with the name that was
  * probably meant. */
 static struct conf_node *
 service_protocol_section(struct conf_options *options, struct conf_node *node,

@@ -26,9 +26,9 @@ static const struct lined_option web_table[] = {
 	{.name = NULL},
 };
 
-/* As an origin browsers send null, or scheme and host, followed by a port
- * unless it is the scheme's default, and nothing else. Returns why the text is
- * not of this form; NULL: it is. */
+/* The origin that a browser sends is null, or scheme and host, followed by a
+ * port unless it is the scheme's default. Returns why the text is not of this
+ * form; NULL: it is. */
 static const char *web_origin_fault(const char *text)
 {
 	const char *host = strstr(text, "://"), *port;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Prints the plan of a reload, one record for each step. A plan opens nothing:
- * that another process uses an address shows only in the reload itself.
+ * only the reload itself finds out that another process uses an address.
  */
 #include "config.h"
 
@@ -316,7 +316,7 @@ static void plan_begin(struct plan_read *read)
 }
 
 /* Reads at most two configs at a time, one of them for root or the daemon's
- * user: root does not wait for other users, and each of those has at most one
+ * user: root does not wait for other users, and each other user has at most one
  * request. */
 static void plan_begin_next(struct control *control, bool full)
 {

@@ -70,7 +70,7 @@ struct request {
 	char *memory;
 
 	/* For a tap. Any thread. waiting: lines under way to the client; lost:
-	 * lines dropped since the last one sent. */
+	 * lines dropped since the last line sent. */
 	atomic_uint waiting;
 	atomic_ullong lost;
 };

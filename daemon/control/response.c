@@ -17,7 +17,7 @@
 #include "log/log.h"
 #include "pool.h"
 
-/* The longest text; longer ones are cut. */
+/* The longest text; longer texts are cut. */
 #define RESPONSE_TEXT_MAX 4096
 
 void response_fini(struct response *response)

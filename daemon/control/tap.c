@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Copies lines that a service receives to the client that asked for the tap.
- * Each worker posts its lines to that client's thread. If too many are under
- * way, further lines are dropped and counted: a tap never slows a service down.
+ * Each worker posts its lines to that client's thread. If too many lines are
+ * under way, further lines are dropped and counted: a tap never slows a service
+ * down.
  */
 #include "config.h"
 
@@ -139,7 +140,8 @@ static void tap_part_off(struct worker_call *call)
 
 /* ---- on the main thread ------------------------------------------------- */
 
-/* No line of this worker follows: it posted all of them before this call. */
+/* No line of this worker follows: the worker has posted all lines before this
+ * call. */
 static void tap_part_is_off(struct worker_call *call)
 {
 	struct tap_part *part = lined_container_of(call, struct tap_part, off);

@@ -31,10 +31,10 @@ enum lined_right {
  * The right of the process at the other end of a UNIX socket, by its user and
  * groups when it connected: LINED_RIGHT_CHANGE for root and the daemon's own
  * user, LINED_RIGHT_LOOK for members of the service's socket-group. Every other
- * client has LINED_RIGHT_NONE; so has a program that a protocol has started
- * (lined/program.h), although it runs as the daemon's user. Call this as soon
- * as the client has connected: when its process has ended, another process may
- * get its number.
+ * client has LINED_RIGHT_NONE, also a program that a protocol has started
+ * (lined/program.h), although the program runs as the daemon's user. Call this
+ * as soon as the client has connected: when its process has ended, another
+ * process may get its number.
  */
 LINED_API enum lined_right
 lined_client_right(const struct lined_socket *client);

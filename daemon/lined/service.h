@@ -258,8 +258,8 @@ LINED_API bool lined_password_equal(const char *a, const char *b);
  * Opens a character device or a FIFO for reading and writing: non-blocking,
  * close-on-exec, never as the controlling terminal. Use this instead of
  * open(2), which fails with EACCES if the config's section `hardening` does not
- * permit writing. MT-safe. -1 with errno: ENODEV (another kind of file), or
- * those of open(2).
+ * permit writing. MT-safe. -1 with errno: ENODEV (another kind of file), or an
+ * errno of open(2).
  */
 LINED_API int lined_open_device(const char *path);
 

@@ -66,8 +66,8 @@ void log_close(void);
  * Calls tick(arg) after after_ms, then again each time after as many ms as tick
  * returned. tick runs on the thread that writes the log, which no module can
  * block; it is meant for the heartbeat. tick NULL: no more calls; waits for a
- * call that runs. No call is made while the thread hangs in a write, or without
- * the thread. Main thread, while the log is open.
+ * call that runs. tick is not called while the thread hangs in a write, or if
+ * there is no thread. Main thread, while the log is open.
  */
 void log_tick(uint32_t after_ms, uint32_t (*tick)(void *arg), void *arg);
 
@@ -100,8 +100,9 @@ void log_copy_errors(bool on);
 void log_msg(enum lined_log_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* As log_msg(), for a format that does not identify the kind alone. `kind`: an
- * address that does, such as a reason's name. NULL: never suppressed. */
+/* As log_msg(), for a format that is not enough to identify the kind. `kind`:
+ * an address that identifies the kind, such as a reason's name. NULL: never
+ * suppressed. */
 void log_msg_of(const void *kind, enum lined_log_level level,
 		const char *format, ...) __attribute__((format(printf, 3, 4)));
 

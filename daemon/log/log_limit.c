@@ -36,7 +36,7 @@ static bool log_window_is_over(const struct log_window *w, uint64_t now_ms)
 }
 
 /* Whether a new key should replace window `a` rather than window `b`: a window
- * that is over comes first, else the one with fewer messages. */
+ * that is over comes first, else the window with fewer messages. */
 static bool log_window_is_less(const struct log_window *a,
 			       const struct log_window *b, uint64_t now_ms)
 {
@@ -117,7 +117,7 @@ enum log_verdict log_limit_check(struct log_limit *limit,
 	return LOG_PASS;
 }
 
-/* When the next report is due, after one has been taken. */
+/* When the next report is due, after a report has been taken. */
 static uint64_t log_limit_next_due(const struct log_limit *limit)
 {
 	uint64_t due_ms = UINT64_MAX;

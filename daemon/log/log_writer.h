@@ -34,9 +34,12 @@ struct log_writer *log_writer_start(const struct log_sink_settings *settings);
  */
 int log_writer_stop(struct log_writer *writer, int timeout_ms);
 
-/* Calls tick(arg) on the thread after after_ms, then again each time after as
+/*
+ * Calls tick(arg) on the thread after after_ms, then again each time after as
  * many ms as tick returned. tick NULL: no more calls; waits for a call that
- * runs. No call is made without the thread or while it hangs in a write. */
+ * runs. tick is not called while the thread hangs in a write, or if there is no
+ * thread.
+ */
 void log_writer_tick(struct log_writer *writer, uint32_t after_ms,
 		     uint32_t (*tick)(void *arg), void *arg);
 

@@ -107,10 +107,9 @@ void modules_free(struct modules *modules)
 /* ---- the file -------------------------------------------------------- */
 
 /*
- * Returns why a user other than root, and other than the one that started
- * lined, could change the code; NULL: nobody else can. If lined was started by
- * root, the user it switches to is not trusted: the next start runs the code as
- * root.
+ * Returns why a user other than root and the user that started lined could
+ * change the code; NULL: no other user can. If lined was started by root, the
+ * user it switches to is not trusted: the next start runs the code as root.
  */
 static const char *module_owner_fault(uid_t user, const struct stat *st)
 {

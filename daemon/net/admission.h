@@ -6,7 +6,7 @@
  * IPv6 address counts as its /64, unless it is link-local; UNIX clients count
  * towards `clients` only.
  *
- * Thread: the one that accepts. Other threads may call admission_leave(),
+ * Thread: the thread that accepts. Other threads may call admission_leave(),
  * admission_gone() and read the counters.
  */
 #pragma once

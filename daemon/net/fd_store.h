@@ -2,8 +2,9 @@
 /*
  * Listening sockets that outlive the process. The service manager stores a copy
  * of each descriptor (sd_pid_notify_with_fds(3)) and passes it to the next
- * lined, so that a restart refuses no connection. Decides what is stored and
- * under which name; sd_notify.h sends it, inherited.h receives it. Main thread.
+ * lined, so that a restart refuses no connection. Decides which sockets are
+ * stored and under which names; sd_notify.h sends them, inherited.h receives
+ * them. Main thread.
  */
 #pragma once
 

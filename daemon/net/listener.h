@@ -112,8 +112,8 @@ void listener_set_send_stall(const struct listener *listener,
  * errno. */
 int listener_take_fd(struct listener *listener, size_t i);
 
-/* Call this in handle_close of one of the listener's sockets: closes the
- * others, too, because an address is open as a whole or not at all. */
+/* Call this in handle_close of one of the listener's sockets: closes the other
+ * sockets, too, because an address is open as a whole or not at all. */
 void listener_lost(struct listener *listener, const struct lined_socket *sock);
 
 /* Stops listening; the struct must stay until its sockets' last event. With

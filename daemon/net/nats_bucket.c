@@ -17,7 +17,7 @@
 
 /* ---- making -------------------------------------------------------------- */
 
-/* Changes the bucket's lease, which is allowed while no node has one. */
+/* Changes the bucket's lease, which is allowed while no node has a lease. */
 static bool nats_change_lease(struct nats_link *link, int64_t lease_ns)
 {
 	jsStreamInfo *info = NULL;
@@ -213,7 +213,7 @@ static natsStatus nats_watch_bucket(struct nats_link *link,
 	jsSubOptions_Init(&options);
 	options.Stream = stream;
 	/* Not `ordered`: libnats would recreate such a consumer by itself, on a
-	 * thread that may use the new one before it is set. */
+	 * thread that may use the new consumer before it is set. */
 	options.Config.DeliverPolicy = js_DeliverLastPerSubject;
 	options.Config.AckPolicy = js_AckNone;
 	options.Config.MaxDeliver = 1;

@@ -50,8 +50,9 @@ uint32_t penalties_add(struct penalties *penalties,
 		       const struct sockaddr *address, uint64_t now_ms,
 		       const char *cause);
 
-/* Whether the address is penalized now; takes O(1). An exempt address is not,
- * even if a neighbour in its /64 caused a penalty. ruling may be NULL. */
+/* Whether the address is penalized now; takes O(1). An exempt address is not
+ * penalized, even if a neighbour in its /64 caused a penalty. ruling may be
+ * NULL. */
 bool penalties_hold(struct penalties *penalties,
 		    const struct penalty_limits *limits,
 		    const struct sockaddr *address, uint64_t now_ms,

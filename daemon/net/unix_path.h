@@ -16,7 +16,7 @@ struct unix_path_mode {
 	mode_t mode;
 	/* NULL: as a new socket would get. */
 	const char *owner, *group;
-	/* The path exists already; then NULL resets its owner or group. */
+	/* For a path that exists already: NULL resets its owner or group. */
 	bool again;
 };
 

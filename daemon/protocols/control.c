@@ -29,7 +29,7 @@ struct session {
 	struct lined_socket *client;
 	const struct verb *verb; /* verb of the current request */
 	bool tapping;
-	uint64_t lost; /* lines of a tap dropped since the last one sent */
+	uint64_t lost; /* lines of a tap dropped since the last line sent */
 	/* Length and name of the file, or files, that follow `plan`. */
 	const struct verb *plan_verb;
 	size_t plan_len;

@@ -200,8 +200,8 @@ static void metrics_respond(struct lined_socket *client, void *arg,
 	metrics_serve(server, server->made_ms);
 }
 
-/* Asks for the records through one session; all others wait for that page, too.
- */
+/* Asks for the records through one session; all other sessions wait for the
+ * same page. */
 static void metrics_ask(struct metrics_server *server)
 {
 	static const struct lined_request request = {

@@ -255,7 +255,8 @@ static void web_answered(struct client_ask *ask)
 	free(ask);
 }
 
-/* Asks with the connection's address, unless a header field has another. */
+/* Asks with the connection's address, unless a header field has another
+ * address. */
 static void web_ask(struct lined_socket *sock, struct client_web *web,
 		    const char *bytes)
 {

@@ -68,7 +68,7 @@ struct lined_service {
 	uint64_t tls_results[TLS_RESULTS];
 	bool started;
 	struct lined_timer task;
-	struct memory_keeper keeper; /* its give_up calls the protocol's */
+	struct memory_keeper keeper; /* calls the protocol's give_up() */
 	/* Collects the protocol's errors and warnings while start() or reload()
 	 * runs; else NULL. */
 	struct report *report;

@@ -21,7 +21,7 @@ struct service;
 enum reload_listen_action {
 	RELOAD_LISTEN_KEEP, /* open in the service, which keeps it */
 	RELOAD_LISTEN_OPEN,
-	RELOAD_LISTEN_TAKE, /* open in another service, or a replaced one */
+	RELOAD_LISTEN_TAKE, /* open in another or a replaced service */
 };
 
 /* An address of the new config. */
@@ -87,8 +87,8 @@ struct reload_plan {
 struct reload_plan *reload_plan_new(struct server *server, struct conf *conf);
 void reload_plan_free(struct reload_plan *plan);
 
-/* The service of the new config that keeps or replaces a running one; NULL: the
- * running one ends. */
+/* The service of the new config that keeps or replaces a running service; NULL:
+ * the running service ends. */
 const struct reload_service *
 reload_plan_next_service(const struct reload_plan *plan,
 			 const struct service *service);

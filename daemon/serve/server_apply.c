@@ -2,7 +2,7 @@
 /*
  * Carries out a reload plan as a transaction: all addresses are opened and all
  * new services started before a running service is changed. If a step fails,
- * all of them are undone.
+ * all steps are undone.
  */
 #include "config.h"
 

@@ -9,8 +9,8 @@ struct conf_service;
 struct service;
 
 /* Penalizes the address of a connection that was closed for cause, unless the
- * class has no penalties; logs it. conf: the calling thread's; cause: a
- * constant. MT-safe. */
+ * class has no penalties, and logs the penalty. conf: the calling thread's;
+ * cause: a constant. MT-safe. */
 void service_penalize(const struct service *service,
 		      const struct conf_service *conf, uint8_t class,
 		      const struct sockaddr *address, uint64_t now_ms,

@@ -59,6 +59,6 @@ void crash_thread_begin(struct crash_stack *stack);
 void crash_thread_end(struct crash_stack *stack);
 
 /* Records what this thread is about to run, if no reporter can know that, for
- * example "protocol x, checking its options"; NULL: it has ended. The text must
- * stay valid until the next call. */
+ * example "protocol x, checking its options"; NULL: that has ended. The text
+ * must stay valid until the next call. */
 void crash_doing(const char *what);

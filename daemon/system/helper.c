@@ -105,8 +105,8 @@ pid_t helper_process(void)
 }
 
 /* The helper has ended, or does not answer: a late answer would be taken for
- * the answer to the next request. It is not restarted, because lined has no
- * rights left to pass on. */
+ * the answer to the next request. The helper is not restarted, because lined
+ * has no rights left to pass on. */
 static void helper_lose(void)
 {
 	close(helper.sock);

@@ -67,8 +67,8 @@ struct keeper_report {
  */
 int keeper_open(pid_t *pid);
 
-/* Sends a request with its texts; for KEEPER_START also three descriptors.
- * -1 and errno: EMSGSIZE, EAGAIN (the keeper is too busy), EPIPE (it has
+/* Sends a request with its texts; for KEEPER_START also three descriptors. -1
+ * and errno: EMSGSIZE, EAGAIN (the keeper is too busy), EPIPE (the keeper has
  * ended). */
 int keeper_send(int sock, const struct keeper_request *request,
 		const char *texts, size_t texts_len, const int fds[3]);

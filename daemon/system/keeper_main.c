@@ -2,7 +2,7 @@
 /*
  * The keeper's process: one thread, no memory shared with lined, no descriptor
  * but its socket and standard error. Each program gets its own session and
- * process group; when it ends, the rest of the group is killed.
+ * process group; when the program ends, the rest of the group is killed.
  */
 #include "config.h"
 
@@ -346,8 +346,8 @@ int keeper_main(void)
 	/* A signal to the process group is meant for lined: programs may
 	 * continue to answer until lined has drained and ends the keeper. */
 	self_heed_signals(SIG_IGN);
-	/* Fill the standard descriptors, so that received ones are above them.
-	 */
+	/* Fill the standard descriptors, so that received descriptors are above
+	 * them. */
 	do
 		fd = open("/dev/null", O_RDWR);
 	while (fd >= 0 && fd <= STDERR_FILENO);

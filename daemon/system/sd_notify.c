@@ -2,8 +2,8 @@
 /*
  * Each notice is a datagram to NOTIFY_SOCKET, as sd_notify(3) sends it.
  * sd_notify(3) itself blocks while the manager does not read, and all clients
- * would wait. Other failures are ignored: a manager without a READY=1 logs that
- * itself.
+ * would wait. Other failures are ignored: a manager that gets no READY=1 logs
+ * that itself.
  */
 #include "config.h"
 
@@ -135,7 +135,7 @@ static bool notice_is_status(const char *text)
 	return strncmp(text, "STATUS=", 7) == 0;
 }
 
-/* A new status replaces one at the end of the queue. */
+/* A new status replaces a status at the end of the queue. */
 static void notice_drop_status(void)
 {
 	struct notice **at = &first;

@@ -21,8 +21,8 @@ bool self_is_its_file(void);
 
 /*
  * Starts a process in its own process group, with default signals. fds become
- * standard input, output and error; where one is negative, lined's is used. -1
- * and errno. See also helper_spawn().
+ * standard input, output and error; where a descriptor is negative, lined's own
+ * is used. -1 and errno. See also helper_spawn().
  */
 int self_spawn(pid_t *pid, enum self_role role, const int fds[3]);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Measures deliveries. A slow delivery lowers the allowance at once; fast ones
- * can only double it each time, which soon restores it after an interruption.
+ * Measures deliveries. A slow delivery lowers the allowance at once. A fast
+ * delivery at most doubles the allowance, which is enough to restore it soon
+ * after an interruption.
  */
 #include "config.h"
 

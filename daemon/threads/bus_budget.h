@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The budget of a worker's end of the bus: how many bytes may be published for
- * this end in a turn, so that delivering them takes about two milliseconds. It
- * is derived from the duration of the last deliveries: a message for 10,000
- * clients costs more than one for three. Clients that publish more are held
- * until the next turn, so that other clients are served.
+ * this end in a turn, so that delivering them takes about two milliseconds. The
+ * budget is derived from the duration of the last deliveries: a message for
+ * 10,000 clients costs more than one for three. Clients that publish more are
+ * held until the next turn, so that other clients are served.
  */
 #pragma once
 

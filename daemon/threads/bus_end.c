@@ -187,8 +187,8 @@ static void bus_end_check_holds(struct bus_end *end, bool none)
 			bus_end_unhold(end, member);
 }
 
-/* Ends holds. If the timer for later checks cannot start, ends them all:
- * otherwise nothing would. */
+/* Ends holds. If the timer for later checks cannot start, ends all holds:
+ * otherwise nothing would end them. */
 static void bus_end_end_holds(struct bus_end *end)
 {
 	if (lined_timer_is_armed(&end->hold_check))

@@ -108,10 +108,10 @@ void registry_unwatch(struct lined_registry_watch *watch);
 /*
  * claim() and release() are called on the claimant's worker and cannot fail.
  * The backend answers later, never within these calls. After claim(): if the
- * claim wins, it calls registry_replica_add() on every worker; in any case it
- * calls registry_claim_answered() on the claimant's worker, after the addition
- * there. After release() of a claim that has won: registry_replica_remove() on
- * every worker.
+ * claim wins, the backend calls registry_replica_add() on every worker; in any
+ * case the backend calls registry_claim_answered() on the claimant's worker,
+ * after the addition there. After release() of a claim that has won:
+ * registry_replica_remove() on every worker.
  */
 struct registry_backend {
 	void (*claim)(struct registry_claim *claim);

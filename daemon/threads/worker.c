@@ -69,7 +69,7 @@ static void *worker_run(void *arg)
 }
 
 /* The thread starts with all signals blocked: signals are for the main thread.
- * crash_thread_begin() unblocks those of faults. */
+ * crash_thread_begin() unblocks the signals of faults. */
 static int worker_start_thread(struct worker *worker)
 {
 	sigset_t all, before;

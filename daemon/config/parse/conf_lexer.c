@@ -159,7 +159,7 @@ static enum conf_token lexer_escape(struct conf_lexer *lexer)
 }
 
 /* Reads ${NAME} or ${NAME:-text}. If the line has no }, libconfuse would search
- * later lines for one. An unset variable is refused: libconfuse reads it as
+ * later lines for a }. An unset variable is refused: libconfuse reads it as
  * empty, which could be an empty password. */
 static enum conf_token lexer_variable(struct conf_lexer *lexer)
 {

@@ -32,8 +32,8 @@ struct conf_messages {
 struct conf_errors {
 	struct conf_messages errors;
 	struct conf_messages warnings;
-	/* With conf_env.files: paths and patterns of includes that are missing
-	 * in it. They make the load fail. */
+	/* Paths and patterns of includes that are not in conf_env.files; they
+	 * make the load fail. */
 	struct conf_messages needs;
 };
 
@@ -42,8 +42,8 @@ void conf_errors_fini(struct conf_errors *errors);
 
 /* ---- for the load ------------------------------------------------------ */
 
-/* The most messages of a kind; further ones are dropped, because a wrong file
- * may cause any number. */
+/* The most messages of a kind; further messages are dropped, because a wrong
+ * file may cause any number. */
 #define CONF_MESSAGES_MAX 1000
 
 /* Shared by all parts of a load. errors belongs to the caller. oom: memory ran

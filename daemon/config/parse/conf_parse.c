@@ -163,8 +163,8 @@ static int parse_add_node(struct parse *p, const struct conf_mark *mark,
  * Called when a section begins. libconfuse has no callback for that, but it
  * calls the callback of each key with a default, to set the default: OPEN_NAME
  * is such a key, with no other use. If this callback returned an error,
- * libconfuse would call abort(), so this one only sets failed, and the next
- * callback returns -1.
+ * libconfuse would call abort(), so this callback only sets failed, and the
+ * next callback returns -1.
  */
 static int parse_open(cfg_t *cfg, cfg_opt_t *opt, const char *text,
 		      void *result)

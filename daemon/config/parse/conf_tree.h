@@ -37,7 +37,7 @@ struct conf_node {
 	struct conf_key *keys, **keys_end;
 	struct conf_node *children, **children_end;
 	/* The first section in the parent with the same name and title; NULL:
-	 * this one is the first. Set by conf_tree_find_doubles(). */
+	 * this section is the first. Set by conf_tree_find_doubles(). */
 	const struct conf_node *first;
 	bool used;
 };

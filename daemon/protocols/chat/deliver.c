@@ -102,8 +102,8 @@ static void deliver_to_rooms(struct chat *chat, struct chat_event *event)
 	}
 }
 
-/* Sends a notice to rooms, and to event->to even if it is in none of them: the
- * notice may answer its request. */
+/* Sends a notice to rooms, and to the member event->to, even if that member is
+ * in none of the rooms: the notice may answer a request of the member. */
 static void deliver_notice(struct chat *chat, struct chat_event *event)
 {
 	struct chat_member *member = chat_member_find(chat, event->to);

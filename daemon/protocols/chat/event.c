@@ -180,7 +180,8 @@ static void event_received(void *arg, struct lined_buffer *message)
 	}
 	if (header.origin == chat->origin)
 		return;
-	/* Later stamps here must be above this one, whatever the clock says. */
+	/* Later stamps here must be above this stamp, whatever the clock says.
+	 */
 	if (event.stamp > chat->last_stamp)
 		chat->last_stamp = event.stamp;
 	event.received = true;

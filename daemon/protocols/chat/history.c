@@ -109,7 +109,8 @@ void chat_history_add(struct lined_service *service,
 {
 	size_t at = history->count;
 
-	/* When memory is short, the oldest message makes room for this one. */
+	/* When memory is short, the oldest message makes room for the new
+	 * message. */
 	if (limit > history->count &&
 	    !lined_service_may_keep(service, lined_buffer_len(event->buffer))) {
 		limit = history->count;

@@ -109,8 +109,8 @@ void chat_member_close(struct chat_member *member,
 void chat_member_hold(struct chat_member *member);
 void chat_member_release(struct chat_member *member);
 
-/* As hold and release, while another worker acts for the member; ends after two
- * seconds without an answer. */
+/* As hold and release, around a request to another worker. A request without an
+ * answer ends after two seconds. */
 void chat_member_await(struct chat_member *member);
 void chat_member_answered(struct chat_member *member);
 /* Ends the wait for another worker after its two seconds. */
@@ -128,7 +128,8 @@ void chat_member_rooms(const struct chat_member *member,
 		       char rooms[CHAT_EVENT_ROOMS_MAX]);
 
 bool chat_member_ignores(const struct chat_member *member, uint64_t id);
-/* Ignores the member with this id, or stops ignoring it; tells the member. */
+/* Makes `member` ignore the member with this id, or stop ignoring that member;
+ * tells `member`. */
 void chat_member_ignore(struct chat_member *member, uint64_t id,
 			const char *nickname);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Gives a member its nickname: first a guest's, later one that it asks for.
- * Nicknames are claimed in the registry; people.h describes the entries.
+ * Gives a member its nickname: first a guest's nickname, later the one that the
+ * member asks for. Nicknames are claimed in the registry; people.h describes
+ * the entries.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /oper, and the commands of operators. The worker of the target kicks or mutes
- * it. The operator's next line is read when that worker has answered.
+ * /oper, and the commands of operators. The target's worker kicks or mutes the
+ * target. The operator's next line is read when that worker has answered.
  */
 #include "chat/operator.h"
 
@@ -93,8 +93,8 @@ static bool operator_find_target(struct chat_member *member,
 	return true;
 }
 
-/* Asks the target's worker to kick it. The event's text follows the nickname in
- * the notice. */
+/* Asks the target's worker to kick the target. The event's text follows the
+ * nickname in the notice. */
 static void operator_ask_kick(struct chat_member *member,
 			      const struct operator_target *target)
 {

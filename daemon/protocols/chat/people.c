@@ -83,8 +83,8 @@ void chat_people_gone(struct chat *chat,
 {
 	struct chat_person *person = chat_people_find(chat, entry->owner);
 
-	/* When a nickname changes, the new entry was added before the old one
-	 * is removed: then the person stays. */
+	/* When a nickname changes, the new entry is added before the old entry
+	 * is removed. The person stays. */
 	if (person != NULL && strcmp(person->entry, entry->name) == 0)
 		person_free(chat, person);
 }

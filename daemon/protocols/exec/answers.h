@@ -7,6 +7,6 @@
 
 #include "exec/program.h"
 
-/* Reads the output of a slot's program and executes it, also for a program that
- * a reload has replaced. */
+/* Reads and executes the output of a slot's program, or of a program that a
+ * reload has replaced. */
 void exec_answers_read(struct exec_program *program);

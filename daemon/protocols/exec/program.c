@@ -22,7 +22,7 @@
 #define ERROR_LINE_MAX 1000
 
 /* How long to read the output of a process that has ended, in case another
- * process holds it open. */
+ * process holds the output open. */
 #define OUTPUT_MS 500
 
 /* ---- ending ------------------------------------------------------------- */

@@ -90,7 +90,7 @@ void exec_program_ask(struct exec_program *program, const struct iovec *pieces,
 void exec_program_end_input(struct exec_program *program);
 
 /* Whether the program has read everything and waits for more. !*known: the
- * system does not show what it waits for. */
+ * system does not show what the program waits for. */
 bool exec_program_is_idle(const struct exec_program *program, bool *known);
 
 /* The memory of the process in bytes; 0: unknown. */

@@ -13,9 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How long a program must write nothing for a client whose input has ended,
- * before the client is closed, if the system does not show what the program
- * waits for. */
+/* If the system does not show what a program waits for, a client whose input
+ * has ended is closed when the program has written nothing for the client for
+ * this long. */
 #define ANSWER_MS 1000
 /* A program that is idle at this many looks has answered: output through a
  * pseudo-terminal takes a moment to arrive. */

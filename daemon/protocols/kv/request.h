@@ -61,7 +61,7 @@ const char *kv_storage(struct kv_request *r);
 const char *kv_refuse_block(struct kv_request *r,
 			    const struct lined_word *length, const char *why);
 
-/* A block has been read. False: it belongs to a refused command and is
+/* A block has been read. False: the block belongs to a refused command and is
  * discarded. */
 bool kv_block_is_wanted(struct lined_socket *client,
 			const struct lined_line *block);

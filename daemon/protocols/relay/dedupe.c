@@ -143,7 +143,8 @@ static void dedupe_forget_oldest(struct relay_dedupe *dedupe)
 	dedupe->count--;
 }
 
-/* Forgets the oldest line within its window, and counts this. */
+/* Forgets the oldest line, which is still within its window, and counts the
+ * loss. */
 static void dedupe_evict_oldest(struct relay_dedupe *dedupe)
 {
 	dedupe_forget_oldest(dedupe);
@@ -253,8 +254,7 @@ static void dedupe_move_to_front(struct relay_dedupe *dedupe)
 	dedupe->first = 0;
 }
 
-/* Shrinks in place: when memory is short, this must not need more memory first.
- */
+/* Shrinks in place, without allocating: memory may be short. */
 static void dedupe_set_smaller(struct relay_dedupe *dedupe, uint32_t room)
 {
 	struct dedupe_line *ring;

@@ -20,8 +20,8 @@ const char *relay_device_parse(struct relay_device *device, const char *text);
 int relay_device_open_serial(const struct relay_device *device);
 
 /*
- * Opens a FIFO, which stays open when its writers close: others may follow.
- * Never write to it: the bytes would be read as input. -1 and errno: ESPIPE (no
- * FIFO).
+ * Opens a FIFO, which stays open when its writers close: other writers may
+ * follow. Never write to the FIFO: the bytes would be read as input. -1 and
+ * errno: ESPIPE (no FIFO).
  */
 int relay_device_open_fifo(const struct relay_device *device);

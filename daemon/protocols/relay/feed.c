@@ -305,7 +305,7 @@ static void feed_heartbeat_fired(struct lined_timer *timer)
 	len = feed_end_line(relay, text, len);
 	for (client = relay->clients; client != NULL; client = client->next) {
 		/* A reader with queued lines needs no heartbeat, and must not
-		 * lose a line because of one. */
+		 * lose a line because of a heartbeat. */
 		if (lined_socket_is_send_data_buffered(client->sock))
 			continue;
 		lined_socket_send(client->sock, text, len);

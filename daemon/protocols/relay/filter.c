@@ -43,8 +43,9 @@ static int filter_regcomp(regex_t *regex, const char *expression, int flags,
 	return -1;
 }
 
-/* Whether the expression can be searched unchanged: one with back-references
- * depends on its group numbers, an anchored one matches at one place only. */
+/* Whether the expression is searched unchanged: an expression with
+ * back-references depends on its group numbers, an anchored expression matches
+ * at one place only. */
 static bool filter_is_linear(const char *expression)
 {
 	const char *at;

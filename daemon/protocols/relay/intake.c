@@ -15,7 +15,7 @@
  * a turn. */
 #define BLOCK_LINES 256
 
-/* Whether the sender's lines go to the upstream: in mode upstream those of
+/* Whether the sender's lines go to the upstream: in mode upstream the lines of
  * clients do. All other lines go to the feed. */
 static bool intake_goes_up(const struct relay *relay, uint64_t sender)
 {
@@ -51,8 +51,8 @@ static bool intake_passes(struct relay *relay, const struct lined_line *line)
 	return false;
 }
 
-/* Whether to relay a line that has passed the filter; otherwise it is counted.
- */
+/* Whether to relay a line that has passed the filter; otherwise counts the
+ * line. */
 static bool intake_accepts(struct relay *relay, uint64_t sender,
 			   const struct lined_line *line)
 {

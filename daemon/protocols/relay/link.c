@@ -64,7 +64,7 @@ static enum lined_log_level link_level(const struct relay_link *link,
 
 /* ---- the addresses of a name -------------------------------------------- */
 
-/* Sets the addresses for a new round and keeps the failures of known ones.
+/* Sets the addresses for a new round and keeps the failures of known addresses.
  * -1/ENOMEM. */
 static int link_set_targets(struct relay_link *link,
 			    const struct lined_address *addresses, size_t count)

@@ -65,7 +65,7 @@ struct relay_link {
 	struct lined_socket *sock; /* NULL: not even connecting */
 	struct lined_lookup *lookup;
 	struct relay_link_target *targets;
-	size_t target_count, target; /* target: the last one tried */
+	size_t target_count, target; /* target: the one tried last */
 	unsigned failures;           /* rounds without a connection good for
 				      * retry-max */
 	bool wasted;      /* the last connection was not good for retry-max */

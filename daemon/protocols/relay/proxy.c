@@ -537,7 +537,7 @@ void relay_proxy_accept(struct relay *relay, struct lined_socket *client)
 
 /* Only the upstream knows whether the client waits for a response. So the
  * client is no longer read, the upstream gets the end of its input, and the
- * client gets the upstream's output until that ends, too. */
+ * client gets the upstream's output until the output ends, too. */
 void relay_proxy_drain(struct relay_pair *pair)
 {
 	struct side *client = &pair->client, *upstream = &pair->upstream;

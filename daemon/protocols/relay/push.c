@@ -306,8 +306,8 @@ static void push_leave_fired(struct lined_timer *timer)
 		relay_link_start_timer(relay, timer, RELAY_END_STEP_MS);
 }
 
-/* Ends pushing after the lines under way: another instance pushes from now on,
- * or none. */
+/* Ends pushing after the lines under way: another instance, or none, pushes
+ * from now on. */
 static void push_leave(struct relay_push *push)
 {
 	if (push->leave_mark != 0)

@@ -53,7 +53,7 @@ struct relay_upstreams {
 	/* The number of instances of the service that are leaving their
 	 * upstreams. */
 	struct lined_shared *leaving;
-	uint64_t turn_ms; /* end of the wait for them; 0: none */
+	uint64_t turn_ms; /* end of the wait for `leaving`; 0: none */
 	bool updating, finishing, leaves;
 };
 
@@ -155,8 +155,8 @@ static void upstreams_choose(struct relay_upstreams *upstreams,
 	upstreams_update(upstreams);
 }
 
-/* The feeding upstream is gone: another connected and good one feeds at once.
- */
+/* The feeding upstream is gone: another connected and good upstream feeds at
+ * once. */
 static void upstreams_replace(struct relay_upstreams *upstreams)
 {
 	struct relay_upstream *other = upstreams->next;
@@ -459,7 +459,7 @@ static void upstreams_free_left(struct relay_upstreams *upstreams, bool all)
 	}
 }
 
-/* Makes the list of upstreams in the config; those already there keep their
+/* Makes the list of upstreams in the config; upstreams already there keep their
  * connection. -1/ENOMEM: nothing has changed. */
 static int upstreams_read_list(struct relay_upstreams *upstreams)
 {
