@@ -129,6 +129,31 @@ class Operators(ChatTest):
         return person.heard
 
 
+class Stop(ChatTest):
+    def test_who_leaves_with_a_node_quits(self):
+        p0, p1, p2 = people = self.begin()
+        p3 = self.person(self.all[1], "p3")
+        for person in people:
+            self.meet(person, people + [p3])
+        p1.say("/join den")
+        p1.until(r"\* p1 joined den$")
+        self.all[1].stop()
+        for person in p0, p2:
+            self.meet(person, [p0, p2])
+            self.hears(p0, p2)
+            person.say("/ping")
+            person.until(r"\* pong$")
+            for name in "p1", "p3":
+                self.assertEqual(person.heard.count("* %s quit" % name), 1)
+        # They hear only that it ends.
+        for person in p1, p3:
+            self.assertNotIn(b"quit", person.ended())
+
+
+class StopOfFourWorkers(Stop):
+    workers = 4
+
+
 class OperatorsOfFourWorkers(Operators):
     workers = 4
 

@@ -22,6 +22,10 @@
 
 #define CHECK_MS 500
 
+/* If more members than this leave a draining instance, they leave silently:
+ * each quit is a line for everybody in the room. */
+#define QUITS_MAX 100
+
 static void chat_stop(struct lined_service *service)
 {
 	struct chat *chat = lined_service_data(service);
@@ -85,9 +89,18 @@ static void chat_drain(struct lined_service *service)
 {
 	struct chat *chat = lined_service_data(service);
 
-	/* From now on quits are not announced: all members leave at once. */
+	/* From now on quits are announced on other nodes only: here all members
+	 * leave at once. */
 	chat->draining = true;
-	chat_sessions_drain(chat);
+	chat->quits = chat_sessions_drain(chat) <= QUITS_MAX;
+}
+
+/* Quits are announced after the registry has answered. */
+static bool chat_finish(struct lined_service *service)
+{
+	const struct chat *chat = lined_service_data(service);
+
+	return chat->members == NULL || !chat->quits;
 }
 
 static void chat_cluster(struct lined_service *service,
@@ -119,6 +132,7 @@ const struct lined_protocol lined_protocol = {
 	.stop = chat_stop,
 	.reload = chat_reload,
 	.drain = chat_drain,
+	.finish = chat_finish,
 	.handle_task = chat_check,
 	.task_ms = CHECK_MS,
 	.handle_cluster = chat_cluster,

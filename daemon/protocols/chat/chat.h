@@ -45,6 +45,7 @@ struct chat {
 	uint64_t phase;
 	bool phase_due;
 	bool draining;
+	bool quits;     /* draining, and other nodes are told who leaves */
 	bool replacing; /* a member waits for a new nickname */
 };
 

@@ -108,6 +108,9 @@ static void deliver_notice(struct chat *chat, struct chat_event *event)
 {
 	struct chat_member *member = chat_member_find(chat, event->to);
 
+	if (event->number == CHAT_NOTICE_ELSEWHERE &&
+	    !lined_bus_is_elsewhere(chat->service))
+		return;
 	deliver_to_rooms(chat, event);
 	if (member == NULL)
 		return;

@@ -15,7 +15,8 @@
 enum chat_event_kind {
 	CHAT_EVENT_MESSAGE = 'm',  /* a line to a room, kept in its history */
 	CHAT_EVENT_NOTICE = 'n',   /* to rooms, once to each member, and to
-				    * `to`; number 1: not to `from` */
+				    * `to`; number 1: not to `from`; number 2:
+				    * only on other nodes */
 	CHAT_EVENT_PRIVATE = 'p',  /* a private line to `to` */
 	CHAT_EVENT_ANNOUNCE = 'a', /* a line to all members */
 	CHAT_EVENT_TOPIC = 't',    /* a notice that sets the topic */
@@ -24,6 +25,9 @@ enum chat_event_kind {
 	CHAT_EVENT_MUTE = 'u', /* `to` is muted for number seconds */
 	CHAT_EVENT_BAN = 'b', /* name and `to`: banned (number 1), or not (0) */
 };
+
+/* The number of a notice for other nodes. */
+#define CHAT_NOTICE_ELSEWHERE 2
 
 /* Room for the names of all rooms of a member, with commas between them. */
 #define CHAT_EVENT_ROOMS_MAX 2560

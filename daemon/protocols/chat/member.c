@@ -218,9 +218,11 @@ static void member_quit(struct chat_member *member)
 		.kind = CHAT_EVENT_NOTICE,
 		.from = member->id,
 		.rooms = member->rooms,
+		.number = member->chat->draining ? CHAT_NOTICE_ELSEWHERE : 0,
 	};
 
-	if (member->rooms != NULL && !member->chat->draining)
+	if (member->rooms != NULL &&
+	    (!member->chat->draining || member->chat->quits))
 		chat_event_send(member->chat, &event, "* %s quit%s%s",
 				member->nickname, reason != NULL ? ": " : "",
 				reason != NULL ? reason : "");

@@ -238,15 +238,21 @@ void chat_sessions_fini(struct chat *chat)
 static void session_drain(struct lined_socket *client, void *arg)
 {
 	struct chat_member *member = lined_socket_arg(client);
+	size_t *count = arg;
 
 	/* A member without a nickname is told later, after the greeting. */
-	if (member != NULL && member->nickname[0] != '\0')
-		chat_member_tell_closing(member);
+	if (member == NULL || member->nickname[0] == '\0')
+		return;
+	(*count)++;
+	chat_member_tell_closing(member);
 }
 
-void chat_sessions_drain(struct chat *chat)
+size_t chat_sessions_drain(struct chat *chat)
 {
-	lined_service_each_client(chat->service, session_drain, NULL);
+	size_t count = 0;
+
+	lined_service_each_client(chat->service, session_drain, &count);
+	return count;
 }
 
 static void session_tell_parted(struct lined_socket *client, void *arg)

@@ -15,8 +15,8 @@ void chat_sessions_fini(struct chat *chat);
 void chat_session_accept(struct lined_service *service,
 			 struct lined_socket *client);
 
-/* Tells every member that the service is closing. */
-void chat_sessions_drain(struct chat *chat);
+/* Tells every member that the service is closing; returns how many. */
+size_t chat_sessions_drain(struct chat *chat);
 
 /* Tells all members that some people may not hear them (parted), or tells the
  * members that were told so that everybody hears them again. */
