@@ -32,7 +32,7 @@ struct cluster *cluster_new(struct lined_dispatcher *dispatcher,
 			    struct worker *workers, size_t count,
 			    const struct broker_ops *broker,
 			    const struct cluster_events *events);
-/* After all workers have stopped. NULL is fine. */
+/* Call this when all workers have stopped. NULL is fine. */
 void cluster_free(struct cluster *cluster);
 
 /* Leaves the current cluster, if any, and joins the cluster in the settings,

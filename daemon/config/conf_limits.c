@@ -15,7 +15,7 @@
 
 #define COUNT_MAX   10000000
 #define RATE_MAX    1000000
-#define TIMEOUT_MAX (1000 * 3600 * INT64_C(1000)) /* 1000h, in 32 bits */
+#define TIMEOUT_MAX (1000 * 3600 * INT64_C(1000)) /* 1000h; fits in 32 bits */
 #define QUEUE_MIN   1024
 #define QUEUE_MAX   (1024 * 1024 * 1024)
 

@@ -258,7 +258,8 @@ static void service_check_queue(struct conf_build *build, const char *context,
 		section = "limits";
 	if (key == NULL && limits != NULL)
 		key = conf_options_key(limits, "send-queue");
-	/* The config sets neither key: the protocol sends no such lines. */
+	/* No warning if the config sets neither key: the protocol sends no such
+	 * lines. */
 	if (key == NULL && build->defaults.send_queue < 0)
 		return;
 	conf_warning_in(&build->report, context,

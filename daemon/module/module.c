@@ -36,8 +36,8 @@ struct module {
 	struct stat file;
 	void *handle;
 	uintptr_t begin, end; /* addresses of the loaded segments */
-	/* In the module; or &padded if the module was built with fewer members.
-	 */
+	/* Points into the module, or to `padded` if the module was built with
+	 * fewer members. */
 	const struct lined_protocol *protocol;
 	struct lined_protocol padded;
 };

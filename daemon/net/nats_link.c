@@ -200,7 +200,7 @@ static void nats_on_error(natsConnection *nc, natsSubscription *sub,
 		return;
 	if (status == NATS_SLOW_CONSUMER)
 		text = "this node is too slow: lines were dropped";
-	/* This text names the subject. */
+	/* The text of natsConnection_GetLastError() names the subject. */
 	else if (natsConnection_GetLastError(nc, &text) != status ||
 		 text == NULL)
 		text = natsStatus_GetText(status);

@@ -80,7 +80,7 @@ static void unix_path_directory(const char *path, char *directory, size_t size)
 }
 
 /* Replaces -1 by the owner or group of a new socket at the path, where the
- * present one differs. */
+ * present owner or group differs. */
 static int unix_path_reset_owners(const char *path, const struct stat *now,
 				  uid_t *uid, gid_t *gid)
 {

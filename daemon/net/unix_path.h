@@ -14,7 +14,7 @@ struct inherited;
 /* Mode and owners of a path. */
 struct unix_path_mode {
 	mode_t mode;
-	/* NULL: as a new socket would get. */
+	/* NULL: the owner or group of a new socket. */
 	const char *owner, *group;
 	/* For a path that exists already: NULL resets its owner or group. */
 	bool again;

@@ -27,7 +27,7 @@ struct client {
 	union {
 		const char
 			*listen; /* the listener's text outlives the client */
-		struct client_via *via; /* if peer.proxied; client_listen() */
+		struct client_via *via; /* only if peer.proxied */
 	};
 	struct admission_entry *entry; /* NULL: no longer counted */
 	struct client_wait *waits;     /* open ones, and owned names */

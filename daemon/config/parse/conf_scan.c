@@ -202,7 +202,7 @@ static int scan_assignment(struct scanner *s, const char *name, unsigned line)
 					     : scan_expected(s, "a value", "=");
 }
 
-/* Scans the rest of a call, after name and (. */
+/* Scans the rest of a call, after the name and the "(". */
 static int scan_call(struct scanner *s, const char *name, unsigned line)
 {
 	if (strcmp(name, "include") != 0)

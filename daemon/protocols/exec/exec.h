@@ -45,7 +45,7 @@ struct exec_client {
 	 * since. */
 	bool ended;
 	unsigned char idle_looks;
-	uint64_t told_ms; /* when the program last wrote to it */
+	uint64_t told_ms; /* when the program last wrote to the client */
 };
 
 /* ---- mode shared (shared.c) -------------------------------------------- */

@@ -83,8 +83,8 @@ static bool policy_has_waited(struct lined_service *service, const char *key)
 	policy_count_evicted(service, table);
 	if (error == 0)
 		return entry.tag <= now_ms;
-	/* Passes: a sender that cannot be remembered would be deferred for
-	 * ever. */
+	/* The request passes: a sender that cannot be remembered would be
+	 * deferred for ever. */
 	lined_service_log(service, LINED_LOG_WARNING,
 			  "a sender cannot be remembered, it passes: %s",
 			  strerror(error));

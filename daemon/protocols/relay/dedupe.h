@@ -14,8 +14,8 @@ struct relay_digest {
 	uint64_t a, b;
 };
 
-/* Remembers each line for window_ms, or less if there are more than a million.
- * NULL and errno. */
+/* Remembers each line for window_ms, or for a shorter time if there are more
+ * than a million lines. NULL and errno. */
 struct relay_dedupe *relay_dedupe_new(uint32_t window_ms);
 void relay_dedupe_set_window(struct relay_dedupe *dedupe, uint32_t window_ms);
 void relay_dedupe_free(struct relay_dedupe *dedupe);

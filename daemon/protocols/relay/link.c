@@ -20,7 +20,7 @@
 /* No limit of its own: drain-timeout limits the time for the last lines. */
 #define FINISH_MS INT32_MAX
 
-/* How long a link that ends is read at most. */
+/* The longest time for which a link that ends is read. */
 #define READ_OUT_MS 1000
 
 static uint64_t link_now_ms(const struct relay_link *link)

@@ -74,8 +74,7 @@ struct relay_link {
 	uint64_t connected_ms;    /* when it last connected */
 	uint64_t state_ms;        /* since when it is in this state */
 	uint64_t due_ms;          /* waiting: when the next round begins */
-	struct lined_timer retry; /* for the next round, a lookup's end, reading
-				   * out */
+	struct lined_timer retry; /* see link_retry_fired() */
 	uint32_t flush_ms;        /* time for the last lines; the owner may set
 				   * it */
 	uint64_t connects;        /* number of connections made */

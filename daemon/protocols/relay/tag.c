@@ -14,7 +14,7 @@
 
 #include "relay/relay.h"
 
-/* Written for an unknown part. */
+/* Written in place of an unknown part. */
 #define NONE "-"
 
 #define CHECKSUM_ROOM sizeof("*00")

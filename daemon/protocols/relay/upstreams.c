@@ -238,7 +238,8 @@ static void upstreams_count_leaving(struct relay_upstreams *upstreams, int more)
 }
 
 /* Whether to wait for the previous instance: otherwise an upstream would have
- * two connections of this service while the rest of the first is read. */
+ * two connections of this service while the rest of the first connection is
+ * read. */
 static bool upstreams_waits_for_turn(struct relay_upstreams *upstreams)
 {
 	struct lined_service *service = upstreams->relay->service;
