@@ -221,6 +221,8 @@ static void socket_charge(struct lined_socket *sock, struct lined_dispatcher *d,
 	int64_t held = MEMORY_SOCKET +
 		       (int64_t)input_memory(&sock->in, d->read_buffer);
 
+	if (socket_transport(sock)->is_datagram)
+		held += (int64_t)socket_transport(sock)->memory(sock);
 	memory_charge(&d->pool.memory, charge ? held : -held);
 	send_queue_charge(&sock->out, &d->pool, charge);
 }

@@ -149,8 +149,8 @@ struct transport {
 	/* lined_socket_peer(), in any state. */
 	int (*peer)(const struct lined_socket *sock,
 		    struct sockaddr_storage *address, socklen_t *len);
-	/* The bytes that the transport holds and stop() frees; they are charged
-	 * to the dispatcher's memory. NULL: none. */
+	/* The bytes that the transport holds until stop() or, of datagrams,
+	 * free(); they are charged to the dispatcher's memory. NULL: none. */
 	size_t (*memory)(const struct lined_socket *sock);
 	/* The socket was closed: no callback of the transport may run after
 	 * this. May be NULL. */

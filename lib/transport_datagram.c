@@ -40,14 +40,23 @@ struct datagrams {
 	size_t answer_len, answer_room;
 	/* The datagrams that wait to be sent. */
 	struct datagram *first, **last;
-	size_t queued;
+	size_t queued; /* their bytes */
+	size_t cost;   /* and what holds them; charged to the dispatcher */
 };
+
+static void datagram_charge(struct lined_socket *sock, int64_t bytes)
+{
+	sock->datagrams->cost += (size_t)bytes;
+	if (sock->dispatcher != NULL)
+		memory_charge(&sock->dispatcher->pool.memory, bytes);
+}
 
 static void datagram_free(struct lined_socket *sock)
 {
 	struct datagrams *datagrams = sock->datagrams;
 	struct datagram *datagram;
 
+	datagram_charge(sock, -(int64_t)datagrams->cost);
 	while ((datagram = datagrams->first) != NULL) {
 		datagrams->first = datagram->next;
 		free(datagram);
@@ -60,6 +69,11 @@ static void datagram_free(struct lined_socket *sock)
 static size_t datagram_queued(const struct lined_socket *sock)
 {
 	return sock->datagrams->queued;
+}
+
+static size_t datagram_memory(const struct lined_socket *sock)
+{
+	return sock->datagrams->cost;
 }
 
 static int datagram_peer(const struct lined_socket *sock,
@@ -76,6 +90,18 @@ static int datagram_peer(const struct lined_socket *sock,
 
 /* ---- sending ---------------------------------------------------------- */
 
+/* As a stream's queue, it takes at most twice its limit, however short the
+ * datagrams are. */
+static bool datagram_fits(const struct lined_socket *sock, size_t len)
+{
+	const struct datagrams *datagrams = sock->datagrams;
+	uint64_t limit = socket_limits(sock)->send_queue;
+
+	return limit == 0 ||
+	       (len <= limit && datagrams->queued <= limit - len &&
+		datagrams->cost + sizeof(struct datagram) + len <= 2 * limit);
+}
+
 static void datagram_count_drop(struct lined_socket *sock)
 {
 	counter_add(&sock->group->counters.datagrams_dropped, 1);
@@ -89,7 +115,6 @@ static int datagram_send_from(struct lined_socket *sock,
 {
 	struct datagrams *datagrams = sock->datagrams;
 	struct datagram *datagram;
-	uint32_t limit;
 
 	if (!socket_transport(sock)->is_datagram) {
 		errno = EOPNOTSUPP;
@@ -100,8 +125,7 @@ static int datagram_send_from(struct lined_socket *sock,
 		errno = ENOTCONN;
 		return -1;
 	}
-	limit = socket_limits(sock)->send_queue;
-	if (limit > 0 && (len > limit || datagrams->queued > limit - len)) {
+	if (!datagram_fits(sock, len)) {
 		datagram_count_drop(sock);
 		errno = ENOBUFS;
 		return -1;
@@ -125,6 +149,7 @@ static int datagram_send_from(struct lined_socket *sock,
 	*datagrams->last = datagram;
 	datagrams->last = &datagram->next;
 	datagrams->queued += len;
+	datagram_charge(sock, (int64_t)(sizeof(*datagram) + len));
 	counter_add(&sock->group->counters.sends, 1);
 	counter_add(&sock->group->counters.queued, len);
 	counter_most(&sock->group->counters.queue_most, datagrams->queued);
@@ -237,6 +262,8 @@ static void datagram_send_queued(struct lined_socket *sock)
 				    (uint64_t)n);
 		}
 		datagrams->queued -= datagram->len;
+		datagram_charge(sock,
+				-(int64_t)(sizeof(*datagram) + datagram->len));
 		counter_add(&sock->group->counters.queued, -datagram->len);
 		datagrams->first = datagram->next;
 		if (datagrams->first == NULL)
@@ -514,6 +541,7 @@ static const struct transport transport_datagram = {
 	.flush = datagram_flush,
 	.queued = datagram_queued,
 	.peer = datagram_peer,
+	.memory = datagram_memory,
 	.free = datagram_free,
 };
 

@@ -744,6 +744,39 @@ START_TEST(send_over_the_queues_limit_is_dropped_and_counted)
 }
 END_TEST
 
+/* Each takes more than the one byte that it has. */
+START_TEST(queue_of_the_shortest_datagrams_is_charged_and_has_its_limit)
+{
+	struct sockaddr_in address = support_loopback(support_refused_port());
+	const struct sockaddr *to = (const struct sockaddr *)&address;
+	struct udp_case c;
+	struct memory_account *account;
+	int64_t before;
+	unsigned sent = 0;
+
+	open_case(&c);
+	c.group.limits.send_queue = 50000;
+	account = &c.d->pool.memory;
+	before = account->held;
+	while (sent < 50000 &&
+	       lined_socket_send_to(c.sock, "x", 1, to, sizeof(address)) == 0)
+		sent++;
+	ck_assert_int_eq(errno, ENOBUFS);
+	ck_assert_uint_gt(sent, 200);
+	ck_assert_int_ge(account->held, before + 90000);
+	ck_assert_int_le(account->held, before + 100000);
+	/* The queue belongs to the socket, not to the dispatcher. */
+	ck_assert_int_eq(lined_dispatcher_unregister(c.d, c.delegate), 0);
+	ck_assert_int_le(account->held, before);
+	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(c.d, c.sock));
+	ck_assert_int_ge(account->held, before + 90000);
+	support_run_turns(c.d, 2);
+	ck_assert(!lined_socket_is_send_data_buffered(c.sock));
+	ck_assert_int_eq(account->held, before);
+	close_case(&c);
+}
+END_TEST
+
 START_TEST(truncated_datagram_is_counted_and_never_half_used)
 {
 	struct lined_dispatcher *d = support_dispatcher();
@@ -902,6 +935,9 @@ static Suite *make_suite(void)
 	tcase_add_test(drops, full_receiver_is_waited_for);
 	tcase_add_test(drops,
 		       send_over_the_queues_limit_is_dropped_and_counted);
+	tcase_add_test(
+		drops,
+		queue_of_the_shortest_datagrams_is_charged_and_has_its_limit);
 	tcase_add_test(drops,
 		       truncated_datagram_is_counted_and_never_half_used);
 	tcase_add_test(ends, its_end_counts_as_no_connections);
