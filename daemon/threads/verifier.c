@@ -24,6 +24,9 @@
 /* How long an address pauses after a wrong password. */
 #define PAUSE_MS 1000
 
+/* No longer one is kept until its turn: crypt(3) refuses it anyway. */
+#define VERIFIER_PASSWORD_MAX 512
+
 enum job_state {
 	JOB_QUEUED,
 	JOB_RUNNING,
@@ -255,13 +258,14 @@ static void job_client_gone(struct client_wait *wait)
 
 static struct verifier_job *job_new(const char *password, const char *hash)
 {
-	size_t password_len = strlen(password), hash_len = strlen(hash);
+	size_t password_len = strnlen(password, VERIFIER_PASSWORD_MAX);
+	size_t hash_len = strlen(hash);
 	struct verifier_job *job =
 		calloc(1, sizeof(*job) + password_len + 1 + hash_len + 1);
 
 	if (job == NULL)
 		return NULL;
-	memcpy(job->password, password, password_len + 1);
+	memcpy(job->password, password, password_len);
 	job->hash = job->password + password_len + 1;
 	memcpy(job->hash, hash, hash_len + 1);
 	job->message.handler = job_answered;
