@@ -251,6 +251,8 @@ int client_start(struct lined_service *instance,
 	}
 	lined_socket_set_group(sock, &instance->group);
 	socket_set_class(sock, arrival->class);
+	dispatcher_hold(instance->worker->dispatcher,
+			(int64_t)instance->protocol->client_size);
 	if (arrival->datagram) {
 		list_append(&instance->datagrams, &client_of(sock)->link);
 		client_accept(instance, sock);
@@ -346,6 +348,8 @@ void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 	if (!list_is_linked(&client->link))
 		return; /* client_start() has failed */
 	list_remove(&client->link);
+	dispatcher_hold(instance->worker->dispatcher,
+			-(int64_t)instance->protocol->client_size);
 	client_wait_end_all(&client->waits);
 	if (lined_socket_is_datagram(sock)) {
 		if (reason != LINED_CLOSE_SHUTDOWN)

@@ -21,7 +21,8 @@
  * block.
  */
 struct client_block {
-	size_t len; /* 0: the block has been read */
+	size_t len;     /* 0: the block has been read */
+	size_t charged; /* to the memory of its worker */
 	struct lined_line line;
 	char bytes[]; /* text and terminator of the line, each with a NUL */
 };
@@ -37,16 +38,34 @@ static struct client_block *client_block_of(const struct lined_socket *sock)
 	return client_lines_is_read(sock) ? lined_socket_arg(sock) : NULL;
 }
 
+static void client_block_charge(struct lined_socket *sock, int64_t bytes)
+{
+	dispatcher_hold(client_instance(sock)->worker->dispatcher, bytes);
+}
+
+static void client_block_free(struct lined_socket *sock,
+			      struct client_block *block)
+{
+	if (block == NULL)
+		return;
+	client_block_charge(sock, -(int64_t)block->charged);
+	free(block);
+}
+
 /* Expects a block of len bytes, with room for a line of line_bytes. NULL: no
  * memory, and nothing has changed. */
 static struct client_block *client_block_expect(struct lined_socket *sock,
 						size_t len, size_t line_bytes)
 {
-	struct client_block *block =
-		realloc(client_block_of(sock), sizeof(*block) + line_bytes + 2);
+	struct client_block *block = client_block_of(sock);
+	size_t size = sizeof(*block) + line_bytes + 2;
+	size_t charged = block != NULL ? block->charged : 0;
 
+	block = realloc(block, size);
 	if (block == NULL)
 		return NULL;
+	client_block_charge(sock, (int64_t)size - (int64_t)charged);
+	block->charged = size;
 	block->len = len;
 	lined_socket_set_handlers(sock, &client_lines_handlers, block);
 	return block;
@@ -104,7 +123,7 @@ static void client_lines_serve_block(struct lined_socket *sock,
 			return;
 		lined_socket_set_handlers(sock, &client_lines_handlers, NULL);
 	}
-	free(block);
+	client_block_free(sock, block);
 }
 
 static void client_lines_read(struct lined_socket *sock, void *arg)
@@ -137,7 +156,7 @@ static void client_lines_closed(struct lined_socket *sock, void *arg,
 {
 	const struct lined_protocol *protocol = client_instance(sock)->protocol;
 
-	free(arg);
+	client_block_free(sock, arg);
 	if (protocol->handle_close != NULL)
 		protocol->handle_close(sock, reason, error);
 }

@@ -36,7 +36,7 @@ static const char *memory_text(uint64_t bytes, char text[32])
 
 static uint64_t memory_of_transport(const struct conf_service *service)
 {
-	uint64_t bytes = MEMORY_SOCKET;
+	uint64_t bytes = MEMORY_SOCKET + service->module->client_size;
 	size_t i;
 
 	if (service->tls_count > 0)

@@ -377,6 +377,29 @@ class Kept(Case):
                         "the memory is bounded, too")
         self.assertLess(self.status()["memory_kept"], 1.2 * MIB)
 
+    def test_what_a_client_has_is_held(self):
+        policy = self.path("policy.sock")
+        self.begin("0", service("kv", "unix://" + self.echo, protocol="kv"),
+                   service("policy", "unix://" + policy, protocol="policy"))
+        before = self.status()["memory_held"]
+        # An instance keeps the data of each client, and the line of a command
+        # until its value has come.
+        clients = [Client(policy) for _ in range(10)]
+        self.eventually(lambda: self.status()["memory_held"]
+                        > len(clients) * 3000, "the data counts")
+        clients += [Client(self.echo) for _ in range(10)]
+        for client in clients[10:]:
+            client.send(b"set k 0 0 5" + b" " * 500000 + b"\r\n")
+        self.eventually(lambda: self.status()["memory_held"] > 5000000,
+                        "the lines count")
+        clients[-1].send(b"value\r\n")
+        self.assertEqual(clients[-1].line(), b"STORED\r\n")
+        self.assertLess(self.status()["memory_held"], 5000000)
+        for client in clients:
+            client.close()
+        self.eventually(lambda: self.status()["memory_held"] < before + 1000,
+                        "it is given back")
+
     def test_the_store_takes_no_more_items(self):
         self.begin("4M", service("kv", "unix://" + self.echo, protocol="kv",
                                  extra="kv { memory = 64M }\n"))
