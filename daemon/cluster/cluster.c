@@ -137,8 +137,8 @@ static void cluster_add_mark(struct cluster *cluster,
 	list_append(&cluster->marks, &mark->link);
 }
 
-/* Drops the marks that are old enough, or all; if this node is primary, it
- * purges the old ones. */
+/* Drops the marks that are old enough, or all marks; if this node is primary,
+ * also purges the old marks. */
 static void cluster_purge_marks(struct cluster *cluster, uint64_t now_us,
 				bool all)
 {

@@ -7,7 +7,7 @@
  * earlier of two claims keeps the name.
  *
  * Requests and results go out through struct names_ops: this file uses no
- * broker, thread or clock. Thread: the main one.
+ * broker, thread or clock. Thread: the main thread.
  */
 #pragma once
 

@@ -6,7 +6,7 @@
  * third of the lease time. The primary has a second lease.
  *
  * Requests and results go out through struct nodes_ops; callers pass the time.
- * Thread: the main one.
+ * Thread: the main thread.
  */
 #pragma once
 

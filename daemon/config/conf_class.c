@@ -288,8 +288,8 @@ void conf_class_read(struct conf_build *build, struct conf_node *node,
 		sockets[i] = classes[i].bounds.sockets;
 }
 
-/* Warns of keys about penalties without effect: neither the service nor a class
- * has penalties, or no client of the service can get one. */
+/* Warns of penalty keys that have no effect: neither the service nor a class
+ * has penalties, or no client of the service can be penalized. */
 void conf_class_check_penalty(struct conf_build *build,
 			      const struct conf_node *limits,
 			      const char *context,

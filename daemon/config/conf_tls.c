@@ -63,7 +63,7 @@ static int tls_file_error(const char *path)
 
 #define CREDENTIAL "credential:"
 
-/* systemd's rule: a file name in one directory. */
+/* systemd's rule: the name is a file name, without a directory. */
 static bool credential_is_name(const char *name)
 {
 	return name[0] != '\0' && strlen(name) <= 255 &&

@@ -22,7 +22,7 @@ static void unknown_consider(const char *name, const char *candidate,
 	}
 }
 
-/* The known name most similar to a wrong one; NULL: none is close. */
+/* The known name most similar to a wrong name; NULL: none is similar. */
 static const char *unknown_guess(const struct conf_options *options,
 				 const struct lined_option *table,
 				 const char *name)

@@ -101,8 +101,8 @@ enum log_verdict log_limit_check(struct log_limit *limit,
 
 	if (all != NULL && all->passed >= most)
 		return log_limit_suppress(limit, all, level, text);
-	/* Count first: otherwise the address's new window could replace this
-	 * one. */
+	/* Count first: otherwise the address's new window could replace `all`.
+	 */
 	if (all != NULL)
 		all->passed++;
 	if (key->from != 0)

@@ -117,9 +117,9 @@ void lined_service_log(const struct lined_service *instance,
 	va_end(args);
 	/*
 	 * The message's kind is the module's format, not the format of this
-	 * call: otherwise one frequent message would suppress those of all
-	 * modules. Changes made by the control protocol are never suppressed;
-	 * its refusals may be, because they could fill the log.
+	 * call: otherwise one frequent message would suppress the messages of
+	 * all modules. Changes made by the control protocol are never
+	 * suppressed; its refusals may be, because they could fill the log.
 	 */
 	snprintf(line, sizeof(line), "service %s: %s", instance->name, text);
 	log_msg_of(instance->conf->internal && level < LINED_LOG_INFO ? NULL

@@ -141,7 +141,7 @@ uint64_t admission_admitted(const struct admission *admission);
 struct admission_ruling {
 	enum admission_verdict verdict;
 	uint32_t clients; /* clients of the address or its /64 */
-	uint32_t places;  /* clients counted towards the same `clients` */
+	uint32_t places;  /* clients under the same limit `clients` */
 	bool counted;     /* false: UNIX, counts towards `clients` only */
 };
 

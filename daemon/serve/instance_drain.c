@@ -160,7 +160,7 @@ void instance_drain(struct lined_service *instance, uint32_t timeout_ms)
 	instance->drain_end_ms = lined_dispatcher_now_ms(d) + timeout_ms;
 	instance->datagrams_end_ms = lined_dispatcher_now_ms(d) + DATAGRAMS_MS;
 	/* Fires in the next turn: lines that have arrived are handled in this
-	 * one. */
+	 * turn. */
 	lined_timer_start(&instance->drain, 1, 0);
 }
 

@@ -86,8 +86,8 @@ static void service_run_finish(struct worker_call *call)
 
 /*
  * Calls finish() on all workers when no worker has clients: finish() closes
- * sockets that the protocol has opened, and those may serve clients of other
- * workers. Messages published by clients arrive before these calls.
+ * sockets that the protocol has opened, and these sockets may serve clients of
+ * other workers. Messages published by clients arrive before these calls.
  */
 static void service_run_emptied(struct worker_call *call)
 {

@@ -47,7 +47,8 @@ int keeper_bind_program(pid_t watcher)
 
 	prctl(PR_SET_PDEATHSIG, (long)SIGKILL, 0L, 0L, 0L);
 	prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L);
-	/* With Yama only ancestors may trace, and the helper is not one. */
+	/* With Yama only ancestors may trace, and the helper is not an
+	 * ancestor. */
 	if (watcher > 0)
 		prctl(PR_SET_PTRACER, (long)watcher, 0L, 0L, 0L);
 	if (getrlimit(RLIMIT_LOCKS, &mark) < 0)

@@ -14,8 +14,8 @@
  * lined_service_verify_password(), for a client of the instance on this worker.
  * `waits`: the client's list of waits; key: of the client's address or user.
  * Each address has one password verified at a time, in turn with other
- * addresses, and pauses for a second after a wrong one; if this password waited
- * for such a pause, delayed() is called before verified(). Thread: the
+ * addresses, and pauses for a second after a wrong password; if this password
+ * waited for such a pause, delayed() is called before verified(). Thread: the
  * worker's.
  */
 int verifier_verify(struct worker *worker, struct lined_service *instance,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * An instance of the chat, on one worker. Nicknames and rooms are entries of
- * the registry, followed by watch.c, so all workers know the same ones.
- * Messages are events on a single topic of the bus, which keeps each sender's
- * order across rooms and private messages.
+ * the registry, followed by watch.c, so all workers know the same nicknames and
+ * rooms. Messages are events on a single topic of the bus, which keeps each
+ * sender's order across rooms and private messages.
  */
 #pragma once
 
@@ -35,7 +35,7 @@ struct chat {
 
 	struct lined_registry_watch *name_watch, *seat_watch;
 	uint64_t guest_high;  /* the highest guest number in the registry */
-	uint64_t guest_asked; /* the highest one claimed here */
+	uint64_t guest_asked; /* the highest number claimed here */
 
 	uint64_t mark;  /* the number of the current delivery */
 	size_t waiting; /* members waiting for another worker's answer */

@@ -22,7 +22,7 @@ enum chat_event_kind {
 	CHAT_EVENT_TOPIC = 't',    /* a notice that sets the topic */
 	CHAT_EVENT_AWAY = 'w',     /* `from` is away (number 1), or back (0) */
 	CHAT_EVENT_KICK = 'k', /* `to` must leave; text follows its nickname */
-	CHAT_EVENT_MUTE = 'u', /* `to` is muted for number seconds */
+	CHAT_EVENT_MUTE = 'u', /* `to` is muted for `number` seconds */
 	CHAT_EVENT_BAN = 'b', /* name and `to`: banned (number 1), or not (0) */
 };
 

@@ -96,7 +96,7 @@ static bool network_has_peer(const char *text, const char *peer)
 }
 
 /* Whether a client with this address may become the operator. Without `from`
- * any may. */
+ * any client may. */
 static bool operator_may_be(const struct chat_operator_options *operator,
 			    const char * peer)
 {

@@ -21,5 +21,5 @@ void chat_password_verify(struct chat_member *member, const char *password,
 					   void *member, bool good));
 
 /* A wrong password: tells the member, counts and logs it; closes the client at
- * the third one. operator_name NULL: the service's password. */
+ * the third wrong password. operator_name NULL: the service's password. */
 void chat_password_wrong(struct chat_member *member, const char *operator_name);

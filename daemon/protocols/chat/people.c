@@ -10,7 +10,7 @@
 
 #include "chat/memory.h"
 
-/* Guest numbers are below this, so that there is always a next one. */
+/* Guest numbers are below this, so that there is always a next number. */
 #define GUEST_MAX (UINT64_C(1) << 52)
 
 struct chat_person *chat_people_find(struct chat *chat, uint64_t id)

@@ -142,7 +142,7 @@ void exec_shared_accept(struct exec *exec, struct exec_client *client)
 }
 
 /* Closes clients whose input has ended and whose program has answered. If that
- * is unknown, closes those for whom the program has written nothing for
+ * is unknown, closes the clients for whom the program has written nothing for
  * ANSWER_MS. */
 static void shared_close_ended(struct lined_socket *sock, void *arg)
 {

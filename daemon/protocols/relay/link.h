@@ -124,7 +124,7 @@ bool relay_link_send(struct relay_link *link, struct lined_buffer *buffer,
 		     size_t offset, size_t len);
 
 /* Bytes after the preamble that have left on this connection, or on the last
- * one if the link is not connected. */
+ * connection if the link is not connected. */
 uint64_t relay_link_sent(const struct relay_link *link);
 
 /* Bytes after the preamble that have left on this connection or are queued. */

@@ -39,7 +39,7 @@ struct relay_upstream {
 	bool waits;              /* paused by upstreams.c */
 	bool leaving;            /* handle_line_end must be called */
 	bool stale_fired, stale; /* the last connection ended as stale */
-	struct lined_line kept;  /* from handle_good; text NULL: none */
+	struct lined_line kept;  /* the first good line; text NULL: none */
 	uint64_t line_ms;        /* when the last line passed the filter */
 	uint64_t lines;          /* number of lines received */
 	struct lined_timer stale_timer, lag;
