@@ -41,7 +41,8 @@ struct reload {
 struct conf *reload_read(const struct reload *reload, bool check_names,
 			 struct conf_errors *errors);
 
-/* Logs the errors and warnings, and adds them to report unless it is NULL. */
+/* Logs the errors and warnings, and adds them to report unless report is NULL.
+ */
 void reload_add_errors(struct report *report, const struct conf_errors *errors);
 
 /* Opens the log, or changes the settings of the open one. conf NULL: not read

@@ -97,8 +97,8 @@ void names_listed(struct names *names, uint64_t revision);
 void names_join(struct names *names);
 /* This node decides from now on. */
 void names_part(struct names *names);
-/* done: the request was carried out. Otherwise it was refused, because the key
- * has this revision. */
+/* done: the request was carried out. Otherwise the request was refused, because
+ * the key has this revision. */
 void names_answered(struct names *names, uint64_t tag, uint64_t revision,
 		    bool done);
 

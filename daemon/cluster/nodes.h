@@ -100,7 +100,8 @@ void nodes_init(struct nodes *nodes, const struct nodes_ops *ops,
 /* Sets name and lease; the node is not joined yet. */
 void nodes_open(struct nodes *nodes, const char *name, uint32_t lease_ms,
 		uint64_t now_us);
-/* Gives this node's leases back if it is joined, and forgets all nodes. */
+/* Gives this node's leases back if the node is joined, and forgets all nodes.
+ */
 void nodes_close(struct nodes *nodes);
 /* Leaves the primary's role to another node, if there is one: gives the
  * primary's lease back, and stays primary until another node has it. */

@@ -182,8 +182,8 @@ struct conf {
 
 struct wire;
 
-/* What find_protocol returns for a module that was not loaded: a service with
- * it has no options and must not be started. */
+/* What find_protocol returns for a module that was not loaded. A service of
+ * such a module has no options and must not be started. */
 extern const struct lined_protocol conf_protocol_unloaded;
 
 struct conf_env {

@@ -178,8 +178,8 @@ const char *wire_take_text(struct wire_reader *reader)
 	return wire_take(reader, &len);
 }
 
-/* Reads a text that must not be NULL; if it is, returns "" and sets `failed`.
- */
+/* Reads a text that must not be NULL; if the text is NULL, returns "" and sets
+ * `failed`. */
 static const char *wire_take_name(struct wire_reader *reader)
 {
 	const char *text = wire_take_text(reader);

@@ -229,9 +229,9 @@ LINED_API bool lined_service_may_keep(const struct lined_service *service,
 /*
  * Verifies a client's password against a hash of crypt(3), on another thread.
  * The answer is one later call, never within this one: verified(client, arg,
- * good). If comparing fails, it is logged; good is false. Until then the client
- * is not read; if the client closes first, there is no answer. Addresses take
- * turns, and after a wrong password an address waits a second for its next
+ * good). If comparing fails, this is logged, and good is false. Until then the
+ * client is not read; if the client closes first, there is no answer. Addresses
+ * take turns, and after a wrong password an address waits a second for its next
  * turn: a client that guesses delays no other address. Count wrong passwords;
  * after a few, call lined_client_penalize() and close the client. Both strings
  * are copied. -1 with errno, and no answer follows: EINVAL (the system does not

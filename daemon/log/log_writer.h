@@ -51,8 +51,8 @@ void log_writer_set(struct log_writer *writer,
  * sink. */
 uint64_t log_writer_lost(void);
 
-/* Whether a message of this kind may be written (log_limit.h). Otherwise it is
- * counted for a report. */
+/* Whether a message of this kind may be written (log_limit.h). Otherwise the
+ * message is counted for a report. */
 bool log_writer_admits(struct log_writer *writer,
 		       const struct log_limit_key *key, int level,
 		       const struct log_burst *burst, const char *text);

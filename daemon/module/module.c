@@ -239,8 +239,8 @@ static bool module_is_unchanged(const struct stat *a, const struct stat *b)
 
 /*
  * Returns the path for dlopen(3), which compares paths first: for a replaced
- * file it would return the old module. So each new file at the same path gets
- * one more "./" in its path.
+ * file dlopen(3) would return the old module. So each new file at the same path
+ * gets one more "./" in its path.
  */
 static char *module_spelling(const struct modules *modules, const char *path)
 {

@@ -22,7 +22,7 @@
  */
 struct client_block {
 	size_t len;     /* 0: the block has been read */
-	size_t charged; /* to the memory of its worker */
+	size_t charged; /* bytes charged to the worker's memory */
 	struct lined_line line;
 	char bytes[]; /* text and terminator of the line, each with a NUL */
 };

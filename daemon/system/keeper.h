@@ -62,8 +62,8 @@ struct keeper_report {
 };
 
 /*
- * Starts a keeper. Returns the non-blocking socket to it, and the process id in
- * *pid; -1 and errno.
+ * Starts a keeper. Returns the non-blocking socket to the keeper, and the
+ * process id in pid; -1 and errno.
  */
 int keeper_open(pid_t *pid);
 

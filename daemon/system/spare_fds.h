@@ -11,8 +11,8 @@
 /* Opens missing spare descriptors, as many as the limit allows. */
 void spare_fds_hold(void);
 
-/* Closes the spare descriptors, so that the caller can open others; call
- * spare_fds_hold() after it. The spare descriptors for the control socket stay
+/* Closes the spare descriptors, so that the caller can open others and then
+ * call spare_fds_hold(). The spare descriptors for the control socket stay
  * open. */
 void spare_fds_release(void);
 

@@ -24,7 +24,8 @@
 /* How long an address pauses after a wrong password. */
 #define PAUSE_MS 1000
 
-/* No longer one is kept until its turn: crypt(3) refuses it anyway. */
+/* The longest password that waits for its turn: crypt(3) refuses longer ones.
+ */
 #define VERIFIER_PASSWORD_MAX 512
 
 enum job_state {

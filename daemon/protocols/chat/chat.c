@@ -22,7 +22,7 @@
 
 #define CHECK_MS 500
 
-/* If more members than this leave a draining instance, they leave silently:
+/* When more members than this leave a draining instance, no quit is announced:
  * each quit is a line for everybody in the room. */
 #define QUITS_MAX 100
 
@@ -95,7 +95,8 @@ static void chat_drain(struct lined_service *service)
 	chat->quits = chat_sessions_drain(chat) <= QUITS_MAX;
 }
 
-/* Quits are announced after the registry has answered. */
+/* Waits for the members to be gone: a quit is announced after the registry has
+ * answered. */
 static bool chat_finish(struct lined_service *service)
 {
 	const struct chat *chat = lined_service_data(service);

@@ -26,7 +26,7 @@ enum chat_event_kind {
 	CHAT_EVENT_BAN = 'b', /* name and `to`: banned (number 1), or not (0) */
 };
 
-/* The number of a notice for other nodes. */
+/* The number of a notice that only other nodes deliver. */
 #define CHAT_NOTICE_ELSEWHERE 2
 
 /* Room for the names of all rooms of a member, with commas between them. */

@@ -120,7 +120,8 @@ void relay_feed_send_notice(struct relay_client *client)
 				       sizeof(text));
 
 	/* In a queue with lines the notice could become the oldest item and be
-	 * dropped. From an empty queue it is sent at the end of the turn. */
+	 * dropped. From an empty queue the notice is sent at the end of the
+	 * turn. */
 	if (client->lost > 0 && options->slow != RELAY_SLOW_DROP_NEWEST &&
 	    lined_socket_is_send_data_buffered(client->sock))
 		return;

@@ -249,8 +249,8 @@ static void pair_log(const struct relay_pair *pair, enum lined_log_level level,
 
 /*
  * An address that could not be reached is tried last for UNREACHED_MS:
- * otherwise each client would wait for it. All workers share this table,
- * indexed by a hash of the address.
+ * otherwise each client would wait for that address. All workers share this
+ * table, indexed by a hash of the address.
  */
 #define UNREACHED_PLACES 64
 #define UNREACHED_MS     60000

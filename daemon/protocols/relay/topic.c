@@ -305,10 +305,12 @@ static bool topic_is_read(const struct relay *relay,
 	return topic->readers > 0 && !only_sender;
 }
 
-/* Holds the lines of a block. The oldest held lines make room, even lines of
- * this block: it may exceed the option hold, or memory may be short. Returns
- * how many lines were held; *dropped: how many were dropped or found no
- * memory. */
+/*
+ * Holds the lines of a block. The oldest held lines make room, even lines of
+ * this block: the block may exceed the option hold, or memory may be short.
+ * Returns how many lines were held; *dropped: how many were dropped or found no
+ * memory.
+ */
 static uint32_t topic_keep(struct relay_topic *topic,
 			   const struct relay_block *block, bool may_grow,
 			   size_t *dropped)

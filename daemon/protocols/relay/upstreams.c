@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Decides which upstreams are connected, and which one feeds. With `use =
- * "all"` all of them feed. Otherwise they are connected in the config's order,
- * and the first upstream with a line that passes the filter feeds. Upstreams
- * before this one are retried with back-off; when one is good, it takes over at
- * the end of a line. Lines do not pass through this file.
+ * "all"` all of them feed. Otherwise the upstreams are connected in the
+ * config's order, and the first upstream with a line that passes the filter
+ * feeds. Upstreams before this one are retried with back-off; when one is good,
+ * it takes over at the end of a line. Lines do not pass through this file.
  */
 #include "relay/upstreams.h"
 
