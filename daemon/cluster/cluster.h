@@ -59,9 +59,9 @@ void cluster_remove(struct cluster_service *service);
 
 extern const struct registry_backend cluster_registry;
 
-/* Whether this node is the primary; with a service: and the service is the
- * newest of its name here. Only the primary does what must be done once, such
- * as a relay's upstream. */
+/* Whether this node is the primary. For cluster_service_is_primary() the
+ * service must also be the newest of its name here. Only the primary does what
+ * must be done once, such as a relay's upstream. */
 bool cluster_is_primary(const struct cluster *cluster);
 bool cluster_service_is_primary(const struct cluster_service *service);
 /* Whether all nodes hear each other, as far as this node knows; true until this

@@ -41,8 +41,8 @@ struct exec_client {
 	bool again;     /* an earlier program was told, too */
 	bool drained;
 	/* The client's input has ended; the client is closed when its answers
-	 * are complete, that is when the program was idle at enough looks
-	 * since. */
+	 * are complete, that is, when enough looks since then have found the
+	 * program idle. */
 	bool ended;
 	unsigned char idle_looks;
 	uint64_t told_ms; /* when the program last wrote to the client */

@@ -93,9 +93,8 @@ void relay_link_init(struct relay_link *link, struct relay *relay,
 /* Drops the connection and frees the link's memory. */
 void relay_link_fini(struct relay_link *link);
 
-/* Starts the link, which then stays connected. If an earlier round has
- * failed, the first round does not begin before the delay after that failure
- * is over. */
+/* Starts the link, which then stays connected. If an earlier round has failed,
+ * the first round waits for the rest of the delay after that failure. */
 void relay_link_start(struct relay_link *link);
 
 /* Makes the link idle at once; only handle_unsent is called. */
