@@ -392,9 +392,17 @@ START_TEST(what_a_closed_broker_has_not_written_is_not_sent)
 }
 END_TEST
 
+/* What is charged for frames, beside names. */
+static uint64_t frames_held(const struct stage *stage)
+{
+	return memory_held(&stage->hall.memory) -
+	       memory_kept(&stage->hall.memory);
+}
+
 START_TEST(a_line_does_not_wait_for_a_revision_of_before)
 {
 	struct stage stage;
+	uint64_t before;
 
 	stage_open(&stage);
 	ck_assert_int_eq(cluster_open(stage.cluster, &stage_settings, 60000),
@@ -402,11 +410,18 @@ START_TEST(a_line_does_not_wait_for_a_revision_of_before)
 	stage_join(&stage, 5);
 	send_line(&stage, 'l', OTHER, 1, 5, "now ");
 	ck_assert_str_eq(stage.heard, "now ");
+	before = frames_held(&stage);
 	send_line(&stage, 'l', OTHER, 2, 6, "then");
 	ck_assert_str_eq(stage.heard, "now ");
+	ck_assert_uint_eq(frames_held(&stage), before + FRAME_HEADER +
+						       FRAME_MESSAGE_MIN +
+						       strlen("a"
+							      "t"
+							      "then"));
 	stage_tell(&stage, BROKER_STORED, BROKER_NAMES, 6, "a.bob",
 		   "1 8000000000000b0b 5 6\nvalue");
 	ck_assert_str_eq(stage.heard, "now then");
+	ck_assert_uint_eq(frames_held(&stage), before);
 	stage_close(&stage);
 }
 END_TEST

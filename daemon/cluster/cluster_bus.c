@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "log/log.h"
+#include "memory.h"
 #include "threads/bus.h"
 
 /* A frame is sent when it is this long, or at the end of the turn. */
@@ -214,13 +215,23 @@ struct arrival {
 	struct arrival_parcel parcels[];
 };
 
-static void arrival_unref(struct arrival *arrival)
+/* `d`: of this thread; NULL: it has ended. */
+static void cluster_bus_free_event(struct cluster *cluster,
+				   struct broker_event *event,
+				   struct lined_dispatcher *d)
+{
+	if (d != NULL)
+		dispatcher_hold(d, -(int64_t)event->len);
+	atomic_fetch_sub(&cluster->arrived_bytes, event->len);
+	free(event);
+}
+
+static void arrival_unref(struct arrival *arrival, struct lined_dispatcher *d)
 {
 	if (atomic_fetch_sub_explicit(&arrival->refs, 1,
 				      memory_order_acq_rel) != 1)
 		return;
-	atomic_fetch_sub(&arrival->cluster->arrived_bytes, arrival->event->len);
-	free(arrival->event);
+	cluster_bus_free_event(arrival->cluster, arrival->event, d);
 	free(arrival->messages);
 	free(arrival);
 }
@@ -229,7 +240,8 @@ static void arrival_cancelled(struct lined_message *message)
 {
 	arrival_unref(
 		lined_container_of(message, struct arrival_parcel, message)
-			->arrival);
+			->arrival,
+		NULL);
 }
 
 static void arrival_arrived(struct lined_message *message)
@@ -250,7 +262,7 @@ static void arrival_arrived(struct lined_message *message)
 				sent->len, NULL, NULL);
 	}
 	bus_end_set_elsewhere(end, false);
-	arrival_unref(arrival);
+	arrival_unref(arrival, parcel->worker->dispatcher);
 }
 
 static uint32_t arrival_read_number(const char *at)
@@ -358,13 +370,6 @@ static struct arrival *arrival_new(struct cluster *cluster,
 	return arrival;
 }
 
-static void cluster_bus_free_event(struct cluster *cluster,
-				   struct broker_event *event)
-{
-	atomic_fetch_sub(&cluster->arrived_bytes, event->len);
-	free(event);
-}
-
 static void cluster_bus_lose(struct node *node, uint64_t lines, const char *why)
 {
 	node->lost += lines;
@@ -383,7 +388,7 @@ static void cluster_bus_post(struct cluster *cluster, struct node *node,
 
 	if (arrival == NULL) {
 		cluster_bus_lose(node, frame->lines, ": no memory");
-		cluster_bus_free_event(cluster, event);
+		cluster_bus_free_event(cluster, event, cluster->dispatcher);
 		return;
 	}
 	lines = arrival_read(arrival, frame);
@@ -401,7 +406,7 @@ static void cluster_bus_post(struct cluster *cluster, struct node *node,
 					       &parcel->message) < 0)
 			arrival_cancelled(&parcel->message);
 	}
-	arrival_unref(arrival);
+	arrival_unref(arrival, cluster->dispatcher);
 }
 
 /* ---- order -------------------------------------------------------------- */
@@ -429,7 +434,7 @@ static void cluster_bus_wait(struct cluster *cluster, struct node *node,
 
 	if (wait == NULL) {
 		cluster_bus_lose(node, frame->lines, ": no memory");
-		cluster_bus_free_event(cluster, event);
+		cluster_bus_free_event(cluster, event, cluster->dispatcher);
 		return;
 	}
 	wait->event = event;
@@ -496,32 +501,34 @@ void cluster_bus_take(struct cluster *cluster, struct broker_event *event)
 	struct frame frame;
 	struct node *node;
 
+	/* It waits for its revision, and for the workers. */
+	dispatcher_hold(cluster->dispatcher, (int64_t)event->len);
 	/* This node's own lines from an earlier connection may arrive, too. */
 	if (!frame_read(&frame, event->text, event->len) ||
 	    frame.number == cluster->out.number ||
 	    (frame.kind != FRAME_LINES &&
 	     !nodes_read_name(name, frame.data, frame.len))) {
-		cluster_bus_free_event(cluster, event);
+		cluster_bus_free_event(cluster, event, cluster->dispatcher);
 		return;
 	}
 	if (frame.kind == FRAME_PROBE) {
 		if (strcmp(name, cluster->nodes.name) == 0 &&
 		    cluster->nodes.state == NODES_JOINED)
 			cluster_out_send_name(&cluster->out, FRAME_HELLO, name);
-		cluster_bus_free_event(cluster, event);
+		cluster_bus_free_event(cluster, event, cluster->dispatcher);
 		return;
 	}
 	/* A node that probes for a twin is cut off: it takes no lines. */
 	if (cluster->nodes.state == NODES_PROBING &&
 	    frame.kind == FRAME_LINES) {
-		cluster_bus_free_event(cluster, event);
+		cluster_bus_free_event(cluster, event, cluster->dispatcher);
 		return;
 	}
 	node = nodes_heard(&cluster->nodes, frame.number,
 			   frame.kind == FRAME_HELLO ? name : NULL, now_us);
 	if (node == NULL || !cluster_bus_follow(node, &frame) ||
 	    frame.lines == 0)
-		cluster_bus_free_event(cluster, event);
+		cluster_bus_free_event(cluster, event, cluster->dispatcher);
 	else if (cluster_bus_is_ahead(cluster, &frame) ||
 		 !list_is_empty(&node->waiting))
 		cluster_bus_wait(cluster, node, event, &frame, now_us);
