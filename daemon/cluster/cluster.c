@@ -113,47 +113,48 @@ static const struct nodes_ops cluster_nodes_ops = {
 	.changed = cluster_nodes_changed,
 };
 
-/* ---- marks of erased entries -------------------------------------------- */
+/* ---- delete markers ----------------------------------------------------- */
 
-/* An erased entry leaves a mark in the bucket. The primary purges the mark when
- * all nodes have seen it. */
-struct cluster_mark {
+/* An erased entry leaves a delete marker in the bucket. The primary purges it
+ * when all nodes have seen it. */
+struct cluster_marker {
 	struct list link;
 	uint64_t revision, since_us;
 	char key[];
 };
 
-static void cluster_add_mark(struct cluster *cluster,
-			     const struct broker_event *event, uint64_t now_us)
+static void cluster_add_marker(struct cluster *cluster,
+			       const struct broker_event *event,
+			       uint64_t now_us)
 {
 	size_t size = strlen(event->key) + 1;
-	struct cluster_mark *mark = malloc(sizeof(*mark) + size);
+	struct cluster_marker *marker = malloc(sizeof(*marker) + size);
 
-	if (mark == NULL)
+	if (marker == NULL)
 		return;
-	mark->revision = event->revision;
-	mark->since_us = now_us;
-	memcpy(mark->key, event->key, size);
-	list_append(&cluster->marks, &mark->link);
+	marker->revision = event->revision;
+	marker->since_us = now_us;
+	memcpy(marker->key, event->key, size);
+	list_append(&cluster->markers, &marker->link);
 }
 
-/* Drops the marks that are old enough, or all marks; if this node is primary,
- * also purges the old marks. */
-static void cluster_purge_marks(struct cluster *cluster, uint64_t now_us,
-				bool all)
+/* Drops the markers that are old enough, or all; if this node is primary,
+ * also purges the old ones. */
+static void cluster_purge_markers(struct cluster *cluster, uint64_t now_us,
+				  bool all)
 {
-	struct cluster_mark *mark, *next;
+	struct cluster_marker *marker, *next;
 
-	list_for_each_safe(mark, next, &cluster->marks, link) {
+	list_for_each_safe(marker, next, &cluster->markers, link) {
 		if (!all &&
-		    now_us < mark->since_us + 2 * cluster->nodes.lease_us)
+		    now_us < marker->since_us + 2 * cluster->nodes.lease_us)
 			return;
 		if (!all && cluster->nodes.is_primary)
 			cluster_out_request(&cluster->out, BROKER_PURGE,
-					    BROKER_NAMES, mark->key, NULL, 0,
-					    mark->revision, 0);
-		list_remove(&mark->link);
-		free(mark);
+					    BROKER_NAMES, marker->key, NULL, 0,
+					    marker->revision, 0);
+		list_remove(&marker->link);
+		free(marker);
 	}
 }
 
@@ -168,7 +169,7 @@ static void cluster_up(struct cluster *cluster,
 		     cluster->out.ops->frame_max(cluster->out.broker));
 	atomic_store(&cluster->out.life, event->number);
 	atomic_store(&cluster->out.revision, 0);
-	cluster_purge_marks(cluster, 0, true);
+	cluster_purge_markers(cluster, 0, true);
 	names_begin(&cluster->names);
 	nodes_up(&cluster->nodes);
 }
@@ -226,7 +227,7 @@ static void cluster_erased(struct cluster *cluster,
 	}
 	cluster_see(cluster, event->revision);
 	names_erased(&cluster->names, event->key, event->revision);
-	cluster_add_mark(cluster, event, now_us);
+	cluster_add_marker(cluster, event, now_us);
 }
 
 static void cluster_listed(struct cluster *cluster,
@@ -451,7 +452,7 @@ static void cluster_ticked(struct lined_timer *timer)
 	if (cluster->names.mode == NAMES_JOINED) {
 		if (cluster->nodes.is_primary)
 			names_clean(&cluster->names, cluster_is_alive, cluster);
-		cluster_purge_marks(cluster, now_us, false);
+		cluster_purge_markers(cluster, now_us, false);
 		if (now_us > cluster->asked_us + NODES_ANSWER_US) {
 			names_ask_again(&cluster->names);
 			cluster->asked_us = now_us;
@@ -487,7 +488,7 @@ struct cluster *cluster_new(struct lined_dispatcher *dispatcher,
 	names_init(&cluster->names, &cluster_names_ops, number);
 	nodes_init(&cluster->nodes, &cluster_nodes_ops, number);
 	list_init(&cluster->services);
-	list_init(&cluster->marks);
+	list_init(&cluster->markers);
 	pthread_mutex_init(&cluster->lock, NULL);
 	cluster->last = &cluster->first;
 	cluster->arrival->cluster = cluster;
@@ -567,7 +568,7 @@ void cluster_free(struct cluster *cluster)
 	else
 		free(cluster->arrival);
 	cluster_drop_events(cluster, false);
-	cluster_purge_marks(cluster, 0, true);
+	cluster_purge_markers(cluster, 0, true);
 	names_fini(&cluster->names);
 	cluster_bus_fini(cluster);
 	cluster_out_fini(&cluster->out);

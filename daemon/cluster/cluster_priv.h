@@ -85,7 +85,7 @@ struct cluster {
 	bool ever_up, forgot;
 	char trouble[256]; /* the last error; "" once joined */
 	uint64_t received, late, waiting;
-	struct list marks; /* struct cluster_mark, the oldest first */
+	struct list markers; /* struct cluster_marker, the oldest first */
 
 	/* Events, queued by any thread. */
 	pthread_mutex_t lock;

@@ -488,8 +488,8 @@ void names_answered(struct names *names, uint64_t tag, uint64_t revision,
 		list_append(&names->awaiting, &name->answer_link);
 		return;
 	}
-	/* The revision belongs to a mark: the entry was erased before the
-	 * listing, or purged. */
+	/* The revision belongs to a delete marker: the entry was erased before
+	 * the listing, or purged. */
 	if (!done && !name->stored)
 		name->revision = revision;
 	name_settle(names, name);

@@ -84,10 +84,10 @@ struct broker_event *broker_event_new(enum broker_event_kind kind,
 enum broker_request_kind {
 	BROKER_SEND,  /* a frame to all other nodes: data */
 	BROKER_STORE, /* bucket, key, data, expected, tag */
-	BROKER_ERASE, /* bucket, key, expected, tag; leaves a mark, which has a
-		       * revision */
-	BROKER_PURGE, /* removes the mark with this revision: bucket, key,
-		       * expected; no answer */
+	BROKER_ERASE, /* bucket, key, expected, tag; leaves a delete marker with
+		       * a revision */
+	BROKER_PURGE, /* removes the delete marker of this revision: bucket,
+		       * key, expected; no answer */
 };
 
 /* One block of malloc(). A key is one or more of A-Z a-z 0-9 - / _ = with dots

@@ -73,7 +73,8 @@ static bool nats_make_bucket(struct nats_link *link, enum broker_bucket bucket)
 }
 
 /* Reads when the bucket of names was created (the life of both buckets) and its
- * last revision; an erased name may have left no mark of that revision. */
+ * last revision; an erased name may have left no delete marker of that
+ * revision. */
 static bool nats_read_life(struct nats_link *link, uint64_t *life)
 {
 	jsStreamInfo *info = NULL;

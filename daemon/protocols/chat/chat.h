@@ -37,8 +37,8 @@ struct chat {
 	uint64_t guest_high;  /* the highest guest number in the registry */
 	uint64_t guest_asked; /* the highest number claimed here */
 
-	uint64_t mark;  /* the number of the current delivery */
-	size_t waiting; /* members waiting for another worker's answer */
+	uint64_t delivery; /* number of the current delivery */
+	size_t waiting;    /* members waiting for another worker's answer */
 	/* Counts message phases: input waits for the next phase, see session.c.
 	 */
 	struct lined_message phase_message;

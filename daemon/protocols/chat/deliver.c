@@ -73,13 +73,13 @@ static void deliver_to_room(struct chat *chat, struct chat_event *event,
 	for (; seat != NULL; seat = seat->next) {
 		struct chat_member *member = seat->member;
 
-		if (member->mark == chat->mark)
+		if (member->delivery == chat->delivery)
 			continue;
 		if (deliver_is_late(chat, event, seat)) {
 			deliver_late(chat, event, seat);
 			continue;
 		}
-		member->mark = chat->mark;
+		member->delivery = chat->delivery;
 		if (deliver_is_wanted(chat, event, member))
 			deliver_to(event, member);
 	}
@@ -91,7 +91,7 @@ static void deliver_to_rooms(struct chat *chat, struct chat_event *event)
 	const char *rest = event->rooms;
 	size_t len;
 
-	chat->mark++;
+	chat->delivery++;
 	for (; *rest != '\0'; rest += len + (rest[len] == ',')) {
 		len = strcspn(rest, ",");
 		if (len > CHAT_NAME_MAX)
@@ -114,7 +114,7 @@ static void deliver_notice(struct chat *chat, struct chat_event *event)
 	deliver_to_rooms(chat, event);
 	if (member == NULL)
 		return;
-	if (member->mark != chat->mark)
+	if (member->delivery != chat->delivery)
 		deliver_to(event, member);
 	chat_member_answered(member);
 }

@@ -32,7 +32,7 @@ struct chat_member {
 
 	struct chat_seat *seats; /* the current room's seat comes first */
 	size_t seat_count;
-	uint64_t mark; /* the last delivery to the member: chat.mark */
+	uint64_t delivery; /* number of the last delivery to the member */
 
 	uint64_t phase;           /* no input before this chat.phase; 0: any */
 	unsigned busy;            /* answers awaited; not read unless 0 */
