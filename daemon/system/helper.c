@@ -104,16 +104,21 @@ pid_t helper_process(void)
 	return pid;
 }
 
-/* The helper has ended, or does not answer: a late answer would be taken for
- * the answer to the next request. The helper is not restarted, because lined
- * has no rights left to pass on. */
-static void helper_lose(void)
+static void helper_end(void)
 {
 	close(helper.sock);
 	helper.sock = -1;
 	kill(helper.pid, SIGKILL);
 	while (waitpid(helper.pid, NULL, 0) < 0 && errno == EINTR)
 		;
+}
+
+/* The helper has ended, or does not answer: a late answer would be taken for
+ * the answer to the next request. The helper is not restarted, because lined
+ * has no rights left to pass on. */
+static void helper_lose(void)
+{
+	helper_end();
 	log_err("the helper process has ended: restart lined: until then it "
 		"cannot reload, start programs or open devices");
 }
@@ -176,7 +181,14 @@ int helper_open(const char *removable)
 			helper_ask_path(HELPER_REMOVABLE,
 					removable != NULL ? removable : "",
 					&fd) == 0;
-		return helper.there ? 0 : -1;
+		if (helper.there)
+			return 0;
+		/* A helper that gets no requests must not keep its rights. */
+		error = errno;
+		if (helper.sock >= 0)
+			helper_end();
+		errno = error;
+		return -1;
 	}
 	error = errno;
 	close(ends[0]);
