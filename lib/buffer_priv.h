@@ -11,7 +11,7 @@ struct lined_buffer {
 	uint32_t refs;
 	uint32_t len;
 	uint32_t charges; /* references of send queues and keepers */
-	uint32_t keeps;   /* those of keepers */
+	uint32_t keeps;   /* references of keepers */
 	uint32_t lines;
 	const char *data;
 	void (*release)(void *arg);

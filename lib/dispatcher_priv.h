@@ -38,7 +38,7 @@ struct resolver;
 
 /* lined_delegate.flags */
 enum delegate_flag {
-	DELEGATE_WATCHED = 1,    /* the poller has it */
+	DELEGATE_WATCHED = 1,    /* the poller watches the descriptor */
 	DELEGATE_EVERY_TURN = 2, /* is in dispatcher.every_turn */
 	DELEGATE_INTERNAL = 4,   /* the wakeup; not in dispatcher.len */
 	DELEGATE_TASK = 8,       /* a socket with a handle_task */
@@ -125,9 +125,9 @@ struct lined_dispatcher {
 	char *read_buffer;               /* READ_SIZE + 1 */
 	struct lined_socket_group group; /* for sockets without a group */
 	struct send_pool pool;
-	const struct lined_socket *served; /* its input is read now */
+	const struct lined_socket *served; /* its input is being read */
 	struct memory *memory;             /* the ceiling; NULL: none */
-	uint64_t memory_longest;      /* atomic: bytes of its largest socket */
+	uint64_t memory_longest;      /* atomic: bytes of the largest socket */
 	uint64_t memory_waits_ms;     /* when a wait for a dispatcher began */
 	uint64_t memory_waits_closed; /* memory->closed at that time */
 	struct websocket_cache websockets;

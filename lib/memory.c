@@ -118,7 +118,7 @@ void memory_set_limit(struct memory *memory, uint64_t limit)
 
 /* ---- which socket -------------------------------------------------------- */
 
-/* The socket of the dispatcher that holds most; NULL: none is worth it. */
+/* The socket that holds most; NULL: none holds SHED_MIN. */
 static struct lined_delegate *memory_find_longest(struct lined_dispatcher *d,
 						  uint64_t *most)
 {

@@ -60,7 +60,8 @@ struct memory {
 	uint64_t limit;    /* atomic; 0: there is no ceiling */
 	uint64_t closed;   /* atomic: sockets that were closed */
 	uint64_t given_up; /* atomic: bytes that keepers have given up */
-	/* Whether a socket may be closed for its memory. On its thread. */
+	/* Whether a socket may be closed for its memory. Called on the
+	 * socket's thread. */
 	bool (*may_close)(const struct lined_socket *sock);
 	struct lined_dispatcher **dispatchers;
 	size_t count;
@@ -75,7 +76,7 @@ void memory_fini(struct memory *memory);
 
 /* Makes all dispatchers check the ceiling at the end of a turn. MT-safe. */
 void memory_ask_all(struct memory *memory);
-/* Sets the ceiling and lets it be checked. MT-safe. */
+/* Sets the ceiling, and makes all dispatchers check it. MT-safe. */
 void memory_set_limit(struct memory *memory, uint64_t limit);
 uint64_t memory_limit(const struct memory *memory);
 
@@ -99,14 +100,14 @@ void memory_check(struct lined_dispatcher *d);
 /* To be called at the end of a turn: asks keepers first. */
 void memory_check_turn(struct lined_dispatcher *d);
 
-/* Charges what waits on a dispatcher, such as messages for others; negative: it
- * was freed. */
+/* Charges what waits on a dispatcher, such as messages for others; a negative
+ * number returns the charge. */
 void dispatcher_hold(struct lined_dispatcher *d, int64_t bytes);
 
 /* ---- keepers ------------------------------------------------------------- */
 
-/* Charges memory that a program keeps for the clients of a dispatcher;
- * negative: it was freed. */
+/* Charges memory that a program keeps for the clients of a dispatcher; a
+ * negative number returns the charge. */
 void dispatcher_charge(struct lined_dispatcher *d, int64_t bytes);
 
 /* Takes and drops a reference to a buffer. A buffer is charged once, although

@@ -117,7 +117,7 @@ struct lined_socket {
 	uint8_t state;        /* enum lined_socket_state */
 	uint8_t reason;       /* enum lined_close_reason */
 	uint8_t overflow;     /* enum lined_overflow */
-	uint8_t expired;      /* enum deadline: the one that closed it */
+	uint8_t expired;      /* enum deadline: which closed the socket */
 	uint8_t hold_reasons; /* bits of socket_hold() */
 	char saved_byte;      /* replaced by a block's NUL */
 

@@ -68,7 +68,8 @@ bool socket_is_catching_up(const struct lined_socket *sock)
 	return sock->catching_up && left_ms > 0 && left_ms <= CATCH_UP_MS;
 }
 
-/* Adds received bytes to the input. False: handle_input has closed it. */
+/* Adds received bytes to the input. False: handle_input has closed the
+ * socket. */
 static bool stream_add_input(struct lined_socket *sock, char *bytes, size_t len)
 {
 	counter_add(&sock->group->counters.bytes_in, len);

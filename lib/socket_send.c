@@ -116,7 +116,7 @@ static int stream_write_queue(struct lined_socket *sock)
 		}
 		if (n > 0)
 			socket_note_written(sock, (size_t)n);
-		/* After a short write the next one would give EAGAIN. */
+		/* After a short write the next write would give EAGAIN. */
 		if (n < 0 || (size_t)n < wanted ||
 		    socket_held_output(sock) > 0) {
 			sock->blocked = true;

@@ -86,7 +86,7 @@ static void timer_fire(struct lined_dispatcher *d)
 	struct lined_timer *timer = lined_container_of(
 		d->timers.entries[0].slot, struct lined_timer, slot);
 
-	/* Arm it again before the call: the handler may stop or free it. */
+	/* Arm first: the handler may stop or free the timer. */
 	if (timer->interval_ms > 0)
 		timer_heap_set(&d->timers, &timer->slot,
 			       d->now_ms + timer->interval_ms);

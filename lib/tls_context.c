@@ -24,7 +24,7 @@ bool tls_available(void)
 
 void tls_keep_compressions(void)
 {
-	static void *list; /* reachable: it is no leak */
+	static void *list; /* keeps the list reachable: no leak */
 
 	if (list == NULL)
 		list = SSL_COMP_set0_compression_methods(NULL);

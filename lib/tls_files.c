@@ -206,7 +206,7 @@ static int tls_bytes_end(const struct tls_bytes *bytes, BIO *bio,
 	return why == NULL ? 0 : -1;
 }
 
-/* ---- what they set in a context ------------------------------------------ */
+/* ---- what files set in a context ----------------------------------------- */
 
 static int tls_use_chain(SSL_CTX *ctx, const struct tls_files *files,
 			 struct tls_problem *problem)

@@ -51,7 +51,7 @@ struct tls_session {
 	uint32_t messages, messages_at;
 	bool began;    /* the first byte was checked */
 	bool said_end; /* close_notify was sent */
-	bool broken;   /* an error ended it: calls give only EPROTO */
+	bool broken;   /* after an error: calls give only EPROTO */
 };
 
 static inline struct tls_session *tls_of(const struct lined_socket *sock)

@@ -31,7 +31,7 @@ struct datagrams {
 	/* The datagram that is being read, and the answer to it. */
 	struct sockaddr_storage from;
 	socklen_t from_len;
-	struct datagram_source asked; /* the local address it was sent to */
+	struct datagram_source asked; /* its destination, a local address */
 	bool has_sources;             /* the kernel tells `asked` */
 	bool reading;
 	bool began; /* its reader has called a read function */
@@ -40,8 +40,8 @@ struct datagrams {
 	size_t answer_len, answer_room;
 	/* The datagrams that wait to be sent. */
 	struct datagram *first, **last;
-	size_t queued; /* their bytes */
-	size_t cost;   /* and what holds them; charged to the dispatcher */
+	size_t queued; /* bytes of these datagrams */
+	size_t cost;   /* with their structures; charged to the dispatcher */
 };
 
 static void datagram_charge(struct lined_socket *sock, int64_t bytes)

@@ -17,5 +17,5 @@ void wakeup_close(struct wakeup *wakeup);
 /* Makes read_fd readable. MT-safe, async-signal-safe. */
 void wakeup_signal(struct wakeup *wakeup);
 
-/* Makes it unreadable again. */
+/* Makes the descriptor unreadable again. */
 void wakeup_clear(struct wakeup *wakeup);

@@ -16,7 +16,7 @@
 /* How the lines of a socket end; the terminator is not sent. */
 struct websocket_cut {
 	char end;
-	bool strips_cr; /* a CR before the end belongs to it */
+	bool strips_cr; /* a CR before `end` is part of the terminator */
 };
 
 struct websocket_cut websocket_cut_of(const struct lined_framing *framing);

@@ -60,7 +60,7 @@ enum lined_terminator {
 	LINED_TERMINATOR_LF,   /* LF; a CR before it is data */
 	LINED_TERMINATOR_CRLF, /* CRLF; an LF without CR is data, counted */
 	LINED_TERMINATOR_BYTE, /* framing.byte, for example NUL */
-	LINED_TERMINATOR_CR,   /* CR; an LF right after it is part of it */
+	LINED_TERMINATOR_CR,   /* CR and an LF right after it, if any */
 	/*
 	 * Syslog over TCP (RFC 6587): "LENGTH MESSAGE" and lines that end with
 	 * LF or CRLF, mixed. A newline or NUL within a counted message becomes
@@ -72,9 +72,9 @@ enum lined_terminator {
 
 /* The policy for a line over the limit. */
 enum lined_too_long {
-	LINED_TOO_LONG_CLOSE,    /* report it, close when all output is sent */
-	LINED_TOO_LONG_SKIP,     /* report it, discard to the terminator */
-	LINED_TOO_LONG_TRUNCATE, /* deliver what fits, discard the rest */
+	LINED_TOO_LONG_CLOSE,    /* report the line, close after the flush */
+	LINED_TOO_LONG_SKIP,     /* report the line, discard its rest */
+	LINED_TOO_LONG_TRUNCATE, /* deliver the part that fits */
 };
 
 /* The policy for a last line that has no terminator. */

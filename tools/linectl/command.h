@@ -18,7 +18,7 @@ struct command_call {
 	struct control_socket *control;
 	const char *argument; /* "" if there is none */
 	bool json;
-	unsigned long lines; /* tap: how many; 0: until it is interrupted */
+	unsigned long lines; /* tap: end after so many; 0: never */
 };
 
 /* NULL: there is no command of this name. */

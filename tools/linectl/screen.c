@@ -288,7 +288,7 @@ static void draw_service(int y, const struct service_sample *service,
 /* ---- clients ----------------------------------------------------------- */
 
 #define ADDRESS_WIDTH 24
-/* All columns at their narrowest, with the name of a service. */
+/* The least width of all columns, with the column for the service's name. */
 #define CLIENTS_WIDTH 80
 
 static int stretch_for_addresses(const struct screen *screen)

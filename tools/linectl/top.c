@@ -52,7 +52,7 @@ struct top {
 	uint64_t kick; /* to be confirmed */
 	char *prompt;
 	bool quit;
-	char *lost;       /* why the connection is lost; NULL: it is not */
+	char *lost;       /* why the connection is lost, else NULL */
 	uint64_t lost_ms; /* since when; 0: not yet known */
 };
 

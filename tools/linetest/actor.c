@@ -52,7 +52,7 @@ static void actor_add_bytes(struct actor *actor, int kind, struct bytes *bytes,
 	last->len += len;
 }
 
-/* ---- its connection ----------------------------------------------------- */
+/* ---- the actor's connection --------------------------------------------- */
 
 static void actor_end_datagram(struct actor *actor)
 {
@@ -372,7 +372,7 @@ void actor_reset(struct actor *actor)
 	actor_close(actor);
 }
 
-/* ---- what it got -------------------------------------------------------- */
+/* ---- what an actor got -------------------------------------------------- */
 
 size_t actor_unread(const struct actor *actor)
 {

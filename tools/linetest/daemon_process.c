@@ -31,7 +31,7 @@
 #define RELOADED "reload: done"
 #define REFUSED  "reload: refused"
 
-/* Parts of the line that it logs about each client. */
+/* Parts of the line that lined logs about each client. */
 #define ACCEPTED ": connected to "
 #define REFUSES  ": refused "
 

@@ -24,8 +24,8 @@ struct linetest_options {
 	uint32_t patience_ms, timeout_ms; /* timeout_ms 0: the default */
 	bool tap, verbose, keep_going, keep;
 	const char *record;  /* the file to write; NULL: play */
-	const char *listen;  /* with it; NULL: to be found */
-	const char *connect; /* a server; NULL: to be started */
+	const char *listen;  /* for --record; NULL: a free port */
+	const char *connect; /* a server; NULL: start a daemon */
 	/* For clients for which the transcript chooses none; at least one. */
 	enum transport over[TRANSPORTS];
 	size_t over_count;

@@ -12,7 +12,7 @@
 
 #include "linetest/match.h"
 
-/* The time of `!` if it has none. */
+/* The default time of `!`. */
 #define SILENCE_MS 100u
 
 /* ---- connecting --------------------------------------------------------- */
@@ -61,7 +61,8 @@ static void connect_before_sends(struct parser *parser, size_t actor)
 	parser_actor(parser, actor)->came_for = parser->sends_serial;
 }
 
-/* Connects an actor at its first use. False and an error if it cannot be. */
+/* Connects an actor at its first use. False and an error if the actor cannot
+ * be connected. */
 static bool connect_at_first(struct parser *parser, size_t actor,
 			     bool is_expecting)
 {
@@ -95,7 +96,7 @@ static bool connect_at_first(struct parser *parser, size_t actor,
 	return true;
 }
 
-/* ---- what it sends ------------------------------------------------------ */
+/* ---- what a client sends ------------------------------------------------ */
 
 static void check_names_known(struct parser *parser,
 			      const struct template *template)
@@ -154,7 +155,7 @@ static void parse_send(struct parser *parser, size_t actor, const char *at)
 	step->end = known->end_given ? known->end : parser->end;
 }
 
-/* ---- what it gets ------------------------------------------------------- */
+/* ---- what a client gets ------------------------------------------------- */
 
 static void add_known_names(struct parser *parser,
 			    const struct template *template)
@@ -240,7 +241,7 @@ void parse_silence(struct parser *parser, size_t actor, char *text)
 	parser_add_step(parser, STEP_SILENCE, actor)->ms = ms;
 }
 
-/* ---- what it does ------------------------------------------------------- */
+/* ---- what a client does ------------------------------------------------- */
 
 static bool actor_is_connected(const struct parser_actor *known)
 {

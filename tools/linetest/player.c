@@ -99,8 +99,8 @@ static bool actors_are_over(const struct run *run)
 #define ANNOUNCEMENT "* announcement: this service is closing"
 
 /*
- * Drops the announcement that chat sends as the daemon stops. A transcript
- * without `stop` need not expect it; one with `stop` must, as any other line.
+ * Drops the announcement that chat sends as the daemon stops: a transcript
+ * must expect this line only if it has a `stop`.
  */
 static void drop_announcement(struct actor *actor, const char *announcement)
 {

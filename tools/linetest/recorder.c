@@ -396,7 +396,7 @@ static int recorder_close_file(struct recorder *recorder)
 	return writer->failed ? print_errno(recorder->settings->file) : 0;
 }
 
-/* ---- all of it ---------------------------------------------------------- */
+/* ---- the recording ------------------------------------------------------ */
 
 static bool recorder_daemon_has_died(struct recorder *recorder)
 {

@@ -82,7 +82,7 @@ struct step {
 	/* The text that is sent or expected. */
 	struct template text;
 	enum line_end end;
-	bool any_order; /* with its neighbours of the same kind and client */
+	bool any_order; /* among its neighbours of this kind and client */
 	uint32_t ms;    /* STEP_WAIT, STEP_SILENCE */
 	/* STEP_CONNECT, STEP_LISTEN: where. A URL, or NULL and an
 	 * index into the script's addresses. */

@@ -14,7 +14,7 @@
 #include <time.h>
 
 /* How long to wait for the daemon's log to say that it has accepted a client.
- * If it logs nothing until then, its log level may be higher: go on. */
+ * If the daemon logs nothing until then, its log level may be higher: go on. */
 #define ACCEPTED_MS 1000
 
 /* How often, and how many times, to check whether the daemon has read the bytes
@@ -35,7 +35,8 @@ static bool actor_output_is_read(const struct actor *actor)
 	       left == 0;
 }
 
-/* Gives the daemon time to read the written bytes. False: it does not read. */
+/* Gives the daemon time to read the written bytes. False: the daemon does
+ * not read. */
 static bool actor_pace(const struct actor *actor)
 {
 	static const struct timespec pause = {.tv_nsec = PACE_STEP_NS};

@@ -16,7 +16,7 @@ struct transcript_writer {
 	bool failed; /* a write has failed; errno was set */
 };
 
-/* One client of it. */
+/* A client of the transcript. */
 struct transcript_client {
 	char name[32];
 	bool crlf;         /* the last line it sent ended with CRLF */
