@@ -284,6 +284,7 @@ class Kept(Case):
         self.assertGreater(status["memory_kept"], MIB / 2)
         self.assertLess(status["memory_held"], MIB * 7 / 8)
         self.assertEqual(status["memory_closed"], 0)
+        self.assertEqual(self.counter("chat", "memory_refused"), refused)
         # Others still come in, and talk.
         with self.in_chat() as late:
             text = b"x" * 30000

@@ -69,6 +69,7 @@ void chat_member_lacks_memory(struct chat_member *member)
 	lined_service_log(member->chat->service, LINED_LOG_WARNING,
 			  "a member's line was not served: %s",
 			  strerror(ENOMEM));
+	lined_service_count(member->chat->service, "memory_refused", 1);
 	chat_member_tell(member, "! out of memory");
 }
 

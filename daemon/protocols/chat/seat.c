@@ -194,7 +194,7 @@ void chat_seat_join(struct chat_member *member, const char *room,
 	}
 	if (seat_is_refused(member, room, key))
 		return;
-	/* The limit is above 0, so that every client has a room to talk in. */
+	/* A client that is in no room may always join one. */
 	if (member->seat_count > 0 &&
 	    !lined_service_may_keep(member->chat->service, CHAT_SEAT_COST)) {
 		chat_member_lacks_memory(member);
