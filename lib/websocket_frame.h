@@ -60,7 +60,7 @@ struct websocket_decoder {
 	/* Events besides data. After `closed` or `failed` nothing is
 	 * decoded. */
 	bool ponged, closed, failed;
-	uint16_t code; /* closed: of the peer, 0: none. failed: to be sent */
+	uint16_t code; /* closed: the peer's, or 0; failed: the one to send */
 	/* The payload of a control frame that is coming, with its length in the
 	 * first byte; NULL: none. */
 	unsigned char *control;

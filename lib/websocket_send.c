@@ -150,7 +150,7 @@ static int partial_send_lines(struct lined_socket *sock,
 					  ws->partial_len, &rest);
 	rc = stream_sendv(sock, &frames, 1, frames.iov_len);
 	/* Even if the lines were dropped, the next bytes belong to the last
-	 * one. */
+	 * line. */
 	if (sock->state != LINED_SOCKET_CLOSED)
 		partial_keep(sock, rest);
 	free(frames.iov_base);

@@ -23,7 +23,7 @@ struct reader {
 
 /* ---- words --------------------------------------------------------------- */
 
-/* The bytes here that are among `bytes`, as a string; NULL: there are none. */
+/* Takes the leading bytes that are among `bytes`, as a string; NULL: none. */
 static const char *reader_take_word(struct reader *r, const char *bytes)
 {
 	size_t len = strspn(r->at, bytes);
@@ -304,8 +304,8 @@ int record_parse(struct record *record, const char *line, size_t len)
 	memset(record, 0, sizeof(*record));
 	if (memchr(line, '\0', len) != NULL)
 		return -1;
-	/* The line, then room for its values: each is kept as it is and
-	 * decoded, both with a NUL and no longer than in the line; and as
+	/* Room for the line and for three forms of each value, with a NUL: as
+	 * received and decoded, which are no longer than in the line, and as
 	 * shown, which is longer only where there are escapes or unprintable
 	 * bytes. */
 	record->memory = memory_new(

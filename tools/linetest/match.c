@@ -246,8 +246,8 @@ static void expression_fini(struct expression *e)
 	free(e->names);
 }
 
-/* NULL, or a message. In both cases expression_fini() is to be called, and
- * after NULL regfree(). */
+/* NULL, or a message. Call expression_fini() in both cases, and regfree() only
+ * after NULL. */
 static char *expression_init(struct expression *e,
 			     const struct template *template,
 			     const struct values *values)

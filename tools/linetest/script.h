@@ -52,7 +52,7 @@ enum step_kind {
 	STEP_LINE,     /* < this line comes next */
 	STEP_RAW,      /* << these bytes come next */
 	STEP_SKIP,     /* < ... */
-	STEP_SILENCE,  /* ! nothing comes; without an actor: to no client */
+	STEP_SILENCE,  /* ! nothing comes, for an actor or for all clients */
 	STEP_EOF,      /* eof: the peer has ended the stream */
 	STEP_GONE,     /* gone: the same, or the connection is broken */
 	STEP_CLOSE,    /* close */
