@@ -35,7 +35,8 @@ void socket_connected(struct lined_socket *sock)
 }
 
 /*
- * Returns the rest of after_ms since `since`; NEVER: after_ms is 0. Less while
+ * Returns how much of after_ms is left, counted from `since`; NEVER: after_ms
+ * is 0. Less while
  * the socket is blocked: the kernel's queue is then checked STALL_CHECKS times
  * within after_ms, because only these checks find out when the peer last took
  * something.

@@ -238,7 +238,7 @@ static inline uint32_t socket_now(const struct lined_socket *sock)
 	return (uint32_t)sock->dispatcher->now_ms;
 }
 
-/* Drops the input outside of reading. */
+/* Drops the input. Not to be called while handle_read runs. */
 void socket_clear_input(struct lined_socket *sock);
 
 /* Gives the socket a descriptor and its state. -1 and errno: nothing has

@@ -138,8 +138,8 @@ static void cluster_add_marker(struct cluster *cluster,
 	list_append(&cluster->markers, &marker->link);
 }
 
-/* Drops the markers that are old enough, or all; if this node is primary,
- * also purges the old ones. */
+/* Drops old markers, and purges them in the bucket if this node is primary.
+ * all: drops all markers and purges none. */
 static void cluster_purge_markers(struct cluster *cluster, uint64_t now_us,
 				  bool all)
 {

@@ -266,11 +266,11 @@ static void status_add_reasons(const struct service *service,
 static void status_add_timeouts(const struct service *service,
 				struct response *response)
 {
-	enum client_timeout i;
+	enum timeout i;
 
-	for (i = 0; i < CLIENT_TIMEOUTS; i++)
+	for (i = 0; i < TIMEOUTS; i++)
 		response_count(
-			response, "timeouts", client_timeout_key(i),
+			response, "timeouts", timeout_key(i),
 			service_sum(service,
 				    offsetof(struct lined_service, timeouts) +
 					    i * sizeof(uint64_t)));

@@ -4,7 +4,7 @@
  * `clients-per-address`, `connect-rate-per-address`) or one more datagram
  * (`line-rate`). Counts clients and connection attempts of each address. An
  * IPv6 address counts as its /64, unless it is link-local; UNIX clients count
- * towards `clients` only.
+ * towards `clients`, and on the control socket for their user.
  *
  * Thread: the thread that accepts. Other threads may call admission_leave(),
  * admission_gone() and read the counters.

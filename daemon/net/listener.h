@@ -104,7 +104,7 @@ int listener_start(struct listener *listener, struct lined_dispatcher *d,
 
 /* Sets TCP_USER_TIMEOUT for connections accepted from now on: they end when
  * sent bytes are not acknowledged for a minute, or for send_stall_ms if that is
- * longer. */
+ * longer; 0: for the kernel's own time, about 15 minutes. */
 void listener_set_send_stall(const struct listener *listener,
 			     uint32_t send_stall_ms);
 

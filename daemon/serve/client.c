@@ -35,10 +35,10 @@ void *client_data(struct lined_socket *sock)
 
 static void client_count_timeout(struct lined_socket *sock)
 {
-	enum client_timeout timeout = client_timeout_of(sock);
+	enum timeout timeout = timeout_missed(sock);
 	uint64_t *counts = client_instance(sock)->timeouts;
 
-	if (timeout < CLIENT_TIMEOUTS)
+	if (timeout < TIMEOUTS)
 		__atomic_store_n(&counts[timeout], counts[timeout] + 1,
 				 __ATOMIC_RELAXED);
 }

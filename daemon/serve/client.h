@@ -15,7 +15,7 @@
 #include "list.h"
 #include "net/admission.h"
 #include "serve/client_address.h"
-#include "serve/client_timeout.h"
+#include "serve/timeout_key.h"
 #include "threads/client_wait.h"
 #include "threads/worker.h"
 

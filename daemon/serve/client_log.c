@@ -89,18 +89,18 @@ static void client_format_timeout(struct lined_socket *sock, char *text,
 				  size_t size)
 {
 	const struct lined_limits *limits = lined_socket_limits(sock);
-	const uint32_t ms[CLIENT_TIMEOUTS] = {
-		[CLIENT_TIMEOUT_IDLE] = limits->idle_ms,
-		[CLIENT_TIMEOUT_FIRST_LINE] = limits->first_line_ms,
-		[CLIENT_TIMEOUT_LINE] = limits->line_ms,
-		[CLIENT_TIMEOUT_HANDSHAKE] = conf_handshake_ms(
+	const uint32_t ms[TIMEOUTS] = {
+		[TIMEOUT_IDLE] = limits->idle_ms,
+		[TIMEOUT_FIRST_LINE] = limits->first_line_ms,
+		[TIMEOUT_LINE] = limits->line_ms,
+		[TIMEOUT_HANDSHAKE] = conf_handshake_ms(
 			client_instance(sock)->conf, socket_class(sock)),
-		[CLIENT_TIMEOUT_SEND_STALL] = limits->send_stall_ms,
+		[TIMEOUT_SEND_STALL] = limits->send_stall_ms,
 	};
-	enum client_timeout timeout = client_timeout_of(sock);
+	enum timeout timeout = timeout_missed(sock);
 
-	if (timeout < CLIENT_TIMEOUTS)
-		snprintf(text, size, "%s %g s", client_timeout_key(timeout),
+	if (timeout < TIMEOUTS)
+		snprintf(text, size, "%s %g s", timeout_key(timeout),
 			 ms[timeout] / 1000.0);
 	else
 		snprintf(text, size, "%s", lined_socket_missed_deadline(sock));

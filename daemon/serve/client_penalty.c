@@ -29,13 +29,12 @@ void client_penalize(struct lined_socket *sock, const char *cause)
 
 void client_penalize_close(struct lined_socket *sock)
 {
-	enum client_timeout timeout = client_timeout_of(sock);
+	enum timeout timeout = timeout_missed(sock);
 
 	if (socket_close_reason(sock) == LINED_CLOSE_TOO_LONG)
 		client_penalize(sock,
 				lined_close_reason_text(LINED_CLOSE_TOO_LONG));
-	else if (timeout == CLIENT_TIMEOUT_FIRST_LINE ||
-		 timeout == CLIENT_TIMEOUT_LINE ||
-		 timeout == CLIENT_TIMEOUT_HANDSHAKE)
-		client_penalize(sock, client_timeout_key(timeout));
+	else if (timeout == TIMEOUT_FIRST_LINE || timeout == TIMEOUT_LINE ||
+		 timeout == TIMEOUT_HANDSHAKE)
+		client_penalize(sock, timeout_key(timeout));
 }

@@ -19,7 +19,7 @@ static const char *client_tls_cause(enum tls_result result)
 	case TLS_PLAINTEXT:
 		return "tls plaintext";
 	case TLS_TIMEOUT:
-		return client_timeout_key(CLIENT_TIMEOUT_HANDSHAKE);
+		return timeout_key(TIMEOUT_HANDSHAKE);
 	default:
 		return "tls protocol";
 	}

@@ -73,7 +73,7 @@ struct lined_service {
 	 * runs; else NULL. */
 	struct report *report;
 	struct instance_counter counters[INSTANCE_COUNTERS_MAX];
-	uint64_t timeouts[CLIENT_TIMEOUTS]; /* clients closed by each timeout */
+	uint64_t timeouts[TIMEOUTS]; /* clients closed by each timeout */
 
 	struct lined_timer drain;
 	uint64_t drain_end_ms, datagrams_end_ms;

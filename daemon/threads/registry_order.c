@@ -2,7 +2,7 @@
 /*
  * A claim is posted to the service's primary worker. The claim wins if the
  * replica there does not have the name; then the claim is posted to all other
- * workers, which also answers the claimant's worker. Messages between two
+ * workers; for the claimant's worker this is the answer. Messages between two
  * workers keep their order, so all replicas change in the same order.
  *
  * The cancel functions run when the daemon ends and all workers have stopped:

@@ -236,8 +236,8 @@ static void relay_reload(struct lined_service *service)
 	relay_push_reload(relay);
 }
 
-/* Another node has become primary and takes over upstreams and targets, or this
- * node has. */
+/* This node, or another one, has become primary: it takes over upstreams and
+ * targets. */
 static void relay_cluster(struct lined_service *service,
 			  enum lined_cluster_event event)
 {
