@@ -13,6 +13,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -272,6 +273,9 @@ __attribute__((constructor)) static void begin(void)
 	    strcmp(strrchr(program, '/'), "/lined") != 0)
 		return;
 	is_inside = true;
+	/* glibc 2.36 crashes if its first lookup of any name, which may be that
+	 * of a resolver thread, has no memory. */
+	getpwuid(0);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd >= 0 && dladdr((void *)getauxval(AT_ENTRY), &info)) {
 		void *memory = mmap(NULL, sizeof(*table),
