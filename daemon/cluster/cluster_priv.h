@@ -112,8 +112,8 @@ static inline void cluster_changed(struct cluster *cluster)
 struct cluster_service *cluster_find_service(const struct cluster *cluster,
 					     const char *name, size_t len);
 
-/* Frees a service that was removed: a client's last message, which may arrive
- * after cluster_remove(), keeps the registry. */
+/* Frees a removed service when its registry is freed: a message that is still
+ * under way at cluster_remove() keeps the registry and uses the service. */
 void cluster_service_freed(void *service);
 
 /* ---- cluster_out.c ------------------------------------------------------ */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each name is settled alone: name_settle() compares this node's claim with the
+ * name_settle() handles a single name: it compares this node's claim with the
  * bucket's entry and takes the next step. While a request is under way, the
  * name only follows the bucket.
  */
@@ -383,7 +383,7 @@ void names_release(struct names *names, const char *key, void *claim)
 	name_settle(names, name);
 }
 
-/* ---- what the broker tells ---------------------------------------------- */
+/* ---- the broker's events ------------------------------------------------ */
 
 void names_begin(struct names *names)
 {

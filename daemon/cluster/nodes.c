@@ -93,8 +93,8 @@ static void nodes_lose(struct nodes *nodes, struct node *node)
 }
 
 /* The node's lease left the bucket while this node was cut off, or the bucket
- * itself is new. The node may store its lease again, but its frames are not
- * heard until then. */
+ * itself is new. Until the node stores its lease again it counts as gone, and
+ * as missing. */
 static void nodes_await(struct nodes *nodes, struct node *node, uint64_t now_us)
 {
 	if (node->gone)
@@ -217,7 +217,7 @@ static void nodes_set_primary(struct nodes *nodes, uint64_t number,
 		nodes_give_up_primary(nodes);
 }
 
-/* ---- what the broker tells ---------------------------------------------- */
+/* ---- the broker's events ------------------------------------------------ */
 
 void nodes_up(struct nodes *nodes)
 {

@@ -142,9 +142,10 @@ enum lined_request_kind {
 	 * FILE: as LINED_REQUEST_PLAN; `text` has the file and its includes as
 	 * items. Each item is one of these lines, followed by LENGTH bytes:
 	 *
-	 * 	file LENGTH ID PATH	its content; paths with equal IDs are
-	 * one file fail LENGTH - PATH	the reason why it cannot be read glob 0
-	 * - PATTERN	an item of every matching file is there
+	 * - "file LENGTH ID PATH": the file's content. Paths with equal IDs
+	 *   are one file.
+	 * - "fail LENGTH - PATH": the reason why the file cannot be read.
+	 * - "glob 0 - PATTERN": every file that matches has an item.
 	 */
 	LINED_REQUEST_PLAN_FILES,
 	/* KIND: the records of this kind that protocols add in describe(). */

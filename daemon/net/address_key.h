@@ -19,6 +19,7 @@ bool address_key(const struct sockaddr *address,
 /* The key of a local user; no address has the same key. */
 void address_key_of_user(uid_t uid, unsigned char key[ADDRESS_KEY_LEN]);
 
-/* A hash of a key. Without the seed nobody can choose keys that collide. */
+/* A hash of a key. A client that does not know the seed cannot choose keys that
+ * collide. */
 uint64_t address_key_hash(const unsigned char key[ADDRESS_KEY_LEN],
 			  uint64_t seed);

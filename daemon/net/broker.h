@@ -98,7 +98,8 @@ struct broker_request {
 	enum broker_bucket bucket;
 	/* The expected last revision of the key; 0: the key must not exist. */
 	uint64_t expected;
-	uint64_t tag;   /* repeated in the answer; none after a DOWN */
+	/* Repeated in the answer. After a DOWN no answer follows. */
+	uint64_t tag;
 	uint32_t lines; /* lines in a frame */
 	const char *key;
 	const char *data;

@@ -25,7 +25,7 @@ struct service;
 #define LISTENER_BACKLOG     4096
 
 struct listener_socket {
-	int fd; /* started stream: sock closes it; -1: lost */
+	int fd; /* -1: closed; if sock is set, sock closes it */
 	bool datagram;
 	struct lined_socket *sock;
 	/* The socket's name in the service manager's store (fd_store.h); NULL:

@@ -73,8 +73,8 @@ static bool nats_make_bucket(struct nats_link *link, enum broker_bucket bucket)
 }
 
 /* Reads when the bucket of names was created (the life of both buckets) and its
- * last revision; an erased name may have left no delete marker of that
- * revision. */
+ * last revision. The entries do not show that revision if it was an erasure
+ * whose delete marker was purged. */
 static bool nats_read_life(struct nats_link *link, uint64_t *life)
 {
 	jsStreamInfo *info = NULL;
@@ -109,7 +109,7 @@ bool nats_buckets_make(struct nats_link *link, uint64_t *life)
 	       nats_read_life(link, life);
 }
 
-/* ---- what is told ------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------- */
 
 static void nats_emit_listed(struct nats_watch *watch, natsConnection *nc)
 {

@@ -14,7 +14,8 @@
 
 #define NATS_PING_MS   1000
 #define NATS_PINGS_OUT 2
-/* Nobody reads at the other end: pings could not be written either. */
+/* A longer write ends the link: nobody reads at the other end, and pings could
+ * not be written either. */
 #define NATS_WRITE_MS 2000
 
 /* ---- why it ends --------------------------------------------------------- */

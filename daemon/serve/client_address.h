@@ -18,7 +18,7 @@ struct client_address {
 	bool unadmitted : 1; /* does not count towards `clients` yet */
 	/* Flags of struct client, stored here because there is room. */
 	bool place_taken : 1; /* client_take_place() was called */
-	bool is_program : 1;  /* see keeper_may_have(), if looked_at */
+	bool is_program : 1;  /* keeper_may_have(); valid if looked_at */
 	bool looked_at : 1;
 	bool judged : 1; /* client_penalize() has run */
 	uint32_t scope;

@@ -39,8 +39,8 @@ struct lined_service {
 	char *name; /* a copy, because a reload replaces conf */
 	unsigned workers;
 	bool primary;
-	/* elsewhere: another node is primary. parted: some nodes do not hear
-	 * each other. */
+	/* elsewhere: the primary is on another node, or is a newer service of
+	 * this name. parted: some nodes do not hear each other. */
 	bool elsewhere, parted;
 
 	/* group: of clients. own_group: of sockets opened by the protocol. */

@@ -81,8 +81,8 @@ int server_apply(struct reload_plan *plan, struct report *report);
 void server_drain(struct server *server, struct service *service);
 
 /* server_prepare_cluster() makes the cluster if the config has one and the
- * server does not. server_use_cluster() joins, leaves or changes the cluster.
- * -1: reported. */
+ * server does not (-1: no memory). server_use_cluster() joins, leaves or
+ * changes the cluster, and reports errors. */
 int server_prepare_cluster(struct server *server, const struct conf *conf);
 void server_use_cluster(struct server *server, const struct conf *conf,
 			struct report *report);

@@ -68,7 +68,7 @@ struct service {
 	struct service_part *parts;       /* one per worker */
 	size_t instance_count, running;   /* running: not yet ended */
 	size_t occupied;      /* while draining: instances with clients */
-	unsigned holds;       /* number of service_hold() */
+	unsigned holds;       /* calls of service_hold(), not released */
 	uint64_t tls_refused; /* TLS handshakes over the limit */
 	unsigned turn;        /* where the next search for a worker begins */
 	uint64_t lines_logged, busy; /* used by memory_watch.c */

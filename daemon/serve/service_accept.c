@@ -95,9 +95,9 @@ void service_clients_left(struct service *service, struct worker *worker,
 		service->env->ops->clients_left(service->env, count);
 }
 
-/* Passes an admitted client to the service's instance on that worker, which
- * then owns the descriptor. limits: the limits that admitted the client.
- * Without memory the connection is closed. */
+/* Passes a client, admitted or to be refused by an HTTP response, to the
+ * service's instance on that worker, which then owns the descriptor. limits:
+ * those of the client's class. Without memory the connection is closed. */
 static void accept_place(struct service *service, size_t worker,
 			 const struct client_arrival *arrival,
 			 const struct admission_limits *limits)

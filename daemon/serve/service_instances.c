@@ -21,7 +21,7 @@
 
 /* An instance and the calls between it and its service. The calls are part of
  * this struct, because reporting a closed client and posting a drain must not
- * fail for want of memory. */
+ * fail for lack of memory. */
 struct service_part {
 	struct service *service;
 	struct lined_service *instance;
@@ -29,7 +29,8 @@ struct service_part {
 	/* Closed clients; `departures` is posted while this is above 0. */
 	atomic_uint departed;
 	uint32_t drain_ms;
-	bool line_refused; /* a line of this datagram was refused, and logged */
+	/* A line of the current datagram was refused; the refusal is logged. */
+	bool line_refused;
 };
 
 struct lined_service *service_instance_on(const struct service *service,

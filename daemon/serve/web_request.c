@@ -269,7 +269,9 @@ static bool web_read_for(const char *text, size_t len,
 }
 
 struct web_hop {
-	bool seen, good; /* seen: an element; good: its address */
+	/* seen: there is an element that is not a proxy; good: it has a valid
+	 * address. */
+	bool seen, good;
 	struct sockaddr_storage address;
 };
 

@@ -196,8 +196,8 @@ static void registry_count_names(struct registry_replica *replica,
 	__atomic_store_n(names, *names + change, __ATOMIC_RELAXED);
 }
 
-/* Charges the copy of a claim. The copy for the primary worker, of which there
- * is one, is charged with the claim itself. */
+/* Charges the copy of a claim. The copy on the primary worker is charged
+ * together with the claim itself, so that the claim is charged once. */
 static void registry_replica_charge(const struct registry_replica *replica,
 				    const struct registry_claim *claim,
 				    bool charge)

@@ -183,8 +183,8 @@ struct registry {
 	struct registry_replica replicas[]; /* one per worker */
 };
 
-/* Makes a claim for a claimant on another node, with one reference.
- * NULL/ENOMEM. */
+/* Makes a claim with one reference. from: the claimant's worker, or
+ * REGISTRY_ELSEWHERE. NULL/ENOMEM. */
 struct registry_claim *registry_claim_new(struct registry *registry,
 					  size_t from, const char *name,
 					  const void *value, size_t value_len);

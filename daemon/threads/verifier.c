@@ -24,8 +24,7 @@
 /* How long an address pauses after a wrong password. */
 #define PAUSE_MS 1000
 
-/* The longest password that waits for its turn: crypt(3) refuses longer ones.
- */
+/* A longer password is cut to this length, which crypt(3) refuses, too. */
 #define VERIFIER_PASSWORD_MAX 512
 
 enum job_state {

@@ -20,8 +20,8 @@ struct chat_member {
 	struct chat *chat;
 	struct lined_socket *socket;      /* NULL: the client has closed */
 	char nickname[CHAT_NAME_MAX + 1]; /* "": none yet */
-	/* The nickname or room being claimed, or the operator being asked for:
-	 * one at a time. */
+	/* The nickname or room being claimed, or the operator's name given with
+	 * /oper: one at a time. */
 	char wanted[CHAT_NAME_MAX + 1];
 	/* The registry's entry of the nickname, and the entry of another
 	 * spelling of the nickname or "": see people.h. */
@@ -89,7 +89,7 @@ uint64_t chat_member_now_ms(const struct chat_member *member);
 void chat_member_tell(struct chat_member *member, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Logs, and tells the member, that a request failed for want of memory. */
+/* Logs, and tells the member, that a request failed for lack of memory. */
 void chat_member_lacks_memory(struct chat_member *member);
 
 /* Turns a telnet client's echo off while a secret is typed. */
