@@ -21,7 +21,7 @@
 #include "system/keeper.h"
 
 /* A message to the main thread that ends a tap. Allocated with the request: the
- * end of a tap must not fail for want of memory. */
+ * end of a tap must not fail for lack of memory. */
 struct request_stop {
 	struct lined_message message;
 	struct request_port *port;

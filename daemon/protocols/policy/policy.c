@@ -39,7 +39,7 @@ struct policy_request {
 	char sender[VALUE_MAX], recipient[VALUE_MAX];
 };
 
-/* Counts triplets that were evicted for want of room or memory. */
+/* Counts triplets that were evicted for lack of room or memory. */
 static void policy_count_evicted(struct lined_service *service,
 				 struct lined_table *table)
 {
@@ -83,8 +83,6 @@ static bool policy_has_waited(struct lined_service *service, const char *key)
 	policy_count_evicted(service, table);
 	if (error == 0)
 		return entry.tag <= now_ms;
-	/* The request passes: a sender that cannot be remembered would be
-	 * deferred for ever. */
 	lined_service_log(service, LINED_LOG_WARNING,
 			  "a sender cannot be remembered, it passes: %s",
 			  strerror(error));

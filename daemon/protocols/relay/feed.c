@@ -154,7 +154,7 @@ static void feed_trim_history(struct relay *relay)
 	feed_charge(relay, &relay->history);
 }
 
-/* Drops the oldest lines for want of memory, and counts them. */
+/* Drops the oldest lines for lack of memory, and counts them. */
 static void feed_shrink_history(struct relay *relay, size_t memory)
 {
 	size_t lines = relay->history.lines;
