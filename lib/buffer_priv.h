@@ -27,7 +27,7 @@ static inline int64_t buffer_cost(const struct lined_buffer *buffer)
 }
 
 /* The bytes to charge for a reference, and to return when it is dropped: a
- * buffer is charged once, for its first. */
+ * buffer is charged once, for its first reference. */
 static inline int64_t buffer_charge(struct lined_buffer *buffer)
 {
 	return buffer->charges++ == 0 ? buffer_cost(buffer) : 0;

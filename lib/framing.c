@@ -360,9 +360,8 @@ static enum framer_result framer_next_counted(struct framer *framer,
 
 /* ---- the next line ------------------------------------------------------ */
 
-/* Discards the rest of a line over the limit, except one that is to be
- * delivered, and an LF that belongs to the last line. False: more must come
- * first. */
+/* Discards what is left of the last line: the rest of a line over the limit
+ * that is not delivered, and an LF. False: more must come first. */
 static bool framer_finish_last(struct framer *framer, struct input *input,
 			       uint64_t *bare_lf)
 {

@@ -17,7 +17,7 @@ enum framer_state {
 	FRAMER_LINE,     /* collecting a line */
 	FRAMER_SKIP,     /* discarding to its terminator */
 	FRAMER_COUNT,    /* discarding `scanned` bytes of a counted message */
-	FRAMER_TRUNCATE, /* the same; the line's beginning is kept */
+	FRAMER_TRUNCATE, /* as FRAMER_SKIP; the line's beginning is kept */
 	FRAMER_END,      /* a line was too long: no more are read */
 };
 

@@ -48,7 +48,7 @@ enum http_status http_request_line(struct http_request *request,
 				   size_t len);
 
 /* The field's value, without blanks around it, if the line is a field of this
- * name; NULL: of another. */
+ * name; NULL: it is not. */
 const char *http_field(const char *line, size_t len, const char *name,
 		       size_t *value_len);
 /* Whether a list with commas has the word, in upper or lower case. */

@@ -35,7 +35,7 @@ struct poller_ops {
 	int (*change)(struct poller *poller, struct lined_delegate *delegate,
 		      unsigned mode);
 	void (*remove)(struct poller *poller, struct lined_delegate *delegate);
-	/* Has wait() end at due_ms of CLOCK_MONOTONIC or sooner, even without
+	/* Makes wait() end at due_ms of CLOCK_MONOTONIC or sooner, even without
 	 * an event. -1 and errno. NULL: the caller uses the time-out of
 	 * wait(). */
 	int (*arm)(struct poller *poller, uint64_t due_ms);

@@ -34,7 +34,7 @@ struct send_queue {
 	uint64_t begun : 1;
 };
 
-/* The memory of a segment, or of a shared buffer, besides its bytes. */
+/* The charge for a segment besides its bytes. */
 #define SEND_QUEUE_SEGMENT_COST 48
 
 void send_pool_fini(struct send_pool *pool);

@@ -32,7 +32,7 @@ struct connector {
 	const struct transport *then; /* the transport once connected */
 	struct layers *layers;        /* those of the socket; NULL: none */
 	struct lined_lookup *lookup;  /* while the name is looked up */
-	struct lined_timer timer;     /* of an address, a wait or the lookup */
+	struct lined_timer timer;     /* for an address, a wait or the lookup */
 	uint64_t end_ms;
 	uint32_t timeout_ms;
 	uint32_t full_ms; /* the wait for a full listener; 0: none */

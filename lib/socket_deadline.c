@@ -36,10 +36,9 @@ void socket_connected(struct lined_socket *sock)
 
 /*
  * Returns how much of after_ms is left, counted from `since`; NEVER: after_ms
- * is 0. Less while
- * the socket is blocked: the kernel's queue is then checked STALL_CHECKS times
- * within after_ms, because only these checks find out when the peer last took
- * something.
+ * is 0. Less while the socket is blocked: the kernel's queue is then checked
+ * STALL_CHECKS times within after_ms, because only these checks find out when
+ * the peer last took something.
  */
 static int32_t limit_left(const struct lined_socket *sock, uint32_t now,
 			  uint32_t since, uint32_t after_ms)

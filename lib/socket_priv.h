@@ -11,7 +11,7 @@
  *	socket_read.c	  input: one read, then handle_read
  *	socket_send.c	  output: queue, then one write
  *	socket_pause.c	  pausing and holding the input (socket_hold.h)
- *	socket_state.c	  what is read, written and timed in which state; asking
+ *	socket_state.c	  reading, writing and deadlines by state; queries
  *	socket_deadline.c the deadlines
  *	socket_close.c	  closing and half-close
  *
@@ -102,11 +102,11 @@ struct lined_socket {
 	uint32_t active_at;  /* last line received, or byte taken by the peer */
 	uint32_t started_at; /* connected */
 	uint32_t line_at;    /* first byte of the current partial line */
-	uint32_t stalled_at; /* since then the peer has taken nothing */
+	uint32_t stalled_at; /* when the peer last took output */
 	uint32_t resume_at; /* when accept_paused, slowed or catching_up ends */
 	union {
 		uint32_t end_at; /* deadline of handshake, close, linger */
-		uint32_t kernel_unsent; /* else: at the last check */
+		uint32_t kernel_unsent; /* else: bytes, at the last check */
 	};
 	uint32_t deadline; /* slot in dispatcher.deadlines */
 
@@ -117,9 +117,9 @@ struct lined_socket {
 	uint8_t state;        /* enum lined_socket_state */
 	uint8_t reason;       /* enum lined_close_reason */
 	uint8_t overflow;     /* enum lined_overflow */
-	uint8_t expired;      /* enum deadline: which closed the socket */
+	uint8_t expired;      /* enum deadline: the one that has passed */
 	uint8_t hold_reasons; /* bits of socket_hold() */
-	char saved_byte;      /* replaced by a block's NUL */
+	char saved_byte;      /* the byte that a block's NUL replaced */
 
 	bool in_read : 1;      /* handle_read is running */
 	bool needs_more : 1;   /* the reader needs more input than there is */

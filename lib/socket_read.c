@@ -136,7 +136,9 @@ static void stream_discard(struct lined_socket *sock)
 	socket_end(sock, sock->reason, sock->error);
 }
 
-/* The reader got CLOSED or ERROR: closes the socket when everything is sent. */
+/* The reader got CLOSED or ERROR. Closes the socket: after an error at once,
+ * else when everything is sent, and with half-close when the write side has
+ * ended. */
 static void stream_finish_reading(struct lined_socket *sock)
 {
 	if (sock->error != 0 || sock->send_error != 0)

@@ -50,7 +50,7 @@ static int key_compare(const void *a, const void *b)
 	return order != 0 ? order : (x->len > y->len) - (x->len < y->len);
 }
 
-/* The bytes of a cell beside its value, which may be queued, too. */
+/* The bytes of a cell without its value, which dispatcher_keep() charges. */
 static size_t cell_own_cost(const struct cell *cell)
 {
 	return sizeof(*cell) + cell->key.len + OVERHEAD;

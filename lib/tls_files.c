@@ -30,7 +30,7 @@
 
 /* The contents of a file; data NULL: there is none. */
 struct tls_bytes {
-	const char *key;  /* of the config */
+	const char *key;  /* name of the option in the config */
 	const char *path; /* for messages; the caller's */
 	char *data;
 	size_t len;

@@ -17,8 +17,8 @@
 /* The room for output grows by this. */
 #define OUT_STEP (64 * 1024)
 
-/* The most messages besides data that the peer may cause in this time. One such
- * message in gigabytes is normal. */
+/* The most messages besides data that the peer may cause in MESSAGES_MS. One
+ * such message in gigabytes is normal. */
 #define MESSAGES_MAX 32
 #define MESSAGES_MS  60000
 
@@ -242,7 +242,8 @@ void tls_session_break(struct tls_session *tls, const char *why)
 	tls->broken = true;
 }
 
-/* Records are lost. A peer that has gone may have sent more before, though. */
+/* Records are lost, so the session is broken; not if the peer has gone, because
+ * it may have sent input before. */
 static int tls_write_failed(struct tls_session *tls)
 {
 	int error = errno;

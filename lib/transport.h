@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A transport: how the bytes of a socket get over its descriptor. Plain streams
- * and datagrams have one constant table each, as TLS has, and the code
- * above them (framing, limits, queues, deadlines) does not know which one a
- * socket has. Two more tables are for sockets without a connection: those that
+ * A transport: how the bytes of a socket get over its descriptor. Plain
+ * streams, datagrams and TLS have one constant table each, and the code above
+ * them (framing, limits, queues, deadlines) does not know which one a socket
+ * has. Two more tables are for sockets without a connection: those that
  * connect (socket_connect.c) and those that listen (socket_accept.c).
  *
  * The table takes the place of the delegate's handlers, which are its first
@@ -149,7 +149,7 @@ struct transport {
 	/* lined_socket_peer(), in any state. */
 	int (*peer)(const struct lined_socket *sock,
 		    struct sockaddr_storage *address, socklen_t *len);
-	/* The bytes that the transport holds until stop() or, of datagrams,
+	/* The bytes that the transport holds until stop() or, for datagrams,
 	 * free(); they are charged to the dispatcher's memory. NULL: none. */
 	size_t (*memory)(const struct lined_socket *sock);
 	/* The socket was closed: no callback of the transport may run after

@@ -31,10 +31,10 @@ struct datagrams {
 	/* The datagram that is being read, and the answer to it. */
 	struct sockaddr_storage from;
 	socklen_t from_len;
-	struct datagram_source asked; /* its destination, a local address */
-	bool has_sources;             /* the kernel tells `asked` */
+	struct datagram_source asked; /* the local address that it came to */
+	bool has_sources;             /* the kernel reports `asked` */
 	bool reading;
-	bool began; /* its reader has called a read function */
+	bool began; /* the reader has called a read function */
 	bool answered;
 	char *answer;
 	size_t answer_len, answer_room;
@@ -90,8 +90,8 @@ static int datagram_peer(const struct lined_socket *sock,
 
 /* ---- sending ---------------------------------------------------------- */
 
-/* As a stream's queue, it takes at most twice its limit, however short the
- * datagrams are. */
+/* The memory of the queue is at most twice its limit, as a stream's is, however
+ * short the datagrams are. */
 static bool datagram_fits(const struct lined_socket *sock, size_t len)
 {
 	const struct datagrams *datagrams = sock->datagrams;
@@ -437,8 +437,8 @@ static bool datagram_admits_line(struct lined_socket *sock)
 		       datagrams->from_len);
 }
 
-/* Takes the next line out of the datagram. There is no connection to close: a
- * line over the limit is skipped at most. */
+/* Takes the next line out of the datagram. There is no connection to close:
+ * LINED_TOO_LONG_CLOSE skips the line. */
 static enum framer_result datagram_next(struct lined_socket *sock,
 					struct lined_line *line)
 {

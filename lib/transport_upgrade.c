@@ -224,7 +224,7 @@ void websocket_accept(struct lined_socket *sock, size_t request_len,
 	socket_established(sock, &transport_websocket);
 }
 
-/* Bytes as they are, for a response. */
+/* For a response that is no upgrade: bytes are sent as they are. */
 static const struct transport transport_response = {
 	.delegate = TRANSPORT_DELEGATE,
 	TRANSPORT_STREAM_IO,

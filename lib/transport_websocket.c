@@ -194,7 +194,7 @@ static bool websocket_wakes(const struct lined_socket *sock, uint32_t *at)
 	return ws->ping_ms > 0 && !sock->eof;
 }
 
-/* Whether the answer may have come without having been read. */
+/* Whether there may be a pong that was not read. */
 static bool websocket_is_unread(const struct lined_socket *sock)
 {
 	int bytes = 0;
@@ -225,7 +225,8 @@ static void websocket_wake(struct lined_socket *sock)
 
 /* ---- input --------------------------------------------------------------- */
 
-/* Bytes that came with the request, or are read now. As recv(2). */
+/* Returns the bytes that came with the request, then what the transport below
+ * reads. As recv(2). */
 static ssize_t websocket_read(struct lined_socket *sock, struct websocket *ws,
 			      char *to, size_t size)
 {

@@ -14,7 +14,7 @@ struct utf8_check {
 	uint8_t low, high; /* the range of the next byte */
 };
 
-/* False as soon as no text can begin so. */
+/* False: no UTF-8 text begins with the bytes so far. */
 bool utf8_check(struct utf8_check *check, const char *text, size_t len);
 
 static inline bool utf8_check_is_complete(const struct utf8_check *check)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * WebSocket (RFC 6455), the server's side, as a transport: a message is a line.
- * Over a plain stream or TLS. The caller reads the request and decides; this
- * has the bytes of the upgrade and the frames (websocket_priv.h lists its
- * files).
+ * Over a plain stream or TLS. The caller parses the request and chooses the
+ * response; the files that websocket_priv.h lists receive the one, send the
+ * other, and handle the frames.
  *
  * Thread: the socket's.
  */

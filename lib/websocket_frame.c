@@ -53,7 +53,7 @@ static bool decoder_is_control(const struct websocket_decoder *decoder)
 	return decoder->head[0] & 8;
 }
 
-/* The bytes of the length behind the first two, and all of the head. */
+/* The size of the extended length, which follows the first two bytes. */
 static size_t decoder_length_bytes(const struct websocket_decoder *decoder)
 {
 	switch (decoder->head[1] & LENGTH) {
@@ -188,7 +188,7 @@ static void decoder_unmask(struct websocket_decoder *decoder, char *to,
 	decoder->phase = (uint8_t)((decoder->phase + len) & 3);
 }
 
-/* The code that a closing frame may have. */
+/* Whether a closing frame may have this code. */
 static bool websocket_code_is_good(unsigned code)
 {
 	return (code >= 1000 && code <= 1014 && code != 1004 && code != 1005 &&

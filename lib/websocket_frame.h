@@ -41,14 +41,14 @@ size_t websocket_head(char head[WEBSOCKET_HEAD_MAX],
 
 /* ---- decoding ------------------------------------------------------------ */
 
-/* How many bytes more than were read may be decoded: the terminator of a
- * message whose head came with an earlier read. */
+/* The most bytes that decoding adds to those that were read: the terminator of
+ * a message whose head came with an earlier read. */
 #define WEBSOCKET_SLACK 2
 
 /* Zeroed memory is a connection of which no byte was read. */
 struct websocket_decoder {
-	uint64_t left; /* of the current frame's payload */
-	/* The head of the current frame: how much of it has come. */
+	uint64_t left; /* payload bytes of the frame that are to come */
+	/* The head of the current frame, of which head_len bytes have come. */
 	unsigned char head[14];
 	uint8_t head_len;
 	uint8_t phase;   /* the position in the mask */
