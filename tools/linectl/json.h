@@ -17,7 +17,7 @@ void json_string(FILE *out, const char *text);
 void json_record(FILE *out, const struct record *record);
 
 /*
- * A member `"key": [records of the kind]`, or, where `single`, `"key": record`
+ * A member `"key": [records of the kind]`, or, if `single`, `"key": record`
  * (null without one); a comma before it unless *first, which is cleared.
  */
 void json_member(FILE *out, bool *first, const char *key, const char *kind,

@@ -23,9 +23,9 @@ enum value_type {
 struct value {
 	char *name;
 	enum value_type type;
-	const char *json;   /* as it was written */
+	const char *json;   /* as the daemon wrote it */
 	const char *text;   /* fit for a terminal */
-	const char *exact;  /* the text itself */
+	const char *exact;  /* the text, not escaped */
 	uint64_t number;    /* of a flag: 0 or 1 */
 	const char **items; /* of a list */
 	size_t count;
@@ -35,7 +35,7 @@ struct record {
 	const char *kind;
 	struct value *values;
 	size_t count, room;
-	char *memory; /* of the texts */
+	char *memory; /* holds the texts */
 };
 
 /* -1: the line is no record. */
@@ -47,7 +47,7 @@ bool record_is(const struct record *record, const char *kind);
 /* The value of this name; NULL: there is none. */
 const struct value *record_find(const struct record *record, const char *name);
 
-/* "", 0 and false if there is no value of this name and type. */
+/* "" or 0 if there is no value of this name and type; a flag is 1 or 0. */
 const char *record_text(const struct record *record, const char *name);
 /* The text itself: not for a terminal. */
 const char *record_exact(const struct record *record, const char *name);

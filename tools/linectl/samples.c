@@ -137,7 +137,8 @@ static struct worker_sample *samples_worker(struct samples *samples,
 	return worker;
 }
 
-/* The duration that 99 of 100 turns since the last sample did not exceed. */
+/* The duration that 99 of 100 turns since the last sample did not exceed; the
+ * largest bound if they took longer. */
 static double worker_delay_ms(struct worker_sample *worker,
 			      const struct record *record)
 {

@@ -23,7 +23,7 @@ struct service_sample {
 	char *name, *protocol, *state;
 	uint64_t clients, clients_limit, queued;
 	uint64_t drops, refusals; /* since the service began */
-	double lines, in, out;    /* a second */
+	double lines, in, out;    /* per second */
 	struct history history;   /* of lines */
 	/* The counters at the last sample. */
 	uint64_t lines_before, in_before, out_before;
@@ -35,10 +35,10 @@ struct worker_sample {
 	uint64_t clients;
 	bool stuck;
 	double load;     /* 0 to 1, since the last sample */
-	double delay_ms; /* in 99 of 100 turns at most, likewise */
+	double delay_ms; /* 99 of 100 turns took at most this, likewise */
 	struct history loads, delays;
 	uint64_t turns_before, busy_before;
-	uint64_t *lasted_before; /* turns by duration, indexed as the record */
+	uint64_t *lasted_before; /* turns by duration, by index in the record */
 	size_t lasted_count;
 	bool seen;
 };

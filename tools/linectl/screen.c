@@ -216,7 +216,7 @@ static int stretch_for(int longest, int width, int room)
 	return wanted < room ? wanted : room > 0 ? room : 0;
 }
 
-/* A graph of at least GRAPH_MIN columns stays. */
+/* How much wider the names are, with GRAPH_MIN columns left for the graph. */
 static int stretch_for_names(const struct screen *screen)
 {
 	int longest = 0;

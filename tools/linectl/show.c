@@ -69,7 +69,7 @@ static void show_status_line(FILE *out, const char *name, char *text)
 	free(text);
 }
 
-/* "3.1M held by clients, of at most 512M, 1.2M of it kept by protocols; 0
+/* "3.1 MB held by clients, of at most 512 MB, 1.2 MB of it kept by protocols; 0
  * closed for it" */
 static char *show_memory(const struct record *daemon)
 {

@@ -12,15 +12,15 @@
 /* From CELL_NUMBER on, cells are aligned to the right. */
 enum cell_format {
 	CELL_TEXT,
-	CELL_LIST,   /* of texts */
+	CELL_LIST,   /* texts with blanks between them */
 	CELL_FLAG,   /* `second` itself, if the value is true */
 	CELL_NUMBER, /* 1234567 */
 	CELL_OF,     /* 3/100: the value and its limit `second` */
 	CELL_COUNT,  /* 1,234,567: the sum of the value and `second`, if any */
 	CELL_SUM,    /* 1,234,567, of all values of a group */
 	CELL_BYTES,  /* 1.2 MB */
-	CELL_TIME,   /* of ms: 20 m 34 s */
-	CELL_AGE,    /* the same, of s */
+	CELL_TIME,   /* from ms: 20 m 34 s */
+	CELL_AGE,    /* the same, from s */
 };
 
 struct table_column {

@@ -53,7 +53,7 @@ struct top {
 	char *prompt;
 	bool quit;
 	char *lost;       /* why the connection is lost, else NULL */
-	uint64_t lost_ms; /* since when; 0: not yet known */
+	uint64_t lost_ms; /* when it was lost; 0: not yet known */
 };
 
 /* ---- the shown rows ---------------------------------------------------- */

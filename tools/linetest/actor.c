@@ -384,8 +384,8 @@ void actor_take(struct actor *actor, size_t len)
 	actor->read += len;
 }
 
-/* The end of the datagram that has byte `from`, if that does not end with a
- * line end; else SIZE_MAX. */
+/* The first end behind `from` of a datagram without a line end; SIZE_MAX: there
+ * is none. */
 static size_t datagram_end(const struct actor *actor, size_t from)
 {
 	size_t i;

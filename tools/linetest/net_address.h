@@ -34,7 +34,7 @@ int net_address_unix(struct net_address *address, const char *path);
 int net_address_free(struct net_address *address, int family, int type,
 		     int *held);
 
-/* Has the socket speak TLS once it is connected, and accept any certificate of
+/* Makes the socket use TLS once it is connected, and accept any certificate of
  * the daemon. -1 and errno. */
 int net_address_use_tls(struct lined_socket *sock, unsigned timeout_ms);
 

@@ -26,7 +26,8 @@ struct linetest_options {
 	const char *record;  /* the file to write; NULL: play */
 	const char *listen;  /* for --record; NULL: a free port */
 	const char *connect; /* a server; NULL: start a daemon */
-	/* For clients for which the transcript chooses none; at least one. */
+	/* The transports of clients for which the transcript chooses none; at
+	 * least one. */
 	enum transport over[TRANSPORTS];
 	size_t over_count;
 	bool over_given;

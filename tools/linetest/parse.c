@@ -15,7 +15,7 @@
 /* After so many errors the rest is not read. */
 #define ERRORS_MAX 20
 
-/* Files that include each other. */
+/* How deep files may include each other. */
 #define DEPTH_MAX 16
 
 /* ---- statements --------------------------------------------------------- */

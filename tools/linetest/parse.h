@@ -11,7 +11,7 @@
 /* `alice> hello` and the like; row is at the name, name_len long. */
 void parse_client(struct parser *parser, char *row, size_t name_len);
 
-/* `! 100ms`; of all clients if actor is STEP_NO_ACTOR. */
+/* `! 100ms`; for all clients if actor is STEP_NO_ACTOR. */
 void parse_silence(struct parser *parser, size_t actor, char *text);
 
 /* ---- parse_config.c ----------------------------------------------------- */

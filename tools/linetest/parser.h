@@ -37,8 +37,8 @@ struct parser {
 	struct parser_service *services;
 	size_t service_count;
 	bool has_config; /* by a `config` statement */
-	bool is_exec;    /* --exec takes the place of both */
-	bool connects;   /* --connect: neither is needed */
+	bool is_exec;    /* --exec, in place of `protocol` and `config` */
+	bool connects;   /* --connect: no such statement is needed */
 	bool transport_given;
 	enum transport transport;
 	enum line_end end;

@@ -41,7 +41,7 @@ struct recorder {
 	const char *connect; /* the action of clients in the transcript */
 	struct lined_socket *listener;
 	struct list links;
-	unsigned count; /* of clients */
+	unsigned count; /* clients so far */
 };
 
 /* A client and its connection to the daemon. */
@@ -75,7 +75,7 @@ static void link_write_action(struct link *link, const char *action)
 	transcript_act(&link->recorder->writer, &link->transcript, action);
 }
 
-/* Removes the handlers: handle_close comes later, when the link is freed. */
+/* Removes the handlers: handle_close comes later, after link_free(). */
 static void side_drop(struct side *side)
 {
 	if (side->sock == NULL)

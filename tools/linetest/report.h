@@ -16,7 +16,7 @@ struct report {
 	unsigned runs, failed_runs;
 	/* Runs of the current transcript. */
 	unsigned file_runs, file_failed;
-	bool file_is_slow; /* was warned of */
+	bool file_is_slow; /* report_warn_slow() has warned */
 };
 
 /* Reads from the environment whether to use terminal features. */

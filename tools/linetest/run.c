@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The state of a run, and waiting: every wait of linetest is in run_turn().
+ * The state of a run, and waiting: the steps wait by run_turn().
  */
 #include "config.h"
 

@@ -92,8 +92,8 @@ struct step {
 	char *config;
 };
 
-/* An address of the daemon, or of a server that the script plays: a name. Each
- * run has an address of its own for it. */
+/* The name of an address of the daemon, or of a server that the script plays.
+ * Each run chooses an address for it. */
 struct script_address {
 	enum transport transport;
 	char *name;
@@ -146,9 +146,9 @@ size_t script_find_address(const struct script *script,
 			   size_t len);
 
 /*
- * A placeholder of a config, {unix}, {tcp:NAME}, {dir}, {here} and so on, at
- * its opening brace: its length, 0 where it is none. *transport is TRANSPORTS
- * for {dir} and TRANSPORTS + 1 for {here}; *name is not terminated.
+ * Reads a placeholder of a config: {unix}, {tcp:NAME}, {dir}, {here} and so on.
+ * Returns its length; 0: the text does not begin with one. *transport is
+ * TRANSPORTS for {dir} and TRANSPORTS + 1 for {here}; *name is not terminated.
  */
 size_t script_placeholder(const char *text, unsigned *transport,
 			  const char **name, size_t *name_len);

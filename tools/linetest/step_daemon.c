@@ -12,8 +12,8 @@
 
 #include "linetest/diagnosis.h"
 
-/* A free port is looked for without holding it: another program may take it
- * before the daemon does. */
+/* A free port cannot always be held, see net_address_free(): another program
+ * may take it before the daemon does. */
 #define START_TRIES 5
 
 /* Writes a config for this run; its path, to be freed. NULL and a message. */

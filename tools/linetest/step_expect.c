@@ -246,7 +246,7 @@ static bool expect_bytes(struct run *run, struct actor *actor,
 	return true;
 }
 
-/* A message has no line end, and becomes a line with LF. */
+/* Makes LF of each CRLF: a message of WebSocket becomes a line with LF. */
 static void drop_line_ends(struct bytes *text)
 {
 	size_t from, to = 0;

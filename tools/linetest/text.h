@@ -13,8 +13,8 @@
 #include "linetest/bytes.h"
 
 /*
- * Reads one escape: *at is behind its backslash, and moves behind it; end is
- * the end of the text. The byte, or -1 if it is none of
+ * Reads one escape: *at is behind its backslash, and moves behind the escape;
+ * end is the end of the text. Returns the byte, or -1 if it is none of
  * \\ \a \b \e \f \n \r \t \v \0 \" \{ \} \. \xNN.
  */
 int text_read_escape(const char **at, const char *end);

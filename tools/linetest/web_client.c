@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The upgrade, and frames in both directions. A frame that it does not
- * understand ends the connection.
+ * The upgrade, and frames in both directions. Frames of other opcodes are
+ * ignored. A response that is no upgrade ends the connection.
  */
 #include "config.h"
 
@@ -114,7 +114,7 @@ static void web_client_take_frame(struct web_client *client, unsigned first,
 	}
 }
 
-/* The length of the first whole frame; 0: there is none. */
+/* Handles the first whole frame. Returns its length; 0: there is none. */
 static size_t web_client_decode(struct web_client *client, const char *bytes,
 				size_t len)
 {
@@ -138,7 +138,8 @@ static size_t web_client_decode(struct web_client *client, const char *bytes,
 	return head_len + size;
 }
 
-/* The length of the response to the upgrade; 0: it is not whole. */
+/* Handles the response to the upgrade. Returns its length; 0: it is not whole,
+ * or it is no upgrade. */
 static size_t web_client_take_response(struct web_client *client)
 {
 	static const char good[] = "HTTP/1.1 101 ";
@@ -185,7 +186,7 @@ static void web_client_on_connect(struct lined_socket *sock, void *arg)
 
 /* ---- ends ---------------------------------------------------------------- */
 
-/* Once both connections have ended and the actor has left. */
+/* Frees the client, once both connections have ended and the actor has left. */
 static void web_client_free(struct web_client *client)
 {
 	if (client->outer != NULL || client->inner != NULL ||
