@@ -142,8 +142,8 @@ struct lined_dispatcher {
 
 	struct list keepers;
 	bool memory_shedding;
-	bool memory_asks_keepers; /* at the end of this turn */
-	bool memory_was_asked;    /* by another dispatcher, in this turn */
+	bool memory_asks_keepers; /* to be done at the end of this turn */
+	bool memory_was_asked;    /* memory_ask() has asked, in this turn */
 	bool in_turn;
 	bool ending; /* registering a socket fails */
 	bool mail_seen;

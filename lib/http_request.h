@@ -34,7 +34,7 @@ struct http_request {
 	bool has_host;
 	bool has_body; /* a body follows, which is not read */
 	unsigned headers;
-	enum http_status status; /* of the request line */
+	enum http_status status; /* of the response, by the request line */
 };
 
 /*

@@ -29,7 +29,7 @@ struct send_pool {
 struct send_queue {
 	struct segment *first, *last;
 	uint64_t bytes : 36;
-	uint64_t count : 27; /* of segments */
+	uint64_t count : 27; /* segments */
 	/* A part of the first send was written: that send cannot be dropped. */
 	uint64_t begun : 1;
 };

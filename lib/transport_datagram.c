@@ -41,7 +41,7 @@ struct datagrams {
 	/* The datagrams that wait to be sent. */
 	struct datagram *first, **last;
 	size_t queued; /* bytes of these datagrams */
-	size_t cost;   /* with their structures; charged to the dispatcher */
+	size_t cost;   /* their memory; charged to the dispatcher */
 };
 
 static void datagram_charge(struct lined_socket *sock, int64_t bytes)

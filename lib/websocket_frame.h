@@ -32,7 +32,7 @@ enum websocket_code {
 };
 
 #define WEBSOCKET_CONTROL_MAX 125
-#define WEBSOCKET_HEAD_MAX    10 /* of a frame that is not masked */
+#define WEBSOCKET_HEAD_MAX    10 /* without a mask */
 
 /* Writes the head of a frame that is a whole message, or a control frame.
  * Returns its length. */
