@@ -17,7 +17,7 @@ struct control_socket;
 /* How a request ended. */
 enum answer_end {
 	ANSWER_OK,
-	ANSWER_REFUSED, /* by the daemon; text is the reason */
+	ANSWER_REFUSED, /* the daemon refuses it; text is the reason */
 	ANSWER_BROKEN,  /* the connection is lost, with the reason */
 };
 

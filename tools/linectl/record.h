@@ -17,7 +17,7 @@ enum value_type {
 	VALUE_TEXT,
 	VALUE_NUMBER,
 	VALUE_FLAG,
-	VALUE_LIST, /* of texts */
+	VALUE_LIST, /* a list of texts */
 };
 
 struct value {
@@ -26,8 +26,8 @@ struct value {
 	const char *json;   /* as the daemon wrote it */
 	const char *text;   /* fit for a terminal */
 	const char *exact;  /* the text, not escaped */
-	uint64_t number;    /* of a flag: 0 or 1 */
-	const char **items; /* of a list */
+	uint64_t number;    /* a flag is 0 or 1 */
+	const char **items; /* the texts of a list */
 	size_t count;
 };
 

@@ -22,12 +22,12 @@ struct history {
 struct service_sample {
 	char *name, *protocol, *state;
 	uint64_t clients, clients_limit, queued;
-	uint64_t drops, refusals; /* since the service began */
+	uint64_t drops, refusals; /* totals of the service */
 	double lines, in, out;    /* per second */
-	struct history history;   /* of lines */
+	struct history history;   /* the values of `lines` */
 	/* The counters at the last sample. */
 	uint64_t lines_before, in_before, out_before;
-	bool seen; /* in the answer that is being taken */
+	bool seen; /* it is in the answer that is being taken */
 };
 
 struct worker_sample {

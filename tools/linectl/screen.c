@@ -310,7 +310,7 @@ static int stretch_for_addresses(const struct screen *screen)
 static const struct {
 	const char *title;
 	int x, width;
-	const char *value; /* of the record */
+	const char *value; /* its name in the record */
 } client_columns[] = {
 	{"CONNECTED", 38, 9, "connected_ms"},
 	{"LINES", 48, 7, "lines_in"},

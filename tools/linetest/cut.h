@@ -11,7 +11,7 @@
 
 enum cut_mode {
 	CUT_WHOLE,  /* each `>` a write */
-	CUT_BYTES,  /* each byte a write */
+	CUT_BYTES,  /* each byte a write, except in long texts */
 	CUT_SPLIT,  /* CRLF for line ends, a cut between CR and LF */
 	CUT_JOINED, /* consecutive `>` of a client in one write */
 	CUT_RANDOM, /* at random, across consecutive `>` too */

@@ -18,7 +18,7 @@ struct daemon_process {
 	struct lined_socket
 		*error; /* its standard error; NULL: it was closed */
 	pid_t pid;      /* 0: it does not run */
-	int status;     /* of waitpid(2), after the end */
+	int status;     /* from waitpid(2), after the end */
 	char **log;     /* lines, without priorities */
 	size_t log_count;
 	size_t arrivals; /* clients that were accepted or refused, by the log */

@@ -15,7 +15,7 @@ struct linetest_options {
 	const char *lined;      /* NULL: to be found */
 	const char *module_dir; /* NULL: to be found */
 	const char *exec;       /* a program to be tested; NULL: none */
-	bool check;             /* read only */
+	bool check;             /* read the transcripts, play nothing */
 	bool fragment;
 	unsigned random_cuts;
 	bool seed_given;

@@ -36,7 +36,7 @@ struct parser {
 	struct source *source;
 	struct parser_service *services;
 	size_t service_count;
-	bool has_config; /* by a `config` statement */
+	bool has_config; /* a `config` statement was read */
 	bool is_exec;    /* --exec, in place of `protocol` and `config` */
 	bool connects;   /* --connect: no such statement is needed */
 	bool transport_given;

@@ -116,7 +116,7 @@ struct script {
 	/* The paths of its files; steps point to these. */
 	char **files;
 	size_t file_count;
-	unsigned last_line; /* of the file at path */
+	unsigned last_line; /* the end of the file at path */
 };
 
 /*
