@@ -199,9 +199,10 @@ struct conf_env {
 	 * The contents of the files; NULL: read the files. A sequence of items,
 	 * each a line followed by LENGTH bytes:
 	 *
-	 * 	file LENGTH ID PATH	its text; paths with the same ID are one
-	 * file fail LENGTH - PATH	the reason why it could not be read glob
-	 * 0 - PATTERN	all files that match it are given
+	 * - "file LENGTH ID PATH": the file's text. Paths with equal IDs are
+	 *   one file.
+	 * - "fail LENGTH - PATH": the reason why the file could not be read.
+	 * - "glob 0 - PATTERN": every file that matches has an item.
 	 *
 	 * An include of any other path is added to conf_errors.needs.
 	 */

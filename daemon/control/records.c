@@ -41,7 +41,7 @@ struct records {
 	struct service *services[]; /* each held by service_hold() */
 };
 
-/* ---- what protocols call ------------------------------------------------- */
+/* ---- calls from protocols ------------------------------------------------ */
 
 void lined_records_add(struct lined_records *records, const char *kind)
 {

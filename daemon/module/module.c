@@ -44,7 +44,7 @@ struct module {
 
 struct modules {
 	struct module *first; /* newest first */
-	uid_t user;           /* who started this process */
+	uid_t user;           /* the user that started this process */
 };
 
 /* A buffer for the error text, and the file to name in it. */

@@ -30,7 +30,7 @@ struct client {
 		struct client_via *via; /* only if peer.proxied */
 	};
 	struct admission_entry *entry; /* NULL: no longer counted */
-	struct client_wait *waits;     /* awaited answers, names, timer */
+	struct client_wait *waits;     /* what ends with the client */
 	struct client_address peer;    /* a datagram socket's own address */
 };
 

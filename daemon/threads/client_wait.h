@@ -4,7 +4,8 @@
  * main thread. Until the answer the client's socket is held: otherwise its next
  * line would be handled first. A wait may stay in the client's list after the
  * answer: if the client owns a name, gone() releases the name when the client
- * closes. The protocol's timer of a client is a wait, too (serve/client.c).
+ * closes. The timer and the topics of a client are waits, too: they end with
+ * the client.
  *
  * Thread: the client's worker.
  */

@@ -70,10 +70,10 @@ struct relay_link {
 				      * retry-max */
 	bool wasted;      /* the last connection was not good for retry-max */
 	bool patient;     /* set by the owner: another link is good */
-	uint64_t good_ms; /* since when the link is good; 0: not good */
-	uint64_t connected_ms;    /* when it last connected */
-	uint64_t state_ms;        /* since when it is in this state */
-	uint64_t due_ms;          /* waiting: when the next round begins */
+	uint64_t good_ms; /* when the link became good; 0: not good */
+	uint64_t connected_ms; /* when it last connected */
+	uint64_t state_ms;     /* when it entered its state, or became good */
+	uint64_t due_ms;       /* waiting: when the next round begins */
 	struct lined_timer retry; /* see link_retry_fired() */
 	uint32_t flush_ms;        /* time for the last lines; the owner may set
 				   * it */

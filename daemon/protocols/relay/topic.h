@@ -50,8 +50,8 @@ void relay_topic_hear(struct relay *relay, const struct relay_message *message);
 bool relay_topic_hold(struct relay *relay, const struct relay_block *block,
 		      uint64_t sender);
 
-/* Forgets about `bytes` of the oldest lines remembered for dedupe, or half of
- * them, and counts them. */
+/* Frees `bytes` of the memory of dedupe, or more: the memory is halved until
+ * that is reached. Counts the lines that are forgotten within their window. */
 void relay_topic_forget(struct relay *relay, uint64_t bytes);
 
 /* The most memory of held lines with this value of the option hold. */

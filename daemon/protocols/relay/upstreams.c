@@ -66,7 +66,7 @@ upstreams_of(const struct relay_upstream *upstream)
 	return upstream->link.relay->upstreams;
 }
 
-/* ---- who feeds ---------------------------------------------------------- */
+/* ---- the upstream that feeds -------------------------------------------- */
 
 static bool upstreams_is_before(const struct relay_upstreams *upstreams,
 				const struct relay_upstream *a,
@@ -283,7 +283,7 @@ static void upstreams_update(struct relay_upstreams *upstreams)
 	relay_up_hold_send(&upstreams->hold, upstreams_target(upstreams));
 }
 
-/* ---- what upstreams call ------------------------------------------------ */
+/* ---- calls from upstreams ----------------------------------------------- */
 
 static bool upstreams_on_good(struct relay_upstream *upstream)
 {

@@ -20,8 +20,8 @@ void relay_upstreams_stop(struct relay *relay);
 /* The mode, the addresses or the times may have changed. */
 void relay_upstreams_reload(struct relay *relay);
 
-/* Call this when no client is left: closes the connection after sending the
- * queued lines. True: the connection is closed, or there was none. */
+/* Call this when no client is left: closes the connections after reading the
+ * last lines and sending the queued ones. True: all are closed. */
 bool relay_upstreams_finish(struct relay *relay);
 
 /* Drops about `bytes` of the oldest waiting lines, because memory is short. */
