@@ -68,9 +68,9 @@ bool cluster_service_is_primary(const struct cluster_service *service);
  * node has joined for the first time. */
 bool cluster_is_whole(const struct cluster *cluster);
 
-/* Client ids of this node begin above this number. The number differs on each
- * node and at each start, and is above the ids of a daemon without a cluster.
- * MT-safe. */
+/* Client ids of this node begin above this number. The number has 20 random
+ * bits, so it almost certainly differs on each node and at each start, and is
+ * above the ids of a daemon without a cluster. MT-safe. */
 uint64_t cluster_client_base(const struct cluster *cluster);
 
 /* ---- what an operator sees ---------------------------------------------- */

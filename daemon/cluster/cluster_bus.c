@@ -215,7 +215,8 @@ struct arrival {
 	struct arrival_parcel parcels[];
 };
 
-/* `d`: of this thread; NULL: it has ended. */
+/* d: the dispatcher of this thread, whose charge for the event ends; NULL: the
+ * dispatchers have ended. */
 static void cluster_bus_free_event(struct cluster *cluster,
 				   struct broker_event *event,
 				   struct lined_dispatcher *d)
@@ -501,7 +502,7 @@ void cluster_bus_take(struct cluster *cluster, struct broker_event *event)
 	struct frame frame;
 	struct node *node;
 
-	/* It waits for its revision, and for the workers. */
+	/* Charged while the frame waits for its revision and the workers. */
 	dispatcher_hold(cluster->dispatcher, (int64_t)event->len);
 	/* This node's own lines from an earlier connection may arrive, too. */
 	if (!frame_read(&frame, event->text, event->len) ||

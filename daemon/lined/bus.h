@@ -31,8 +31,8 @@ struct lined_subscription;
  * buffer, whose bytes must not change any more. No handler is called within
  * this call: even subscriptions on this worker get the message later, in this
  * turn or the next. -1 with errno, and no subscription gets the message: EINVAL
- * (the topic is too long), ENOBUFS (too many messages wait on a worker;
- * counted), ENOMEM.
+ * (the topic is too long), ENOBUFS (too many messages wait on a worker or
+ * for other nodes; counted), ENOMEM.
  */
 LINED_API int lined_bus_publish(struct lined_service *service,
 				const char *topic,
@@ -74,8 +74,8 @@ LINED_API int lined_client_unsubscribe(struct lined_socket *client,
 
 /*
  * Back-pressure: true while this instance's clients are not read because too
- * many messages wait on another worker. The protocol should then not read its
- * own sockets either.
+ * many messages wait on another worker or for other nodes. The protocol should
+ * then not read its own sockets either.
  */
 LINED_API bool lined_bus_is_lagging(const struct lined_service *service);
 

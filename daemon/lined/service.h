@@ -54,8 +54,9 @@ lined_service_dispatcher(const struct lined_service *service);
 LINED_API unsigned lined_service_worker(const struct lined_service *service);
 LINED_API unsigned lined_service_workers(const struct lined_service *service);
 
-/* True on exactly one worker of the service: for things that must exist only
- * once, such as a connection to another server. */
+/* True on one worker of the service; in a cluster, only on the primary node:
+ * see LINED_CLUSTER_PRIMARY. For things that must exist only once, such as a
+ * connection to another server. */
 LINED_API bool lined_service_is_primary(const struct lined_service *service);
 
 /* The config's drain-timeout, for what the protocol itself must end. */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A sink writes messages to stderr, syslog(3) or the journal. A write may
- * block. Thread: the owner's, that is the log's writer. Only one sink in a
- * process, because openlog(3) keeps one name.
+ * block. Thread: the owner's, that is the log's writer.
  */
 #pragma once
 

@@ -57,7 +57,8 @@ struct listener {
 	struct unix_path_file file; /* a UNIX path's file, for unlinking */
 };
 
-/* Room for every text of listener_fd_text() and listener_address_text(). */
+/* Room for every text of listener_fd_text(). A longer text of
+ * listener_address_text() is cut. */
 #define LISTENER_TEXT_MAX 128
 
 /* Writes "127.0.0.1:7007", or the path of a UNIX socket. Returns text. */

@@ -50,7 +50,7 @@ struct bus_counters {
 	uint64_t published;
 	uint64_t posts;   /* batches of messages, from worker to worker */
 	uint64_t wakeups; /* wakeups of workers by other threads */
-	uint64_t refused; /* not published: above BUS_BACKLOG_MAX */
+	uint64_t refused; /* not published, because too many wait */
 	uint64_t pauses;  /* how often members were held */
 };
 
