@@ -167,6 +167,9 @@ class Crowd(DaemonTest):
         for i in range(MEMBERS):
             members.append(Member(address, i, seed + i))
             self.addCleanup(members[-1].client.close)
+        # The node of one may not know yet that the last one came.
+        for member in members:
+            self.eventually(lambda m=member: len(m.who()) == MEMBERS, "all")
         for member in members:
             member.start()
         for member in members:
