@@ -531,7 +531,8 @@ static const struct {
 	{ECHO "a: terminator cr\n", "2: usage: NAME: terminator lf|crlf\n"},
 	{ECHO "a: connect\na: connect\n", "3: a is connected already\n"},
 	{ECHO "a: connect sctp\n",
-	 "2: usage: NAME: connect [unix|tcp|tcp6|udp|udp6|tls] [to SERVICE], "
+	 "2: usage: NAME: connect [unix|tcp|tcp6|udp|udp6|tls|ws|wss] [to "
+	 "SERVICE], "
 	 "or "
 	 "NAME: connect ADDRESS\n"},
 	{ECHO "a: connect to chat\n", "2: there is no service \"chat\"\n"},

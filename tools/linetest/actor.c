@@ -170,6 +170,7 @@ static bool actor_renew(struct actor *actor)
 {
 	actor_close(actor);
 	actor->connected = actor->eof = actor->failed = actor->skipping = false;
+	actor->error = 0;
 	actor->read = actor->seen.len;
 	bytes_clear(&actor->pending);
 	actor->sock = lined_socket_new(&handlers, actor);

@@ -83,8 +83,8 @@ static void parse_workers(struct parser *parser, char *at)
 
 static void parse_transport(struct parser *parser, char *at)
 {
-	char *word = parse_only_word(parser, at,
-				     "transport unix|tcp|tcp6|udp|udp6|tls");
+	char *word = parse_only_word(
+		parser, at, "transport unix|tcp|tcp6|udp|udp6|tls|ws|wss");
 	enum transport transport;
 
 	if (word == NULL)

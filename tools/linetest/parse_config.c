@@ -356,7 +356,7 @@ static bool find_service_address(struct parser *parser, struct step *step,
 static bool destination_error(struct parser *parser)
 {
 	parser_error(parser,
-		     "usage: NAME: connect [unix|tcp|tcp6|udp|udp6|tls] "
+		     "usage: NAME: connect [unix|tcp|tcp6|udp|udp6|tls|ws|wss] "
 		     "[to SERVICE], or NAME: connect ADDRESS");
 	return false;
 }
