@@ -74,7 +74,7 @@ struct cluster {
 	struct nodes nodes;
 	struct names names;
 	struct list services;
-	bool names_listed, nodes_listed;
+	bool names_listed;
 
 	const struct broker_settings *settings; /* NULL: not open */
 	uint32_t lease_ms;
