@@ -8,6 +8,7 @@
 #include "account.h"
 #include "clients.h"
 #include "machine.h"
+#include "scenes.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -178,7 +179,9 @@ static void chat_hear_speech(struct peer *peer, const char *room,
 
 	if (speaker == peer || !peer_is_with(peer, speaker))
 		violated("chat %u: not for it: %s", peer->id, text);
-	if (strcmp(room, chat_rooms[in]) != 0)
+	/* Where memory is short, a join may be refused: what follows is said in
+	 * the room before. */
+	if (scene.ceiling == 0 && strcmp(room, chat_rooms[in]) != 0)
 		violated("chat %u: said in %s, heard in %s: %s", peer->id,
 			 chat_rooms[in], room, text);
 }
@@ -235,7 +238,8 @@ static void chat_hear(struct peer *peer, char *text, size_t len)
 			peer->chat.nick[0] = '\0';
 		if (peer->cluster == 0)
 			chat_check_name(peer);
-	} else if (strcmp(text, "! slow down") == 0) {
+	} else if (strcmp(text, "! slow down") == 0 ||
+		   strcmp(text, "! out of memory") == 0) {
 		peer->chat.lossy = true;
 	} else if (text[0] != '*' && text[0] != '!') {
 		violated("chat %u: what is this: %s", peer->id, text);

@@ -284,13 +284,27 @@ void machine_stop(struct machine *machine)
 	loops_main_calls(machine->main, false);
 }
 
+uint64_t machine_memory(const struct machine *machine)
+{
+	return memory_held(&machine->server.memory);
+}
+
+void machine_leave_cluster(struct machine *machine)
+{
+	struct cluster *cluster = machine->server.env.cluster;
+
+	loops_main_calls(machine->main, true);
+	if (cluster != NULL)
+		cluster_open(cluster, NULL, 0);
+	loops_main_calls(machine->main, false);
+}
+
 void machine_end(struct machine *machine)
 {
 	machine_check_counters(machine);
-	if (memory_held(&machine->server.memory) > 0)
+	if (machine_memory(machine) > 0)
 		violated("memory of nobody: %llu bytes",
-			 (unsigned long long)memory_held(
-				 &machine->server.memory));
+			 (unsigned long long)machine_memory(machine));
 	loops_main_calls(machine->main, true);
 	server_fini(&machine->server);
 	loops_remove_main(machine->main);

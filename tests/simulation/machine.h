@@ -51,6 +51,10 @@ void machine_drain(struct machine *machine);
 
 /* Begins to stop it; when `stopped` is true, it is to be ended. */
 void machine_stop(struct machine *machine);
+/* Leaves the cluster, as server_fini() does. */
+void machine_leave_cluster(struct machine *machine);
+/* Bytes that are charged. */
+uint64_t machine_memory(const struct machine *machine);
 void machine_end(struct machine *machine);
 
 /* A number that no other service of this world has. */

@@ -150,6 +150,12 @@ static void run_stop(struct machine *machine, bool calm)
 		if (!run_step(calm))
 			run_wait();
 	}
+	/* Its last names are taken away by messages to the workers. */
+	machine_leave_cluster(machine);
+	for (steps = 0; machine_memory(machine) > 0 && steps < CALM_STEPS;
+	     steps++)
+		if (!run_step(calm))
+			run_wait();
 	machine_end(machine);
 }
 
