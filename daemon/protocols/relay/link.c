@@ -363,12 +363,7 @@ static void link_drop_socket(struct relay_link *link)
 	lined_socket_traffic(link->sock, &traffic);
 	link->sent_bytes = traffic.bytes_out;
 	link->sock = NULL;
-}
-
-static void link_unsent(struct relay_link *link)
-{
-	if (link->given != NULL)
-		link->handlers->handle_unsent(link);
+	link->handlers->handle_unsent(link);
 }
 
 /* Restarts back-off only after a connection that was good for retry-max:
@@ -397,7 +392,6 @@ static void link_on_close(struct lined_socket *sock, void *arg,
 	bool was_connected = link->state == RELAY_LINK_CONNECTED;
 
 	link_drop_socket(link);
-	link_unsent(link);
 	link_judge(link, was_connected);
 	link_failed(link, was_connected,
 		    relay_address_close_text(&link->address, sock, reason,
@@ -425,9 +419,8 @@ static void link_finished(struct lined_socket *sock, void *arg,
 	struct relay_link *link = arg;
 
 	lined_timer_stop(&link->retry);
-	link_drop_socket(link);
 	link_set_state(link, RELAY_LINK_IDLE);
-	link_unsent(link);
+	link_drop_socket(link);
 }
 
 static void link_close(struct relay_link *link)
@@ -542,15 +535,14 @@ void relay_link_stop(struct relay_link *link)
 	lined_timer_stop(&link->retry);
 	lined_lookup_cancel(link->lookup);
 	link->lookup = NULL;
+	if (link->state != RELAY_LINK_IDLE)
+		link_set_state(link, RELAY_LINK_IDLE);
 	if (link->sock != NULL) {
 		lined_socket_set_handlers(link->sock, NULL, NULL);
 		lined_socket_set_group(link->sock, NULL);
 		lined_socket_close(link->sock);
 		link_drop_socket(link);
 	}
-	if (link->state != RELAY_LINK_IDLE)
-		link_set_state(link, RELAY_LINK_IDLE);
-	link_unsent(link);
 }
 
 void relay_link_retry_changed(struct relay_link *link)

@@ -29,6 +29,7 @@ struct relay_pending_block {
 	uint32_t first; /* lines before it have left or were dropped */
 	size_t first_at;
 	uint64_t at; /* if given: the first line's offset in the connection */
+	bool late;   /* given; later lines went to another connection */
 	char *join;  /* the buffer's bytes, if lines may be added */
 };
 
@@ -173,6 +174,21 @@ static void pending_forget(struct relay_pending *pending,
 	}
 }
 
+/* From now on the link gets the lines, and not the one before: what this one
+ * does not send must not come behind later lines. */
+static void pending_turn_to(struct relay_pending *pending,
+			    struct relay_link *link)
+{
+	struct relay_pending_block *block;
+
+	if (pending->to == link)
+		return;
+	block = pending->to != NULL ? pending->to->given : NULL;
+	for (; block != NULL; block = block->link)
+		block->late = true;
+	pending->to = link;
+}
+
 void relay_pending_send(struct relay_pending *pending, struct relay_link *link)
 {
 	struct relay_pending_block *block;
@@ -183,6 +199,7 @@ void relay_pending_send(struct relay_pending *pending, struct relay_link *link)
 		if (!relay_link_send(link, block->message.buffer,
 				     block->first_at, pending_bytes(block)))
 			return;
+		pending_turn_to(pending, link);
 		pending_take(pending);
 		if (link->given != NULL)
 			link->given_last->link = block;
@@ -192,14 +209,22 @@ void relay_pending_send(struct relay_pending *pending, struct relay_link *link)
 	}
 }
 
-void relay_pending_return(struct relay_pending *pending,
-			  struct relay_link *link)
+uint64_t relay_pending_return(struct relay_pending *pending,
+			      struct relay_link *link)
 {
 	struct relay_pending_block *block;
+	uint64_t dropped = 0;
 
+	if (pending->to == link)
+		pending->to = NULL;
 	pending_forget(pending, link);
+	while ((block = link->given) != NULL && block->late) {
+		dropped += block->message.count - block->first;
+		link->given = block->link;
+		pending_free_block(pending, block);
+	}
 	if (link->given == NULL)
-		return;
+		return dropped;
 	for (block = link->given; block != NULL; block = block->link) {
 		pending->waiting += pending_bytes(block);
 		pending->cost += pending_cost(block);
@@ -209,6 +234,7 @@ void relay_pending_return(struct relay_pending *pending,
 		pending->last = link->given_last;
 	pending->first = link->given;
 	link->given = NULL;
+	return dropped;
 }
 
 size_t relay_pending_memory_max(size_t hold)

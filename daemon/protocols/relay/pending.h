@@ -18,8 +18,9 @@ struct relay_pending_block;
 struct relay_pending {
 	struct lined_service *service; /* charged for the memory */
 	struct relay_pending_block *first, *last;
-	size_t waiting; /* bytes of the waiting lines */
-	size_t cost;    /* memory of the waiting blocks */
+	size_t waiting;        /* bytes of the waiting lines */
+	size_t cost;           /* memory of the waiting blocks */
+	struct relay_link *to; /* was given lines last; NULL: it has ended */
 };
 
 /* Adds a block and takes a reference to its buffer. -1/ENOMEM. */
@@ -30,9 +31,11 @@ int relay_pending_add(struct relay_pending *pending,
  * have left. */
 void relay_pending_send(struct relay_pending *pending, struct relay_link *link);
 
-/* The connection has ended: lines that have not left wait again. */
-void relay_pending_return(struct relay_pending *pending,
-			  struct relay_link *link);
+/* The connection has ended: lines that have not left wait again. Those that
+ * would come behind later lines, which another connection was given, are
+ * dropped; returns how many. */
+uint64_t relay_pending_return(struct relay_pending *pending,
+			      struct relay_link *link);
 
 /* Drops the oldest lines until at most `max` bytes wait, in at most
  * relay_pending_memory_max(max) of memory; returns how many lines. */

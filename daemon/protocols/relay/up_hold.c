@@ -54,7 +54,11 @@ int relay_up_hold_add(struct relay_up_hold *hold,
 void relay_up_hold_return(struct relay_up_hold *hold,
 			  struct relay_upstream *upstream)
 {
-	relay_pending_return(&hold->lines, &upstream->link);
+	up_hold_count_down(hold,
+			   relay_pending_return(&hold->lines, &upstream->link));
+	/* Without up-hold nothing waits: later lines would pass it. */
+	if (up_hold_max(hold) == 0)
+		up_hold_send(hold, NULL, 0);
 }
 
 void relay_up_hold_give_up(struct relay_up_hold *hold, uint64_t bytes)

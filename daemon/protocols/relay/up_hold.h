@@ -36,7 +36,7 @@ void relay_up_hold_send(struct relay_up_hold *hold,
 			struct relay_upstream *target);
 
 /* An upstream's connection has ended: lines that have not left on it wait
- * again. */
+ * again, unless the next upstream was given later ones. */
 void relay_up_hold_return(struct relay_up_hold *hold,
 			  struct relay_upstream *upstream);
 
