@@ -1204,7 +1204,8 @@ class Flood(Chat):
         heard = bob.until("* alice quit")
         self.assertEqual(heard[:20],
                          ["[lobby] <alice> f %d" % i for i in range(20)])
-        self.assertLessEqual(len(heard), 24)
+        # flood-rate goes on while a busy machine takes its time.
+        self.assertLessEqual(len(heard), 15 + 10 * took)
         self.assertGreater(took, 0.8)
 
     def test_a_short_flood_loses_nothing(self):
