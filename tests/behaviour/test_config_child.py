@@ -179,6 +179,7 @@ class ConfigChild(DaemonTest):
             time.sleep(0.01)
         self.assertIn('"kind":"ok"', self.ask("reload\n"))
         daemon.wait_log("service bad: removed", place)
+        daemon.wait_logs("reload: done", 2, place)
         self.assertEqual(len(daemon.logged("reload: done", place)), 2)
 
     def test_a_plan_loads_no_module(self):
