@@ -57,11 +57,12 @@ static void client_block_free(struct lined_socket *sock,
 static struct client_block *client_block_expect(struct lined_socket *sock,
 						size_t len, size_t line_bytes)
 {
-	struct client_block *block = client_block_of(sock);
+	struct client_block *before = client_block_of(sock);
+	struct client_block *block;
 	size_t size = sizeof(*block) + line_bytes + 2;
-	size_t charged = block != NULL ? block->charged : 0;
+	size_t charged = before != NULL ? before->charged : 0;
 
-	block = realloc(block, size);
+	block = realloc(before, size);
 	if (block == NULL)
 		return NULL;
 	client_block_charge(sock, (int64_t)size - (int64_t)charged);
