@@ -55,7 +55,8 @@ static uint64_t broker_close(void *arg)
 static bool broker_send(void *arg, struct broker_request *request)
 {
 	(void)arg;
-	if (stage_broker.drops) {
+	if (stage_broker.drops || (request->kind != BROKER_SEND &&
+				   request->life != stage_broker.life)) {
 		free(request);
 		return false;
 	}

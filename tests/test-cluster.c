@@ -225,6 +225,29 @@ START_TEST(a_worker_that_learns_of_a_change_publishes_with_its_revision)
 }
 END_TEST
 
+/* The broker has connected anew, and the node does not know yet: in buckets
+ * that are new, a purge of an old revision would remove a name that is there.
+ */
+START_TEST(a_request_for_the_connection_before_is_not_sent)
+{
+	struct stage stage;
+	struct nodes *nodes;
+	size_t before;
+
+	stage_begin(&stage);
+	nodes = &stage.cluster->nodes;
+	before = stage_broker.requests - stage_broker.frames;
+	stage_broker.life++;
+	nodes_tick(nodes, cluster_now_us() + nodes->lease_us / 5 * 2);
+	ck_assert_uint_eq(stage_broker.requests - stage_broker.frames, before);
+	stage_broker.life--;
+	nodes_tick(nodes, cluster_now_us() + nodes->lease_us / 5 * 4);
+	ck_assert_uint_gt(stage_broker.requests - stage_broker.frames, before);
+	ck_assert_uint_eq(stage_broker.last->life, stage_broker.life);
+	stage_close(&stage);
+}
+END_TEST
+
 /* The broker gives an answer out of order. */
 START_TEST(an_answer_that_cannot_be_is_not_repeated)
 {
@@ -464,6 +487,7 @@ static Suite *make_suite(void)
 	tcase_add_test(names, a_service_that_was_removed_is_freed);
 #endif
 	tcase_add_test(names, a_lost_answer_is_asked_for_again);
+	tcase_add_test(names, a_request_for_the_connection_before_is_not_sent);
 	tcase_add_test(names, an_answer_that_cannot_be_is_not_repeated);
 	tcase_add_test(
 		names,

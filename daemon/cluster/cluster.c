@@ -163,7 +163,7 @@ static void cluster_purge_markers(struct cluster *cluster, uint64_t now_us,
 static void cluster_up(struct cluster *cluster,
 		       const struct broker_event *event)
 {
-	cluster->life = event->life;
+	cluster->out.link = event->life;
 	cluster->names_listed = false;
 	atomic_store(&cluster->out.frame_max,
 		     cluster->out.ops->frame_max(cluster->out.broker));
@@ -184,7 +184,7 @@ static void cluster_trouble(struct cluster *cluster, const char *text)
 
 static void cluster_down(struct cluster *cluster, uint64_t now_us)
 {
-	cluster->life = 0;
+	cluster->out.link = 0;
 	/* Frames of a node that is alone bear no life of the buckets. */
 	atomic_store(&cluster->out.life, 0);
 	nodes_down(&cluster->nodes);
@@ -274,7 +274,7 @@ static bool cluster_handle(struct cluster *cluster, struct broker_event *event,
 	default:
 		break;
 	}
-	if (event->life != cluster->life)
+	if (event->life != cluster->out.link)
 		return true;
 	switch (event->kind) {
 	case BROKER_DOWN:
@@ -439,7 +439,7 @@ static void cluster_ticked(struct lined_timer *timer)
 	nodes_tick(&cluster->nodes, now_us);
 	if (cluster->names.mode == NAMES_WAITING &&
 	    (cluster->nodes.twin_logged ||
-	     now_us > cluster->opened_us + (cluster->life != 0
+	     now_us > cluster->opened_us + (cluster->out.link != 0
 						    ? JOIN_WAIT_US
 						    : FIRST_WAIT_US)))
 		cluster_be_alone(cluster, now_us);
@@ -522,7 +522,7 @@ static void cluster_close(struct cluster *cluster)
 	/* The next broker counts its lives from 1 again. */
 	cluster_drop_events(cluster, true);
 	cluster->settings = NULL;
-	cluster->life = 0;
+	cluster->out.link = 0;
 	cluster_be_alone(cluster, cluster_now_us());
 	names_forget(&cluster->names);
 	cluster->trouble[0] = '\0';

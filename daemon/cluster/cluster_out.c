@@ -136,6 +136,7 @@ void cluster_out_request(struct cluster_out *out, enum broker_request_kind kind,
 	request->bucket = bucket;
 	request->expected = expected;
 	request->tag = tag;
+	request->life = out->link;
 	pthread_mutex_lock(&out->lock);
 	if (out->broker != NULL)
 		out->ops->send(out->broker, request);

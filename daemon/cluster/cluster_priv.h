@@ -29,6 +29,7 @@ struct cluster_out {
 	uint64_t number; /* this node's number */
 	pthread_mutex_t lock;
 	void *broker;       /* NULL: not open; written by the main thread */
+	uint64_t link;      /* life of the connection; 0: none; main thread */
 	uint64_t next_line; /* the sequence number of the next line */
 	_Atomic uint64_t life, revision; /* last seen by this node */
 	_Atomic uint64_t sent, unsent, too_long;
@@ -81,7 +82,6 @@ struct cluster {
 	struct lined_timer tick;
 	uint64_t opened_us, down_us; /* down_us 0: the link is up */
 	uint64_t asked_us;           /* when names_ask_again() last ran */
-	uint64_t life;               /* the connection's; 0: none */
 	bool ever_up, forgot;
 	char trouble[256]; /* the last error; "" once joined */
 	uint64_t received, late, waiting;

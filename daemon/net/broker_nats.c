@@ -339,8 +339,11 @@ static bool nats_drops(const struct nats_broker *broker,
 {
 	uint64_t since = atomic_load(&broker->writing_since);
 
-	return !broker->up || (request->kind == BROKER_SEND && since != 0 &&
-			       nats_clock_ms() > since + STALL_MS);
+	if (!broker->up)
+		return true;
+	return request->kind == BROKER_SEND
+		       ? since != 0 && nats_clock_ms() > since + STALL_MS
+		       : request->life != broker->lives;
 }
 
 static bool nats_send(void *arg, struct broker_request *request)

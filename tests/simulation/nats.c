@@ -391,7 +391,8 @@ static bool nats_send(void *broker, struct broker_request *request)
 {
 	struct nats *nats = broker;
 
-	if (!nats->up) {
+	if (!nats->up ||
+	    (request->kind != BROKER_SEND && request->life != nats->life)) {
 		free(request);
 		return false;
 	}
