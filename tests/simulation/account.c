@@ -31,6 +31,9 @@ enum { ACCOUNT_NODES = 32 };
 
 static struct account accounts[MACHINES][MACHINES]; /* at, of */
 static struct {
+	bool is, was; /* primary */
+} primacy[MACHINES];
+static struct {
 	unsigned life;
 	uint64_t opened_us; /* when it has joined */
 	uint64_t received;  /* before */
@@ -40,6 +43,7 @@ static struct {
 void account_begin(void)
 {
 	memset(accounts, 0, sizeof(accounts));
+	memset(primacy, 0, sizeof(primacy));
 	memset(frames_at, 0, sizeof(frames_at));
 }
 
@@ -75,11 +79,27 @@ static struct account *account_of(const struct machine *at,
 	return account;
 }
 
+static void account_look_primary(unsigned i)
+{
+	const struct cluster *cluster = machines[i].server.env.cluster;
+	bool is = machines[i].life != 0 && cluster != NULL &&
+		  cluster->nodes.is_primary;
+
+	primacy[i].was |= primacy[i].is && !is;
+	primacy[i].is = is;
+}
+
+bool account_was_primary(const struct machine *machine)
+{
+	return primacy[machine->number].was;
+}
+
 void account_look(void)
 {
 	unsigned i, k;
 
-	for (i = 0; i < machine_count; i++)
+	for (i = 0; i < machine_count; i++) {
+		account_look_primary(i);
 		for (k = 0; k < machine_count; k++) {
 			struct account *account =
 				account_of(&machines[i], &machines[k]);
@@ -93,6 +113,7 @@ void account_look(void)
 			else if (account->since == 0)
 				account->since = world_steps();
 		}
+	}
 }
 
 /* ---- lines -------------------------------------------------------------- */

@@ -16,6 +16,9 @@ void account_begin(void);
 /* To be called at each step: which machines know each other from now on. */
 void account_look(void);
 
+/* Whether the machine was primary before another one became it. */
+bool account_was_primary(const struct machine *machine);
+
 /* A peer has not heard a line that it should have, of a peer of its machine
  * (violated()) or of another: then it must be among the lines that are counted
  * as lost. */

@@ -126,8 +126,9 @@ static void feed_hear(struct peer *peer, char *text, size_t len)
 		violated("feed %u: not for it: %s", peer->id, text);
 }
 
-/* With a backup it is not known here which of both feeds. A service that ends
- * discards what its upstream says then. */
+/* With a backup it is not known here which of both feeds. A service that ends,
+ * or has another machine as its primary now, discards what its upstream says
+ * while the last lines go up to it. */
 static void feed_settled(struct peer *peer)
 {
 	unsigned i, k;
@@ -140,7 +141,9 @@ static void feed_settled(struct peer *peer)
 		if (other->kind != &upstream_kind ||
 		    !peer_is_with(peer, other) ||
 		    machine_service(other) == NULL ||
-		    !peer_server_was_heard(other))
+		    !peer_server_was_heard(other) ||
+		    (machine_count > 1 &&
+		     account_was_primary(machine_of_peer(other))))
 			continue;
 		for (k = 0; k < other->spoken; k++)
 			if (other->spoken_at[k] > peer->accepted_at &&
