@@ -59,11 +59,11 @@ struct lined_socket_ops {
 	void (*flush)(struct list *dirty_link);
 	void (*free)(struct list *ready_link);
 
-	/* For memory.c: writes output before the flush; returns the bytes that
-	 * closing the socket would free (0: it may not be closed now); closes
-	 * it. */
+	/* For memory.c. Writes output before the flush: */
 	void (*send_early)(struct list *dirty_link);
+	/* The bytes that shed() would free; 0: it may not be closed now. */
 	uint64_t (*held)(const struct lined_delegate *delegate);
+	/* Closes the socket. */
 	void (*shed)(struct lined_delegate *delegate);
 
 	/* For lined_dispatcher_free(): close a socket with a descriptor, and

@@ -236,8 +236,8 @@ void memory_check(struct lined_dispatcher *d)
 
 	if (d->memory_shedding)
 		return;
-	/* Before the limit is read: a change of the limit sets check_at
-	 * again. */
+	/* Before the limit is read: if the limit changes after that, check_at
+	 * is set again, and the change is not missed. */
 	asked = __atomic_exchange_n(&d->pool.memory.check_at, unasked,
 				    __ATOMIC_SEQ_CST) == INT64_MIN;
 	if (memory == NULL)

@@ -72,8 +72,8 @@ struct lined_socket {
 	const struct lined_socket_handlers *handlers;
 	void *arg;
 	struct lined_socket_group *group;
-	/* The dispatcher with which it is registered. delegate.dispatcher is
-	 * set only while its descriptor is attached, too. */
+	/* The dispatcher with which it is registered, with or without a
+	 * descriptor. delegate.dispatcher is set only with one. */
 	struct lined_dispatcher *dispatcher;
 
 	/* In dispatcher.ready, unattached, closed or dead, or in no list. */
@@ -248,9 +248,9 @@ int socket_adopt(struct lined_socket *sock, int fd,
 /*
  * Begins a handshake over the descriptor of a registered socket, which is
  * connected: until socket_established() the socket is CONNECTING over this
- * transport, at most for timeout_ms. In CONNECTED, input that was received and
- * not read is dropped. A further call, for the next handshake of a stack
- * (WebSocket over TLS), keeps the first's deadline.
+ * transport, at most for timeout_ms. If the socket is CONNECTED before, input
+ * that was received and not read is dropped. A further call, for the next
+ * handshake of a stack (WebSocket over TLS), keeps the first's deadline.
  */
 void socket_handshake(struct lined_socket *sock,
 		      const struct transport *transport, uint32_t timeout_ms);

@@ -140,10 +140,10 @@ typedef void tls_done(struct lined_socket *sock, enum tls_result result,
 		      const char *why);
 
 /*
- * Begins the handshake as the server, on a registered socket: a new one in
- * IDLE, one that had another handshake before, or (STARTTLS) one that is
- * CONNECTED: then queued output is first sent without TLS, and input that was
- * not read is dropped. The socket is CONNECTING until the handshake is over or
+ * Begins the handshake as the server, on a registered socket that is IDLE and
+ * new, has just ended another handshake, or is CONNECTED (STARTTLS). If it is
+ * CONNECTED, queued output is first sent without TLS, and input that was not
+ * read is dropped. The socket is CONNECTING until the handshake is over or
  * timeout_ms have passed. done NULL: tls_established(). -1 and errno as
  * lined_client_start_tls().
  */

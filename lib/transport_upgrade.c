@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The way to a WebSocket: reads the request of a client, over a plain stream or
- * TLS, and sends the response. The transport below is called through here.
- * transport_websocket.c has the connection after the upgrade.
+ * TLS, and sends the response. The functions that call the transport below
+ * (websocket_lower_*) are here, too. transport_websocket.c has the connection
+ * after the upgrade.
  */
 #include "config.h"
 

@@ -309,7 +309,8 @@ static void cluster_free_event(struct cluster *cluster,
 	free(event);
 }
 
-/* Empties the queue of events. due: the arrival message stays posted. */
+/* Empties the queue of events. due: whether the arrival message is still
+ * posted afterwards. */
 static struct broker_event *cluster_take_events(struct cluster *cluster,
 						bool due)
 {

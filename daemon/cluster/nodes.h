@@ -87,7 +87,7 @@ struct nodes {
 	/* A node with another `lease` has joined. Both nodes connect anew; the
 	 * node whose lease differs from the bucket's is refused. */
 	bool lease_differs;
-	uint64_t round_trip_us; /* time of the last renewal */
+	uint64_t round_trip_us; /* how long the last renewal took */
 
 	uint64_t primary, primary_revision; /* number; 0: none */
 	uint64_t primary_heard_us, primary_renewed_us;

@@ -136,7 +136,8 @@ struct conf_service {
 	struct access_rules access;
 	/* A class number n above 0 means classes[n - 1]; 0 means no class. */
 	const struct conf_class *classes;
-	const struct lined_limits *class_limits; /* a copy of bounds.sockets */
+	const struct lined_limits
+		*class_limits; /* bounds.sockets of each class */
 	size_t class_count;
 	struct conf_web web;
 	bool cluster; /* nodes share bus and registry */

@@ -6,8 +6,8 @@
  * IPv6 address counts as its /64, unless it is link-local; UNIX clients count
  * towards `clients`, and on the control socket for their user.
  *
- * Thread: the thread that accepts. Other threads may call admission_leave(),
- * admission_gone() and read the counters.
+ * Thread: the thread that accepts. Other threads may call the functions that
+ * are MT-safe, and read the counters.
  */
 #pragma once
 

@@ -72,9 +72,10 @@ static bool nats_make_bucket(struct nats_link *link, enum broker_bucket bucket)
 	return false;
 }
 
-/* Reads when the bucket of names was created (the life of both buckets) and its
- * last revision. The entries do not show that revision if it was an erasure
- * whose delete marker was purged. */
+/* Reads when the bucket of names was created, by which a node knows whether the
+ * buckets are still the same ones, and the bucket's last revision. The entries
+ * do not show that revision if it was an erasure whose delete marker was
+ * purged. */
 static bool nats_read_life(struct nats_link *link, uint64_t *life)
 {
 	jsStreamInfo *info = NULL;

@@ -324,9 +324,8 @@ static int unix_path_bind(const struct sockaddr_un *address)
 
 	if (fd < 0)
 		return -1;
-	/* On Linux the path gets the mode of the socket. Without fchmod() only
-	 * the umask would restrict connections between bind() and chmod(). On
-	 * other systems no process can connect before listen(). */
+	/* On Linux the path gets the mode of the socket: 0600 from its first
+	 * moment. On other systems the umask decides until chmod(). */
 	fchmod(fd, S_IRUSR | S_IWUSR);
 	if (unix_path_remove_stale(address) == 0 &&
 	    bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)

@@ -11,7 +11,7 @@
 #include <sys/types.h>
 
 enum helper_kind {
-	HELPER_REMOVABLE, /* path: the file that may be removed; only once */
+	HELPER_REMOVABLE, /* path: HELPER_REMOVE may remove it; sent once */
 	HELPER_SPAWN,     /* number: the role; has three descriptors */
 	HELPER_REMOVE,    /* path */
 	HELPER_DEVICE,    /* path; the answer has the descriptor */

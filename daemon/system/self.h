@@ -27,7 +27,7 @@ bool self_is_its_file(void);
 int self_spawn(pid_t *pid, enum self_role role, const int fds[3]);
 
 /* Sets the handler for signals that operators and service managers send to
- * lined: lined's other processes ignore them. */
+ * lined. The helper and the keeper ignore these signals. */
 void self_heed_signals(void (*handler)(int));
 
 /* Called in the helper's child: executes the program for the role. -1 and

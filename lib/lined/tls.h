@@ -26,8 +26,8 @@ struct lined_tls {
 	const char *version;     /* "TLSv1.3" */
 	const char *cipher;      /* "TLS_AES_256_GCM_SHA384" */
 	const char *server_name; /* by SNI; "" if there was none */
-	/* The name in the verified certificate: the first of its DNS, e-mail
-	 * and URI names in its order, else its common name. "": no such name,
+	/* The name in the verified certificate: the first DNS, e-mail or URI
+	 * name in it, else its common name. "": no such name,
 	 * or no certificate. Bytes of the client: escape them before you show
 	 * them. */
 	const char *name;

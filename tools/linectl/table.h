@@ -13,7 +13,7 @@
 enum cell_format {
 	CELL_TEXT,
 	CELL_LIST,   /* texts with blanks between them */
-	CELL_FLAG,   /* `second` itself, if the value is true */
+	CELL_FLAG,   /* the text `second` if the value is true */
 	CELL_NUMBER, /* 1234567 */
 	CELL_OF,     /* 3/100: the value and its limit `second` */
 	CELL_COUNT,  /* 1,234,567: the sum of the value and `second`, if any */

@@ -290,8 +290,8 @@ static bool find_config_address(struct parser *parser, struct step *step,
 	const char *first = name;
 	size_t i, pass;
 
-	/* A step without a transport takes the default one; in the second pass
-	 * any, for a config that does not have the default. */
+	/* A step without a transport: the first pass looks for the default one.
+	 * If the config does not have it, the second pass takes any. */
 	for (pass = 0; pass < 2; pass++) {
 		for (i = 0; i < script->address_count; i++) {
 			const struct script_address *address =

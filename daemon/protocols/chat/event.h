@@ -15,8 +15,8 @@
 enum chat_event_kind {
 	CHAT_EVENT_MESSAGE = 'm',  /* a line to a room, kept in its history */
 	CHAT_EVENT_NOTICE = 'n',   /* to rooms, once to each member, and to
-				    * `to`; number 1: not to `from`; number 2:
-				    * only on other nodes */
+				    * `to`. If `number` is 1: not to `from`; if
+				    * it is 2: only on other nodes */
 	CHAT_EVENT_PRIVATE = 'p',  /* a private line to `to` */
 	CHAT_EVENT_ANNOUNCE = 'a', /* a line to all members */
 	CHAT_EVENT_TOPIC = 't',    /* a notice that sets the topic */

@@ -18,8 +18,8 @@ void chat_session_accept(struct lined_service *service,
 /* Tells every member that the service is closing; returns how many. */
 size_t chat_sessions_drain(struct chat *chat);
 
-/* Tells all members that some people may not hear them (parted), or tells the
- * members that were told so that everybody hears them again. */
+/* parted: tells all members that some people may not hear them. Otherwise tells
+ * those members, and no others, that everybody hears them again. */
 void chat_sessions_tell_parted(struct chat *chat, bool parted);
 
 /* Resumes members whose request another worker has not answered in time, and

@@ -64,7 +64,7 @@ static void telnet_request(struct chat_telnet *telnet, unsigned char option,
 	if (option == TELNET_ECHO && telnet->echo_taken)
 		return;
 	/* Always answer: a client asks for a timing mark after each ^C, and
-	 * discards its input until the answer arrives. */
+	 * discards all that it receives until the answer arrives. */
 	if (option == TELNET_TIMING_MARK || telnet_is_new(telnet, option))
 		answer(arg, TELNET_WONT, option);
 }

@@ -31,8 +31,8 @@ static void program_close_socket(struct lined_socket **sock)
 {
 	if (*sock == NULL)
 		return;
-	/* The closed socket ends later in the turn, when program and group may
-	 * be freed. */
+	/* The closed socket ends later in the turn; program and group may be
+	 * freed before. */
 	lined_socket_set_group(*sock, NULL);
 	lined_socket_set_handlers(*sock, NULL, NULL);
 	lined_socket_close(*sock);

@@ -25,8 +25,8 @@
 /* The longest time for which the previous upstream then stays connected. */
 #define SPARE_MS_MAX 10000
 
-/* Time for the last lines to an upstream that is left before the service ends.
- */
+/* How long the last lines to an upstream may take while the service goes on
+ * without it. */
 #define LEAVE_MS 10000
 
 /* How long to wait for a previous instance that is leaving its upstreams. */
