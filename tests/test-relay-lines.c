@@ -170,11 +170,15 @@ START_TEST(a_block_whose_lengths_are_not_its_lines_is_refused)
 		{{5, UINT16_MAX, UINT16_MAX}, {11, 1, 2}},
 		{{0, 1, 0}, {16, 1, 2}},
 	};
-	static const char head[] = "short";
-	struct lined_buffer *buffer = lined_buffer_new(head, sizeof(head));
+	static const char empty[16]; /* a head that says: no line */
+	struct lined_buffer *buffer = lined_buffer_new("short", 5);
 	struct relay_message message;
 	size_t i;
 
+	ck_assert_ptr_nonnull(buffer);
+	ck_assert(!relay_message_read(&message, buffer));
+	lined_buffer_unref(buffer);
+	buffer = lined_buffer_new(empty, sizeof(empty));
 	ck_assert_ptr_nonnull(buffer);
 	ck_assert(!relay_message_read(&message, buffer));
 	lined_buffer_unref(buffer);

@@ -219,7 +219,7 @@ bool relay_message_read(struct relay_message *message,
 	message->bytes_at = sizeof(head);
 	message->bytes = len - sizeof(head) - table;
 	message->lengths_at = len - table;
-	return message_lengths_fit(message);
+	return message->count > 0 && message_lengths_fit(message);
 }
 
 uint32_t relay_message_line_len(const struct relay_message *message,

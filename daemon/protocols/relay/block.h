@@ -62,7 +62,7 @@ struct relay_message {
 	size_t bytes;      /* bytes of all lines */
 };
 
-/* False: the buffer is not a block. */
+/* False: the buffer is not a block of at least one line. */
 bool relay_message_read(struct relay_message *message,
 			struct lined_buffer *buffer);
 
