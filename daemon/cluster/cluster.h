@@ -54,6 +54,9 @@ uint64_t cluster_scope(const struct cluster_service *service);
  * failed: this service, not a draining one of the same name, now gets other
  * nodes' names and lines and may be primary. */
 void cluster_show(struct cluster_service *service);
+/* To be called after the cluster_show() of all services of a reload: tells them
+ * whether they are primary. */
+void cluster_tell_shown(struct cluster *cluster);
 /* The service has ended and has no clients. NULL is fine. */
 void cluster_remove(struct cluster_service *service);
 

@@ -64,7 +64,11 @@ void cluster_show(struct cluster_service *service)
 {
 	service->shown = true;
 	names_move(&service->cluster->names, service->prefix);
-	cluster_changed(service->cluster);
+}
+
+void cluster_tell_shown(struct cluster *cluster)
+{
+	cluster_changed(cluster);
 }
 
 void cluster_remove(struct cluster_service *service)

@@ -404,6 +404,7 @@ static int apply_commit(struct reload_plan *plan, struct worker_batch *batch,
 			struct worker_batch *datagrams, struct report *report)
 {
 	struct server *server = plan->server;
+	bool shown = false;
 	int result = 0;
 	size_t i;
 
@@ -418,9 +419,13 @@ static int apply_commit(struct reload_plan *plan, struct worker_batch *batch,
 			apply_close_listeners(plan, service);
 		else
 			server_move(server, service, &server->services);
-		if (!plan->services[i].kept && service->cluster != NULL)
+		if (!plan->services[i].kept && service->cluster != NULL) {
 			cluster_show(service->cluster);
+			shown = true;
+		}
 	}
+	if (shown)
+		cluster_tell_shown(server->env.cluster);
 	for (i = 0; i < plan->count; i++) {
 		if (apply_listen(&plan->services[i], datagrams, report) < 0)
 			result = -1;
