@@ -141,10 +141,14 @@ static void metrics_wait_no_more(struct metrics_server *server,
 
 static struct session *metrics_next_session(struct metrics_server *server)
 {
-	struct session *session = server->first;
+	struct session *session;
 
-	if (session != NULL)
+	while ((session = server->first) != NULL) {
 		metrics_wait_no_more(server, session);
+		/* Its handle_close is still to come. */
+		if (!lined_socket_is_closed(session->client))
+			break;
+	}
 	return session;
 }
 
