@@ -31,7 +31,7 @@ FOUND = [
     ("pread .*module_(read_part|is_whole) ", "EIO", lab.ONCE),
     ("fstat .*unix_path_hold ", "EIO", lab.ONCE),
     # an address that nobody served, also not after the next reload
-    ("upstreams_read_list .*relay_upstreams_reload", "ENOMEM",
+    ("upstreams_read_list .*relay_(upstreams_)?reload", "ENOMEM",
      lab.FROM_THEN_ON),
     # clients refused for something else, or left without a word
     ("admission_find_or_add .*(admission_enter|accept_admit) ", "ENOMEM",
