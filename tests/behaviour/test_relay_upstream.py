@@ -690,6 +690,38 @@ class Stop(UpstreamTest):
         self.assertEqual(got.replace(line, b""), b"")
         self.assertEqual(daemon.wait(), 0)
 
+    def begin_held(self):
+        """Lines wait: the upstream does not read."""
+        server = self.server(rcvbuf=4096)
+        self.serve(server, subscribe_only="false", up_hold="32M",
+                   extra="send-queue = 64k send-stall = 0")
+        up = self.accept(server)
+        [c] = self.fed(up)
+        for n in range(5000):
+            c.send(b"%d %s\n" % (n, b"x" * 992))
+        c.half_close()
+        c.rest()
+        return up
+
+    def check_all_went_up(self, up):
+        # It reads faster now.
+        up.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        numbers = [int(line.split()[0]) for line in up.ended().splitlines()]
+        self.assertEqual(numbers, list(range(5000)))
+
+    def test_it_gets_what_up_hold_keeps(self):
+        up = self.begin_held()
+        self.daemon.signal(signal.SIGTERM)
+        self.check_all_went_up(up)
+        self.assertEqual(self.daemon.wait(), 0)
+
+    def test_it_gets_what_up_hold_keeps_when_the_mode_changes(self):
+        up = self.begin_held()
+        self.write(self.text(mode='"hub"', up_hold="32M"),
+                   workers=self.WORKERS)
+        self.daemon.reload()
+        self.check_all_went_up(up)
+
     def test_one_that_takes_nothing_is_left_after_the_timeout(self):
         server = self.server(rcvbuf=4096)
         text = self.text(server, subscribe_only="false",

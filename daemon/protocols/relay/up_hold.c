@@ -51,6 +51,11 @@ int relay_up_hold_add(struct relay_up_hold *hold,
 	return 0;
 }
 
+bool relay_up_hold_waits(const struct relay_up_hold *hold)
+{
+	return hold->lines.waiting > 0;
+}
+
 void relay_up_hold_return(struct relay_up_hold *hold,
 			  struct relay_upstream *upstream)
 {

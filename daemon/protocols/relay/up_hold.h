@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,9 @@ int relay_up_hold_add(struct relay_up_hold *hold,
  * bytes stay waiting. */
 void relay_up_hold_send(struct relay_up_hold *hold,
 			struct relay_upstream *target);
+
+/* Whether lines wait that no upstream was given. */
+bool relay_up_hold_waits(const struct relay_up_hold *hold);
 
 /* An upstream's connection has ended: lines that have not left on it wait
  * again, unless the next upstream was given later ones. */

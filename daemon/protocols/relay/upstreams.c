@@ -25,8 +25,8 @@
 /* The longest time for which the previous upstream then stays connected. */
 #define SPARE_MS_MAX 10000
 
-/* How long the last lines to an upstream may take while the service goes on
- * without it. */
+/* How long the last lines of and to an upstream may take while the service goes
+ * on without it. */
 #define LEAVE_MS 10000
 
 /* How long to wait for a previous instance that is leaving its upstreams. */
@@ -45,7 +45,7 @@ struct relay_upstreams {
 	struct relay_upstream *feed, *next, *spare;
 	struct relay_up_hold hold;
 	struct lined_timer hand_over; /* `next` takes over in any case */
-	/* Fires when spare is no longer needed; while finishing: to check
+	/* Fires when spare is no longer needed; while leaving: to check
 	 * whether all have ended; before the first connection: to check whether
 	 * the previous instance has left. */
 	struct lined_timer leave;
@@ -53,7 +53,8 @@ struct relay_upstreams {
 	/* The number of instances of the service that are leaving their
 	 * upstreams. */
 	struct lined_shared *leaving;
-	uint64_t turn_ms; /* end of the wait for `leaving`; 0: none */
+	uint64_t turn_ms;  /* end of the wait for `leaving`; 0: none */
+	uint64_t leave_ms; /* if `leaves`: when the rest is dropped */
 	bool updating, finishing, leaves;
 };
 
@@ -133,7 +134,7 @@ static void upstreams_leave_fired(struct lined_timer *timer)
 	struct relay_upstreams *upstreams =
 		lined_container_of(timer, struct relay_upstreams, leave);
 
-	if (upstreams->finishing) {
+	if (upstreams->leaves) {
 		upstreams_leave(upstreams->relay);
 		return;
 	}
@@ -297,8 +298,9 @@ static bool upstreams_on_good(struct relay_upstream *upstream)
 		upstreams_choose(upstreams, upstream, "feeds");
 		return true;
 	}
-	if (upstreams->next != NULL &&
-	    !upstreams_is_before(upstreams, upstream, upstreams->next))
+	if (upstreams->finishing ||
+	    (upstreams->next != NULL &&
+	     !upstreams_is_before(upstreams, upstream, upstreams->next)))
 		return false;
 	upstreams->next = upstream;
 	if (relay_upstream_is_between_lines(upstreams->feed)) {
@@ -629,41 +631,63 @@ void relay_upstreams_stop(struct relay *relay)
 	relay->upstreams = NULL;
 }
 
+/* From now on no upstream is connected again, and none takes over. */
+static void upstreams_begin_finish(struct relay_upstreams *upstreams)
+{
+	upstreams->finishing = true;
+	upstreams_drop_next(upstreams);
+	upstreams->spare = NULL;
+	lined_timer_stop(&upstreams->leave);
+}
+
+/* Sends lines that wait. True: some still wait for an open upstream. */
+static bool upstreams_send_rest(struct relay_upstreams *upstreams)
+{
+	struct relay_upstream *target = upstreams_target(upstreams);
+
+	relay_up_hold_send(&upstreams->hold, target);
+	return target != NULL && relay_up_hold_waits(&upstreams->hold) &&
+	       !relay_address_is_source(&target->link.address);
+}
+
 bool relay_upstreams_finish(struct relay *relay)
 {
 	struct relay_upstreams *upstreams = relay->upstreams;
-	bool finished = true;
+	bool finished = true, waits;
 	size_t i;
 
 	if (upstreams == NULL)
 		return true;
-	if (!upstreams->finishing) {
-		upstreams->finishing = true;
-		lined_timer_stop(&upstreams->hand_over);
-		lined_timer_stop(&upstreams->leave);
-		for (i = 0; i < upstreams->count; i++)
-			relay_upstream_finish(upstreams->list[i]);
+	if (!upstreams->finishing)
+		upstreams_begin_finish(upstreams);
+	waits = upstreams_send_rest(upstreams);
+	for (i = 0; i < upstreams->count; i++) {
+		struct relay_upstream *upstream = upstreams->list[i];
+
+		if (upstream->link.state != RELAY_LINK_FINISHING &&
+		    !(waits && upstreams_is_open(upstream)))
+			relay_upstream_finish(upstream);
+		finished &= upstream->link.state == RELAY_LINK_IDLE;
 	}
-	for (i = 0; i < upstreams->count; i++)
-		finished &= upstreams->list[i]->link.state == RELAY_LINK_IDLE;
 	upstreams_free_left(upstreams, false);
 	return finished && upstreams->left == NULL;
 }
 
-/* Stops after reading all that the upstreams have sent. Lines of clients are no
- * longer taken. */
+/* Stops after reading all that the upstreams have sent and sending what waits
+ * for them. Lines of clients are no longer taken. */
 static void upstreams_leave(struct relay *relay)
 {
 	struct relay_upstreams *upstreams = relay->upstreams;
-	size_t i;
+	uint64_t now_ms = lined_dispatcher_now_ms(
+		lined_service_dispatcher(relay->service));
 
 	lined_bus_unsubscribe(upstreams->lines);
 	upstreams->lines = NULL;
-	if (!upstreams->leaves)
+	if (!upstreams->leaves) {
 		upstreams_count_leaving(upstreams, 1);
-	for (i = 0; i < upstreams->count; i++)
-		upstreams->list[i]->link.flush_ms = LEAVE_MS;
-	if (relay_upstreams_finish(relay))
+		upstreams->leave_ms = now_ms + LEAVE_MS;
+	}
+	if (relay_upstreams_finish(relay) || now_ms >= upstreams->leave_ms)
 		relay_upstreams_stop(relay);
 	else
 		relay_link_start_timer(relay, &upstreams->leave,

@@ -20,8 +20,9 @@ void relay_upstreams_stop(struct relay *relay);
 /* The mode, the addresses or the times may have changed. */
 void relay_upstreams_reload(struct relay *relay);
 
-/* Call this when no client is left: closes the connections after reading the
- * last lines and sending the queued ones. True: all are closed. */
+/* Closes the connections after reading the last lines and sending those that
+ * wait. Call this when no client is left, again and again until it returns
+ * true: all are closed. */
 bool relay_upstreams_finish(struct relay *relay);
 
 /* Drops about `bytes` of the oldest waiting lines, because memory is short. */
