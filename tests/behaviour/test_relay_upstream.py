@@ -600,6 +600,51 @@ class Upward(UpstreamTest):
         self.assertGreater(numbers[0], 0)
         self.assertEqual(self.counted("upstream_down"), 0)
 
+    def begin_all(self):
+        """Both are open. Lines of before wait for the first one, which does not
+        read; the second one has got the later ones."""
+        servers = [self.server(rcvbuf=4096), self.server()]
+        for server in servers:
+            server.close()
+        self.serve(*servers, use='"all"', subscribe_only="false",
+                   up_hold="32M", retry_min="100ms", retry_max="100ms",
+                   extra="send-queue = 64k send-stall = 0")
+        with self.client() as c:
+            for n in range(8000):
+                c.send(b"%d %s\n" % (n, b"x" * 992))
+            c.half_close()
+            c.rest()
+        ups = []
+        for server in servers:
+            server.open()
+            ups.append(self.accept(server))
+            self.daemon.wait_log("upstream %s: connected" % server.url)
+        d = self.client()
+        for n in range(8000, 8100):
+            d.send(b"%d\n" % n)
+        for n in range(8000, 8100):
+            self.assertEqual(ups[1].line(), b"%d\n" % n)
+        return (d, *ups)
+
+    def test_with_all_later_lines_do_not_pass_those_that_wait(self):
+        _, first, _ = self.begin_all()
+        # It reads faster now.
+        first.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        for n in range(8100):
+            self.assertEqual(first.line().split()[0], b"%d" % n)
+        self.assertEqual(self.counted("upstream_down"), 0)
+
+    def test_with_all_lines_that_wait_do_not_come_behind_later_ones(self):
+        """The second one has got later lines than those that the first one did
+        not take."""
+        d, first, second = self.begin_all()
+        first.close()
+        self.daemon.wait_log("lost, next try in")
+        d.send(b"last\n")
+        self.assertEqual(second.line(), b"last\n")
+        self.assertTrue(second.is_silent(0.1))
+        self.assertGreater(self.counted("upstream_down"), 0)
+
     def test_one_that_does_not_read_feeds_on(self):
         """The queue to the upstream is bounded, and does not stop the feed."""
         server = self.server(rcvbuf=4096)

@@ -55,6 +55,9 @@ struct relay_upstreams {
 	struct lined_shared *leaving;
 	uint64_t turn_ms;  /* end of the wait for `leaving`; 0: none */
 	uint64_t leave_ms; /* if `leaves`: when the rest is dropped */
+	/* With `all`: an upstream has got lines that are later than those of
+	 * `hold`. */
+	bool passed;
 	bool updating, finishing, leaves;
 };
 
@@ -214,19 +217,40 @@ static bool upstreams_is_open(const struct relay_upstream *upstream)
 	       !lined_socket_is_closed(upstream->link.sock);
 }
 
-/* The upstream that gets clients' lines: the feeding one, or the first one
- * connected. NULL: none. */
+/* The open upstream that was given lines of `hold` last, if with `all`, or that
+ * feeds; else the first open one. NULL: none. */
 static struct relay_upstream *
-upstreams_target(const struct relay_upstreams *upstreams)
+upstreams_find_target(const struct relay_upstreams *upstreams)
 {
+	struct relay_upstream *first = NULL;
 	size_t i;
 
-	if (upstreams->feed != NULL && upstreams_is_open(upstreams->feed))
-		return upstreams->feed;
-	for (i = 0; i < upstreams->count; i++)
-		if (upstreams_is_open(upstreams->list[i]))
-			return upstreams->list[i];
-	return NULL;
+	for (i = upstreams->count; i-- > 0;) {
+		struct relay_upstream *upstream = upstreams->list[i];
+
+		if (!upstreams_is_open(upstream))
+			continue;
+		if (upstreams->all ? &upstream->link == upstreams->hold.lines.to
+				   : upstream == upstreams->feed)
+			return upstream;
+		first = upstream;
+	}
+	return first;
+}
+
+/* The upstream that gets lines of `hold`. Drops lines that would come behind
+ * later ones there. NULL: none. */
+static struct relay_upstream *
+upstreams_target(struct relay_upstreams *upstreams)
+{
+	struct relay_upstream *target = upstreams_find_target(upstreams);
+
+	if (upstreams->passed &&
+	    (target == NULL || &target->link != upstreams->hold.lines.to)) {
+		relay_up_hold_give_up(&upstreams->hold, UINT64_MAX);
+		upstreams->passed = false;
+	}
+	return target;
 }
 
 static void upstreams_count_leaving(struct relay_upstreams *upstreams, int more)
@@ -388,21 +412,28 @@ static void upstreams_on_block(void *arg, struct lined_buffer *buffer)
 	struct relay_upstreams *upstreams = arg;
 	struct relay_upstream *target = upstreams_target(upstreams);
 	struct relay_message message;
+	bool held;
 	size_t i;
 
 	if (!relay_message_read(&message, buffer))
 		return;
-	if ((target == NULL || !upstreams->all) &&
-	    relay_up_hold_add(&upstreams->hold, &message, target) == 0)
-		return;
-	if (target == NULL)
+	held = (target == NULL || !upstreams->all ||
+		relay_up_hold_waits(&upstreams->hold)) &&
+	       relay_up_hold_add(&upstreams->hold, &message, target) == 0;
+	if (!held && target == NULL)
 		lined_service_count(upstreams->relay->service, "upstream_down",
 				    message.count);
-	else if (!upstreams->all)
+	else if (!held)
 		upstreams_send(upstreams, target, &message);
-	for (i = 0; upstreams->all && i < upstreams->count; i++)
-		if (upstreams_is_open(upstreams->list[i]))
-			upstreams_send(upstreams, upstreams->list[i], &message);
+	for (i = 0; upstreams->all && i < upstreams->count; i++) {
+		struct relay_upstream *other = upstreams->list[i];
+
+		if (other == target || !upstreams_is_open(other))
+			continue;
+		upstreams_send(upstreams, other, &message);
+		upstreams->passed |=
+			!relay_address_is_source(&other->link.address);
+	}
 }
 
 /* ---- the list ----------------------------------------------------------- */
@@ -539,6 +570,8 @@ static void upstreams_set_use(struct relay_upstreams *upstreams, bool all)
 		else
 			relay_upstream_stop(upstream);
 	}
+	upstreams_target(upstreams);
+	upstreams->passed = false;
 }
 
 static int upstreams_log_error(const struct relay *relay)
