@@ -36,6 +36,11 @@ void relay_up_hold_send(struct relay_up_hold *hold,
 	up_hold_send(hold, target, up_hold_max(hold));
 }
 
+bool relay_up_hold_waits(const struct relay_up_hold *hold)
+{
+	return hold->lines.waiting > 0;
+}
+
 int relay_up_hold_add(struct relay_up_hold *hold,
 		      const struct relay_message *message,
 		      struct relay_upstream *target)
@@ -45,15 +50,13 @@ int relay_up_hold_add(struct relay_up_hold *hold,
 	if (up_hold_max(hold) == 0)
 		return -1;
 	most = relay_pending_most(&hold->lines, up_hold_max(hold));
-	if (relay_pending_add(&hold->lines, message) < 0)
+	if (relay_pending_add(&hold->lines, message) == 0)
+		up_hold_send(hold, target, most);
+	else if (relay_up_hold_waits(hold))
+		up_hold_count_down(hold, message->count);
+	else
 		return -1;
-	up_hold_send(hold, target, most);
 	return 0;
-}
-
-bool relay_up_hold_waits(const struct relay_up_hold *hold)
-{
-	return hold->lines.waiting > 0;
 }
 
 void relay_up_hold_return(struct relay_up_hold *hold,
