@@ -29,12 +29,14 @@ static uint64_t link_now_ms(const struct relay_link *link)
 		lined_service_dispatcher(link->relay->service));
 }
 
-void relay_link_start_timer(const struct relay *relay,
+bool relay_link_start_timer(const struct relay *relay,
 			    struct lined_timer *timer, uint64_t delay_ms)
 {
-	if (lined_timer_start(timer, delay_ms, 0) < 0)
-		lined_service_log(relay->service, LINED_LOG_ERR,
-				  "upstream: no timer: out of memory");
+	if (lined_timer_start(timer, delay_ms, 0) == 0)
+		return true;
+	lined_service_log(relay->service, LINED_LOG_ERR,
+			  "upstream: no timer: out of memory");
+	return false;
 }
 
 static void link_set_state(struct relay_link *link, enum relay_link_state state)

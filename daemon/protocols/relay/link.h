@@ -141,6 +141,6 @@ static inline bool relay_link_connected(const struct relay_link *link)
 const char *relay_link_text(const struct relay_link *link,
 			    char text[RELAY_LINK_TEXT_MAX]);
 
-/* Starts a one-shot timer; a failure is logged. */
-void relay_link_start_timer(const struct relay *relay,
+/* Starts a one-shot timer. False: out of memory; logged. */
+bool relay_link_start_timer(const struct relay *relay,
 			    struct lined_timer *timer, uint64_t delay_ms);

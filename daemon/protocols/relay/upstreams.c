@@ -276,12 +276,12 @@ static bool upstreams_waits_for_turn(struct relay_upstreams *upstreams)
 	leaving = lined_shared_lock(upstreams->leaving);
 	wait = *leaving > 0;
 	lined_shared_unlock(upstreams->leaving);
-	if (wait && lined_dispatcher_now_ms(lined_service_dispatcher(service)) <
-			    upstreams->turn_ms) {
-		relay_link_start_timer(upstreams->relay, &upstreams->leave,
-				       RELAY_END_STEP_MS);
+	if (wait &&
+	    lined_dispatcher_now_ms(lined_service_dispatcher(service)) <
+		    upstreams->turn_ms &&
+	    relay_link_start_timer(upstreams->relay, &upstreams->leave,
+				   RELAY_END_STEP_MS))
 		return true;
-	}
 	upstreams->turn_ms = 0;
 	return false;
 }
@@ -720,11 +720,10 @@ static void upstreams_leave(struct relay *relay)
 		upstreams_count_leaving(upstreams, 1);
 		upstreams->leave_ms = now_ms + LEAVE_MS;
 	}
-	if (relay_upstreams_finish(relay) || now_ms >= upstreams->leave_ms)
+	if (relay_upstreams_finish(relay) || now_ms >= upstreams->leave_ms ||
+	    !relay_link_start_timer(relay, &upstreams->leave,
+				    RELAY_END_STEP_MS))
 		relay_upstreams_stop(relay);
-	else
-		relay_link_start_timer(relay, &upstreams->leave,
-				       RELAY_END_STEP_MS);
 }
 
 void relay_upstreams_reload(struct relay *relay)
