@@ -1909,6 +1909,19 @@ class Devices(UpstreamTest):
         self.assertTrue(c.is_silent(0.1))
         self.assertFalse(daemon.logged("lost"))
 
+    def test_a_fifo_gets_no_lines_that_up_hold_keeps(self):
+        path = self.path("fifo")
+        os.mkfifo(path)
+        daemon = self.serve("fifo://" + path, subscribe_only="false",
+                            up_hold="64k", history=1)
+        daemon.wait_log("upstream fifo://.*: connected")
+        with self.client() as c:
+            c.send(b"one\ntwo\n")
+            c.half_close()
+            self.assertEqual(c.rest(), b"")
+        self.assertEqual(self.counted("upstream_lines"), 0)
+        self.assertIn("upstream_slow 2", "".join(daemon.logged("upstream_")))
+
     def test_what_is_none_is_said(self):
         path = self.path("file")
         with open(path, "w"):

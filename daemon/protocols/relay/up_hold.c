@@ -25,7 +25,7 @@ static void up_hold_count_down(const struct relay_up_hold *hold, uint64_t lines)
 static void up_hold_send(struct relay_up_hold *hold,
 			 struct relay_upstream *target, size_t most)
 {
-	if (target != NULL)
+	if (target != NULL && !relay_address_is_source(&target->link.address))
 		relay_pending_send(&hold->lines, &target->link);
 	up_hold_count_down(hold, relay_pending_trim(&hold->lines, most));
 }
@@ -47,7 +47,8 @@ int relay_up_hold_add(struct relay_up_hold *hold,
 {
 	size_t most;
 
-	if (up_hold_max(hold) == 0)
+	if (up_hold_max(hold) == 0 ||
+	    (target != NULL && relay_address_is_source(&target->link.address)))
 		return -1;
 	most = relay_pending_most(&hold->lines, up_hold_max(hold));
 	if (relay_pending_add(&hold->lines, message) == 0)

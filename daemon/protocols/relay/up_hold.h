@@ -26,8 +26,8 @@ void relay_up_hold_start(struct relay_up_hold *hold, struct relay *relay);
 void relay_up_hold_stop(struct relay_up_hold *hold);
 
 /* Adds a block, then sends. Without memory, a block that would pass waiting
- * lines is dropped. -1: no up-hold, or no memory and nothing waits: the caller
- * must send the block. */
+ * lines is dropped. -1: no up-hold, or a source, or no memory and nothing
+ * waits: the caller must send the block. */
 int relay_up_hold_add(struct relay_up_hold *hold,
 		      const struct relay_message *message,
 		      struct relay_upstream *target);

@@ -218,7 +218,8 @@ static bool upstreams_is_open(const struct relay_upstream *upstream)
 }
 
 /* The open upstream that was given lines of `hold` last, if with `all`, or that
- * feeds; else the first open one. NULL: none. */
+ * feeds; else the first open one, a source only if there is no other. NULL:
+ * none. */
 static struct relay_upstream *
 upstreams_find_target(const struct relay_upstreams *upstreams)
 {
@@ -233,7 +234,9 @@ upstreams_find_target(const struct relay_upstreams *upstreams)
 		if (upstreams->all ? &upstream->link == upstreams->hold.lines.to
 				   : upstream == upstreams->feed)
 			return upstream;
-		first = upstream;
+		if (first == NULL ||
+		    !relay_address_is_source(&upstream->link.address))
+			first = upstream;
 	}
 	return first;
 }
