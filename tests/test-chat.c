@@ -240,6 +240,8 @@ START_TEST(a_text_that_is_no_line_is_refused)
 		"m 1 1 3e8 0 0 den\nfew words\n",
 		"m 1 1 3e8 0 0 den alice, and no text",
 		"m 1 x 3e8 0 0 den alice\nno number\n",
+		"u 1 1 3e8 1 60 . \033[2J\n\n",
+		"m 1 1 3e8 0 0 den \033[2J\nof nobody\n",
 		"m 1 1 3e8 0 0 den alice\ngood\n",
 	};
 	char text[64];

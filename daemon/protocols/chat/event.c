@@ -157,14 +157,17 @@ int chat_event_send(struct chat *chat, const struct chat_event *event,
 	return result;
 }
 
-/* Whether clients may get the event's text unchanged: an event may come from
- * another node, and so from any program that can publish there. */
-static bool event_is_line(const struct chat_event *event)
+/* Whether clients may get the event's text, and its names in notices: an event
+ * may come from another node, and so from any program that can publish there.
+ */
+static bool event_is_clean(const struct chat_event *event)
 {
 	const char *text = lined_buffer_data(event->buffer) + event->offset;
 
 	return event->len > 0 && text[event->len - 1] == '\n' &&
-	       lined_text_is_clean(text, event->len - 1);
+	       lined_text_is_clean(text, event->len - 1) &&
+	       lined_text_is_clean(event->rooms, strlen(event->rooms)) &&
+	       lined_text_is_clean(event->name, strlen(event->name));
 }
 
 static void event_received(void *arg, struct lined_buffer *message)
@@ -174,7 +177,7 @@ static void event_received(void *arg, struct lined_buffer *message)
 	struct event_header header;
 
 	if (event_decode(message, &header, &event) < 0 ||
-	    !event_is_line(&event)) {
+	    !event_is_clean(&event)) {
 		lined_service_count(chat->service, "events_bad", 1);
 		return;
 	}
