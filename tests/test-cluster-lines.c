@@ -392,7 +392,7 @@ START_TEST(what_a_closed_broker_has_not_written_is_not_sent)
 }
 END_TEST
 
-/* What is charged for frames, beside names. */
+/* The charge for frames, beside names. */
 static uint64_t frames_held(const struct stage *stage)
 {
 	return memory_held(&stage->hall.memory) -

@@ -261,7 +261,7 @@ START_TEST(no_allocation_of_files_that_are_given_fails_unseen)
 }
 END_TEST
 
-/* What another process has read, as at a start and a reload. */
+/* A config that another process has read, as at a start and a reload. */
 START_TEST(no_allocation_of_a_tree_fails_unseen)
 {
 	struct conf_env with = fixture_env;

@@ -183,7 +183,7 @@ struct conf {
 
 struct wire;
 
-/* What find_protocol returns for a module that was not loaded. A service of
+/* The result of find_protocol for a module that was not loaded. A service of
  * such a module has no options and must not be started. */
 extern const struct lined_protocol conf_protocol_unloaded;
 

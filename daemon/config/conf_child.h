@@ -16,7 +16,7 @@
 #include "config/conf.h"
 #include "system/subprocess.h"
 
-/* What to read: see conf_env. */
+/* The config to read; the fields are those of conf_env. */
 struct conf_source {
 	const char *path;
 	const char *const *module_dirs; /* from the command line */

@@ -137,7 +137,7 @@ size_t admission_addresses(const struct admission *admission);
 /* The number of clients admitted so far. */
 uint64_t admission_admitted(const struct admission *admission);
 
-/* What admission_enter() would return now; counts nothing. */
+/* The result that admission_enter() would have now; counts nothing. */
 struct admission_ruling {
 	enum admission_verdict verdict;
 	uint32_t clients; /* clients of the address or its /64 */

@@ -100,8 +100,9 @@ struct broker_request {
 	uint64_t expected;
 	/* Repeated in the answer. After a DOWN no answer follows. */
 	uint64_t tag;
-	/* Of the connection that an entry's request is for, as in events. It is
-	 * refused on a later one, whose buckets may be new. Not for frames. */
+	/* The connection that an entry's request is for, as in events: on a
+	 * later one, whose buckets may be new, the request is refused. Not for
+	 * frames. */
 	uint64_t life;
 	uint32_t lines; /* lines in a frame */
 	const char *key;

@@ -79,7 +79,8 @@ struct reload_plan {
 	/* Keys that differ from those at the start and need a restart; ends
 	 * with NULL. */
 	const char *restart_keys[6];
-	/* What this reload changes. reload.c sets `log`. */
+	/* The top-level settings that this reload changes. reload.c sets
+	 * `log`. */
 	bool drain_timeout, memory, log, cluster;
 };
 

@@ -25,7 +25,7 @@ struct service;
 struct service_part;
 struct worker_batch;
 
-/* What the server gives to all services. Main thread. */
+/* The parts of the server that all services use. Main thread. */
 struct service_env {
 	const struct server_tls *tls;        /* certificates in use */
 	struct lined_dispatcher *dispatcher; /* the main thread's */

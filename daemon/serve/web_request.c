@@ -91,7 +91,7 @@ static bool web_is_key(const char *key, size_t len)
 	return true;
 }
 
-/* What is wrong with an upgrade, apart from its version; NULL: nothing. */
+/* The fault of an upgrade, apart from its version; NULL: none. */
 static const char *web_find_fault(const struct web_request *request,
 				  const char *bytes)
 {

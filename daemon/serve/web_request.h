@@ -39,7 +39,7 @@ enum web_wish {
 	WEB_IS_BAD, /* a faulty upgrade: see fault */
 };
 
-/* What the request asks for. For WEB_WANTS_UPGRADE stores the key, without a
+/* The wish of the request. For WEB_WANTS_UPGRADE stores the key, without a
  * NUL. */
 enum web_wish web_request_wish(struct web_request *request, const char *bytes,
 			       char key[WEB_KEY_LEN]);

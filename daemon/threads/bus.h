@@ -30,7 +30,7 @@
  */
 #define BUS_BACKLOG_MAX ((size_t)64 << 20)
 
-/* What a message costs in addition to its bytes. */
+/* The cost of a message in addition to its bytes. */
 #define BUS_MESSAGE_COST ((size_t)64)
 
 struct bus;

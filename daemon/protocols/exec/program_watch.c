@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the system shows of a program: whether it waits for input, its memory,
+ * Asks the system about a program: whether it waits for input, its memory,
  * and whether it has answered. Changes nothing; may log.
  */
 #include "exec/program.h"

@@ -8,8 +8,8 @@
 
 struct relay_dedupe;
 
-/* What is remembered of a line. A client that does not know the key cannot
- * find two lines with the same digest. */
+/* A line's digest, which is remembered in its place. A client that does not
+ * know the key cannot find two lines with the same digest. */
 struct relay_digest {
 	uint64_t a, b;
 };

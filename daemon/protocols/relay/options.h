@@ -27,7 +27,7 @@ enum relay_choice {
 	RELAY_CHOICE_ALL,
 };
 
-/* What to do with a client whose send queue is full. */
+/* The treatment of a client whose send queue is full. */
 enum relay_slow {
 	RELAY_SLOW_DISCONNECT,
 	RELAY_SLOW_DROP_OLDEST,

@@ -21,7 +21,7 @@ struct relay_source {
  */
 const char *relay_tag_template(const char *option);
 
-/* What is wrong with a template, as a constant text; NULL: nothing. */
+/* The fault of a template, as a constant text; NULL: none. */
 const char *relay_tag_fault(const char *template, bool checksum);
 
 /* Writes the tag of a line received now; returns the length, 0 without the

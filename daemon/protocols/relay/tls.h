@@ -9,7 +9,7 @@
 
 #include "relay/options.h"
 
-/* What connections to tls:// addresses need. */
+/* The TLS settings of connections to tls:// addresses. */
 struct relay_tls {
 	struct lined_tls_client *client; /* NULL: no address is tls:// */
 	const char *name;                /* "": the host in the address */
