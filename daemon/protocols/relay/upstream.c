@@ -169,6 +169,12 @@ static bool upstream_offer_line(struct relay_upstream *upstream,
 	return true;
 }
 
+bool relay_upstream_is_open(const struct relay_upstream *upstream)
+{
+	return relay_link_connected(&upstream->link) &&
+	       !lined_socket_is_closed(upstream->link.sock);
+}
+
 bool relay_upstream_is_between_lines(const struct relay_upstream *upstream)
 {
 	return lined_socket_is_quiet(upstream->link.sock) &&

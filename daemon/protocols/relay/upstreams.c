@@ -9,14 +9,13 @@
 #include "relay/upstreams.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "relay/channel.h"
 #include "relay/relay.h"
-#include "relay/up_hold.h"
 #include "relay/upstream.h"
+#include "relay/upstreams_priv.h"
 
 /* Time for the feeding upstream to end its line when a better upstream is good.
  */
@@ -28,38 +27,6 @@
 /* How long the last lines of and to an upstream may take while the service goes
  * on without it. */
 #define LEAVE_MS 10000
-
-/* How long to wait for a previous instance that is leaving its upstreams. */
-#define TURN_MS 2000
-
-struct relay_upstreams {
-	struct relay *relay;
-	struct relay_upstream **list; /* in the config's order */
-	size_t count;
-	bool all; /* all upstreams feed */
-	int64_t retry_min_ms, retry_max_ms;
-	struct lined_subscription *lines; /* lines of clients */
-	/* Without `all`. feed: the upstream that feeds. next: a better upstream
-	 * that waits until `feed` has ended a line. spare: the upstream that
-	 * fed before. next and spare are connected and paused. NULL: none. */
-	struct relay_upstream *feed, *next, *spare;
-	struct relay_up_hold hold;
-	struct lined_timer hand_over; /* `next` takes over in any case */
-	/* Fires when spare is no longer needed; while leaving: to check
-	 * whether all have ended; before the first connection: to check whether
-	 * the previous instance has left. */
-	struct lined_timer leave;
-	struct relay_upstream *left; /* removed, perhaps still being read */
-	/* The number of instances of the service that are leaving their
-	 * upstreams. */
-	struct lined_shared *leaving;
-	uint64_t turn_ms;  /* end of the wait for `leaving`; 0: none */
-	uint64_t leave_ms; /* if `leaves`: when the rest is dropped */
-	/* With `all`: an upstream has got lines that are later than those of
-	 * `hold`. */
-	bool passed;
-	bool updating, finishing, leaves;
-};
 
 static void upstreams_update(struct relay_upstreams *upstreams);
 static void upstreams_leave(struct relay *relay);
@@ -137,7 +104,7 @@ static void upstreams_leave_fired(struct lined_timer *timer)
 	struct relay_upstreams *upstreams =
 		lined_container_of(timer, struct relay_upstreams, leave);
 
-	if (upstreams->leaves) {
+	if (upstreams->turn.leaves) {
 		upstreams_leave(upstreams->relay);
 		return;
 	}
@@ -211,81 +178,23 @@ static void upstreams_update_first(struct relay_upstreams *upstreams)
 	}
 }
 
-static bool upstreams_is_open(const struct relay_upstream *upstream)
+static uint64_t upstreams_now_ms(const struct relay *relay)
 {
-	return relay_link_connected(&upstream->link) &&
-	       !lined_socket_is_closed(upstream->link.sock);
+	return lined_dispatcher_now_ms(
+		lined_service_dispatcher(relay->service));
 }
 
-/* The open upstream that was given lines of `hold` last, if with `all`, or that
- * feeds; else the first open one, a source only if there is no other. NULL:
- * none. */
-static struct relay_upstream *
-upstreams_find_target(const struct relay_upstreams *upstreams)
+/* Whether it is still the turn of the previous instance. */
+static bool upstreams_wait_turn(struct relay_upstreams *upstreams)
 {
-	struct relay_upstream *first = NULL;
-	size_t i;
+	struct relay_turn *turn = &upstreams->turn;
 
-	for (i = upstreams->count; i-- > 0;) {
-		struct relay_upstream *upstream = upstreams->list[i];
-
-		if (!upstreams_is_open(upstream))
-			continue;
-		if (upstreams->all ? &upstream->link == upstreams->hold.lines.to
-				   : upstream == upstreams->feed)
-			return upstream;
-		if (first == NULL ||
-		    !relay_address_is_source(&upstream->link.address))
-			first = upstream;
-	}
-	return first;
-}
-
-/* The upstream that gets lines of `hold`. Drops lines that would come behind
- * later ones there. NULL: none. */
-static struct relay_upstream *
-upstreams_target(struct relay_upstreams *upstreams)
-{
-	struct relay_upstream *target = upstreams_find_target(upstreams);
-
-	if (upstreams->passed &&
-	    (target == NULL || &target->link != upstreams->hold.lines.to)) {
-		relay_up_hold_give_up(&upstreams->hold, UINT64_MAX);
-		upstreams->passed = false;
-	}
-	return target;
-}
-
-static void upstreams_count_leaving(struct relay_upstreams *upstreams, int more)
-{
-	int32_t *leaving = lined_shared_lock(upstreams->leaving);
-
-	*leaving += more;
-	upstreams->leaves = more > 0;
-	lined_shared_unlock(upstreams->leaving);
-}
-
-/* Whether to wait for the previous instance: otherwise an upstream would have
- * two connections of this service while the rest of the first connection is
- * read. */
-static bool upstreams_waits_for_turn(struct relay_upstreams *upstreams)
-{
-	struct lined_service *service = upstreams->relay->service;
-	const int32_t *leaving;
-	bool wait;
-
-	if (upstreams->turn_ms == 0)
+	if (!relay_turn_waits(turn, upstreams_now_ms(upstreams->relay)))
 		return false;
-	leaving = lined_shared_lock(upstreams->leaving);
-	wait = *leaving > 0;
-	lined_shared_unlock(upstreams->leaving);
-	if (wait &&
-	    lined_dispatcher_now_ms(lined_service_dispatcher(service)) <
-		    upstreams->turn_ms &&
-	    relay_link_start_timer(upstreams->relay, &upstreams->leave,
+	if (relay_link_start_timer(upstreams->relay, &upstreams->leave,
 				   RELAY_END_STEP_MS))
 		return true;
-	upstreams->turn_ms = 0;
+	relay_turn_take(turn);
 	return false;
 }
 
@@ -294,7 +203,7 @@ static void upstreams_update(struct relay_upstreams *upstreams)
 	size_t i;
 
 	if (upstreams->updating || upstreams->finishing ||
-	    upstreams_waits_for_turn(upstreams))
+	    upstreams_wait_turn(upstreams))
 		return;
 	/* Prevents recursion: a link that fails at once calls this function
 	 * again. */
@@ -308,7 +217,7 @@ static void upstreams_update(struct relay_upstreams *upstreams)
 	upstreams->updating = false;
 	/* Another upstream may be the target now. Without up-hold no line may
 	 * wait, because later lines would pass it. */
-	relay_up_hold_send(&upstreams->hold, upstreams_target(upstreams));
+	relay_upstreams_send_held(upstreams);
 }
 
 /* ---- calls from upstreams ----------------------------------------------- */
@@ -351,7 +260,7 @@ static void upstreams_on_room(struct relay_upstream *upstream)
 {
 	struct relay_upstreams *upstreams = upstreams_of(upstream);
 
-	relay_up_hold_send(&upstreams->hold, upstreams_target(upstreams));
+	relay_upstreams_send_held(upstreams);
 }
 
 /* An upstream that was left and has ended is idle: send now. Otherwise
@@ -388,56 +297,6 @@ static const struct relay_upstream_handlers upstreams_handlers = {
 	.handle_unsent = upstreams_on_unsent,
 	.handle_close = upstreams_on_close,
 };
-
-/* ---- lines of clients --------------------------------------------------- */
-
-static void upstreams_send(struct relay_upstreams *upstreams,
-			   struct relay_upstream *upstream,
-			   const struct relay_message *message)
-{
-	uint32_t sent = relay_upstream_send(upstream, message);
-
-	if (sent < message->count)
-		lined_service_count(upstreams->relay->service, "upstream_slow",
-				    message->count - sent);
-}
-
-void relay_upstreams_give_up(struct relay *relay, uint64_t bytes)
-{
-	struct relay_upstreams *upstreams = relay->upstreams;
-
-	if (upstreams != NULL)
-		relay_up_hold_give_up(&upstreams->hold, bytes);
-}
-
-static void upstreams_on_block(void *arg, struct lined_buffer *buffer)
-{
-	struct relay_upstreams *upstreams = arg;
-	struct relay_upstream *target = upstreams_target(upstreams);
-	struct relay_message message;
-	bool held;
-	size_t i;
-
-	if (!relay_message_read(&message, buffer))
-		return;
-	held = (target == NULL || !upstreams->all ||
-		relay_up_hold_waits(&upstreams->hold)) &&
-	       relay_up_hold_add(&upstreams->hold, &message, target) == 0;
-	if (!held && target == NULL)
-		lined_service_count(upstreams->relay->service, "upstream_down",
-				    message.count);
-	else if (!held)
-		upstreams_send(upstreams, target, &message);
-	for (i = 0; upstreams->all && i < upstreams->count; i++) {
-		struct relay_upstream *other = upstreams->list[i];
-
-		if (other == target || !upstreams_is_open(other))
-			continue;
-		upstreams_send(upstreams, other, &message);
-		upstreams->passed |=
-			!relay_address_is_source(&other->link.address);
-	}
-}
 
 /* ---- the list ----------------------------------------------------------- */
 
@@ -573,8 +432,7 @@ static void upstreams_set_use(struct relay_upstreams *upstreams, bool all)
 		else
 			relay_upstream_stop(upstream);
 	}
-	upstreams_target(upstreams);
-	upstreams->passed = false;
+	relay_upstreams_drop_passed(upstreams);
 }
 
 static int upstreams_log_error(const struct relay *relay)
@@ -610,28 +468,21 @@ static int upstreams_read_options(struct relay_upstreams *upstreams)
 static int upstreams_open(struct relay *relay)
 {
 	struct relay_upstreams *upstreams = calloc(1, sizeof(*upstreams));
-	char name[120];
 
 	if (upstreams == NULL)
 		return upstreams_log_error(relay);
 	relay->upstreams = upstreams;
 	upstreams->relay = relay;
-	snprintf(name, sizeof(name), "relay upstreams of %s",
-		 lined_service_name(relay->service));
-	upstreams->leaving =
-		lined_shared_get(relay->service, name, sizeof(int32_t));
-	if (upstreams->leaving == NULL)
+	if (relay_turn_open(&upstreams->turn, relay, upstreams_now_ms(relay)) <
+	    0)
 		return upstreams_log_error(relay);
-	upstreams->turn_ms =
-		TURN_MS + lined_dispatcher_now_ms(
-				  lined_service_dispatcher(relay->service));
 	relay_up_hold_start(&upstreams->hold, relay);
 	lined_service_timer(relay->service, &upstreams->hand_over,
 			    upstreams_hand_over_fired);
 	lined_service_timer(relay->service, &upstreams->leave,
 			    upstreams_leave_fired);
 	upstreams->lines = relay_channel_subscribe(
-		relay, RELAY_UP, upstreams_on_block, upstreams);
+		relay, RELAY_UP, relay_upstreams_on_block, upstreams);
 	if (upstreams->lines == NULL)
 		return -1;
 	return upstreams_read_options(upstreams);
@@ -659,9 +510,7 @@ void relay_upstreams_stop(struct relay *relay)
 	while (upstreams->count > 0)
 		relay_upstream_free(upstreams->list[--upstreams->count]);
 	relay_up_hold_stop(&upstreams->hold);
-	if (upstreams->leaves)
-		upstreams_count_leaving(upstreams, -1);
-	lined_shared_put(upstreams->leaving, NULL);
+	relay_turn_close(&upstreams->turn);
 	free(upstreams->list);
 	free(upstreams);
 	relay->upstreams = NULL;
@@ -676,16 +525,6 @@ static void upstreams_begin_finish(struct relay_upstreams *upstreams)
 	lined_timer_stop(&upstreams->leave);
 }
 
-/* Sends lines that wait. True: some still wait for an open upstream. */
-static bool upstreams_send_rest(struct relay_upstreams *upstreams)
-{
-	struct relay_upstream *target = upstreams_target(upstreams);
-
-	relay_up_hold_send(&upstreams->hold, target);
-	return target != NULL && relay_up_hold_waits(&upstreams->hold) &&
-	       !relay_address_is_source(&target->link.address);
-}
-
 bool relay_upstreams_finish(struct relay *relay)
 {
 	struct relay_upstreams *upstreams = relay->upstreams;
@@ -696,12 +535,12 @@ bool relay_upstreams_finish(struct relay *relay)
 		return true;
 	if (!upstreams->finishing)
 		upstreams_begin_finish(upstreams);
-	waits = upstreams_send_rest(upstreams);
+	waits = relay_upstreams_send_rest(upstreams);
 	for (i = 0; i < upstreams->count; i++) {
 		struct relay_upstream *upstream = upstreams->list[i];
 
 		if (upstream->link.state != RELAY_LINK_FINISHING &&
-		    !(waits && upstreams_is_open(upstream)))
+		    !(waits && relay_upstream_is_open(upstream)))
 			relay_upstream_finish(upstream);
 		finished &= upstream->link.state == RELAY_LINK_IDLE;
 	}
@@ -714,13 +553,12 @@ bool relay_upstreams_finish(struct relay *relay)
 static void upstreams_leave(struct relay *relay)
 {
 	struct relay_upstreams *upstreams = relay->upstreams;
-	uint64_t now_ms = lined_dispatcher_now_ms(
-		lined_service_dispatcher(relay->service));
+	uint64_t now_ms = upstreams_now_ms(relay);
 
 	lined_bus_unsubscribe(upstreams->lines);
 	upstreams->lines = NULL;
-	if (!upstreams->leaves) {
-		upstreams_count_leaving(upstreams, 1);
+	if (!upstreams->turn.leaves) {
+		relay_turn_leave(&upstreams->turn);
 		upstreams->leave_ms = now_ms + LEAVE_MS;
 	}
 	if (relay_upstreams_finish(relay) || now_ms >= upstreams->leave_ms ||

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Instances of a service take turns at its upstreams: a new instance waits
+ * until the previous one has left them. Otherwise an upstream would have two
+ * connections of this service while the rest of the first connection is read.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct lined_shared;
+struct relay;
+
+struct relay_turn {
+	/* The number of instances of the service that are leaving. */
+	struct lined_shared *leaving;
+	uint64_t end_ms; /* end of the wait for them; 0: none */
+	bool leaves;     /* this instance is one of them */
+};
+
+/* -1 and errno. */
+int relay_turn_open(struct relay_turn *turn, const struct relay *relay,
+		    uint64_t now_ms);
+void relay_turn_close(struct relay_turn *turn);
+
+/* Whether to wait for the previous instance: for 2 s at most, and never again
+ * after the first false. */
+bool relay_turn_waits(struct relay_turn *turn, uint64_t now_ms);
+/* Ends the wait in any case. */
+void relay_turn_take(struct relay_turn *turn);
+
+/* This instance begins to leave; it has left at relay_turn_close(). */
+void relay_turn_leave(struct relay_turn *turn);
