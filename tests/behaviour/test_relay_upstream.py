@@ -73,6 +73,13 @@ class UpstreamTest(DaemonTest):
         self.addCleanup(c.close)
         return c
 
+    def say_numbered(self, client, count):
+        """It says lines of 1,000 bytes, and ends; all are read."""
+        for n in range(count):
+            client.send(b"%d %s\n" % (n, b"x" * 992))
+        client.half_close()
+        client.rest()
+
     def fed(self, up, n=1, **how):
         """Connects clients and waits until they get the lines of this
         upstream."""
@@ -547,10 +554,7 @@ class Upward(UpstreamTest):
                    extra="send-queue = 64k send-stall = 0")
         backup = self.accept(second)
         [c] = self.fed(backup)
-        for n in range(8000):
-            c.send(b"%d %s\n" % (n, b"x" * 992))
-        c.half_close()
-        c.rest()
+        self.say_numbered(c, 8000)
         return backup
 
     def until_all_went_up(self, up):
@@ -742,10 +746,7 @@ class Stop(UpstreamTest):
                    extra="send-queue = 64k send-stall = 0")
         up = self.accept(server)
         [c] = self.fed(up)
-        for n in range(5000):
-            c.send(b"%d %s\n" % (n, b"x" * 992))
-        c.half_close()
-        c.rest()
+        self.say_numbered(c, 5000)
         return up
 
     def check_all_went_up(self, up):
