@@ -253,7 +253,7 @@ static bool websocket_holds_input(const struct lined_socket *sock)
 }
 
 /* The result of recv() when no data was decoded: the peer has closed or broken
- * a rule, a pong has closed the socket, or there is no input for now. */
+ * a rule, a pong has closed the socket, or no input is there. */
 static ssize_t websocket_no_input(struct lined_socket *sock,
 				  const struct websocket *ws)
 {
