@@ -201,7 +201,11 @@ class Person(Client):
     def until(self, pattern):
         """Reads lines until one matches."""
         while True:
-            line = self.line().decode()
+            try:
+                line = self.line().decode()
+            except socket.timeout:
+                raise AssertionError("never came: %r, but %r"
+                                     % (pattern, self.heard[-20:])) from None
             if not line.endswith("\n"):
                 raise AssertionError("closed before %r, after %r"
                                      % (pattern, self.heard[-20:]))
@@ -210,6 +214,14 @@ class Person(Client):
             found = re.match(pattern, line)
             if found:
                 return found
+
+    def until_since(self, mark, pattern):
+        """The same for a line that may have come already, behind this one."""
+        for line in self.heard[mark:]:
+            found = re.match(pattern, line)
+            if found:
+                return found
+        return self.until(pattern)
 
     def who(self):
         self.say("/who")
