@@ -15,7 +15,7 @@
 #include "cache_line.h"
 #include "dispatcher_priv.h"
 #include "resolver.h"
-#include "serving.h"
+#include "dispatcher_watch.h"
 
 /* ---- making and ending ------------------------------------------------ */
 

@@ -20,7 +20,7 @@
 
 #include "list.h"
 #include "mailbox.h"
-#include "memory.h"
+#include "memory_ceiling.h"
 #include "poller.h"
 #include "send_queue.h"
 #include "timer_heap.h"
@@ -59,7 +59,7 @@ struct lined_socket_ops {
 	void (*flush)(struct list *dirty_link);
 	void (*free)(struct list *ready_link);
 
-	/* For memory.c. Writes output before the flush: */
+	/* For memory_ceiling.c. Writes output before the flush: */
 	void (*send_early)(struct list *dirty_link);
 	/* The bytes that shed() would free; 0: it may not be closed now. */
 	uint64_t (*held)(const struct lined_delegate *delegate);
@@ -126,7 +126,7 @@ struct lined_dispatcher {
 	struct lined_socket_group group; /* for sockets without a group */
 	struct send_pool pool;
 	const struct lined_socket *served; /* its input is being read */
-	struct memory *memory;             /* the ceiling; NULL: none */
+	struct memory_ceiling *memory;     /* the ceiling; NULL: none */
 	uint64_t memory_longest;      /* atomic: bytes of the largest socket */
 	uint64_t memory_waits_ms;     /* when a wait for a dispatcher began */
 	uint64_t memory_waits_closed; /* memory->closed at that time */

@@ -100,7 +100,7 @@ static void framer_emit(struct lined_line *line, char *text, size_t len)
 	line->truncated = false;
 }
 
-static void framer_start_line(struct framer *framer, struct input *input,
+static void framer_start_line(struct framer *framer, struct input_buffer *input,
 			      char *from)
 {
 	input->off = (uint32_t)(from - input->data);
@@ -108,8 +108,9 @@ static void framer_start_line(struct framer *framer, struct input *input,
 }
 
 /* Starts the next line behind `at`, the last byte of a terminator. */
-static void framer_pass_terminator(struct framer *framer, struct input *input,
-				   char *at, uint8_t terminator)
+static void framer_pass_terminator(struct framer *framer,
+				   struct input_buffer *input, char *at,
+				   uint8_t terminator)
 {
 	framer_start_line(framer, input, at + 1);
 	framer->drops_lf = terminator == LINED_TERMINATOR_CR;
@@ -117,8 +118,9 @@ static void framer_pass_terminator(struct framer *framer, struct input *input,
 
 /* Handles a whole line: from begin to `at`, the last byte of its terminator. */
 static enum framer_result framer_end_line(struct framer *framer,
-					  struct input *input, char *begin,
-					  char *at, struct lined_line *line)
+					  struct input_buffer *input,
+					  char *begin, char *at,
+					  struct lined_line *line)
 {
 	bool after_cr = at > begin && at[-1] == '\r';
 	size_t len = (size_t)(at - begin);
@@ -152,7 +154,7 @@ static enum framer_result framer_end_line(struct framer *framer,
 
 /* Handles a line that is over the limit before its terminator has come. */
 static enum framer_result framer_exceed_limit(struct framer *framer,
-					      struct input *input)
+					      struct input_buffer *input)
 {
 	framer->cr = input->data[input->end - 1] == '\r';
 	switch (framer->framing.too_long) {
@@ -174,7 +176,7 @@ static enum framer_result framer_exceed_limit(struct framer *framer,
 }
 
 static enum framer_result framer_next_line(struct framer *framer,
-					   struct input *input,
+					   struct input_buffer *input,
 					   struct lined_line *line,
 					   uint64_t *bare_lf)
 {
@@ -197,7 +199,7 @@ static enum framer_result framer_next_line(struct framer *framer,
 }
 
 /* False: the terminator has not come yet. */
-static bool framer_skip_rest(struct framer *framer, struct input *input,
+static bool framer_skip_rest(struct framer *framer, struct input_buffer *input,
 			     uint64_t *bare_lf)
 {
 	char *begin = input->data + input->off;
@@ -221,7 +223,7 @@ static bool framer_skip_rest(struct framer *framer, struct input *input,
 }
 
 static enum framer_result framer_truncate_line(struct framer *framer,
-					       struct input *input,
+					       struct input_buffer *input,
 					       struct lined_line *line,
 					       uint64_t *bare_lf)
 {
@@ -261,7 +263,7 @@ enum count_status {
 
 /* Reads the "LENGTH " with which the input begins, and leaves it there. */
 static enum count_status framer_read_count(const struct framer *framer,
-					   const struct input *input,
+					   const struct input_buffer *input,
 					   size_t *header, size_t *count)
 {
 	const char *at = input->data + input->off;
@@ -310,7 +312,8 @@ static size_t framer_trim_counted(const char *text, size_t len)
 }
 
 /* False: the end of the message has not come yet. */
-static bool framer_skip_counted(struct framer *framer, struct input *input)
+static bool framer_skip_counted(struct framer *framer,
+				struct input_buffer *input)
 {
 	size_t len = input_len(input);
 
@@ -326,7 +329,7 @@ static bool framer_skip_counted(struct framer *framer, struct input *input)
 }
 
 static enum framer_result framer_next_counted(struct framer *framer,
-					      struct input *input,
+					      struct input_buffer *input,
 					      size_t header, size_t count,
 					      struct lined_line *line)
 {
@@ -362,8 +365,8 @@ static enum framer_result framer_next_counted(struct framer *framer,
 
 /* Discards what is left of the last line: the rest of a line over the limit
  * that is not delivered, and an LF. False: more must come first. */
-static bool framer_finish_last(struct framer *framer, struct input *input,
-			       uint64_t *bare_lf)
+static bool framer_finish_last(struct framer *framer,
+			       struct input_buffer *input, uint64_t *bare_lf)
 {
 	if (framer->state == FRAMER_SKIP &&
 	    !framer_skip_rest(framer, input, bare_lf))
@@ -379,7 +382,8 @@ static bool framer_finish_last(struct framer *framer, struct input *input,
 	return framer->state != FRAMER_END;
 }
 
-enum framer_result framer_next(struct framer *framer, struct input *input,
+enum framer_result framer_next(struct framer *framer,
+			       struct input_buffer *input,
 			       struct lined_line *line, uint64_t *bare_lf)
 {
 	size_t header, count;
@@ -402,7 +406,7 @@ enum framer_result framer_next(struct framer *framer, struct input *input,
 	}
 }
 
-bool framer_finish(struct framer *framer, struct input *input,
+bool framer_finish(struct framer *framer, struct input_buffer *input,
 		   uint64_t *bare_lf)
 {
 	struct lined_line truncated;
@@ -416,7 +420,8 @@ bool framer_finish(struct framer *framer, struct input *input,
 
 /* Takes the part of a counted message that has come. */
 static enum framer_result framer_end_counted(struct framer *framer,
-					     struct input *input, size_t header,
+					     struct input_buffer *input,
+					     size_t header,
 					     struct lined_line *line,
 					     bool deliver, uint64_t *dropped)
 {
@@ -435,7 +440,7 @@ static enum framer_result framer_end_counted(struct framer *framer,
 	return FRAMER_READY;
 }
 
-enum framer_result framer_end(struct framer *framer, struct input *input,
+enum framer_result framer_end(struct framer *framer, struct input_buffer *input,
 			      struct lined_line *line, bool deliver,
 			      uint64_t *dropped)
 {

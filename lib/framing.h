@@ -11,7 +11,7 @@
 
 #include <lined/line.h>
 
-#include "input.h"
+#include "input_buffer.h"
 
 enum framer_state {
 	FRAMER_LINE,     /* collecting a line */
@@ -56,14 +56,15 @@ void framer_set(struct framer *framer, const struct lined_framing *framing);
  * most line_length bytes and a CR, or FRAMER_COUNT_MAX and line_length bytes
  * of a counted message. Adds to *bare_lf each LF without CR under CRLF framing.
  */
-enum framer_result framer_next(struct framer *framer, struct input *input,
+enum framer_result framer_next(struct framer *framer,
+			       struct input_buffer *input,
 			       struct lined_line *line, uint64_t *bare_lf);
 
 /*
  * Discards the rest of a line that was too long. False: its terminator has not
  * come yet. True: the input is between two lines.
  */
-bool framer_finish(struct framer *framer, struct input *input,
+bool framer_finish(struct framer *framer, struct input_buffer *input,
 		   uint64_t *bare_lf);
 
 /*
@@ -72,6 +73,6 @@ bool framer_finish(struct framer *framer, struct input *input,
  * FRAMER_TOO_LONG: a CR at the end makes the line longer than the limit.
  * FRAMER_NEED_MORE: no line; *dropped is increased if bytes were dropped.
  */
-enum framer_result framer_end(struct framer *framer, struct input *input,
+enum framer_result framer_end(struct framer *framer, struct input_buffer *input,
 			      struct lined_line *line, bool deliver,
 			      uint64_t *dropped);

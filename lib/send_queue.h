@@ -14,7 +14,7 @@
 
 #include <lined/buffer.h>
 
-#include "memory.h"
+#include "memory_ceiling.h"
 
 /* The free segments of a dispatcher, kept for the next turn, and the account of
  * its memory: the segments in its queues, and each shared buffer in them

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "socket_hold.h"
+#include "socket_daemon.h"
 #include "socket_priv.h"
 
 /* The longest time for which a lingering close reads and discards. */

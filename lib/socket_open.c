@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Making a socket: its memory, its descriptor, its transport. Registering it is
- * in socket.c, listening in socket_accept.c, connecting in socket_connect.c.
+ * Makes a socket: its memory, its descriptor, its transport. socket_register.c
+ * registers it, socket_accept.c listens, socket_connect.c connects.
  */
 #include "config.h"
 
@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "socket_hold.h"
+#include "socket_daemon.h"
 #include "socket_priv.h"
 
 /* The offset of the owner's bytes, aligned for any type. */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Stopping and resuming the input of a socket: the protocol pauses it
- * (lined/socket.h), the program holds it (socket_hold.h). Back-pressure is in
+ * (lined/socket.h), the program holds it (socket_daemon.h). Back-pressure is in
  * socket_send.c, the line rate in socket_read.c.
  */
 #include "config.h"
 
 #include <lined/socket.h>
 
-#include "socket_hold.h"
+#include "socket_daemon.h"
 #include "socket_priv.h"
 
 void lined_socket_pause(struct lined_socket *sock)

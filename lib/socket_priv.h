@@ -2,22 +2,22 @@
 /*
  * The structure of a socket, shared by its files:
  *
- *	socket_open.c	  making: memory, descriptor, transport
- *	socket_accept.c	  listening
- *	socket_connect.c  connecting
- *	transport_*.c	  how bytes get over the descriptor (transport.h)
+ *	socket_open.c		making: memory, descriptor, transport
+ *	socket_accept.c		listening
+ *	socket_connect.c	connecting
+ *	transport_*.c		how bytes get over the descriptor (transport.h)
  *
- *	socket.c	  registering, events, groups
- *	socket_read.c	  input: one read, then handle_read
- *	socket_send.c	  output: queue, then one write
- *	socket_pause.c	  pausing and holding the input (socket_hold.h)
- *	socket_state.c	  reading, writing and deadlines by state; queries
- *	socket_deadline.c the deadlines
- *	socket_close.c	  closing and half-close
+ *	socket_register.c	registering, events, groups
+ *	socket_read.c		input: one read, then handle_read
+ *	socket_send.c		output: queue, then one write
+ *	socket_pause.c		pausing and holding the input (socket_daemon.h)
+ *	socket_state.c		reading, writing, deadlines by state; queries
+ *	socket_deadline.c	the deadlines
+ *	socket_close.c		closing and half-close
  *
- * socket.c, socket_read.c, socket_send.c, socket_deadline.c and socket_close.c
- * are one object and call each other. They call the files of the first group
- * only through the transport's table.
+ * socket_register.c, socket_read.c, socket_send.c, socket_deadline.c and
+ * socket_close.c are one object and call each other. They call the files of the
+ * first group only through the transport's table.
  */
 #pragma once
 
@@ -30,7 +30,7 @@
 #include "counter.h"
 #include "dispatcher_priv.h"
 #include "framing.h"
-#include "input.h"
+#include "input_buffer.h"
 #include "list.h"
 #include "send_queue.h"
 #include "transport.h"
@@ -80,7 +80,7 @@ struct lined_socket {
 	struct list ready_link;
 	struct list dirty_link;
 
-	struct input in;
+	struct input_buffer in;
 	struct framer framer;
 	struct send_queue out;
 	union {
@@ -188,7 +188,7 @@ extern const struct lined_socket_ops socket_ops;
 	.peer = stream_peer
 #define TRANSPORT_STREAM_IO TRANSPORT_STREAM_IO_BUT_FLUSH, .flush = stream_flush
 
-/* ---- socket.c ---- */
+/* ---- socket_register.c ---- */
 
 static inline const struct lined_limits *
 socket_limits(const struct lined_socket *sock)
@@ -220,7 +220,7 @@ static inline void socket_end_serving(struct lined_dispatcher *d)
 	__atomic_store_n(&d->serving, NULL, __ATOMIC_RELAXED);
 }
 
-/* The `shared` of the socket's input (input.h); NULL while it is not
+/* The `shared` of the socket's input (input_buffer.h); NULL while it is not
  * registered. */
 static inline char *socket_read_buffer(const struct lined_socket *sock)
 {

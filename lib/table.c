@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "list.h"
-#include "memory.h"
+#include "memory_ceiling.h"
 
 /* The bytes that malloc() and the tree's node add to each cell. */
 #define OVERHEAD 128

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * WebSocket over a plain stream or TLS, which is the transport below it, after
- * the upgrade (transport_upgrade.c). Frames are decoded in the buffer that they
+ * the upgrade (websocket_upgrade.c). Frames are decoded in the buffer that they
  * were read into, and pieces of a message go on as they come: a client that is
  * idle, or within a message, holds no buffer. websocket_send.c has the output,
  * except control frames.

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "utf8_check.h"
-#include "websocket_frame.h"
+#include "websocket_decode.h"
 
 struct websocket_cut websocket_cut_of(const struct lined_framing *framing)
 {

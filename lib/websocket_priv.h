@@ -2,7 +2,7 @@
 /*
  * The memory of a WebSocket, and the declarations that its files share:
  *
- *	transport_upgrade.c	the request and its response, before frames
+ *	websocket_upgrade.c	the request and its response, before frames
  *	transport_websocket.c	frames: input, control frames, pings, closing
  *	websocket_send.c	output: lines become messages
  *
@@ -18,7 +18,7 @@
 
 #include "socket_priv.h"
 #include "websocket.h"
-#include "websocket_frame.h"
+#include "websocket_decode.h"
 
 struct websocket {
 	struct websocket_decoder in;
@@ -47,7 +47,7 @@ static inline struct websocket *websocket_of(const struct lined_socket *sock)
 /* The table of a connection, after the upgrade. */
 extern const struct transport transport_websocket;
 
-/* ---- transport_upgrade.c: the transport below, and the memory ------------ */
+/* ---- websocket_upgrade.c: the transport below, and the memory ------------ */
 
 ssize_t websocket_lower_recv(struct lined_socket *sock, char *to, size_t size);
 ssize_t websocket_lower_send(struct lined_socket *sock,

@@ -12,7 +12,7 @@
 #include "conf_fixture.h"
 #include "config/conf_wire.h"
 #include "net/broker.h"
-#include "pool.h"
+#include "memory_pool.h"
 #include "tls.h"
 
 #include <confuse.h>

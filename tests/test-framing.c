@@ -225,7 +225,7 @@ static void reference(const struct lined_framing *f, const char *at,
 
 static char shared[SHARED_SIZE + 1];
 
-static bool take_lines(struct framer *framer, struct input *in,
+static bool take_lines(struct framer *framer, struct input_buffer *in,
 		       struct events *out)
 {
 	struct lined_line line;
@@ -246,7 +246,7 @@ static bool take_lines(struct framer *framer, struct input *in,
 	}
 }
 
-static bool feed_framer(struct framer *framer, struct input *in,
+static bool feed_framer(struct framer *framer, struct input_buffer *in,
 			const char *data, size_t len, struct events *out)
 {
 	while (len > 0) {
@@ -272,7 +272,7 @@ static bool feed_framer(struct framer *framer, struct input *in,
 	return true;
 }
 
-static void finish_framer(struct framer *framer, struct input *in,
+static void finish_framer(struct framer *framer, struct input_buffer *in,
 			  struct events *out)
 {
 	struct lined_line line;
@@ -300,7 +300,7 @@ static void split_by_framer(const struct lined_framing *f, const char *data,
 			    struct events *out)
 {
 	struct framer framer;
-	struct input in;
+	struct input_buffer in;
 	size_t at = 0;
 	bool more = true;
 

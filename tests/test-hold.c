@@ -11,7 +11,7 @@
 #include <lined/dispatcher.h>
 #include <lined/socket.h>
 
-#include "socket_hold.h"
+#include "socket_daemon.h"
 #include "support.h"
 
 enum { FIRST = 1, SECOND = 2 };

@@ -16,7 +16,7 @@
 
 #include "cache_line.h"
 #include "dispatcher_priv.h"
-#include "serving.h"
+#include "dispatcher_watch.h"
 #include "support.h"
 
 enum { THREADS = 4, POSTS = 20000 };

@@ -14,7 +14,7 @@ cd "$top"
 texts="README.md CONTRIBUTING.md SECURITY.md doc/architecture.md
 	doc/production.md doc/writing-a-protocol.md"
 for text in $texts; do
-	# Whole paths, as `lib/socket.c`, or a program; and links, from the text's directory.
+	# Whole paths, as `lib/socket_register.c`, or a program; and links, from the text's directory.
 	grep -oE '`(conf|daemon|doc|lib|man|systemd|tests|tools)/[A-Za-z0-9_./-]*`' \
 		"$text" | tr -d '`' | sed "s|^|$text names |"
 	sed -nE 's/\]\(/\n&/gp' "$text" |

@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "memory.h"
+#include "memory_ceiling.h"
 #include "recorder.h"
 #include "socket_priv.h"
 #include "support.h"
@@ -928,7 +928,7 @@ static bool every_socket(const struct lined_socket *sock)
 START_TEST(ceiling_closes_a_peer_that_takes_no_records)
 {
 	struct lined_dispatcher **dispatchers = calloc(1, sizeof(*dispatchers));
-	struct memory memory = {.may_close = every_socket};
+	struct memory_ceiling memory = {.may_close = every_socket};
 	static const char data[50000];
 	struct tls_case c;
 	uint64_t before;

@@ -359,7 +359,7 @@ static bool every_socket(const struct lined_socket *sock)
 START_TEST(text_without_end_is_charged)
 {
 	struct lined_dispatcher **dispatchers = calloc(1, sizeof(*dispatchers));
-	struct memory memory = {.may_close = every_socket};
+	struct memory_ceiling memory = {.may_close = every_socket};
 	static const char text[5000] = {'x'};
 	struct web_case c;
 	uint64_t before;

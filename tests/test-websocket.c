@@ -12,7 +12,7 @@
 #include "utf8_check.h"
 #include "websocket.h"
 #include "websocket_encode.h"
-#include "websocket_frame.h"
+#include "websocket_decode.h"
 
 #define ROOM 200000
 

@@ -295,7 +295,7 @@ void hall_wait_count(struct hall *hall, const unsigned *counter, unsigned n)
 }
 
 struct held {
-	const struct memory *memory;
+	const struct memory_ceiling *memory;
 	uint64_t least, most;
 };
 

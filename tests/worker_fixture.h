@@ -13,7 +13,7 @@
 #include <lined/protocol.h>
 
 #include "config/conf.h"
-#include "memory.h"
+#include "memory_ceiling.h"
 #include "threads/worker.h"
 
 enum { HALL_WORKERS = 4, HALL_SERVICES = 2 };
@@ -35,8 +35,8 @@ struct hall {
 	struct conf_service conf[HALL_SERVICES];
 	struct registry *registries[HALL_SERVICES];
 	struct lined_service *instances[HALL_SERVICES][HALL_WORKERS];
-	struct memory memory; /* of the workers, without a ceiling */
-	unsigned ended;       /* instances */
+	struct memory_ceiling memory; /* of the workers, without a ceiling */
+	unsigned ended;               /* instances */
 	uint64_t clients;
 	uint64_t posts; /* of the bus, once it is closed */
 };

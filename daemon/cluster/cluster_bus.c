@@ -17,7 +17,7 @@
 #include <string.h>
 
 #include "log/log.h"
-#include "memory.h"
+#include "memory_ceiling.h"
 #include "threads/bus.h"
 
 /* A frame is sent when it is this long, or at the end of the turn. */

@@ -9,7 +9,7 @@
 #include "config/conf_options.h"
 #include "config/parse/conf_message.h"
 #include "config/parse/conf_tree.h"
-#include "pool.h"
+#include "memory_pool.h"
 
 /* A `limits` section, or a class, as stored by its options; -1: not set. */
 struct conf_limits {

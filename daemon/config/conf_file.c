@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "config/parse/conf_parse.h"
-#include "pool.h"
+#include "memory_pool.h"
 
 #define FILES_MAX 1024u
 #define TEXT_MAX  (16u << 20) /* bytes of all files */

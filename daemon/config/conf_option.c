@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "config/conf_value.h"
-#include "pool.h"
+#include "memory_pool.h"
 
 const char *conf_option_copy(const struct conf_options *options,
 			     const char *text)

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pool.h"
+#include "memory_pool.h"
 
 struct conf_key *conf_options_key(const struct conf_node *node,
 				  const char *name)

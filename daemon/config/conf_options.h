@@ -10,7 +10,7 @@
 
 #include "config/parse/conf_message.h"
 #include "config/parse/conf_tree.h"
-#include "pool.h"
+#include "memory_pool.h"
 
 struct conf_options {
 	struct conf_report *report;

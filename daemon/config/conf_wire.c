@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "config/parse/conf_scan.h"
-#include "pool.h"
+#include "memory_pool.h"
 
 #define NO_TEXT UINT32_MAX
 

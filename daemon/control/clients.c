@@ -18,7 +18,7 @@
 #include "serve/instance.h"
 #include "serve/server.h"
 #include "serve/service.h"
-#include "socket_hold.h"
+#include "socket_daemon.h"
 
 #define CLIENTS_TIMEOUT_MS 5000
 

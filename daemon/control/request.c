@@ -17,7 +17,7 @@
 #include "serve/instance.h"
 #include "serve/server.h"
 #include "serve/service.h"
-#include "socket_hold.h"
+#include "socket_daemon.h"
 #include "system/keeper.h"
 
 /* A message to the main thread that ends a tap. Allocated with the request: the

@@ -15,7 +15,7 @@
 #include <lined/text.h>
 
 #include "log/log.h"
-#include "pool.h"
+#include "memory_pool.h"
 
 /* The longest text; longer texts are cut. */
 #define RESPONSE_TEXT_MAX 4096

@@ -15,7 +15,7 @@
 
 #include "control/reply.h"
 #include "log/log.h"
-#include "memory.h"
+#include "memory_ceiling.h"
 #include "net/admission.h"
 #include "net/penalty.h"
 #include "serve/server.h"

@@ -10,7 +10,7 @@
 #include <lined/address.h>
 
 #include "log/report.h"
-#include "memory.h"
+#include "memory_ceiling.h"
 #include "net/address_key.h"
 #include "net/own_address.h"
 #include "serve/client.h"

@@ -19,7 +19,7 @@
 #include "serve/client_tls.h"
 #include "serve/client_web.h"
 #include "serve/instance.h"
-#include "socket_hold.h"
+#include "socket_daemon.h"
 
 /* The offset of the protocol's bytes after struct client. */
 #define DATA_OFFSET                                                            \

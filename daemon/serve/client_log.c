@@ -15,7 +15,7 @@
 #include "net/listener.h"
 #include "serve/client.h"
 #include "serve/instance.h"
-#include "socket_hold.h"
+#include "socket_daemon.h"
 #include "tls.h"
 
 /* Size of the buffer for an escaped line, with its NUL. */

@@ -9,7 +9,7 @@
 
 #include "serve/client.h"
 #include "serve/instance.h"
-#include "socket_hold.h"
+#include "socket_daemon.h"
 
 void client_penalize(struct lined_socket *sock, const char *cause)
 {

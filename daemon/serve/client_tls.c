@@ -10,7 +10,7 @@
 #include "serve/client_penalty.h"
 #include "serve/client_web.h"
 #include "serve/instance.h"
-#include "socket_hold.h"
+#include "socket_daemon.h"
 
 /* Returns the result as a cause for client_penalize(). */
 static const char *client_tls_cause(enum tls_result result)

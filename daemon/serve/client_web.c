@@ -24,7 +24,7 @@
 #include "serve/instance.h"
 #include "serve/web_request.h"
 #include "serve/console_page.h"
-#include "socket_hold.h"
+#include "socket_daemon.h"
 #include "websocket.h"
 
 #define RESPONSE_MAX 1024

@@ -17,7 +17,7 @@
 #include "cache_line.h"
 #include "log/log.h"
 #include "serve/client_log.h"
-#include "socket_hold.h"
+#include "socket_daemon.h"
 
 /* Lower ports may belong to servers that answer every datagram: lined and the
  * server would answer each other for ever. See LINED_NO_REFLECTION. */

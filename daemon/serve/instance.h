@@ -16,7 +16,7 @@
 #include "serve/client.h"
 #include "config/conf.h"
 #include "list.h"
-#include "memory.h"
+#include "memory_ceiling.h"
 #include "threads/programs.h"
 #include "threads/registry.h"
 #include "threads/worker.h"

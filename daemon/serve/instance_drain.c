@@ -6,7 +6,7 @@
 #include "config.h"
 
 #include "serve/instance.h"
-#include "socket_hold.h"
+#include "socket_daemon.h"
 
 /* The interval between checks of a draining instance. */
 #define DRAIN_STEP_MS 10

@@ -14,7 +14,7 @@
 #include "cluster/cluster.h"
 #include "config/conf.h"
 #include "list.h"
-#include "memory.h"
+#include "memory_ceiling.h"
 #include "serve/server_tls.h"
 #include "serve/service.h"
 #include "threads/worker.h"
@@ -46,7 +46,8 @@ struct server {
 	const struct inherited *inherited;
 	struct service_env env;
 	struct listen_texts listen_texts; /* texts of all listeners so far */
-	struct memory memory; /* usage of all clients, and the ceiling */
+	struct memory_ceiling
+		memory; /* usage of all clients, and the ceiling */
 	struct cluster_events cluster_events;
 	struct conf *cluster_conf; /* config of the cluster; NULL: none */
 	struct server_tls tls;

@@ -16,7 +16,7 @@
 #include "net/admission.h"
 #include "net/listener.h"
 
-struct memory;
+struct memory_ceiling;
 struct penalties;
 struct report;
 struct request_port;
@@ -33,8 +33,8 @@ struct service_env {
 	size_t worker_count;
 	struct worker *main_worker; /* for internal services */
 	struct request_port *requests;
-	const struct memory *memory; /* usage of all clients */
-	struct cluster *cluster;     /* NULL: no cluster */
+	const struct memory_ceiling *memory; /* usage of all clients */
+	struct cluster *cluster;             /* NULL: no cluster */
 	uint64_t last_client_id, last_service_id;
 	const struct service_owner_ops *ops;
 };

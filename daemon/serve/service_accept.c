@@ -16,7 +16,7 @@
 #include <lined/address.h>
 
 #include "counter.h"
-#include "memory.h"
+#include "memory_ceiling.h"
 #include "net/admission.h"
 #include "log/log.h"
 #include "serve/client.h"

@@ -12,7 +12,7 @@
 #include <sys/random.h>
 
 #include "log/log.h"
-#include "serving.h"
+#include "dispatcher_watch.h"
 #include "threads/bus_priv.h"
 
 struct bus *bus_new(struct worker *workers, size_t count)

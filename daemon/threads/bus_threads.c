@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "cache_line.h"
-#include "memory.h"
+#include "memory_ceiling.h"
 
 /* Followed by the topic's text with its NUL, then by the message. */
 struct envelope {

@@ -7,7 +7,7 @@
 
 #include "threads/client_wait.h"
 
-#include "socket_hold.h"
+#include "socket_daemon.h"
 
 void client_wait_begin(struct client_wait *wait, struct client_wait **first,
 		       struct lined_socket *sock, unsigned hold,

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "memory.h"
+#include "memory_ceiling.h"
 
 struct lined_registry_watch {
 	struct list link; /* registry_replica.watches */

@@ -13,7 +13,7 @@
 #include "module/module.h"
 #include "serve/server.h"
 #include "serve/service.h"
-#include "serving.h"
+#include "dispatcher_watch.h"
 
 static const struct lined_service *
 current_code_instance(const struct list *services, const struct worker *worker)

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "log/log.h"
-#include "memory.h"
+#include "memory_ceiling.h"
 #include "net/admission.h"
 #include "serve/server.h"
 #include "serve/service.h"
@@ -134,7 +134,7 @@ static void memory_trim(struct memory_watch *watch)
 
 static void memory_log_ceiling(struct memory_watch *watch, uint64_t now_ms)
 {
-	struct memory *memory = &watch->server->memory;
+	struct memory_ceiling *memory = &watch->server->memory;
 	uint64_t closed = __atomic_load_n(&memory->closed, __ATOMIC_RELAXED);
 	uint64_t refused = server_memory_refused(watch->server);
 	uint64_t given_up =

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "config/conf.h"
-#include "memory.h"
+#include "memory_ceiling.h"
 
 /* Bytes of one read that were not handled yet. */
 #define WORST_INPUT ((uint64_t)65536)

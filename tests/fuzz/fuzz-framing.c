@@ -63,7 +63,7 @@ static bool too_long(struct digest *digest, const struct lined_framing *framing)
 	return framing->too_long != LINED_TOO_LONG_CLOSE;
 }
 
-static bool take_all(struct framer *framer, struct input *in,
+static bool take_all(struct framer *framer, struct input_buffer *in,
 		     struct digest *digest)
 {
 	struct lined_line line;
@@ -83,7 +83,7 @@ static bool take_all(struct framer *framer, struct input *in,
 	}
 }
 
-static void finish(struct framer *framer, struct input *in,
+static void finish(struct framer *framer, struct input_buffer *in,
 		   struct digest *digest)
 {
 	const struct lined_framing *framing = &framer->framing;
@@ -111,7 +111,7 @@ static struct digest split(const struct lined_framing *framing,
 {
 	struct digest digest = {.hash = 14695981039346656037u};
 	struct framer framer;
-	struct input in;
+	struct input_buffer in;
 	bool more = true;
 
 	memset(&framer, 0, sizeof(framer));

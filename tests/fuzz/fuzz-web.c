@@ -13,7 +13,7 @@
 #include "config/conf.h"
 #include "proxy_header.h"
 #include "serve/web_request.h"
-#include "websocket_frame.h"
+#include "websocket_decode.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -70,7 +70,7 @@ static void run_check_client(struct protocols_client *client, void *bound)
 	*(size_t *)bound += 2 * client->limit + CLIENT_MEMORY;
 }
 
-static void run_check_ceiling(const struct memory *memory)
+static void run_check_ceiling(const struct memory_ceiling *memory)
 {
 	size_t limit = memory_limit(memory);
 

@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "config/parse/conf_scan.h"
-#include "pool.h"
+#include "memory_pool.h"
 
 /* No key of a file has this name: the scan refuses the colon. */
 #define OPEN_NAME ":open"

@@ -9,7 +9,7 @@
 #pragma once
 
 #include "config/parse/conf_message.h"
-#include "pool.h"
+#include "memory_pool.h"
 
 /* How deep sections may nest. */
 #define CONF_DEPTH_MAX 16

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pool.h"
+#include "memory_pool.h"
 
 void conf_node_init(struct conf_node *node)
 {

@@ -56,7 +56,7 @@ static inline bool memory_is_due(const struct memory_account *account)
 #define MEMORY_TLS_RESTS (160 * 1024)
 
 /* A ceiling and the dispatchers under it; zeroed, it has neither. */
-struct memory {
+struct memory_ceiling {
 	uint64_t limit;    /* atomic; 0: there is no ceiling */
 	uint64_t closed;   /* atomic: sockets that were closed */
 	uint64_t given_up; /* atomic: bytes that keepers have given up */
@@ -69,25 +69,25 @@ struct memory {
 
 /* Puts dispatchers, which may run already, under a ceiling that is off. Takes
  * the array, which is freed by memory_fini(). */
-void memory_init(struct memory *memory, struct lined_dispatcher **dispatchers,
-		 size_t count);
+void memory_init(struct memory_ceiling *memory,
+		 struct lined_dispatcher **dispatchers, size_t count);
 /* To be called when no dispatcher runs a turn any more. */
-void memory_fini(struct memory *memory);
+void memory_fini(struct memory_ceiling *memory);
 
 /* Makes all dispatchers check the ceiling at the end of a turn. MT-safe. */
-void memory_ask_all(struct memory *memory);
+void memory_ask_all(struct memory_ceiling *memory);
 /* Sets the ceiling, and makes all dispatchers check it. MT-safe. */
-void memory_set_limit(struct memory *memory, uint64_t limit);
-uint64_t memory_limit(const struct memory *memory);
+void memory_set_limit(struct memory_ceiling *memory, uint64_t limit);
+uint64_t memory_limit(const struct memory_ceiling *memory);
 
 /* The bytes that all dispatchers hold now, and those that their keepers keep.
  * MT-safe. */
-uint64_t memory_held(const struct memory *memory);
-uint64_t memory_kept(const struct memory *memory);
+uint64_t memory_held(const struct memory_ceiling *memory);
+uint64_t memory_kept(const struct memory_ceiling *memory);
 
 /* Whether 7/8 of the ceiling is reached: programs should accept no clients.
  * MT-safe. */
-bool memory_is_near(const struct memory *memory);
+bool memory_is_near(const struct memory_ceiling *memory);
 
 /*
  * Above the ceiling: first writes output, then closes sockets of this

@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "input.h"
+#include "input_buffer.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,15 +17,16 @@
 #define SMALL (16 * 1024)
 #define MAX   ((uint32_t)1 << 30)
 
-/* The input's own memory. Its size is stored here and not in struct input: most
- * inputs have no own memory. */
+/* The input's own memory. Its size is stored here and not in struct
+ * input_buffer: most inputs have no own memory. */
 struct own {
 	uint32_t room; /* without the byte for a NUL */
 	char data[];
 };
 
 /* Returns the input's own memory; NULL: it has none. */
-static struct own *input_own(const struct input *input, const char *shared)
+static struct own *input_own(const struct input_buffer *input,
+			     const char *shared)
 {
 	if (input->data == NULL || input->data == shared)
 		return NULL;
@@ -41,14 +42,14 @@ static struct own *own_resize(struct own *own, size_t room)
 	return own;
 }
 
-size_t input_memory(const struct input *input, const char *shared)
+size_t input_memory(const struct input_buffer *input, const char *shared)
 {
 	const struct own *own = input_own(input, shared);
 
 	return own != NULL ? sizeof(*own) + own->room : 0;
 }
 
-void input_clear(struct input *input, const char *shared)
+void input_clear(struct input_buffer *input, const char *shared)
 {
 	free(input_own(input, shared));
 	input->data = NULL;
@@ -56,7 +57,7 @@ void input_clear(struct input *input, const char *shared)
 }
 
 /* Makes room behind a long rest in its own memory, which grows by half. */
-static char *input_grow_own(struct input *input, const char *shared,
+static char *input_grow_own(struct input_buffer *input, const char *shared,
 			    size_t *size)
 {
 	struct own *own = input_own(input, shared);
@@ -81,8 +82,8 @@ static char *input_grow_own(struct input *input, const char *shared,
 	return input->data + len;
 }
 
-char *input_reserve(struct input *input, char *shared, size_t shared_size,
-		    size_t *size)
+char *input_reserve(struct input_buffer *input, char *shared,
+		    size_t shared_size, size_t *size)
 {
 	size_t len = input_len(input);
 
@@ -97,12 +98,12 @@ char *input_reserve(struct input *input, char *shared, size_t shared_size,
 	return shared + len;
 }
 
-void input_received(struct input *input, size_t len)
+void input_received(struct input_buffer *input, size_t len)
 {
 	input->end += (uint32_t)len;
 }
 
-int input_settle(struct input *input, const char *shared)
+int input_settle(struct input_buffer *input, const char *shared)
 {
 	struct own *own = input_own(input, shared);
 	size_t len = input_len(input);

@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "pool.h"
+#include "memory_pool.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -13,12 +13,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct input {
+struct input_buffer {
 	char *data;        /* the shared buffer, its own memory, or NULL */
 	uint32_t off, end; /* the bytes are data[off .. end) */
 };
 
-static inline size_t input_len(const struct input *input)
+static inline size_t input_len(const struct input_buffer *input)
 {
 	return input->end - input->off;
 }
@@ -30,18 +30,18 @@ static inline size_t input_len(const struct input *input)
  * own memory, which grows: otherwise a long line would be copied for each
  * packet. NULL/ENOMEM.
  */
-char *input_reserve(struct input *input, char *shared, size_t shared_size,
-		    size_t *size);
+char *input_reserve(struct input_buffer *input, char *shared,
+		    size_t shared_size, size_t *size);
 
 /* Adds the len bytes that were read to that place. */
-void input_received(struct input *input, size_t len);
+void input_received(struct input_buffer *input, size_t len);
 
 /* Moves the bytes in the shared buffer to the input's own memory. -1/ENOMEM:
  * the bytes are lost. */
-int input_settle(struct input *input, const char *shared);
+int input_settle(struct input_buffer *input, const char *shared);
 
 /* The bytes of the input's own memory. */
-size_t input_memory(const struct input *input, const char *shared);
+size_t input_memory(const struct input_buffer *input, const char *shared);
 
 /* Drops all bytes. */
-void input_clear(struct input *input, const char *shared);
+void input_clear(struct input_buffer *input, const char *shared);

@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "websocket_frame.h"
+#include "websocket_decode.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -14,7 +14,7 @@
 #include <lined/table.h>
 
 #include "dispatcher_priv.h"
-#include "memory.h"
+#include "memory_ceiling.h"
 #include "recorder.h"
 #include "support.h"
 
@@ -23,7 +23,7 @@
 struct memory_case {
 	struct lined_dispatcher *d;
 	struct lined_dispatcher *others; /* another one, or NULL */
-	struct memory memory;
+	struct memory_ceiling memory;
 	struct lined_socket_group group;
 	struct lined_socket *socks[CLIENTS];
 	struct recorder recorders[CLIENTS];
@@ -304,7 +304,7 @@ START_TEST(ceiling_waits_for_other_dispatchers_each_time)
 }
 END_TEST
 
-static struct memory *asked;
+static struct memory_ceiling *asked;
 
 /* As another thread does, at any time. */
 static bool ask_meanwhile(const struct lined_socket *sock)

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "socket_hold.h"
+#include "socket_daemon.h"
 #include "socket_priv.h"
 
 /* The limits of sockets that are in no group. */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ceiling (memory.h). Far from the ceiling, a dispatcher reads the accounts
- * of the others only after it has taken a share of what is left. Near the
- * ceiling, each dispatcher finds the socket of its own that holds most, and the
- * one that holds most of all is closed. Allocates nothing.
+ * The ceiling (memory_ceiling.h). Far from the ceiling, a dispatcher reads the
+ * accounts of the others only after it has taken a share of what is left. Near
+ * the ceiling, each dispatcher finds the socket of its own that holds most, and
+ * the one that holds most of all is closed. Allocates nothing.
  */
 #include "config.h"
 
-#include "memory.h"
+#include "memory_ceiling.h"
 
 #include <stdlib.h>
 
@@ -23,8 +23,8 @@
 /* How long to wait for a dispatcher whose socket holds more. */
 #define SHED_WAIT_MS 50
 
-void memory_init(struct memory *memory, struct lined_dispatcher **dispatchers,
-		 size_t count)
+void memory_init(struct memory_ceiling *memory,
+		 struct lined_dispatcher **dispatchers, size_t count)
 {
 	size_t i;
 
@@ -35,7 +35,7 @@ void memory_init(struct memory *memory, struct lined_dispatcher **dispatchers,
 				 __ATOMIC_RELEASE);
 }
 
-void memory_fini(struct memory *memory)
+void memory_fini(struct memory_ceiling *memory)
 {
 	size_t i;
 
@@ -46,13 +46,13 @@ void memory_fini(struct memory *memory)
 	memory->count = 0;
 }
 
-uint64_t memory_limit(const struct memory *memory)
+uint64_t memory_limit(const struct memory_ceiling *memory)
 {
 	return __atomic_load_n(&memory->limit, __ATOMIC_RELAXED);
 }
 
 /* The accounts of all dispatchers together. */
-static uint64_t memory_total(const struct memory *memory, bool kept)
+static uint64_t memory_total(const struct memory_ceiling *memory, bool kept)
 {
 	int64_t total = 0;
 	size_t i;
@@ -67,12 +67,12 @@ static uint64_t memory_total(const struct memory *memory, bool kept)
 	return total > 0 ? (uint64_t)total : 0;
 }
 
-uint64_t memory_held(const struct memory *memory)
+uint64_t memory_held(const struct memory_ceiling *memory)
 {
 	return memory_total(memory, false);
 }
 
-uint64_t memory_kept(const struct memory *memory)
+uint64_t memory_kept(const struct memory_ceiling *memory)
 {
 	return memory_total(memory, true);
 }
@@ -88,7 +88,7 @@ static uint64_t memory_near(uint64_t limit)
 	return limit - limit / 8;
 }
 
-bool memory_is_near(const struct memory *memory)
+bool memory_is_near(const struct memory_ceiling *memory)
 {
 	uint64_t limit = memory_limit(memory);
 
@@ -102,7 +102,7 @@ static void memory_ask(struct lined_dispatcher *d)
 	lined_dispatcher_wake(d);
 }
 
-void memory_ask_all(struct memory *memory)
+void memory_ask_all(struct memory_ceiling *memory)
 {
 	size_t i;
 
@@ -110,7 +110,7 @@ void memory_ask_all(struct memory *memory)
 		memory_ask(memory->dispatchers[i]);
 }
 
-void memory_set_limit(struct memory *memory, uint64_t limit)
+void memory_set_limit(struct memory_ceiling *memory, uint64_t limit)
 {
 	__atomic_store_n(&memory->limit, limit, __ATOMIC_SEQ_CST);
 	memory_ask_all(memory);
@@ -229,7 +229,8 @@ static int64_t memory_step(const struct lined_dispatcher *d, uint64_t limit,
 
 void memory_check(struct lined_dispatcher *d)
 {
-	struct memory *memory = __atomic_load_n(&d->memory, __ATOMIC_ACQUIRE);
+	struct memory_ceiling *memory =
+		__atomic_load_n(&d->memory, __ATOMIC_ACQUIRE);
 	uint64_t limit, held, most;
 	int64_t unasked = INT64_MAX;
 	bool asked;
@@ -304,7 +305,7 @@ void dispatcher_unkeep(struct lined_dispatcher *d, struct lined_buffer *buffer)
 
 bool dispatcher_may_keep(const struct lined_dispatcher *d, uint64_t bytes)
 {
-	const struct memory *memory =
+	const struct memory_ceiling *memory =
 		__atomic_load_n(&d->memory, __ATOMIC_ACQUIRE);
 	uint64_t limit = memory != NULL ? memory_limit(memory) : 0;
 	uint64_t most = memory_for_keepers(limit);
@@ -331,9 +332,10 @@ static uint64_t memory_over(uint64_t bytes, uint64_t most)
 
 /* Asks the keepers to give up memory, first each its share, until measure()
  * returns at most `most`. */
-static void memory_ask_keepers(struct lined_dispatcher *d,
-			       uint64_t (*measure)(const struct memory *memory),
-			       uint64_t most, bool spare)
+static void
+memory_ask_keepers(struct lined_dispatcher *d,
+		   uint64_t (*measure)(const struct memory_ceiling *memory),
+		   uint64_t most, bool spare)
 {
 	struct memory_keeper *keeper, *next;
 	uint64_t count = 0, share;
@@ -378,7 +380,8 @@ static bool memory_give_up(struct lined_dispatcher *d, uint64_t limit)
 
 void memory_check_turn(struct lined_dispatcher *d)
 {
-	struct memory *memory = __atomic_load_n(&d->memory, __ATOMIC_ACQUIRE);
+	struct memory_ceiling *memory =
+		__atomic_load_n(&d->memory, __ATOMIC_ACQUIRE);
 	uint64_t limit = memory != NULL ? memory_limit(memory) : 0;
 	bool asked = d->memory_was_asked ||
 		     __atomic_load_n(&d->pool.memory.check_at,
