@@ -18,7 +18,8 @@
 
 #include "cmdline.h"
 #include "config/conf.h"
-#include "control/requests.h"
+#include "config/conf_worst_memory.h"
+#include "control/verbs.h"
 #include "log/report.h"
 #include "module/module.h"
 #include "net/fd_store.h"
@@ -32,11 +33,10 @@
 #include "system/privileges.h"
 #include "system/signals.h"
 #include "system/spare_fds.h"
-#include "watch/current_code.h"
-#include "watch/heartbeat.h"
-#include "watch/memory_watch.h"
-#include "watch/memory_worst.h"
-#include "watch/systemd_status.h"
+#include "watch/process_size.h"
+#include "watch/running_protocol.h"
+#include "watch/systemd.h"
+#include "watch/worker_watch.h"
 
 struct daemon {
 	struct modules *modules;
@@ -44,10 +44,10 @@ struct daemon {
 	struct lined_dispatcher *dispatcher;
 	struct signals signals;
 	struct server server;
-	struct current_code code;
-	struct heartbeat heartbeat;
-	struct memory_watch memory_watch;
-	struct systemd_status systemd_status;
+	struct running_protocol code;
+	struct worker_watch worker_watch;
+	struct process_size process_size;
+	struct systemd systemd;
 	struct control control;
 	struct reload reload;
 	time_t started;
@@ -88,7 +88,7 @@ enum exit_code daemon_check(const struct cmdline *cmdline)
 	daemon_print_messages(&errors.errors, LINED_LOG_ERR, "");
 	daemon_print_messages(&errors.warnings, LINED_LOG_WARNING, "warning: ");
 	if (conf != NULL) {
-		memory_worst_print(conf, stderr);
+		conf_worst_memory_print(conf, stderr);
 		fprintf(stderr, "%s: the configuration is good\n",
 			cmdline->config);
 		code = EXIT_STOPPED;
@@ -108,9 +108,9 @@ static void daemon_reload(struct daemon *daemon)
 	daemon->reload_again = daemon->reload.reading;
 	if (daemon->reload_again)
 		return;
-	systemd_status_reloading(&daemon->systemd_status);
+	systemd_reloading(&daemon->systemd);
 	log_notice("reload: reading %s", daemon->reload.cmdline->config);
-	requests_reload_begins(&daemon->control);
+	verbs_reload_begins(&daemon->control);
 	spare_fds_release();
 	reload_begin(&daemon->reload);
 }
@@ -126,8 +126,8 @@ static void daemon_reloaded(struct reload *reload, bool done,
 	else
 		log_err("reload: refused, nothing was changed");
 	spare_fds_hold();
-	systemd_status_reloaded(&daemon->systemd_status, done);
-	requests_reloaded(&daemon->control, done, report);
+	systemd_reloaded(&daemon->systemd, done);
+	verbs_reloaded(&daemon->control, done, report);
 	if (daemon->reload_again)
 		daemon_reload(daemon);
 }
@@ -196,12 +196,12 @@ static void daemon_stop(struct daemon *daemon)
 	}
 	log_notice("stopping");
 	daemon->server.stopping = true;
-	requests_reload_begins(&daemon->control); /* the requests are refused */
+	verbs_reload_begins(&daemon->control); /* the requests are refused */
 	reload_cancel(&daemon->reload);
-	requests_end_plans(&daemon->control);
+	plan_end_all(&daemon->control);
 	server_stop(&daemon->server);
-	systemd_status_stopping(&daemon->systemd_status,
-				daemon->server.conf->drain_timeout_ms);
+	systemd_stopping(&daemon->systemd,
+			 daemon->server.conf->drain_timeout_ms);
 }
 
 static void daemon_on_signal(struct signals *signals, int number)
@@ -232,12 +232,12 @@ static struct daemon *daemon_of_server(struct server *server)
 static void daemon_service_drains(struct server *server,
 				  struct service *service)
 {
-	requests_service_drains(&daemon_of_server(server)->control, service);
+	verbs_service_drains(&daemon_of_server(server)->control, service);
 }
 
 static void daemon_service_ended(struct server *server, struct service *service)
 {
-	requests_service_ended(&daemon_of_server(server)->control, service);
+	verbs_service_ended(&daemon_of_server(server)->control, service);
 }
 
 static void daemon_server_stopped(struct server *server)
@@ -354,15 +354,15 @@ static int daemon_start(struct daemon *daemon, struct conf *conf)
 			  daemon_on_signal) < 0 ||
 	    server_init(&daemon->server, daemon->dispatcher, conf_workers(conf),
 			daemon->inherited, &daemon_server_events) < 0 ||
-	    memory_watch_start(&daemon->memory_watch, &daemon->server) < 0 ||
-	    heartbeat_start(&daemon->heartbeat, &daemon->server,
-			    &daemon->code) < 0 ||
-	    systemd_status_start(&daemon->systemd_status, &daemon->server,
-				 &daemon->heartbeat) < 0) {
+	    process_size_start(&daemon->process_size, &daemon->server) < 0 ||
+	    worker_watch_start(&daemon->worker_watch, &daemon->server,
+			       &daemon->code) < 0 ||
+	    systemd_start(&daemon->systemd, &daemon->server,
+			  &daemon->worker_watch) < 0) {
 		log_err("start: %s", strerror(errno));
 		return -1;
 	}
-	requests_init(&daemon->control, &daemon->server, &daemon_control_ops);
+	verbs_init(&daemon->control, &daemon->server, &daemon_control_ops);
 	daemon->started = time(NULL);
 	daemon->started_ms = lined_dispatcher_now_ms(daemon->dispatcher);
 	if (reload_start(&daemon->reload, conf) < 0)
@@ -399,7 +399,7 @@ static bool daemon_serve(struct daemon *daemon)
 	log_copy_errors(false);
 	if (pid_file_write() < 0)
 		log_warning("pid-file: %s", strerror(errno));
-	systemd_status_ready(&daemon->systemd_status);
+	systemd_ready(&daemon->systemd);
 	daemon_notify_fd(daemon->reload.cmdline->notify_fd);
 	/* This is the last chance to print: standard error is closed below. */
 	if (daemon->reload.cmdline->detach && log_is_lost())
@@ -433,9 +433,9 @@ static enum exit_code daemon_run_config(struct daemon *daemon)
 		 * their memory. */
 		if (server_is_empty(&daemon->server)) {
 			spare_fds_release();
-			systemd_status_stop(&daemon->systemd_status);
-			heartbeat_stop(&daemon->heartbeat);
-			memory_watch_stop(&daemon->memory_watch);
+			systemd_stop(&daemon->systemd);
+			worker_watch_stop(&daemon->worker_watch);
+			process_size_stop(&daemon->process_size);
 			server_fini(&daemon->server);
 			signals_stop(&daemon->signals);
 			lined_dispatcher_free(daemon->dispatcher);
@@ -461,7 +461,7 @@ enum exit_code daemon_run(const struct cmdline *cmdline)
 		.cmdline = cmdline,
 		.modules = daemon.modules,
 		.server = &daemon.server,
-		.heartbeat = &daemon.heartbeat,
+		.worker_watch = &daemon.worker_watch,
 		.finished = daemon_reloaded,
 	};
 	if (cmdline->detach && detach() < 0) {
@@ -472,7 +472,8 @@ enum exit_code daemon_run(const struct cmdline *cmdline)
 		fprintf(stderr, "lined: %s\n", strerror(ENOMEM));
 	} else if (reload_open_log(cmdline, NULL) == 0) {
 		log_copy_errors(true);
-		current_code_init(&daemon.code, &daemon.server, daemon.modules);
+		running_protocol_init(&daemon.code, &daemon.server,
+				      daemon.modules);
 		crash_watch(&daemon.code.reporter);
 		code = daemon_run_config(&daemon);
 	}

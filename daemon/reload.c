@@ -21,7 +21,7 @@
 #include "serve/server.h"
 #include "system/crash.h"
 #include "system/inherited.h"
-#include "watch/heartbeat.h"
+#include "watch/worker_watch.h"
 
 /* ---- reading ------------------------------------------------------------ */
 
@@ -297,7 +297,7 @@ static bool reload_apply(const struct reload *reload, struct reload_plan *plan,
 			   "reload: %s: a change needs a restart", *key);
 	/* A reload waits for every worker: while one is stuck the main thread
 	 * would no longer handle signals. */
-	if (heartbeat_find_stuck(reload->heartbeat) != NULL) {
+	if (worker_watch_find_stuck(reload->worker_watch) != NULL) {
 		report_add(report, LINED_LOG_ERR, "reload: a worker is stuck");
 		return false;
 	}

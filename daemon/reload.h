@@ -13,7 +13,7 @@
 #include "config/conf_child.h"
 
 struct cmdline;
-struct heartbeat;
+struct worker_watch;
 struct modules;
 struct reload_plan;
 struct report;
@@ -23,7 +23,7 @@ struct reload {
 	const struct cmdline *cmdline;
 	struct modules *modules;
 	struct server *server;
-	const struct heartbeat *heartbeat;
+	const struct worker_watch *worker_watch;
 	/* Where modules come from, after reload_start(): the text of a plan
 	 * must not choose which code runs. */
 	const char *module_dir;

@@ -16,7 +16,7 @@
 
 #include "threads/bus.h"
 #include "dispatcher_priv.h"
-#include "serve/instance.h"
+#include "serve/service_instance.h"
 #include "support.h"
 #include "worker_fixture.h"
 

@@ -16,7 +16,7 @@
 #include "chat/chat.h"
 #include "chat/event.h"
 #include "chat/room.h"
-#include "serve/instance.h"
+#include "serve/service_instance.h"
 #include "support.h"
 #include "threads/registry.h"
 #include "worker_fixture.h"

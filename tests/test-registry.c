@@ -15,7 +15,7 @@
 #include <lined/bus.h>
 #include <lined/registry.h>
 
-#include "serve/instance.h"
+#include "serve/service_instance.h"
 #include "support.h"
 #include "worker_fixture.h"
 

@@ -13,9 +13,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "threads/bus_threads.h"
-#include "serve/instance.h"
-#include "threads/registry_order.h"
+#include "threads/bus_batch.h"
+#include "serve/service_instance.h"
+#include "threads/registry_arbiter.h"
 #include "support.h"
 
 _Noreturn void must_fail(const char *file, int line, const char *condition)
@@ -152,7 +152,7 @@ static void open_service(struct hall *hall, unsigned s,
 		.limits.send_queue = LINED_SEND_QUEUE_DEFAULT,
 	};
 	hall->registries[s] =
-		registry_new(hall->workers, hall->count, 0, &registry_order);
+		registry_new(hall->workers, hall->count, 0, &registry_arbiter);
 	ck_assert_ptr_nonnull(hall->registries[s]);
 	for (w = 0; w < hall->count; w++) {
 		hall->instances[s][w] = instance_new(
@@ -193,8 +193,8 @@ void hall_open(struct hall *hall, unsigned workers,
 	hall->bus = bus_new(hall->workers, workers);
 	ck_assert_ptr_nonnull(hall->bus);
 	if (workers > 1) {
-		hall->bus_threads = bus_threads_new(hall->workers, workers);
-		ck_assert_ptr_nonnull(hall->bus_threads);
+		hall->bus_batches = bus_batches_new(hall->workers, workers);
+		ck_assert_ptr_nonnull(hall->bus_batches);
 	}
 	lined_dispatcher_open_mailbox(hall->main);
 	for (s = 0; s < HALL_SERVICES; s++)
@@ -229,7 +229,7 @@ void hall_close(struct hall *hall)
 	for (w = 0; w < hall->count; w++)
 		worker_fini(&hall->workers[w]);
 	bus_free(hall->bus);
-	bus_threads_free(hall->bus_threads);
+	bus_batches_free(hall->bus_batches);
 	lined_dispatcher_free(hall->main);
 }
 

@@ -31,7 +31,7 @@ struct hall {
 	struct lined_dispatcher *main;
 	struct worker workers[HALL_WORKERS];
 	struct bus *bus;
-	struct bus_threads *bus_threads;
+	struct bus_batches *bus_batches;
 	struct conf_service conf[HALL_SERVICES];
 	struct registry *registries[HALL_SERVICES];
 	struct lined_service *instances[HALL_SERVICES][HALL_WORKERS];

@@ -15,7 +15,7 @@
 #include "control/reply.h"
 #include "serve/client.h"
 #include "serve/client_log.h"
-#include "serve/instance.h"
+#include "serve/service_instance.h"
 #include "serve/server.h"
 #include "serve/service.h"
 #include "socket_daemon.h"

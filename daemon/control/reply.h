@@ -21,7 +21,7 @@ struct service;
 
 /* Functions of daemon.c. */
 struct control_ops {
-	/* Begins a reload, as SIGHUP does; requests_reloaded() is called after
+	/* Begins a reload, as SIGHUP does; verbs_reloaded() is called after
 	 * it. */
 	void (*reload)(struct control *control);
 	/* Fills in how a reload would read the config. */

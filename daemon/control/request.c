@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "serve/client.h"
-#include "serve/instance.h"
+#include "serve/service_instance.h"
 #include "serve/server.h"
 #include "serve/service.h"
 #include "socket_daemon.h"
@@ -73,20 +73,21 @@ static void request_send_stop(struct request *request)
 		      &stop->message);
 }
 
-static void request_client_gone(struct client_wait *wait)
+static void request_client_gone(struct client_pending *pending)
 {
-	request_send_stop(lined_container_of(wait, struct request, wait));
+	request_send_stop(lined_container_of(pending, struct request, pending));
 }
 
 void lined_control_stop(struct lined_socket *sock)
 {
-	struct client_wait *wait;
+	struct client_pending *pending;
 
-	for (wait = client_of(sock)->waits; wait != NULL; wait = wait->next) {
+	for (pending = client_of(sock)->pending; pending != NULL;
+	     pending = pending->next) {
 		struct request *request =
-			lined_container_of(wait, struct request, wait);
+			lined_container_of(pending, struct request, pending);
 
-		if (wait->gone != request_client_gone ||
+		if (pending->gone != request_client_gone ||
 		    request->kind != LINED_REQUEST_TAP)
 			continue;
 		request->stopped = true;
@@ -109,8 +110,8 @@ static void request_cancelled(struct lined_message *message)
 	struct request *request =
 		lined_container_of(message, struct request, coming);
 
-	if (client_wait_is_open(&request->wait))
-		client_wait_end(&request->wait);
+	if (client_pending_is_open(&request->pending))
+		client_pending_end(&request->pending);
 	request_free(request);
 }
 
@@ -178,8 +179,8 @@ int lined_control_request(
 	request->handle_response = handle_response;
 	request->arg = arg;
 	request->known = peercred_get(lined_socket_fd(sock), &request->by) == 0;
-	client_wait_begin(
-		&request->wait, &client->waits, sock,
+	client_pending_begin(
+		&request->pending, &client->pending, sock,
 		request->kind != LINED_REQUEST_TAP ? CLIENT_HOLD_REQUEST : 0,
 		request_client_gone);
 	socket_set_busy(sock, true);
@@ -197,11 +198,11 @@ static void request_deliver(struct request_delivery *delivery)
 
 	response_view(&delivery->response, delivery->last, &view);
 	if (delivery->last) {
-		client_wait_end(&request->wait);
-		socket_set_busy(request->wait.sock, false);
+		client_pending_end(&request->pending);
+		socket_set_busy(request->pending.sock, false);
 	}
 	worker_enter(instance->worker, instance);
-	request->handle_response(request->wait.sock, request->arg, &view);
+	request->handle_response(request->pending.sock, request->arg, &view);
 	worker_leave(instance->worker);
 }
 
@@ -225,7 +226,7 @@ static void request_delivery_came(struct lined_message *message)
 		atomic_fetch_sub_explicit(&request->waiting, 1,
 					  memory_order_relaxed);
 	/* Drops lines that were sent before the tap was stopped. */
-	if (client_wait_is_open(&request->wait) &&
+	if (client_pending_is_open(&request->pending) &&
 	    (delivery->last || !request->stopped))
 		request_deliver(delivery);
 	request_delivery_free(delivery);
@@ -236,8 +237,9 @@ static void request_delivery_cancelled(struct lined_message *message)
 	struct request_delivery *delivery =
 		lined_container_of(message, struct request_delivery, message);
 
-	if (delivery->last && client_wait_is_open(&delivery->request->wait))
-		client_wait_end(&delivery->request->wait);
+	if (delivery->last &&
+	    client_pending_is_open(&delivery->request->pending))
+		client_pending_end(&delivery->request->pending);
 	request_delivery_free(delivery);
 }
 

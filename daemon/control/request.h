@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Passes a client's request (lined/control.h) from the client's thread to the
- * main thread, and the responses back. requests.c implements the request_port,
+ * main thread, and the responses back. verbs.c implements the request_port,
  * which handles requests.
  *
  * A request belongs to the main thread until request_respond() is called with
@@ -19,7 +19,7 @@
 #include "control/response.h"
 #include "list.h"
 #include "system/peercred.h"
-#include "threads/client_wait.h"
+#include "threads/client_pending.h"
 
 struct request;
 struct request_stop;
@@ -54,7 +54,7 @@ struct request {
 	struct lined_dispatcher *dispatcher; /* the client's thread */
 
 	/* Used by the client's thread only: */
-	struct client_wait wait; /* ends with the last response */
+	struct client_pending pending; /* ends with the last response */
 	struct lined_service *instance;
 	void (*handle_response)(struct lined_socket *client, void *arg,
 				const struct lined_response *response);

@@ -17,6 +17,7 @@
 #include "control/reply.h"
 #include "net/admission.h"
 #include "net/penalty.h"
+#include "serve/client_log.h"
 #include "serve/client_tls.h"
 #include "serve/server.h"
 #include "serve/service.h"

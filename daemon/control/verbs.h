@@ -1,14 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The verbs: each function handles one kind of request and sends the last
- * response, at once or later. Main thread.
+ * The verbs of linectl and metrics. verbs.c receives the requests of all
+ * clients and calls the verb of each: a function that handles one kind of
+ * request and sends the last response, at once or later. Main thread.
  */
 #pragma once
 
-struct control;
-struct request;
-struct response;
-struct service;
+#include "control/reply.h"
+
+/* Makes `control` the receiver of requests from the server's clients. */
+void verbs_init(struct control *control, struct server *server,
+		const struct control_ops *ops);
+
+/* A reload begins. Its result answers all requests for a reload made so far. */
+void verbs_reload_begins(struct control *control);
+/* The reload has ended: responds to the requests that it answers. */
+void verbs_reloaded(struct control *control, bool done,
+		    const struct report *report);
+
+/* A service starts draining; or it has ended and will be freed after the call.
+ */
+void verbs_service_drains(struct control *control, struct service *service);
+void verbs_service_ended(struct control *control, struct service *service);
+
+/* ---- the verbs ---------------------------------------------------------- */
 
 /* status.c: LINED_REQUEST_STATUS, SERVICES */
 void status_run(struct control *control, struct request *request);
@@ -19,7 +34,7 @@ void cluster_add_records(struct control *control, struct response *response);
 /* Adds the records of STATUS and SERVICES. */
 void status_add_all(struct control *control, struct response *response);
 
-/* records.c: ALL, RECORDS */
+/* protocol_records.c: ALL, RECORDS */
 void all_run(struct control *control, struct request *request);
 void records_run(struct control *control, struct request *request);
 
@@ -31,8 +46,8 @@ void kick_run(struct control *control, struct request *request);
 void why_run(struct control *control, struct request *request);
 void forgive_run(struct control *control, struct request *request);
 
-/* plan.c: PLAN, PLAN_FILES. plan_end_all() refuses plans whose config was not
- * read yet. */
+/* plan.c: PLAN, PLAN_FILES. plan_end_all(): lined is about to stop;
+ * refuses plans whose config was not read yet. */
 void plan_run(struct control *control, struct request *request);
 void plan_end_all(struct control *control);
 

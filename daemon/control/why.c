@@ -20,7 +20,7 @@
 #include "net/penalty.h"
 #include "serve/server.h"
 #include "serve/service.h"
-#include "serve/service_instances.h"
+#include "serve/service_workers.h"
 
 /* ---- addresses ----------------------------------------------------------- */
 

@@ -65,7 +65,7 @@ void log_close(void);
 /*
  * Calls tick(arg) after after_ms, then again each time after as many ms as tick
  * returned. tick runs on the thread that writes the log, which no module can
- * block; it is meant for the heartbeat. tick NULL: no more calls; waits for a
+ * block; it is meant for worker_watch.c. tick NULL: no more calls; waits for a
  * call that runs. tick is not called while the thread hangs in a write, or if
  * there is no thread. Main thread, while the log is open.
  */

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "serve/client.h"
-#include "serve/instance.h"
+#include "serve/service_instance.h"
 #include "threads/bus.h"
 
 int lined_bus_publish(struct lined_service *instance, const char *topic,
@@ -42,18 +42,18 @@ struct lined_subscription *lined_bus_subscribe_shared(
 
 /* ---- topics of clients --------------------------------------------------- */
 
-/* The struct is one of the client's waits, because the topic ends with the
+/* The struct is pending for the client, because the topic ends with the
  * client. */
 struct client_topic {
-	struct client_wait wait;
+	struct client_pending pending;
 	struct lined_subscription *subscription;
 	char name[];
 };
 
-static void client_topic_gone(struct client_wait *wait)
+static void client_topic_gone(struct client_pending *pending)
 {
 	struct client_topic *topic =
-		lined_container_of(wait, struct client_topic, wait);
+		lined_container_of(pending, struct client_topic, pending);
 
 	bus_unsubscribe(topic->subscription);
 	free(topic);
@@ -63,20 +63,21 @@ static void client_topic_send(void *arg, struct lined_buffer *message)
 {
 	struct client_topic *topic = arg;
 
-	lined_socket_send_shared(topic->wait.sock, message, 0,
+	lined_socket_send_shared(topic->pending.sock, message, 0,
 				 lined_buffer_len(message));
 }
 
 static struct client_topic *client_topic_find(struct lined_socket *client,
 					      const char *name)
 {
-	struct client_wait *wait = client_of(client)->waits;
+	struct client_pending *pending = client_of(client)->pending;
 	struct client_topic *topic;
 
-	for (; wait != NULL; wait = wait->next) {
-		if (wait->gone != client_topic_gone)
+	for (; pending != NULL; pending = pending->next) {
+		if (pending->gone != client_topic_gone)
 			continue;
-		topic = lined_container_of(wait, struct client_topic, wait);
+		topic = lined_container_of(pending, struct client_topic,
+					   pending);
 		if (strcmp(topic->name, name) == 0)
 			return topic;
 	}
@@ -104,8 +105,8 @@ int lined_client_subscribe(struct lined_socket *client, const char *name)
 		free(topic);
 		return -1;
 	}
-	client_wait_begin(&topic->wait, &client_of(client)->waits, client, 0,
-			  client_topic_gone);
+	client_pending_begin(&topic->pending, &client_of(client)->pending,
+			     client, 0, client_topic_gone);
 	return 0;
 }
 
@@ -117,8 +118,8 @@ int lined_client_unsubscribe(struct lined_socket *client, const char *name)
 		errno = ENOENT;
 		return -1;
 	}
-	client_wait_end(&topic->wait);
-	client_topic_gone(&topic->wait);
+	client_pending_end(&topic->pending);
+	client_topic_gone(&topic->pending);
 	return 0;
 }
 

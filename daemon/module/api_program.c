@@ -18,7 +18,7 @@
 
 #include "log/log.h"
 #include "serve/client_log.h"
-#include "serve/instance.h"
+#include "serve/service_instance.h"
 
 /* The directories in which commands are searched, and the PATH of programs: see
  * exec in lined.conf(5). */

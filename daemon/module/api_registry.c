@@ -5,7 +5,7 @@
 #include <lined/registry.h>
 
 #include "serve/client.h"
-#include "serve/instance.h"
+#include "serve/service_instance.h"
 #include "threads/registry.h"
 
 int lined_registry_claim(struct lined_service *instance,
@@ -17,14 +17,14 @@ int lined_registry_claim(struct lined_service *instance,
 {
 	struct client *owner = client_of(client);
 
-	return registry_claim(&instance->registry, client, &owner->waits,
+	return registry_claim(&instance->registry, client, &owner->pending,
 			      owner->id, name, value, value_len, claimed, arg);
 }
 
 void lined_registry_release(struct lined_service *instance,
 			    struct lined_socket *client, const char *name)
 {
-	registry_release(client_of(client)->waits, name);
+	registry_release(client_of(client)->pending, name);
 }
 
 void lined_registry_list(struct lined_service *instance, const char *prefix,

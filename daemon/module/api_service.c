@@ -17,7 +17,7 @@
 #include "serve/client_lines.h"
 #include "serve/client_log.h"
 #include "serve/client_penalty.h"
-#include "serve/instance.h"
+#include "serve/service_instance.h"
 #include "system/crypt_hash.h"
 #include "system/helper.h"
 #include "system/peercred.h"
@@ -298,7 +298,7 @@ int lined_service_verify_password(struct lined_service *instance,
 
 	api_key(client, key);
 	return verifier_verify(instance->worker, instance, client,
-			       &client_of(client)->waits, key, password, hash,
+			       &client_of(client)->pending, key, password, hash,
 			       verified, arg, api_password_delayed);
 }
 

@@ -9,7 +9,7 @@
 
 #include "serve/client_log.h"
 #include "serve/client_tls.h"
-#include "serve/instance.h"
+#include "serve/service_instance.h"
 
 bool lined_client_tls(struct lined_socket *client, struct lined_tls *out)
 {

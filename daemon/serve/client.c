@@ -18,7 +18,7 @@
 #include "serve/client_penalty.h"
 #include "serve/client_tls.h"
 #include "serve/client_web.h"
-#include "serve/instance.h"
+#include "serve/service_instance.h"
 #include "socket_daemon.h"
 
 /* The offset of the protocol's bytes after struct client. */
@@ -161,18 +161,18 @@ static void client_begin_handshake(struct lined_socket *sock,
 
 /* ---- the protocol's timer ---------------------------------------------- */
 
-/* The timer is one of the client's waits: a client without a timer needs no
+/* The timer is pending for the client: a client without a timer needs no
  * memory for it, and the timer ends with the client. */
 struct client_timer {
-	struct client_wait wait;
+	struct client_pending pending;
 	struct lined_timer timer;
 	void (*expired)(struct lined_socket *client);
 };
 
-static void client_timer_gone(struct client_wait *wait)
+static void client_timer_gone(struct client_pending *pending)
 {
 	struct client_timer *timer =
-		lined_container_of(wait, struct client_timer, wait);
+		lined_container_of(pending, struct client_timer, pending);
 
 	lined_timer_stop(&timer->timer);
 	free(timer);
@@ -182,10 +182,10 @@ static void client_timer_fired(struct lined_timer *fired)
 {
 	struct client_timer *timer =
 		lined_container_of(fired, struct client_timer, timer);
-	struct lined_socket *sock = timer->wait.sock;
+	struct lined_socket *sock = timer->pending.sock;
 	void (*expired)(struct lined_socket * client) = timer->expired;
 
-	client_wait_end(&timer->wait);
+	client_pending_end(&timer->pending);
 	free(timer);
 	if (!lined_socket_is_closed(sock))
 		expired(sock);
@@ -193,13 +193,13 @@ static void client_timer_fired(struct lined_timer *fired)
 
 static struct client_timer *client_timer_find(struct lined_socket *sock)
 {
-	struct client_wait *wait = client_of(sock)->waits;
+	struct client_pending *pending = client_of(sock)->pending;
 
-	while (wait != NULL && wait->gone != client_timer_gone)
-		wait = wait->next;
-	return wait != NULL
-		       ? lined_container_of(wait, struct client_timer, wait)
-		       : NULL;
+	while (pending != NULL && pending->gone != client_timer_gone)
+		pending = pending->next;
+	return pending != NULL ? lined_container_of(
+					 pending, struct client_timer, pending)
+			       : NULL;
 }
 
 int client_timer_start(struct lined_socket *sock, uint64_t delay_ms,
@@ -213,8 +213,8 @@ int client_timer_start(struct lined_socket *sock, uint64_t delay_ms,
 		timer = malloc(sizeof(*timer));
 		if (timer == NULL)
 			return -1;
-		client_wait_begin(&timer->wait, &client_of(sock)->waits, sock,
-				  0, client_timer_gone);
+		client_pending_begin(&timer->pending, &client_of(sock)->pending,
+				     sock, 0, client_timer_gone);
 		lined_timer_init(&timer->timer, lined_socket_dispatcher(sock),
 				 client_timer_fired);
 	}
@@ -222,8 +222,8 @@ int client_timer_start(struct lined_socket *sock, uint64_t delay_ms,
 	if (expired != NULL &&
 	    lined_timer_start(&timer->timer, delay_ms, 0) == 0)
 		return 0;
-	client_wait_end(&timer->wait);
-	client_timer_gone(&timer->wait);
+	client_pending_end(&timer->pending);
+	client_timer_gone(&timer->pending);
 	return expired != NULL ? -1 : 0;
 }
 
@@ -350,7 +350,7 @@ void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 	list_remove(&client->link);
 	dispatcher_hold(instance->worker->dispatcher,
 			-(int64_t)instance->protocol->client_size);
-	client_wait_end_all(&client->waits);
+	client_pending_end_all(&client->pending);
 	if (lined_socket_is_datagram(sock)) {
 		if (reason != LINED_CLOSE_SHUTDOWN)
 			log_err("service %s: %s: lost: %s", instance->name,

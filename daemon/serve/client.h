@@ -15,11 +15,20 @@
 #include "list.h"
 #include "net/admission.h"
 #include "serve/client_address.h"
-#include "serve/timeout_key.h"
-#include "threads/client_wait.h"
+#include "threads/client_pending.h"
 #include "threads/worker.h"
 
 struct conf_service;
+
+/* The timeouts that close a client. */
+enum timeout {
+	TIMEOUT_IDLE,
+	TIMEOUT_FIRST_LINE,
+	TIMEOUT_LINE,
+	TIMEOUT_HANDSHAKE,
+	TIMEOUT_SEND_STALL,
+	TIMEOUTS
+};
 
 struct client {
 	struct list link; /* lined_service.clients, .handshakes, .datagrams */
@@ -29,9 +38,9 @@ struct client {
 			*listen; /* the listener's text outlives the client */
 		struct client_via *via; /* only if peer.proxied */
 	};
-	struct admission_entry *entry; /* NULL: no longer counted */
-	struct client_wait *waits;     /* what ends with the client */
-	struct client_address peer;    /* a datagram socket's own address */
+	struct admission_entry *entry;  /* NULL: no longer counted */
+	struct client_pending *pending; /* what ends with the client */
+	struct client_address peer;     /* a datagram socket's own address */
 };
 
 #define CLIENT_EARLY_MAX 16

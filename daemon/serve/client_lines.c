@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "serve/client.h"
-#include "serve/instance.h"
+#include "serve/service_instance.h"
 
 /*
  * A block that the protocol expects. This struct is the argument of the

@@ -13,8 +13,7 @@
 
 #include "log/log.h"
 #include "net/listener.h"
-#include "serve/client.h"
-#include "serve/instance.h"
+#include "serve/service_instance.h"
 #include "socket_daemon.h"
 #include "tls.h"
 
@@ -82,6 +81,31 @@ void client_log_connected(struct lined_socket *sock)
 	       "%s: service %s: connected to %s",
 	       client_label(sock, label, sizeof(label)), instance->name,
 	       client_listen(client));
+}
+
+/* lined_socket_missed_deadline()'s names, and the config keys. */
+static const char *const timeout_keys[TIMEOUTS][2] = {
+	[TIMEOUT_IDLE] = {"idle", "idle-timeout"},
+	[TIMEOUT_FIRST_LINE] = {"first line", "first-line-timeout"},
+	[TIMEOUT_LINE] = {"line", "line-timeout"},
+	[TIMEOUT_HANDSHAKE] = {"handshake", "handshake-timeout"},
+	[TIMEOUT_SEND_STALL] = {"send stall", "send-stall"},
+};
+
+const char *timeout_key(enum timeout timeout)
+{
+	return timeout_keys[timeout][1];
+}
+
+enum timeout timeout_missed(const struct lined_socket *sock)
+{
+	const char *missed = lined_socket_missed_deadline(sock);
+	enum timeout i;
+
+	for (i = 0; i < TIMEOUTS; i++)
+		if (strcmp(timeout_keys[i][0], missed) == 0)
+			break;
+	return i;
 }
 
 /* Writes "first-line-timeout 5 s". */

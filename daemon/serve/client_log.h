@@ -11,6 +11,8 @@
 #include <lined/socket.h>
 #include <lined/tls.h>
 
+#include "serve/client.h"
+
 /* The peer's address; for a datagram socket, the sender of the datagram being
  * read. Returns text. */
 const char *client_peer(struct lined_socket *sock, char *text, size_t size);
@@ -28,6 +30,11 @@ void client_log_connected(struct lined_socket *sock);
  * `access`. */
 void client_log_closed(struct lined_socket *sock,
 		       enum lined_close_reason reason, int error);
+
+/* The config key of the timeout: "idle-timeout". */
+const char *timeout_key(enum timeout timeout);
+/* The timeout that has closed the socket; TIMEOUTS: none. */
+enum timeout timeout_missed(const struct lined_socket *sock);
 
 /* The `tap` hooks of an instance's groups: called before each line of a client,
  * or of a socket that the protocol has opened, is handled. */

@@ -8,7 +8,8 @@
 #include "serve/client_penalty.h"
 
 #include "serve/client.h"
-#include "serve/instance.h"
+#include "serve/client_log.h"
+#include "serve/service_instance.h"
 #include "socket_daemon.h"
 
 void client_penalize(struct lined_socket *sock, const char *cause)

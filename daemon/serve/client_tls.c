@@ -7,9 +7,10 @@
 #include <errno.h>
 
 #include "counter.h"
+#include "serve/client_log.h"
 #include "serve/client_penalty.h"
 #include "serve/client_web.h"
-#include "serve/instance.h"
+#include "serve/service_instance.h"
 #include "socket_daemon.h"
 
 /* Returns the result as a cause for client_penalize(). */

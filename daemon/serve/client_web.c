@@ -21,7 +21,7 @@
 #include "serve/client.h"
 #include "serve/client_log.h"
 #include "serve/client_penalty.h"
-#include "serve/instance.h"
+#include "serve/service_instance.h"
 #include "serve/web_request.h"
 #include "serve/console_page.h"
 #include "socket_daemon.h"

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "threads/bus.h"
-#include "threads/bus_threads.h"
+#include "threads/bus_batch.h"
 #include "cache_line.h"
 #include "log/log.h"
 #include "log/report.h"
@@ -324,8 +324,8 @@ int server_init(struct server *server, struct lined_dispatcher *dispatcher,
 			    server_tls_changed) < 0)
 		return -1;
 	if (workers > 1) {
-		server->bus_threads = bus_threads_new(server->workers, workers);
-		if (server->bus_threads == NULL ||
+		server->bus_batches = bus_batches_new(server->workers, workers);
+		if (server->bus_batches == NULL ||
 		    server_make_main_worker(server) < 0)
 			return -1;
 		lined_dispatcher_open_mailbox(dispatcher);
@@ -349,7 +349,7 @@ void server_fini(struct server *server)
 	server_tls_fini(&server->tls);
 	listen_texts_fini(&server->listen_texts);
 	bus_free(server->bus);
-	bus_threads_free(server->bus_threads);
+	bus_batches_free(server->bus_batches);
 	bus_free(server->main_bus);
 	lined_dispatcher_close_mailbox(server->dispatcher);
 	conf_unref(server->conf);

@@ -20,7 +20,7 @@
 #include "threads/worker.h"
 
 struct bus;
-struct bus_threads;
+struct bus_batches;
 struct inherited;
 struct reload_plan;
 struct report;
@@ -30,7 +30,7 @@ struct server {
 	struct worker *workers;
 	size_t worker_count;
 	struct bus *bus;
-	struct bus_threads *bus_threads; /* NULL: one worker */
+	struct bus_batches *bus_batches; /* NULL: one worker */
 	/* With more than one worker: runs internal services on the main thread,
 	 * so that control responds while a worker is stuck. main_bus is their
 	 * bus, separate from the workers' bus. */
@@ -38,7 +38,7 @@ struct server {
 	struct bus *main_bus;
 	struct list services; /* open */
 	struct list draining; /* draining, until they have ended */
-	/* Held while the main thread changes the two lists: the heartbeat may
+	/* Held while the main thread changes the two lists: worker_watch.c may
 	 * read them on the log's thread. */
 	pthread_mutex_t lists;
 	struct conf *conf;

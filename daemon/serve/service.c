@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The life of a service on the main thread: makes, listens, reloads and drains.
- * service_instances.c makes its instances, service_calls.c calls them,
+ * service_workers.c makes its instances, instance_calls.c calls them,
  * service_accept.c admits clients, service_counters.c sums counters.
  */
 #include "config.h"
@@ -20,9 +20,9 @@
 #include "net/penalty.h"
 #include "serve/proxy_arrival.h"
 #include "serve/service_accept.h"
-#include "serve/service_instances.h"
+#include "serve/service_workers.h"
 #include "serve/service_penalty.h"
-#include "threads/registry_order.h"
+#include "threads/registry_arbiter.h"
 
 static int service_make_registry(struct service *service)
 {
@@ -31,7 +31,7 @@ static int service_make_registry(struct service *service)
 
 	service->registry = registry_new(
 		workers, count, worker_for_name(service->name, count),
-		service->conf->cluster ? &cluster_registry : &registry_order);
+		service->conf->cluster ? &cluster_registry : &registry_arbiter);
 	if (service->registry == NULL || !service->conf->cluster)
 		return service->registry != NULL ? 0 : -1;
 	service->cluster = cluster_add(service->env->cluster, service->name,

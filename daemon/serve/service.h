@@ -11,7 +11,7 @@
 
 #include "cluster/cluster.h"
 #include "config/conf.h"
-#include "serve/instance.h"
+#include "serve/service_instance.h"
 #include "list.h"
 #include "net/admission.h"
 #include "net/listener.h"
@@ -71,7 +71,7 @@ struct service {
 	unsigned holds;       /* calls of service_hold(), not released */
 	uint64_t tls_refused; /* TLS handshakes over the limit */
 	unsigned turn;        /* where the next search for a worker begins */
-	uint64_t lines_logged, busy; /* used by memory_watch.c */
+	uint64_t lines_logged, busy; /* used by process_size.c */
 	bool begun;                  /* its plan was carried out */
 	bool draining;
 };

@@ -3,7 +3,7 @@
  * The bus (lined/bus.h): topics, subscriptions, and queues of messages to be
  * delivered. Each worker has one end of the bus; each instance is a member of
  * its worker's end. A backend carries messages from one end to the others:
- * bus_threads.c between the workers of this daemon.
+ * bus_batch.c between the workers of this daemon.
  *
  * Thread: an end and its members belong to the end's worker.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The structures that the files of the bus share. bus.c makes the bus,
- * bus_end.c is a worker's end with its queue, bus_member.c an instance's
- * subscriptions, bus_shared.c the memory shared by name.
+ * bus_queue.c is a worker's end with its queue, bus_member.c an instance's
+ * subscriptions, bus_shared_memory.c the memory shared by name.
  */
 #pragma once
 

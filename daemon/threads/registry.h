@@ -2,7 +2,7 @@
 /*
  * The registry of a service (lined/registry.h). Each worker has a replica: a
  * copy of all names, and its own watches. A backend decides which claim wins,
- * and in which order all replicas change: registry_order.c within one daemon.
+ * and in which order all replicas change: registry_arbiter.c within one daemon.
  *
  * Thread: a replica and the claims made there belong to its worker.
  */
@@ -16,7 +16,7 @@
 #include <lined/registry.h>
 
 #include "list.h"
-#include "threads/client_wait.h"
+#include "threads/client_pending.h"
 #include "threads/name_set.h"
 #include "threads/worker.h"
 
@@ -80,16 +80,16 @@ void registry_on_taken(struct registry_member *member,
 		       void *arg);
 
 /*
- * Implement lined/registry.h. `owner`: the client's id. `waits`: the client's
- * list of waits, which contains its claims and names.
+ * Implement lined/registry.h. `owner`: the client's id. `pending`: the
+ * client's list, which contains its claims and names.
  */
 int registry_claim(struct registry_member *member, struct lined_socket *client,
-		   struct client_wait **waits, uint64_t owner, const char *name,
-		   const void *value, size_t value_len,
+		   struct client_pending **pending, uint64_t owner,
+		   const char *name, const void *value, size_t value_len,
 		   void (*claimed)(struct lined_socket *client, void *arg,
 				   bool won),
 		   void *arg);
-void registry_release(struct client_wait *waits, const char *name);
+void registry_release(struct client_pending *first, const char *name);
 void registry_list(struct registry_member *member, const char *prefix,
 		   void (*visit)(const struct lined_registry_entry *entry,
 				 void *arg),
@@ -164,7 +164,7 @@ struct registry_claim {
 	size_t value_len;
 
 	/* Used by the claimant's worker only: */
-	struct client_wait wait; /* holds the client until answered */
+	struct client_pending pending; /* holds the client until answered */
 	void (*claimed)(struct lined_socket *client, void *arg, bool won);
 	void *arg;
 	bool releasing;

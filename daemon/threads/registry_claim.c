@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The claims of clients: made, answered, released. A claim that has won stays
- * in the client's list of waits, because the client owns the name until it
+ * in the client's list `pending`, because the client owns the name until it
  * releases the name or closes.
  */
 #include "config.h"
@@ -48,7 +48,7 @@ struct registry_claim *registry_claim_new(struct registry *registry,
 /* Removes the claim from its client and drops the client's reference. */
 static void registry_claim_part(struct registry_claim *claim)
 {
-	client_wait_end(&claim->wait);
+	client_pending_end(&claim->pending);
 	registry_claim_unref(claim);
 }
 
@@ -60,18 +60,18 @@ static void registry_claim_release(struct registry_claim *claim)
 	claim->registry->backend->release(claim);
 }
 
-static void registry_claim_client_gone(struct client_wait *wait)
+static void registry_claim_client_gone(struct client_pending *pending)
 {
 	struct registry_claim *claim =
-		lined_container_of(wait, struct registry_claim, wait);
+		lined_container_of(pending, struct registry_claim, pending);
 
 	registry_claim_release(claim);
 	registry_claim_unref(claim);
 }
 
 int registry_claim(struct registry_member *member, struct lined_socket *client,
-		   struct client_wait **waits, uint64_t owner, const char *name,
-		   const void *value, size_t value_len,
+		   struct client_pending **pending, uint64_t owner,
+		   const char *name, const void *value, size_t value_len,
 		   void (*claimed)(struct lined_socket *client, void *arg,
 				   bool won),
 		   void *arg)
@@ -92,8 +92,8 @@ int registry_claim(struct registry_member *member, struct lined_socket *client,
 	claim->owner = owner;
 	claim->claimed = claimed;
 	claim->arg = arg;
-	client_wait_begin(&claim->wait, waits, client, CLIENT_HOLD_CLAIM,
-			  registry_claim_client_gone);
+	client_pending_begin(&claim->pending, pending, client,
+			     CLIENT_HOLD_CLAIM, registry_claim_client_gone);
 	registry_claim_count(&replica->counters.claims);
 	replica->registry->backend->claim(claim);
 	return 0;
@@ -106,14 +106,14 @@ void registry_claim_answered(struct registry_claim *claim)
 	struct registry_counters *counters = &replica->counters;
 
 	registry_claim_count(claim->won ? &counters->won : &counters->lost);
-	if (!client_wait_is_open(&claim->wait))
+	if (!client_pending_is_open(&claim->pending))
 		return;
 	if (!claim->won || claim->releasing)
 		registry_claim_part(claim); /* the caller has a reference */
 	else
-		client_wait_answered(&claim->wait);
+		client_pending_answered(&claim->pending);
 	worker_enter(replica->worker, replica->instance);
-	claim->claimed(claim->wait.sock, claim->arg, claim->won);
+	claim->claimed(claim->pending.sock, claim->arg, claim->won);
 	worker_leave(replica->worker);
 }
 
@@ -121,10 +121,10 @@ void registry_claim_taken(struct registry_claim *claim)
 {
 	struct registry_replica *replica =
 		&claim->registry->replicas[claim->from];
-	struct lined_socket *client = claim->wait.sock;
+	struct lined_socket *client = claim->pending.sock;
 
 	registry_claim_count(&replica->counters.taken);
-	if (claim->releasing || !client_wait_is_open(&claim->wait))
+	if (claim->releasing || !client_pending_is_open(&claim->pending))
 		return;
 	claim->releasing = true;
 	registry_claim_part(claim); /* the caller has a reference */
@@ -135,21 +135,21 @@ void registry_claim_taken(struct registry_claim *claim)
 	worker_leave(replica->worker);
 }
 
-void registry_release(struct client_wait *waits, const char *name)
+void registry_release(struct client_pending *first, const char *name)
 {
-	struct client_wait *wait, *next;
+	struct client_pending *pending, *next;
 
-	for (wait = waits; wait != NULL; wait = next) {
-		struct registry_claim *claim =
-			lined_container_of(wait, struct registry_claim, wait);
+	for (pending = first; pending != NULL; pending = next) {
+		struct registry_claim *claim = lined_container_of(
+			pending, struct registry_claim, pending);
 
-		next = wait->next;
-		if (wait->gone != registry_claim_client_gone ||
+		next = pending->next;
+		if (pending->gone != registry_claim_client_gone ||
 		    strcmp(claim->name, name) != 0)
 			continue;
 		registry_claim_release(claim);
 		/* A claim that is not answered yet stays until its answer. */
-		if (wait->hold == 0)
+		if (pending->hold == 0)
 			registry_claim_part(claim);
 	}
 }

@@ -45,9 +45,9 @@ struct verifier_peer {
 
 struct verifier_job {
 	struct lined_message message;
-	struct list link;           /* verifier_peer.jobs */
-	struct verifier_peer *peer; /* while queued or running */
-	struct client_wait wait;    /* used by the client's thread */
+	struct list link;              /* verifier_peer.jobs */
+	struct verifier_peer *peer;    /* while queued or running */
+	struct client_pending pending; /* used by the client's thread */
 	struct worker *worker;
 	struct lined_service *instance;
 	void (*verified)(struct lined_socket *client, void *arg, bool good);
@@ -216,12 +216,12 @@ static void job_answered(struct lined_message *message)
 	 * the verifier is done with the job. */
 	pthread_mutex_lock(&verifier.lock);
 	pthread_mutex_unlock(&verifier.lock);
-	if (client_wait_is_open(&job->wait)) {
-		client_wait_end(&job->wait);
+	if (client_pending_is_open(&job->pending)) {
+		client_pending_end(&job->pending);
 		if (job->paused)
 			job->delayed(job->instance);
 		worker_enter(job->worker, job->instance);
-		job->verified(job->wait.sock, job->arg, job->good);
+		job->verified(job->pending.sock, job->arg, job->good);
 		worker_leave(job->worker);
 	}
 	job_free(job);
@@ -232,16 +232,16 @@ static void job_cancelled(struct lined_message *message)
 	struct verifier_job *job =
 		lined_container_of(message, struct verifier_job, message);
 
-	if (client_wait_is_open(&job->wait))
-		client_wait_end(&job->wait);
+	if (client_pending_is_open(&job->pending))
+		client_pending_end(&job->pending);
 	job_free(job);
 }
 
 /* Frees the job, unless the verifier or the message's handler will. */
-static void job_client_gone(struct client_wait *wait)
+static void job_client_gone(struct client_pending *pending)
 {
 	struct verifier_job *job =
-		lined_container_of(wait, struct verifier_job, wait);
+		lined_container_of(pending, struct verifier_job, pending);
 	bool mine = false;
 
 	pthread_mutex_lock(&verifier.lock);
@@ -313,7 +313,8 @@ static int verifier_enqueue(struct verifier_job *job,
 }
 
 int verifier_verify(struct worker *worker, struct lined_service *instance,
-		    struct lined_socket *client, struct client_wait **waits,
+		    struct lined_socket *client,
+		    struct client_pending **pending,
 		    const unsigned char key[ADDRESS_KEY_LEN],
 		    const char *password, const char *hash,
 		    void (*verified)(struct lined_socket *client, void *arg,
@@ -339,7 +340,7 @@ int verifier_verify(struct worker *worker, struct lined_service *instance,
 		return -1;
 	}
 	/* No race: the answer arrives on this thread, after this call. */
-	client_wait_begin(&job->wait, waits, client, CLIENT_HOLD_PASSWORD,
-			  job_client_gone);
+	client_pending_begin(&job->pending, pending, client,
+			     CLIENT_HOLD_PASSWORD, job_client_gone);
 	return 0;
 }

@@ -7,19 +7,20 @@
 #pragma once
 
 #include "net/address_key.h"
-#include "threads/client_wait.h"
+#include "threads/client_pending.h"
 #include "threads/worker.h"
 
 /*
  * lined_service_verify_password(), for a client of the instance on this worker.
- * `waits`: the client's list of waits; key: of the client's address or user.
+ * `pending`: the client's list; key: of the client's address or user.
  * Each address has one password verified at a time, in turn with other
  * addresses, and pauses for a second after a wrong password; if this password
  * waited for such a pause, delayed() is called before verified(). Thread: the
  * worker's.
  */
 int verifier_verify(struct worker *worker, struct lined_service *instance,
-		    struct lined_socket *client, struct client_wait **waits,
+		    struct lined_socket *client,
+		    struct client_pending **pending,
 		    const unsigned char key[ADDRESS_KEY_LEN],
 		    const char *password, const char *hash,
 		    void (*verified)(struct lined_socket *client, void *arg,

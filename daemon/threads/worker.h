@@ -33,14 +33,14 @@ struct worker {
 	/* Open clients placed on this worker. Main thread only. */
 	_Alignas(CACHE_LINE) uint32_t load;
 
-	/* For the heartbeat, which runs on the main thread, or on the log's
+	/* For worker_watch.c, which runs on the main thread, or on the log's
 	 * thread if this worker is the main thread. */
 	uint32_t turns_seen;
 	uint64_t turned_ms;
 	bool stuck;
 };
 
-/* Whether the heartbeat found the worker stuck. Always false for a worker on
+/* Whether worker_watch.c found the worker stuck. Always false for a worker on
  * the main thread: the caller runs there. Main thread. */
 static inline bool worker_is_stuck(const struct worker *worker)
 {
@@ -113,7 +113,7 @@ struct batch_call *worker_batch_first(const struct worker_batch *batch);
  * fine. */
 void worker_batch_free(struct worker_batch *batch);
 
-/* Runs a turn of the worker's dispatcher and counts it for the heartbeat. A
+/* Runs a turn of the worker's dispatcher and counts it for worker_watch.c. A
  * failing poll is logged and retried for a second; false: it still fails. The
  * worker's thread. */
 bool worker_poll(struct worker *worker);

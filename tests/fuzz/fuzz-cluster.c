@@ -20,7 +20,7 @@
 #include "cluster/cluster_priv.h"
 #include "config/conf_options.h"
 #include "log/log.h"
-#include "serve/instance.h"
+#include "serve/service_instance.h"
 #include "worker_fixture.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -10,11 +10,11 @@
 
 #include "threads/bus.h"
 
-struct bus_threads;
+struct bus_batches;
 
 /* Attaches this backend to the ends of the workers, after bus_new().
  * NULL/ENOMEM. */
-struct bus_threads *bus_threads_new(struct worker *workers, size_t count);
+struct bus_batches *bus_batches_new(struct worker *workers, size_t count);
 
 /* Call this when all workers have stopped, after bus_free(). NULL is fine. */
-void bus_threads_free(struct bus_threads *threads);
+void bus_batches_free(struct bus_batches *batches);

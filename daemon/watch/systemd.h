@@ -12,32 +12,30 @@
 
 #include <lined/timer.h>
 
-struct heartbeat;
+struct worker_watch;
 struct server;
 
 /* The size of the line for `systemctl status`, with its NUL. */
 #define SYSTEMD_STATUS_MAX 256
 
-struct systemd_status {
+struct systemd {
 	const struct server *server;
-	const struct heartbeat *heartbeat;
+	const struct worker_watch *watch;
 	struct lined_timer update, watchdog, flush;
 	bool refused;                  /* the last reload was refused */
 	char sent[SYSTEMD_STATUS_MAX]; /* the last line sent */
 };
 
-/* -1/ENOMEM. Server and heartbeat must outlive the status. */
-int systemd_status_start(struct systemd_status *status,
-			 const struct server *server,
-			 const struct heartbeat *heartbeat);
-/* Does nothing if the status was never started. */
-void systemd_status_stop(struct systemd_status *status);
+/* -1/ENOMEM. Server and worker_watch must outlive it. */
+int systemd_start(struct systemd *systemd, const struct server *server,
+		  const struct worker_watch *watch);
+/* Does nothing if it was never started. */
+void systemd_stop(struct systemd *systemd);
 
 /* All addresses are open. */
-void systemd_status_ready(struct systemd_status *status);
+void systemd_ready(struct systemd *systemd);
 /* A reload begins; or it has ended, applied or refused. */
-void systemd_status_reloading(struct systemd_status *status);
-void systemd_status_reloaded(struct systemd_status *status, bool applied);
+void systemd_reloading(struct systemd *systemd);
+void systemd_reloaded(struct systemd *systemd, bool applied);
 /* The daemon starts stopping; its clients are drained within at_most_ms. */
-void systemd_status_stopping(struct systemd_status *status,
-			     uint32_t at_most_ms);
+void systemd_stopping(struct systemd *systemd, uint32_t at_most_ms);

@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "watch/memory_worst.h"
+#include "config/conf_worst_memory.h"
 
 #include <inttypes.h>
 #include <stdint.h>
@@ -16,7 +16,7 @@
 /* Bytes of one read that were not handled yet. */
 #define WORST_INPUT ((uint64_t)65536)
 
-static const char *memory_text(uint64_t bytes, char text[32])
+static const char *worst_memory_text(uint64_t bytes, char text[32])
 {
 	static const char units[] = {'k', 'M', 'G', 'T', 'P'};
 	double value = (double)bytes / 1024;
@@ -34,7 +34,7 @@ static const char *memory_text(uint64_t bytes, char text[32])
 /* Bytes of an upgrade request. */
 #define WORST_WEB ((uint64_t)8192)
 
-static uint64_t memory_of_transport(const struct conf_service *service)
+static uint64_t worst_memory_of_transport(const struct conf_service *service)
 {
 	uint64_t bytes = MEMORY_SOCKET + service->module->client_size;
 	size_t i;
@@ -49,7 +49,7 @@ static uint64_t memory_of_transport(const struct conf_service *service)
 
 /* The queue counts twice: its bookkeeping for the shortest lines takes as much
  * again. */
-static uint64_t memory_of_client(const struct conf_service *service)
+static uint64_t worst_memory_of_client(const struct conf_service *service)
 {
 	uint64_t line = service->framing.line_length;
 	uint64_t queue = service->limits.send_queue;
@@ -60,11 +60,11 @@ static uint64_t memory_of_client(const struct conf_service *service)
 		if (service->class_limits[i].send_queue > queue)
 			queue = service->class_limits[i].send_queue;
 	return 2 * queue + (line > WORST_INPUT ? 2 * line : WORST_INPUT) +
-	       memory_of_transport(service);
+	       worst_memory_of_transport(service);
 }
 
-static uint64_t memory_kept_most(const struct conf_service *service,
-				 unsigned workers)
+static uint64_t worst_memory_kept_most(const struct conf_service *service,
+				       unsigned workers)
 {
 	return service->module->keeps_most != NULL
 		       ? service->module->keeps_most(
@@ -74,12 +74,12 @@ static uint64_t memory_kept_most(const struct conf_service *service,
 }
 
 /* The sum, or UINT64_MAX (unbounded) if it would overflow. */
-static uint64_t memory_sum(uint64_t a, uint64_t b)
+static uint64_t worst_memory_sum(uint64_t a, uint64_t b)
 {
 	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-void memory_worst_print(const struct conf *conf, FILE *out)
+void conf_worst_memory_print(const struct conf *conf, FILE *out)
 {
 	uint64_t sum = 0, ceiling = conf_memory(conf);
 	unsigned workers = (unsigned)conf_workers(conf);
@@ -88,27 +88,28 @@ void memory_worst_print(const struct conf *conf, FILE *out)
 
 	for (i = 0; i < conf->service_count; i++) {
 		const struct conf_service *service = &conf->services[i];
-		uint64_t client = memory_of_client(service);
+		uint64_t client = worst_memory_of_client(service);
 		uint64_t clients = conf_clients_max(service);
-		uint64_t kept = memory_kept_most(service, workers);
-		uint64_t all = memory_sum(client * clients, kept);
+		uint64_t kept = worst_memory_kept_most(service, workers);
+		uint64_t all = worst_memory_sum(client * clients, kept);
 
-		sum = memory_sum(sum, all);
+		sum = worst_memory_sum(sum, all);
 		fprintf(out,
 			"memory: service %s: at worst %s: %" PRIu64
 			" clients of %s each",
-			service->name, memory_text(all, text), clients,
-			memory_text(client, each));
+			service->name, worst_memory_text(all, text), clients,
+			worst_memory_text(client, each));
 		if (kept > 0)
 			fprintf(out, ", %s kept by %s",
-				memory_text(kept, keeps), service->protocol);
+				worst_memory_text(kept, keeps),
+				service->protocol);
 		fputc('\n', out);
 	}
 	fprintf(out, "memory: all services: at worst %s; ",
-		memory_text(sum, text));
+		worst_memory_text(sum, text));
 	if (ceiling > 0)
 		fprintf(out, "the ceiling (memory) is %s\n",
-			memory_text(ceiling, text));
+			worst_memory_text(ceiling, text));
 	else
 		fprintf(out, "there is no ceiling (memory = 0)\n");
 }

@@ -2,15 +2,14 @@
 /* Finds the verb for each request in a table, and keeps the open requests. */
 #include "config.h"
 
-#include "control/requests.h"
-
 #include "control/verbs.h"
+
 #include "log/report.h"
 #include "serve/server.h"
 
 /* ---- verbs without a file of their own ---------------------------------- */
 
-static void requests_reload(struct control *control, struct request *request)
+static void verbs_reload(struct control *control, struct request *request)
 {
 	struct response response = {.oom = false};
 
@@ -22,7 +21,7 @@ static void requests_reload(struct control *control, struct request *request)
 	reply_last(control, request, &response);
 }
 
-void requests_reload_begins(struct control *control)
+void verbs_reload_begins(struct control *control)
 {
 	struct request *request;
 
@@ -31,9 +30,9 @@ void requests_reload_begins(struct control *control)
 			request->subject = control;
 }
 
-static void requests_respond_reload(struct control *control,
-				    struct request *request, bool done,
-				    const struct report *report)
+static void verbs_respond_reload(struct control *control,
+				 struct request *request, bool done,
+				 const struct report *report)
 {
 	struct response response = {.oom = false};
 	size_t i;
@@ -47,19 +46,19 @@ static void requests_respond_reload(struct control *control,
 	reply_last(control, request, &response);
 }
 
-void requests_reloaded(struct control *control, bool done,
-		       const struct report *report)
+void verbs_reloaded(struct control *control, bool done,
+		    const struct report *report)
 {
 	struct request *request, *next;
 
 	list_for_each_safe(request, next, &control->open, open)
 		if (request->kind == LINED_REQUEST_RELOAD &&
 		    request->subject != NULL)
-			requests_respond_reload(control, request, done, report);
+			verbs_respond_reload(control, request, done, report);
 }
 
-static void requests_set_log_level(struct control *control,
-				   struct request *request)
+static void verbs_set_log_level(struct control *control,
+				struct request *request)
 {
 	struct response response = {.oom = false};
 	int level = log_level_from_text(request->argument);
@@ -92,12 +91,12 @@ static const struct verb {
 	{LINED_REQUEST_TAP, tap_run},
 	{LINED_REQUEST_KICK, kick_run},
 	{LINED_REQUEST_DRAIN, drain_run},
-	{LINED_REQUEST_RELOAD, requests_reload},
-	{LINED_REQUEST_LOG, requests_set_log_level},
+	{LINED_REQUEST_RELOAD, verbs_reload},
+	{LINED_REQUEST_LOG, verbs_set_log_level},
 	{LINED_REQUEST_FORGIVE, forgive_run},
 };
 
-static void requests_asked(struct request_port *port, struct request *request)
+static void verbs_asked(struct request_port *port, struct request *request)
 {
 	struct control *control =
 		lined_container_of(port, struct control, port);
@@ -116,7 +115,7 @@ static void requests_asked(struct request_port *port, struct request *request)
 
 /* Ends a tap whose client has stopped it or closed. Other requests, such as a
  * drain, continue. */
-static void requests_stop(struct request_port *port, uint64_t id)
+static void verbs_stop(struct request_port *port, uint64_t id)
 {
 	struct control *control =
 		lined_container_of(port, struct control, port);
@@ -131,11 +130,11 @@ static void requests_stop(struct request_port *port, uint64_t id)
 	}
 }
 
-void requests_init(struct control *control, struct server *server,
-		   const struct control_ops *ops)
+void verbs_init(struct control *control, struct server *server,
+		const struct control_ops *ops)
 {
-	control->port.asked = requests_asked;
-	control->port.stop = requests_stop;
+	control->port.asked = verbs_asked;
+	control->port.stop = verbs_stop;
 	control->port.dispatcher = server->dispatcher;
 	atomic_init(&control->port.last_id, 0);
 	control->server = server;
@@ -145,14 +144,9 @@ void requests_init(struct control *control, struct server *server,
 	server->env.requests = &control->port;
 }
 
-void requests_end_plans(struct control *control)
-{
-	plan_end_all(control);
-}
-
 /* ---- services that end -------------------------------------------------- */
 
-void requests_service_drains(struct control *control, struct service *service)
+void verbs_service_drains(struct control *control, struct service *service)
 {
 	struct request *request, *next;
 
@@ -161,7 +155,7 @@ void requests_service_drains(struct control *control, struct service *service)
 			tap_service_drains(request, service);
 }
 
-void requests_service_ended(struct control *control, struct service *service)
+void verbs_service_ended(struct control *control, struct service *service)
 {
 	struct request *request, *next;
 

@@ -13,30 +13,30 @@
 
 #include <lined/timer.h>
 
-struct current_code;
+struct running_protocol;
 struct server;
 struct worker;
 
 /* The interval between checks; shorter if the service manager's watchdog has a
  * short timeout. */
-#define HEARTBEAT_MS 5000
+#define WORKER_WATCH_MS 5000
 
-struct heartbeat {
+struct worker_watch {
 	struct server *server;
-	const struct current_code *code;
+	const struct running_protocol *code;
 	struct lined_timer timer;
 	uint32_t every_ms;
 };
 
-/* Starts the heartbeat, after the workers. -1 and errno. */
-int heartbeat_start(struct heartbeat *heartbeat, struct server *server,
-		    const struct current_code *code);
-/* Does nothing if the heartbeat was never started. */
-void heartbeat_stop(struct heartbeat *heartbeat);
+/* Starts the watch, after the workers. -1 and errno. */
+int worker_watch_start(struct worker_watch *watch, struct server *server,
+		       const struct running_protocol *code);
+/* Does nothing if the watch was never started. */
+void worker_watch_stop(struct worker_watch *watch);
 
 /* Checks at once. Call this while the main thread waits for a worker: the timer
  * does not fire then. */
-void heartbeat_check(struct heartbeat *heartbeat);
+void worker_watch_check(struct worker_watch *watch);
 
-/* The first stuck worker; NULL: none, or no heartbeat was started. */
-const struct worker *heartbeat_find_stuck(const struct heartbeat *heartbeat);
+/* The first stuck worker; NULL: none, or the watch was not started. */
+const struct worker *worker_watch_find_stuck(const struct worker_watch *watch);

@@ -15,7 +15,7 @@
 
 #include "control/reply.h"
 #include "control/verbs.h"
-#include "serve/instance.h"
+#include "serve/service_instance.h"
 #include "serve/server.h"
 #include "serve/service.h"
 

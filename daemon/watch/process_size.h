@@ -17,7 +17,7 @@ struct server;
 /* Short, so that growth is logged before the OOM killer ends the daemon. */
 #define MEMORY_WATCH_MS 2000
 
-struct memory_watch {
+struct process_size {
 	struct server *server;
 	struct lined_timer timer;
 	uint64_t logged_kib,
@@ -32,6 +32,6 @@ struct memory_watch {
 };
 
 /* -1/ENOMEM. The server must outlive the watch. */
-int memory_watch_start(struct memory_watch *watch, struct server *server);
+int process_size_start(struct process_size *watch, struct server *server);
 /* Does nothing if the watch was never started. */
-void memory_watch_stop(struct memory_watch *watch);
+void process_size_stop(struct process_size *watch);

@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "watch/current_code.h"
+#include "watch/running_protocol.h"
 
 #include <pthread.h>
 
@@ -16,7 +16,8 @@
 #include "dispatcher_watch.h"
 
 static const struct lined_service *
-current_code_instance(const struct list *services, const struct worker *worker)
+running_protocol_instance(const struct list *services,
+			  const struct worker *worker)
 {
 	const struct lined_service *inside =
 		__atomic_load_n(&worker->inside, __ATOMIC_RELAXED);
@@ -37,23 +38,24 @@ current_code_instance(const struct list *services, const struct worker *worker)
 	return NULL;
 }
 
-bool current_code_is_handler(const struct worker *worker)
+bool running_protocol_is_handler(const struct worker *worker)
 {
 	return dispatcher_calling(worker->dispatcher) != 0 ||
 	       dispatcher_serving(worker->dispatcher) != NULL ||
 	       __atomic_load_n(&worker->inside, __ATOMIC_RELAXED) != NULL;
 }
 
-bool current_code_find(const struct current_code *code,
-		       const struct worker *worker, struct code_owner *owner)
+bool running_protocol_find(const struct running_protocol *code,
+			   const struct worker *worker,
+			   struct code_owner *owner)
 {
 	const struct lined_service *instance =
-		current_code_instance(&code->server->services, worker);
+		running_protocol_instance(&code->server->services, worker);
 	const struct lined_protocol *protocol;
 
 	if (instance == NULL)
-		instance =
-			current_code_instance(&code->server->draining, worker);
+		instance = running_protocol_instance(&code->server->draining,
+						     worker);
 	if (instance != NULL) {
 		owner->protocol = instance->protocol->name;
 		owner->service = instance->name;
@@ -84,11 +86,11 @@ static const struct worker *current_worker(const struct server *server)
 	return NULL;
 }
 
-static void current_code_this_thread(const struct crash_reporter *reporter,
-				     struct crash_thread *thread)
+static void running_protocol_this_thread(const struct crash_reporter *reporter,
+					 struct crash_thread *thread)
 {
-	const struct current_code *code =
-		lined_container_of(reporter, struct current_code, reporter);
+	const struct running_protocol *code =
+		lined_container_of(reporter, struct running_protocol, reporter);
 	const struct worker *worker = current_worker(code->server);
 	const struct lined_service *inside;
 	struct code_owner owner = {NULL, NULL};
@@ -103,18 +105,18 @@ static void current_code_this_thread(const struct crash_reporter *reporter,
 		owner.protocol = inside->protocol->name;
 		owner.service = inside->name;
 	} else {
-		current_code_find(code, worker, &owner);
+		running_protocol_find(code, worker, &owner);
 	}
 	thread->worker = (int)worker->index;
 	thread->protocol = owner.protocol;
 	thread->service = owner.service;
 }
 
-static bool current_code_others(const struct crash_reporter *reporter,
-				size_t at, struct crash_thread *thread)
+static bool running_protocol_others(const struct crash_reporter *reporter,
+				    size_t at, struct crash_thread *thread)
 {
-	const struct current_code *code =
-		lined_container_of(reporter, struct current_code, reporter);
+	const struct running_protocol *code =
+		lined_container_of(reporter, struct running_protocol, reporter);
 	struct code_owner owner = {NULL, NULL};
 	const struct worker *worker;
 
@@ -122,7 +124,7 @@ static bool current_code_others(const struct crash_reporter *reporter,
 	    !code->server->workers[at].threaded)
 		return false;
 	worker = &code->server->workers[at];
-	current_code_find(code, worker, &owner);
+	running_protocol_find(code, worker, &owner);
 	*thread = (struct crash_thread){
 		.worker = (int)worker->index,
 		.protocol = owner.protocol,
@@ -131,13 +133,14 @@ static bool current_code_others(const struct crash_reporter *reporter,
 	return true;
 }
 
-void current_code_init(struct current_code *code, const struct server *server,
-		       const struct modules *modules)
+void running_protocol_init(struct running_protocol *code,
+			   const struct server *server,
+			   const struct modules *modules)
 {
 	code->server = server;
 	code->modules = modules;
 	code->reporter = (struct crash_reporter){
-		.this_thread = current_code_this_thread,
-		.others = current_code_others,
+		.this_thread = running_protocol_this_thread,
+		.others = running_protocol_others,
 	};
 }

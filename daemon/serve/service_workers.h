@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Makes, drains and frees the instances of a service, on the main thread. For
- * service.c and service_calls.c.
+ * service.c and instance_calls.c.
  */
 #pragma once
 

@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "watch/memory_watch.h"
+#include "watch/process_size.h"
 
 #include <stdio.h>
 #include <sys/resource.h>
@@ -24,7 +24,7 @@
 /* A smaller amount of free memory is not returned. */
 #define MEMORY_TRIM_BYTES ((uint64_t)8 * 1024 * 1024)
 
-static uint64_t memory_peak_kib(void)
+static uint64_t process_peak_kib(void)
 {
 	struct rusage usage;
 
@@ -33,7 +33,7 @@ static uint64_t memory_peak_kib(void)
 }
 
 /* Counts the lines that each service has received since the last report. */
-static void memory_count_lines(struct server *server)
+static void process_count_lines(struct server *server)
 {
 	struct service *service;
 
@@ -47,8 +47,8 @@ static void memory_count_lines(struct server *server)
 
 /* The busiest service not yet returned; NULL: no other service received a line.
  */
-static struct service *memory_take_busiest(struct server *server,
-					   uint64_t *lines)
+static struct service *process_take_busiest(struct server *server,
+					    uint64_t *lines)
 {
 	struct service *service, *found = NULL;
 
@@ -62,17 +62,17 @@ static struct service *memory_take_busiest(struct server *server,
 	return found;
 }
 
-static void memory_log(struct memory_watch *watch, uint64_t now_kib,
-		       uint64_t now_ms)
+static void process_log(struct process_size *watch, uint64_t now_kib,
+			uint64_t now_ms)
 {
 	char text[1024] = "";
 	size_t len = 0, shown;
 	struct service *service;
 	uint64_t lines;
 
-	memory_count_lines(watch->server);
+	process_count_lines(watch->server);
 	for (shown = 0; shown < MEMORY_SHOWN; shown++) {
-		service = memory_take_busiest(watch->server, &lines);
+		service = process_take_busiest(watch->server, &lines);
 		if (service == NULL)
 			break;
 		len += (size_t)snprintf(text + len, sizeof(text) - len,
@@ -93,7 +93,7 @@ static void memory_log(struct memory_watch *watch, uint64_t now_kib,
 		   text[0] != '\0' ? text : " nothing");
 }
 
-static uint64_t memory_resident_bytes(void)
+static uint64_t process_resident_bytes(void)
 {
 	FILE *file = fopen("/proc/self/statm", "re");
 	unsigned long long pages = 0;
@@ -107,9 +107,9 @@ static uint64_t memory_resident_bytes(void)
 }
 
 /* The resident memory beyond what is allocated; 0: unknown. */
-static uint64_t memory_spare_bytes(void)
+static uint64_t process_spare_bytes(void)
 {
-	uint64_t resident = memory_resident_bytes();
+	uint64_t resident = process_resident_bytes();
 	uint64_t used = resident >= MEMORY_TRIM_BYTES ? malloc_used_bytes() : 0;
 
 	return used > 0 && resident > used ? resident - used : 0;
@@ -117,13 +117,13 @@ static uint64_t memory_spare_bytes(void)
 
 /* Returns memory to the system after large clients, rooms or queues have gone.
  */
-static void memory_trim(struct memory_watch *watch)
+static void process_trim(struct process_size *watch)
 {
-	uint64_t spare = memory_spare_bytes();
+	uint64_t spare = process_spare_bytes();
 
 	if (spare > watch->spare_bytes + MEMORY_TRIM_BYTES) {
 		malloc_trim_all();
-		spare = memory_spare_bytes();
+		spare = process_spare_bytes();
 		watch->spare_bytes = spare;
 	}
 	if (spare > 0 && spare < watch->spare_bytes)
@@ -132,7 +132,7 @@ static void memory_trim(struct memory_watch *watch)
 
 #define MEMORY_CEILING_LOG_MS 60000
 
-static void memory_log_ceiling(struct memory_watch *watch, uint64_t now_ms)
+static void process_log_ceiling(struct process_size *watch, uint64_t now_ms)
 {
 	struct memory_ceiling *memory = &watch->server->memory;
 	uint64_t closed = __atomic_load_n(&memory->closed, __ATOMIC_RELAXED);
@@ -167,35 +167,35 @@ static void memory_log_ceiling(struct memory_watch *watch, uint64_t now_ms)
 	watch->ceiling_due_ms = now_ms + MEMORY_CEILING_LOG_MS;
 }
 
-static void memory_watch_fired(struct lined_timer *timer)
+static void process_size_fired(struct lined_timer *timer)
 {
-	struct memory_watch *watch =
-		lined_container_of(timer, struct memory_watch, timer);
+	struct process_size *watch =
+		lined_container_of(timer, struct process_size, timer);
 	uint64_t now_ms = lined_dispatcher_now_ms(watch->server->dispatcher);
-	uint64_t now_kib = memory_peak_kib();
+	uint64_t now_kib = process_peak_kib();
 
-	memory_trim(watch);
-	memory_log_ceiling(watch, now_ms);
+	process_trim(watch);
+	process_log_ceiling(watch, now_ms);
 	if (now_kib < watch->logged_kib + MEMORY_LEAST_KIB ||
 	    now_kib < 2 * watch->logged_kib)
 		return;
-	memory_log(watch, now_kib, now_ms);
+	process_log(watch, now_kib, now_ms);
 	watch->logged_kib = now_kib;
 	watch->logged_ms = now_ms;
 }
 
-int memory_watch_start(struct memory_watch *watch, struct server *server)
+int process_size_start(struct process_size *watch, struct server *server)
 {
 	watch->server = server;
-	watch->logged_kib = memory_peak_kib();
+	watch->logged_kib = process_peak_kib();
 	watch->logged_ms = lined_dispatcher_now_ms(server->dispatcher);
-	watch->spare_bytes = memory_spare_bytes();
-	lined_timer_init(&watch->timer, server->dispatcher, memory_watch_fired);
+	watch->spare_bytes = process_spare_bytes();
+	lined_timer_init(&watch->timer, server->dispatcher, process_size_fired);
 	return lined_timer_start(&watch->timer, MEMORY_WATCH_MS,
 				 MEMORY_WATCH_MS);
 }
 
-void memory_watch_stop(struct memory_watch *watch)
+void process_size_stop(struct process_size *watch)
 {
 	if (watch->server != NULL)
 		lined_timer_stop(&watch->timer);

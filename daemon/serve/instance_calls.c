@@ -17,7 +17,7 @@
 #include "cluster/cluster.h"
 #include "log/report.h"
 #include "net/admission.h"
-#include "serve/service_instances.h"
+#include "serve/service_workers.h"
 
 struct instance_call {
 	struct batch_call call;

@@ -10,4 +10,4 @@
 struct conf;
 
 /* Writes a line for each service, and a line with the sum and the ceiling. */
-void memory_worst_print(const struct conf *conf, FILE *out);
+void conf_worst_memory_print(const struct conf *conf, FILE *out);

@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "serve/service_instances.h"
+#include "serve/service_workers.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

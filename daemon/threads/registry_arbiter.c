@@ -10,7 +10,7 @@
  */
 #include "config.h"
 
-#include "threads/registry_order.h"
+#include "threads/registry_arbiter.h"
 
 /* ---- at the primary worker --------------------------------------------- */
 
@@ -19,7 +19,7 @@
  * last. The claimant may publish on the bus at once, and that message must not
  * arrive anywhere before the change.
  */
-static void order_deliver_to_others(struct registry_claim *claim, bool added)
+static void arbiter_deliver_to_others(struct registry_claim *claim, bool added)
 {
 	struct registry *registry = claim->registry;
 	size_t primary = registry->primary, k, i;
@@ -37,7 +37,7 @@ static void order_deliver_to_others(struct registry_claim *claim, bool added)
 	}
 }
 
-static void order_decide_claim(struct lined_message *message)
+static void arbiter_decide_claim(struct lined_message *message)
 {
 	struct registry_claim *claim =
 		lined_container_of(message, struct registry_claim, claim);
@@ -57,20 +57,20 @@ static void order_decide_claim(struct lined_message *message)
 		return; /* the answer took the reference */
 	}
 	/* This worker changes last, so that no other worker is later: see
-	 * order_deliver_to_others(). */
-	order_deliver_to_others(claim, true);
+	 * arbiter_deliver_to_others(). */
+	arbiter_deliver_to_others(claim, true);
 	registry_claim_ref(claim);
 	registry_copy_added(&claim->copies[primary].add);
 	registry_claim_unref(claim);
 }
 
-static void order_decide_release(struct lined_message *message)
+static void arbiter_decide_release(struct lined_message *message)
 {
 	struct registry_claim *claim =
 		lined_container_of(message, struct registry_claim, release);
 
 	if (claim->won) {
-		order_deliver_to_others(claim, false);
+		arbiter_deliver_to_others(claim, false);
 		registry_claim_ref(claim);
 		registry_copy_removed(
 			&claim->copies[claim->registry->primary].remove);
@@ -78,13 +78,13 @@ static void order_decide_release(struct lined_message *message)
 	registry_claim_unref(claim);
 }
 
-static void order_claim_cancelled(struct lined_message *message)
+static void arbiter_claim_cancelled(struct lined_message *message)
 {
 	registry_claim_unref(
 		lined_container_of(message, struct registry_claim, claim));
 }
 
-static void order_release_cancelled(struct lined_message *message)
+static void arbiter_release_cancelled(struct lined_message *message)
 {
 	struct registry_claim *claim =
 		lined_container_of(message, struct registry_claim, release);
@@ -97,21 +97,21 @@ static void order_release_cancelled(struct lined_message *message)
 
 /* ---- at the claimant's worker ------------------------------------------ */
 
-static void order_claim(struct registry_claim *claim)
+static void arbiter_claim(struct registry_claim *claim)
 {
 	struct registry *registry = claim->registry;
 
 	registry_copies_init(claim);
-	claim->claim.handler = order_decide_claim;
-	claim->claim.cancel = order_claim_cancelled;
-	claim->release.handler = order_decide_release;
-	claim->release.cancel = order_release_cancelled;
+	claim->claim.handler = arbiter_decide_claim;
+	claim->claim.cancel = arbiter_claim_cancelled;
+	claim->release.handler = arbiter_decide_release;
+	claim->release.cancel = arbiter_release_cancelled;
 	registry_claim_ref(claim);
 	registry_copy_deliver(registry, claim->from, registry->primary,
 			      &claim->claim);
 }
 
-static void order_release(struct registry_claim *claim)
+static void arbiter_release(struct registry_claim *claim)
 {
 	struct registry *registry = claim->registry;
 
@@ -120,7 +120,7 @@ static void order_release(struct registry_claim *claim)
 			      &claim->release);
 }
 
-const struct registry_backend registry_order = {
-	.claim = order_claim,
-	.release = order_release,
+const struct registry_backend registry_arbiter = {
+	.claim = arbiter_claim,
+	.release = arbiter_release,
 };

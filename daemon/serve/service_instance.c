@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Starts and reloads an instance, admits datagrams, runs the task and counts.
- * instance_drain.c ends it, client.c makes its clients.
+ * service_instance_drain.c ends it, client.c makes its clients.
  */
 #include "config.h"
 
-#include "serve/instance.h"
+#include "serve/service_instance.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>

@@ -7,4 +7,4 @@
 
 #include "threads/registry.h"
 
-extern const struct registry_backend registry_order;
+extern const struct registry_backend registry_arbiter;

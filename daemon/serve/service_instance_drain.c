@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "serve/instance.h"
+#include "serve/service_instance.h"
 #include "socket_daemon.h"
 
 /* The interval between checks of a draining instance. */

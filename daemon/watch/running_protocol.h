@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finds the protocol and the service whose code a worker is running, for the
- * heartbeat and for the report of a crash. Compares the pointers stored by the
- * worker with the existing services and modules; never dereferences another
+ * Finds the protocol and the service whose code a worker is running, for
+ * worker_watch.c and for the report of a crash. Compares the pointers stored by
+ * the worker with the existing services and modules; never dereferences another
  * thread's pointers.
  */
 #pragma once
@@ -16,7 +16,7 @@ struct server;
 struct worker;
 
 /* The services and modules to search. */
-struct current_code {
+struct running_protocol {
 	const struct server *server;
 	const struct modules *modules;
 	struct crash_reporter reporter; /* for crash_watch() */
@@ -29,14 +29,16 @@ struct code_owner {
 
 /* Stores the pointers. server and modules may still be zeroed and filled later.
  */
-void current_code_init(struct current_code *code, const struct server *server,
-		       const struct modules *modules);
+void running_protocol_init(struct running_protocol *code,
+			   const struct server *server,
+			   const struct modules *modules);
 
 /* Whether the worker runs a handler or other code of a protocol. MT-safe. */
-bool current_code_is_handler(const struct worker *worker);
+bool running_protocol_is_handler(const struct worker *worker);
 
 /* Finds the owner of the code that the worker runs. False: lined's own code,
  * and *owner is unchanged. Main thread; or any thread with server.lists locked;
  * or the signal handler of a crash. */
-bool current_code_find(const struct current_code *code,
-		       const struct worker *worker, struct code_owner *owner);
+bool running_protocol_find(const struct running_protocol *code,
+			   const struct worker *worker,
+			   struct code_owner *owner);

@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "threads/bus_threads.h"
+#include "threads/bus_batch.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -42,7 +42,7 @@ struct batch {
 
 struct thread_end {
 	/* Used by the worker's thread only: */
-	_Alignas(CACHE_LINE) struct bus_threads *threads;
+	_Alignas(CACHE_LINE) struct bus_batches *batches;
 	struct bus_end *bus;
 	struct lined_dispatcher *dispatcher;
 	struct batch *batch; /* this turn's; NULL: nothing published */
@@ -51,7 +51,7 @@ struct thread_end {
 	_Alignas(CACHE_LINE) atomic_size_t backlog;
 };
 
-struct bus_threads {
+struct bus_batches {
 	size_t count;
 	struct thread_end *ends;
 };
@@ -96,8 +96,8 @@ static void parcel_cancelled(struct lined_message *message);
 
 static struct batch *bus_batch_new(struct thread_end *from)
 {
-	struct bus_threads *threads = from->threads;
-	unsigned others = (unsigned)threads->count - 1;
+	struct bus_batches *batches = from->batches;
+	unsigned others = (unsigned)batches->count - 1;
 	struct batch *batch =
 		malloc(sizeof(*batch) + others * sizeof(batch->parcels[0]));
 	size_t i, k = 0;
@@ -108,21 +108,21 @@ static struct batch *bus_batch_new(struct thread_end *from)
 	batch->bytes = 0;
 	batch->first = NULL;
 	batch->last = &batch->first;
-	for (i = 0; i < threads->count; i++) {
-		if (&threads->ends[i] == from)
+	for (i = 0; i < batches->count; i++) {
+		if (&batches->ends[i] == from)
 			continue;
 		batch->parcels[k++] = (struct parcel){
 			.message.handler = parcel_arrived,
 			.message.cancel = parcel_cancelled,
 			.batch = batch,
-			.to = &threads->ends[i],
+			.to = &batches->ends[i],
 		};
 	}
 	return batch;
 }
 
-static int bus_threads_publish(void *link, const struct bus_topic_name *topic,
-			       uint64_t stamp, struct lined_buffer *message)
+static int bus_batch_publish(void *link, const struct bus_topic_name *topic,
+			     uint64_t stamp, struct lined_buffer *message)
 {
 	struct thread_end *end = link;
 	struct envelope *envelope;
@@ -132,7 +132,7 @@ static int bus_threads_publish(void *link, const struct bus_topic_name *topic,
 	if (end->batch == NULL)
 		return -1;
 	envelope = envelope_new(topic, stamp, message,
-				(unsigned)end->threads->count - 1);
+				(unsigned)end->batches->count - 1);
 	if (envelope == NULL)
 		return -1; /* keeps an empty batch for the next message */
 	*end->batch->last = envelope;
@@ -142,11 +142,11 @@ static int bus_threads_publish(void *link, const struct bus_topic_name *topic,
 	return 0;
 }
 
-static void bus_threads_flush(void *link)
+static void bus_batch_flush(void *link)
 {
 	struct thread_end *end = link;
 	struct batch *batch = end->batch;
-	size_t bytes, others = end->threads->count - 1, i;
+	size_t bytes, others = end->batches->count - 1, i;
 
 	if (batch == NULL)
 		return;
@@ -169,29 +169,29 @@ static void bus_threads_flush(void *link)
 	}
 }
 
-static size_t bus_threads_backlog(const void *link)
+static size_t bus_batch_backlog(const void *link)
 {
 	const struct thread_end *end = link;
 	size_t most = 0, i;
 
-	for (i = 0; i < end->threads->count; i++) {
+	for (i = 0; i < end->batches->count; i++) {
 		size_t bytes = atomic_load_explicit(
-			&end->threads->ends[i].backlog, memory_order_relaxed);
+			&end->batches->ends[i].backlog, memory_order_relaxed);
 
-		if (&end->threads->ends[i] != end && bytes > most)
+		if (&end->batches->ends[i] != end && bytes > most)
 			most = bytes;
 	}
 	return most + (end->batch != NULL ? end->batch->bytes : 0);
 }
 
 /* An end is behind if its backlog is more than it delivers in four turns. */
-static bool bus_threads_is_behind(const void *link)
+static bool bus_batch_is_behind(const void *link)
 {
 	const struct thread_end *end = link;
 	size_t i;
 
-	for (i = 0; i < end->threads->count; i++) {
-		const struct thread_end *other = &end->threads->ends[i];
+	for (i = 0; i < end->batches->count; i++) {
+		const struct thread_end *other = &end->batches->ends[i];
 		size_t backlog = atomic_load_explicit(&other->backlog,
 						      memory_order_relaxed);
 
@@ -202,36 +202,36 @@ static bool bus_threads_is_behind(const void *link)
 	return false;
 }
 
-static uint64_t bus_threads_allowance(const void *link)
+static uint64_t bus_batch_allowance(const void *link)
 {
 	const struct thread_end *end = link;
 	uint64_t least = BUS_ALLOWANCE_MAX;
 	size_t i;
 
-	for (i = 0; i < end->threads->count; i++) {
+	for (i = 0; i < end->batches->count; i++) {
 		uint64_t allowance =
-			bus_end_allowance(end->threads->ends[i].bus);
+			bus_end_allowance(end->batches->ends[i].bus);
 
-		if (&end->threads->ends[i] != end && allowance < least)
+		if (&end->batches->ends[i] != end && allowance < least)
 			least = allowance;
 	}
 	return least;
 }
 
-static uint64_t bus_threads_posts(const void *link)
+static uint64_t bus_batch_posts(const void *link)
 {
 	const struct thread_end *end = link;
 
 	return __atomic_load_n(&end->posts, __ATOMIC_RELAXED);
 }
 
-static const struct bus_backend bus_threads_backend = {
-	.publish = bus_threads_publish,
-	.flush = bus_threads_flush,
-	.backlog = bus_threads_backlog,
-	.is_behind = bus_threads_is_behind,
-	.allowance = bus_threads_allowance,
-	.posts = bus_threads_posts,
+static const struct bus_backend bus_batch_backend = {
+	.publish = bus_batch_publish,
+	.flush = bus_batch_flush,
+	.backlog = bus_batch_backlog,
+	.is_behind = bus_batch_is_behind,
+	.allowance = bus_batch_allowance,
+	.posts = bus_batch_posts,
 };
 
 /* ---- arriving --------------------------------------------------------- */
@@ -290,29 +290,29 @@ static void parcel_cancelled(struct lined_message *message)
 
 /* ---- life ------------------------------------------------------------- */
 
-struct bus_threads *bus_threads_new(struct worker *workers, size_t count)
+struct bus_batches *bus_batches_new(struct worker *workers, size_t count)
 {
-	struct bus_threads *threads = malloc(sizeof(*threads));
+	struct bus_batches *batches = malloc(sizeof(*batches));
 	size_t i;
 
-	if (threads == NULL)
+	if (batches == NULL)
 		return NULL;
-	threads->count = count;
-	threads->ends = cache_line_calloc(count * sizeof(*threads->ends));
-	if (threads->ends == NULL) {
-		free(threads);
+	batches->count = count;
+	batches->ends = cache_line_calloc(count * sizeof(*batches->ends));
+	if (batches->ends == NULL) {
+		free(batches);
 		return NULL;
 	}
 	for (i = 0; i < count; i++) {
-		struct thread_end *end = &threads->ends[i];
+		struct thread_end *end = &batches->ends[i];
 
-		end->threads = threads;
+		end->batches = batches;
 		end->bus = workers[i].bus;
 		end->dispatcher = workers[i].dispatcher;
 		atomic_init(&end->backlog, 0);
-		bus_end_attach(workers[i].bus, &bus_threads_backend, end);
+		bus_end_attach(workers[i].bus, &bus_batch_backend, end);
 	}
-	return threads;
+	return batches;
 }
 
 /* Frees a batch that was never flushed: no other worker refers to it. */
@@ -330,14 +330,14 @@ static void bus_batch_free(struct thread_end *end)
 	free(batch);
 }
 
-void bus_threads_free(struct bus_threads *threads)
+void bus_batches_free(struct bus_batches *batches)
 {
 	size_t i;
 
-	if (threads == NULL)
+	if (batches == NULL)
 		return;
-	for (i = 0; i < threads->count; i++)
-		bus_batch_free(&threads->ends[i]);
-	free(threads->ends);
-	free(threads);
+	for (i = 0; i < batches->count; i++)
+		bus_batch_free(&batches->ends[i]);
+	free(batches->ends);
+	free(batches);
 }
