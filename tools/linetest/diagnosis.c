@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "linetest/text.h"
+#include "linetest/escape.h"
 
 #define COLUMNS_MAX 300
 #define LOG_MAX     40
@@ -35,14 +35,14 @@ static void diagnosis_add_cut(struct bytes *out, const char *text)
 		return;
 	}
 	bytes_add(out, text, cut_at_character(text, COLUMNS_MAX));
-	bytes_add_format(out, "... (%zu in all)", text_columns(text, len));
+	bytes_add_format(out, "... (%zu in all)", escape_columns(text, len));
 }
 
 static void diagnosis_add_shown(struct bytes *out, const char *data, size_t len)
 {
 	struct bytes shown = {0};
 
-	text_show(&shown, data, len);
+	escape_text(&shown, data, len);
 	diagnosis_add_cut(out, bytes_text(&shown));
 	bytes_fini(&shown);
 }
@@ -68,7 +68,7 @@ void diagnosis_bytes(struct bytes *out, const char *label, const char *data,
 {
 	struct bytes shown = {0};
 
-	text_show(&shown, data, len);
+	escape_text(&shown, data, len);
 	diagnosis_item(out, label, bytes_text(&shown));
 	bytes_fini(&shown);
 }
@@ -80,7 +80,7 @@ void diagnosis_difference(struct bytes *out, const char *expected,
 	const char *got;
 	size_t same = 0, from = 0;
 
-	text_show(&shown, data, len);
+	escape_text(&shown, data, len);
 	got = bytes_text(&shown);
 	while (expected[same] != '\0' && expected[same] == got[same])
 		same++;
@@ -96,7 +96,7 @@ void diagnosis_difference(struct bytes *out, const char *expected,
 	diagnosis_item(out, "expected", bytes_text(&a));
 	diagnosis_item(out, "got", bytes_text(&b));
 	bytes_add_format(out, "  %*s^\n",
-			 (int)(10 + text_columns(a.data, same - from)), "");
+			 (int)(10 + escape_columns(a.data, same - from)), "");
 	bytes_fini(&shown);
 	bytes_fini(&a);
 	bytes_fini(&b);
@@ -126,7 +126,7 @@ static void rows_add(struct rows *rows, const struct bytes *row)
 
 /* Bytes by lines, each with the client's name and the sign of its direction,
  * doubled if the line has no end. The first `read` bytes were expected. */
-static void rows_add_lines(struct rows *rows, const struct actor *actor,
+static void rows_add_lines(struct rows *rows, const struct client *client,
 			   char sign, const char *data, size_t len, size_t read)
 {
 	struct bytes row = {0};
@@ -139,7 +139,7 @@ static void rows_add_lines(struct rows *rows, const struct actor *actor,
 		size = lf != NULL ? (size_t)(lf - begin) : len - at;
 		at += size + (lf != NULL);
 		row_begin(&row, at > read);
-		bytes_add_format(&row, "%s%c%s ", actor->name, sign,
+		bytes_add_format(&row, "%s%c%s ", client->name, sign,
 				 lf != NULL    ? ""
 				 : sign == '>' ? ">"
 					       : "<");
@@ -151,27 +151,27 @@ static void rows_add_lines(struct rows *rows, const struct actor *actor,
 	bytes_fini(&row);
 }
 
-static void rows_add_event(struct rows *rows, const struct actor *actor,
-			   const struct actor_event *event)
+static void rows_add_event(struct rows *rows, const struct client *client,
+			   const struct client_event *event)
 {
 	struct bytes row = {0};
 	size_t read = 0;
 
 	switch (event->kind) {
-	case ACTOR_SAID:
-		rows_add_lines(rows, actor, '>',
-			       actor->said.data + event->offset, event->len,
+	case CLIENT_SAID:
+		rows_add_lines(rows, client, '>',
+			       client->said.data + event->offset, event->len,
 			       SIZE_MAX);
 		break;
-	case ACTOR_SAW:
-		if (actor->read > event->offset)
-			read = actor->read - event->offset;
-		rows_add_lines(rows, actor, '<',
-			       actor->seen.data + event->offset, event->len,
+	case CLIENT_SAW:
+		if (client->read > event->offset)
+			read = client->read - event->offset;
+		rows_add_lines(rows, client, '<',
+			       client->seen.data + event->offset, event->len,
 			       read);
 		break;
 	default:
-		bytes_add_format(row_begin(&row, false), "%s: %s", actor->name,
+		bytes_add_format(row_begin(&row, false), "%s: %s", client->name,
 				 event->note);
 		rows_add(rows, &row);
 		bytes_fini(&row);
@@ -179,16 +179,17 @@ static void rows_add_event(struct rows *rows, const struct actor *actor,
 	}
 }
 
-void diagnosis_actor(struct bytes *out, const struct actor *actor, size_t most)
+void diagnosis_client(struct bytes *out, const struct client *client,
+		      size_t most)
 {
 	struct rows rows = {0};
 	size_t i, from = 0;
 
-	for (i = 0; i < actor->event_count; i++)
-		rows_add_event(&rows, actor, &actor->events[i]);
+	for (i = 0; i < client->event_count; i++)
+		rows_add_event(&rows, client, &client->events[i]);
 	if (rows.count > most)
 		from = rows.count - most;
-	bytes_add_format(out, "  %s%s\n", actor->name,
+	bytes_add_format(out, "  %s%s\n", client->name,
 			 rows.count == 0 ? ": nothing yet" : ":");
 	if (from > 0)
 		bytes_add_format(out, INDENT "(%zu lines before)\n", from);
@@ -209,7 +210,7 @@ static void diagnosis_add_printable(struct bytes *out, const char *text)
 	size_t size;
 
 	for (; *text != '\0'; text += size > 0 ? size : 1) {
-		size = text_character(text, strlen(text));
+		size = escape_plain_character(text, strlen(text));
 		if (size > 0 || *text == '\t')
 			bytes_add(out, text, size > 0 ? size : 1);
 		else

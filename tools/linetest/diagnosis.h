@@ -5,10 +5,10 @@
  */
 #pragma once
 
-#include "linetest/actor.h"
+#include "linetest/client.h"
 #include "linetest/bytes.h"
 #include "linetest/daemon_process.h"
-#include "linetest/script.h"
+#include "linetest/transcript.h"
 
 /* "FILE:LINE: MESSAGE" */
 void diagnosis_head(struct bytes *out, const struct step *step,
@@ -28,7 +28,8 @@ void diagnosis_difference(struct bytes *out, const char *expected,
 
 /* The last `most` lines that a client sent and got, as a transcript has them.
  */
-void diagnosis_actor(struct bytes *out, const struct actor *actor, size_t most);
+void diagnosis_client(struct bytes *out, const struct client *client,
+		      size_t most);
 
 void diagnosis_log(struct bytes *out, const struct daemon_process *process);
 

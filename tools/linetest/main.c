@@ -15,12 +15,12 @@
 
 #include "linetest/deadline.h"
 #include "linetest/module_globals.h"
-#include "linetest/options.h"
-#include "linetest/player.h"
+#include "linetest/cmdline.h"
+#include "linetest/run.h"
 #include "linetest/recorder.h"
 #include "linetest/report.h"
-#include "linetest/script.h"
-#include "linetest/text.h"
+#include "linetest/transcript.h"
+#include "linetest/escape.h"
 
 #define TIMEOUT_MS 120000
 
@@ -40,10 +40,9 @@ static char *find_file(const char *dir, const char *name, int mode)
 
 /* The lined of --lined, of this program's build, or installed with this
  * program, in this order. */
-static char *find_lined(const struct linetest_options *options,
-			const char *self)
+static char *find_lined(const struct cmdline *cmdline, const char *self)
 {
-	const char *asked = options->lined;
+	const char *asked = cmdline->lined;
 	char *dir, *found = NULL;
 	char *slash;
 
@@ -82,9 +81,9 @@ static char *find_build_modules(const char *lined)
 	return found;
 }
 
-static const char *asked_modules(const struct linetest_options *options)
+static const char *asked_modules(const struct cmdline *cmdline)
 {
-	const char *asked = options->module_dir;
+	const char *asked = cmdline->module_dir;
 
 	if (asked == NULL)
 		asked = getenv("LINED_MODULES");
@@ -94,7 +93,7 @@ static const char *asked_modules(const struct linetest_options *options)
 /* ---- runs --------------------------------------------------------------- */
 
 struct session {
-	const struct linetest_options *options;
+	const struct cmdline *cmdline;
 	struct run_settings settings;
 	struct report report;
 	uint64_t seed;
@@ -102,8 +101,9 @@ struct session {
 };
 
 /* False if no other run of this transcript is to follow. */
-static bool session_run(struct session *session, const struct script *script,
-			enum cut_mode mode, uint64_t seed)
+static bool session_run(struct session *session,
+			const struct transcript *transcript, enum cut_mode mode,
+			uint64_t seed)
 {
 	struct bytes failure = {0}, log = {0};
 	char *cut, *about;
@@ -118,79 +118,80 @@ static bool session_run(struct session *session, const struct script *script,
 			"%s%s, %u %s", session->over, cut,
 			session->settings.workers,
 			session->settings.workers == 1 ? "worker" : "workers");
-	report_begin(&session->report, script->path, about);
-	passed = player_run(script, &session->settings, &failure, &log);
-	if (session->options->module_dir != NULL)
-		report_warn_slow(&session->report, script->path, &log);
-	report_run(&session->report, script->path, about, &failure, &log);
+	report_begin(&session->report, transcript->path, about);
+	passed = run_play(transcript, &session->settings, &failure, &log);
+	if (session->cmdline->module_dir != NULL)
+		report_warn_slow(&session->report, transcript->path, &log);
+	report_run(&session->report, transcript->path, about, &failure, &log);
 	free(cut);
 	free(about);
 	bytes_fini(&failure);
 	bytes_fini(&log);
-	return (passed || session->options->keep_going) &&
+	return (passed || session->cmdline->keep_going) &&
 	       !deadline_all_are_over();
 }
 
 static bool session_run_cuts(struct session *session,
-			     const struct script *script)
+			     const struct transcript *transcript)
 {
 	static const enum cut_mode modes[] = {CUT_BYTES, CUT_SPLIT, CUT_JOINED};
 	unsigned i;
 
-	if (!session_run(session, script, CUT_WHOLE, 0))
+	if (!session_run(session, transcript, CUT_WHOLE, 0))
 		return false;
-	if (!session->options->fragment || script->is_whole)
+	if (!session->cmdline->fragment || transcript->is_whole)
 		return true;
 	for (i = 0; i < sizeof(modes) / sizeof(*modes); i++)
-		if (!session_run(session, script, modes[i], 0))
+		if (!session_run(session, transcript, modes[i], 0))
 			return false;
-	for (i = 0; i < session->options->random_cuts; i++)
-		if (!session_run(session, script, CUT_RANDOM,
+	for (i = 0; i < session->cmdline->random_cuts; i++)
+		if (!session_run(session, transcript, CUT_RANDOM,
 				 session->seed + i))
 			return false;
 	return true;
 }
 
-static void session_run_script(struct session *session,
-			       const struct script *script)
+static void session_run_transcript(struct session *session,
+				   const struct transcript *transcript)
 {
-	unsigned most = session->options->workers, workers;
+	unsigned most = session->cmdline->workers, workers;
 
-	if (script->fixes_workers || script->workers > 0 || most == 0) {
-		session->settings.workers = script->workers;
+	if (transcript->fixes_workers || transcript->workers > 0 || most == 0) {
+		session->settings.workers = transcript->workers;
 		if (session->settings.server != NULL)
 			session->settings.workers = 0;
-		else if (script->workers == 0 && !script->fixes_workers)
+		else if (transcript->workers == 0 && !transcript->fixes_workers)
 			session->settings.workers = 1;
-		session_run_cuts(session, script);
+		session_run_cuts(session, transcript);
 	} else {
 		/* 1, 2, 4 and so on; the last is the number of --workers. */
 		for (workers = 1;; workers *= 2) {
 			if (workers > most)
 				workers = most;
 			session->settings.workers = workers;
-			if (!session_run_cuts(session, script) ||
+			if (!session_run_cuts(session, transcript) ||
 			    workers == most)
 				break;
 		}
 	}
 }
 
-/* Plays a transcript over each transport: scripts has an item for each. */
-static void session_run_file(struct session *session, struct script **scripts)
+/* Plays a transcript over each transport: transcripts has an item for each. */
+static void session_run_file(struct session *session,
+			     struct transcript **transcripts)
 {
-	const struct linetest_options *options = session->options;
+	const struct cmdline *cmdline = session->cmdline;
 	char over[16] = "";
 	size_t i;
 
 	session->over = over;
-	for (i = 0; i < options->over_count && !deadline_all_are_over(); i++) {
-		if (options->over_given)
+	for (i = 0; i < cmdline->over_count && !deadline_all_are_over(); i++) {
+		if (cmdline->over_given)
 			snprintf(over, sizeof(over), "%s, ",
-				 transport_names[options->over[i]]);
-		session_run_script(session, scripts[i]);
+				 transport_names[cmdline->over[i]]);
+		session_run_transcript(session, transcripts[i]);
 	}
-	report_file(&session->report, scripts[0]->path);
+	report_file(&session->report, transcripts[0]->path);
 }
 
 static void warn_globals(const struct report *report, const char *dir)
@@ -217,42 +218,44 @@ static uint64_t new_seed(void)
 	       1000000000;
 }
 
-static enum exit_code play_scripts(const struct linetest_options *options,
-				   struct script **scripts, const char *self)
+static enum exit_code play_transcripts(const struct cmdline *cmdline,
+				       struct transcript **transcripts,
+				       const char *self)
 {
-	char *lined = find_lined(options, self);
+	char *lined = find_lined(cmdline, self);
 	char *build_modules = find_build_modules(lined), *error;
 	struct net_address server;
 	struct session session = {
-		.options = options,
-		.settings = {.daemon = {lined, asked_modules(options),
+		.cmdline = cmdline,
+		.settings = {.daemon = {lined, asked_modules(cmdline),
 					build_modules},
-			     .patience_ms = options->patience_ms,
-			     .timeout_ms = options->timeout_ms > 0
-						   ? options->timeout_ms
+			     .patience_ms = cmdline->patience_ms,
+			     .timeout_ms = cmdline->timeout_ms > 0
+						   ? cmdline->timeout_ms
 						   : TIMEOUT_MS,
-			     .keep = options->keep},
-		.report = {.tap = options->tap, .verbose = options->verbose},
-		.seed = options->seed_given ? options->seed : new_seed(),
+			     .keep = cmdline->keep},
+		.report = {.tap = cmdline->tap, .verbose = cmdline->verbose},
+		.seed = cmdline->seed_given ? cmdline->seed : new_seed(),
 	};
 	int i;
 
 	report_init(&session.report);
-	if (options->module_dir != NULL)
-		warn_globals(&session.report, options->module_dir);
-	if (options->connect != NULL) {
+	if (cmdline->module_dir != NULL)
+		warn_globals(&session.report, cmdline->module_dir);
+	if (cmdline->connect != NULL) {
 		session.settings.server = &server;
-		if (net_address_read(&server, options->connect, &error) < 0) {
-			text_print(stderr, "linetest: --connect: %s\n", error);
+		if (net_address_read(&server, cmdline->connect, &error) < 0) {
+			escape_print(stderr, "linetest: --connect: %s\n",
+				     error);
 			free(error);
 			free(lined);
 			free(build_modules);
 			return EXIT_WRONG;
 		}
 	}
-	for (i = 0; i < options->file_count && !deadline_all_are_over(); i++)
+	for (i = 0; i < cmdline->file_count && !deadline_all_are_over(); i++)
 		session_run_file(&session,
-				 scripts + (size_t)i * options->over_count);
+				 transcripts + (size_t)i * cmdline->over_count);
 	report_end(&session.report);
 	free(lined);
 	free(build_modules);
@@ -261,49 +264,52 @@ static enum exit_code play_scripts(const struct linetest_options *options,
 
 /* ---- recording ---------------------------------------------------------- */
 
-static bool script_is_head(const struct script *script)
+static bool transcript_is_head(const struct transcript *transcript)
 {
 	size_t i;
 
-	for (i = 0; i < script->step_count; i++) {
-		if (script->steps[i].kind == STEP_START)
+	for (i = 0; i < transcript->step_count; i++) {
+		if (transcript->steps[i].kind == STEP_START)
 			continue;
-		text_print(stderr,
-			   "%s:%u: the FILE of --record may only say what is "
-			   "served\n",
-			   script->steps[i].file, script->steps[i].line);
+		escape_print(stderr,
+			     "%s:%u: the FILE of --record may only say what is "
+			     "served\n",
+			     transcript->steps[i].file,
+			     transcript->steps[i].line);
 		return false;
 	}
-	if (script->config != NULL)
+	if (transcript->config != NULL)
 		return true;
-	text_print(stderr, "%s: it does not say what is served\n",
-		   script->path);
+	escape_print(stderr, "%s: it does not say what is served\n",
+		     transcript->path);
 	return false;
 }
 
-static enum exit_code record_script(const struct linetest_options *options,
-				    struct script **scripts, const char *self)
+static enum exit_code record_transcript(const struct cmdline *cmdline,
+					struct transcript **transcripts,
+					const char *self)
 {
-	const struct script *head = options->file_count > 0 ? scripts[0] : NULL;
+	const struct transcript *head =
+		cmdline->file_count > 0 ? transcripts[0] : NULL;
 	struct recorder_settings settings = {
-		.file = options->record,
+		.file = cmdline->record,
 		.head = head,
-		.listen = options->listen,
-		.connect = options->connect,
-		.timeout_ms = options->timeout_ms,
+		.listen = cmdline->listen,
+		.connect = cmdline->connect,
+		.timeout_ms = cmdline->timeout_ms,
 	};
 	char *lined, *build_modules;
 	int result;
 
-	if (head != NULL && !script_is_head(head))
+	if (head != NULL && !transcript_is_head(head))
 		return EXIT_WRONG;
-	settings.workers = options->workers > 0 ? options->workers : 1;
+	settings.workers = cmdline->workers > 0 ? cmdline->workers : 1;
 	if (head != NULL && head->workers > 0)
 		settings.workers = head->workers;
-	lined = find_lined(options, self);
+	lined = find_lined(cmdline, self);
 	build_modules = find_build_modules(lined);
 	settings.daemon.lined = lined;
-	settings.daemon.modules = asked_modules(options);
+	settings.daemon.modules = asked_modules(cmdline);
 	settings.daemon.build_modules = build_modules;
 	result = recorder_run(&settings);
 	free(lined);
@@ -342,61 +348,63 @@ static enum exit_code flush_results(enum exit_code code)
 }
 
 /* A transcript that is to be played must have a step. */
-static struct script *read_script(const struct linetest_options *options,
-				  const char *path, enum transport over,
-				  struct bytes *errors)
+static struct transcript *read_transcript(const struct cmdline *cmdline,
+					  const char *path, enum transport over,
+					  struct bytes *errors)
 {
-	struct script *script =
-		script_read(path, options->exec,
-			    options->record == NULL && options->connect != NULL,
-			    over, errors);
+	struct transcript *transcript = transcript_read(
+		path, cmdline->exec,
+		cmdline->record == NULL && cmdline->connect != NULL, over,
+		errors);
 
-	if (script != NULL && script->step_count == 0 &&
-	    options->record == NULL)
+	if (transcript != NULL && transcript->step_count == 0 &&
+	    cmdline->record == NULL)
 		bytes_add_format(errors, "%s: it has nothing to play\n", path);
-	return script;
+	return transcript;
 }
 
 int main(int argc, char **argv)
 {
-	struct linetest_options options;
-	struct script **scripts;
+	struct cmdline cmdline;
+	struct transcript **transcripts;
 	struct bytes errors = {0};
 	enum exit_code code = EXIT_PASSED;
 	size_t count, i;
 
-	switch (linetest_options_read(&options, argc, argv)) {
-	case LINETEST_SHOWN:
+	switch (cmdline_read(&cmdline, argc, argv)) {
+	case CMDLINE_SHOWN:
 		return flush_results(EXIT_PASSED);
-	case LINETEST_WRONG:
+	case CMDLINE_WRONG:
 		return EXIT_WRONG;
-	case LINETEST_RUN:
+	case CMDLINE_RUN:
 		break;
 	}
-	count = (size_t)options.file_count * options.over_count;
-	scripts = memory_new(count, sizeof(*scripts));
+	count = (size_t)cmdline.file_count * cmdline.over_count;
+	transcripts = memory_new(count, sizeof(*transcripts));
 	for (i = 0; i < count; i++) {
-		size_t transport = i % options.over_count;
+		size_t transport = i % cmdline.over_count;
 
 		/* The errors of a transcript are reported once. */
-		if (transport > 0 && scripts[i - 1] == NULL)
+		if (transport > 0 && transcripts[i - 1] == NULL)
 			continue;
-		scripts[i] = read_script(&options,
-					 options.files[i / options.over_count],
-					 options.over[transport], &errors);
+		transcripts[i] = read_transcript(
+			&cmdline, cmdline.files[i / cmdline.over_count],
+			cmdline.over[transport], &errors);
 	}
 	if (errors.len > 0) {
-		text_print(stderr, "%s", bytes_text(&errors));
+		escape_print(stderr, "%s", bytes_text(&errors));
 		code = EXIT_WRONG;
-	} else if (!options.check) {
+	} else if (!cmdline.check) {
 		catch_end_signals();
-		code = options.record != NULL
-			       ? record_script(&options, scripts, argv[0])
-			       : play_scripts(&options, scripts, argv[0]);
+		code = cmdline.record != NULL
+			       ? record_transcript(&cmdline, transcripts,
+						   argv[0])
+			       : play_transcripts(&cmdline, transcripts,
+						  argv[0]);
 	}
 	for (i = 0; i < count; i++)
-		script_free(scripts[i]);
-	free(scripts);
+		transcript_free(transcripts[i]);
+	free(transcripts);
 	bytes_fini(&errors);
 	return flush_results(code);
 }

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "linetest/text.h"
+#include "linetest/word.h"
 
 void parser_error(struct parser *parser, const char *format, ...)
 {
@@ -22,43 +22,44 @@ void parser_error(struct parser *parser, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
-	bytes_add_format(parser->errors, "%s:%u: %s\n", parser->source->path,
-			 parser->source->line, message);
+	bytes_add_format(parser->errors, "%s:%u: %s\n", parser->file->path,
+			 parser->file->line, message);
 }
 
 struct step *parser_add_step(struct parser *parser, enum step_kind kind,
-			     size_t actor)
+			     size_t client)
 {
-	struct script *script = parser->script;
-	const struct source *source = parser->source;
-	const char *row = source->row;
+	struct transcript *transcript = parser->transcript;
+	const struct transcript_file *file = parser->file;
+	const char *row = file->row;
 	struct step *step;
 
-	script->steps = memory_resize(script->steps, script->step_count + 1,
-				      sizeof(*script->steps));
-	step = &script->steps[script->step_count++];
+	transcript->steps =
+		memory_resize(transcript->steps, transcript->step_count + 1,
+			      sizeof(*transcript->steps));
+	step = &transcript->steps[transcript->step_count++];
 	memset(step, 0, sizeof(*step));
 	step->kind = kind;
-	step->actor = actor;
+	step->client = client;
 	step->address = SIZE_MAX;
-	step->file = source->path;
-	step->line = source->line;
+	step->file = file->path;
+	step->line = file->line;
 	row += strspn(row, " \t");
-	step->source = memory_copy(row, strlen(row));
+	step->statement = memory_copy(row, strlen(row));
 	return step;
 }
 
-struct parser_actor *parser_actor(struct parser *parser, size_t actor)
+struct parser_client *parser_client(struct parser *parser, size_t client)
 {
-	if (actor >= parser->actor_count) {
-		parser->actors = memory_resize(parser->actors, actor + 1,
-					       sizeof(*parser->actors));
-		memset(parser->actors + parser->actor_count, 0,
-		       (actor + 1 - parser->actor_count) *
-			       sizeof(*parser->actors));
-		parser->actor_count = actor + 1;
+	if (client >= parser->client_count) {
+		parser->clients = memory_resize(parser->clients, client + 1,
+						sizeof(*parser->clients));
+		memset(parser->clients + parser->client_count, 0,
+		       (client + 1 - parser->client_count) *
+			       sizeof(*parser->clients));
+		parser->client_count = client + 1;
 	}
-	return &parser->actors[actor];
+	return &parser->clients[client];
 }
 
 void parser_start(struct parser *parser)
@@ -73,7 +74,7 @@ void parser_start(struct parser *parser)
 				     "no \"protocol\" or \"config\" above says "
 				     "what the daemon is to serve (such as "
 				     "\"protocol echo\")");
-		parser_add_step(parser, STEP_START, STEP_NO_ACTOR);
+		parser_add_step(parser, STEP_START, STEP_NO_CLIENT);
 	}
 	parser->daemon = PARSER_RUNNING;
 }
@@ -99,7 +100,7 @@ bool parser_template(struct parser *parser, struct template *template,
 
 bool parser_duration(struct parser *parser, const char *text, uint32_t *ms)
 {
-	if (text_duration(text, ms))
+	if (word_duration(text, ms))
 		return true;
 	parser_error(parser, "\"%s\" is no duration (such as 200ms, 2s, 1m)",
 		     text);
@@ -115,19 +116,4 @@ bool parser_line_end(const char *word, enum line_end *end)
 	else
 		return false;
 	return true;
-}
-
-char *parser_word(char **at)
-{
-	char *word = *at + strspn(*at, " \t"), *end;
-
-	if (*word == '\0' || *word == '#')
-		return NULL;
-	end = word + strcspn(word, " \t");
-	*at = end;
-	if (*end != '\0') {
-		*end = '\0';
-		*at = end + 1;
-	}
-	return word;
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The state of reading a transcript, and functions for all statements: errors,
- * steps, words. The statements themselves are in parse.c (files, and those
- * without a client), parse_client.c and parse_config.c. Everything that can be
- * known without playing the transcript is checked while it is read: which
- * clients are connected, which names have a value, that each block ends.
+ * steps, words. The statements themselves are in parser_statement.c (files, and
+ * those without a client), parser_client.c and parser_config.c. Everything that
+ * can be known without playing the transcript is checked while it is read:
+ * which clients are connected, which names have a value, that each block ends.
  */
 #pragma once
 
-#include "linetest/script.h"
-#include "linetest/source.h"
+#include "linetest/transcript.h"
+#include "linetest/transcript_file.h"
 #include "linetest/template.h"
 
 /* A service that a `protocol` statement makes. */
@@ -18,7 +18,7 @@ struct parser_service {
 	unsigned transports; /* 1 << enum transport */
 };
 
-struct parser_actor {
+struct parser_client {
 	enum { PARSER_NEW, PARSER_CONNECTED, PARSER_CLOSED } state;
 	unsigned closed_line;
 	bool end_given;
@@ -30,10 +30,10 @@ struct parser_actor {
 };
 
 struct parser {
-	struct script *script;
+	struct transcript *transcript;
 	struct bytes *errors;
 	size_t error_count;
-	struct source *source;
+	struct transcript_file *file;
 	struct parser_service *services;
 	size_t service_count;
 	bool has_config; /* a `config` statement was read */
@@ -43,8 +43,8 @@ struct parser {
 	enum transport transport;
 	enum line_end end;
 	enum { PARSER_IDLE, PARSER_RUNNING, PARSER_STOPPED } daemon;
-	struct parser_actor *actors; /* as many as the script's */
-	size_t actor_count;
+	struct parser_client *clients; /* as many as the transcript's */
+	size_t client_count;
 	/* The last sends in a row, by one client or by several: the index of
 	 * the first step, and a serial number. */
 	size_t sends, sends_serial;
@@ -57,10 +57,10 @@ void parser_error(struct parser *parser, const char *format, ...)
 
 /* Adds a step of the current line. Valid until the next one is added. */
 struct step *parser_add_step(struct parser *parser, enum step_kind kind,
-			     size_t actor);
+			     size_t client);
 
-/* The state of an actor. Valid until another actor is added. */
-struct parser_actor *parser_actor(struct parser *parser, size_t actor);
+/* The state of a client. Valid until another client is added. */
+struct parser_client *parser_client(struct parser *parser, size_t client);
 
 /* Adds a step that starts the daemon, unless it runs. An error if it was
  * stopped. */
@@ -79,6 +79,26 @@ bool parser_duration(struct parser *parser, const char *text, uint32_t *ms);
 /* Reads "lf" or "crlf"; word may be NULL. False: neither. */
 bool parser_line_end(const char *word, enum line_end *end);
 
-/* The next word of a statement, cut off in place; NULL at its end. *at moves
- * behind it. A # begins a comment. */
-char *parser_word(char **at);
+/* ---- parser_client.c ----------------------------------------------------- */
+
+/* `alice> hello` and the like; row is at the name, name_len long. */
+void parse_client(struct parser *parser, char *row, size_t name_len);
+
+/* `! 100ms`; for all clients if client is STEP_NO_CLIENT. */
+void parse_silence(struct parser *parser, size_t client, char *text);
+
+/* ---- parser_config.c ----------------------------------------------------- */
+
+/* Statements about what the daemon serves; at is behind the keyword. */
+void parse_protocol(struct parser *parser, char *at);
+/* The same for a program, of linetest --exec. */
+void parse_exec(struct parser *parser, const char *command);
+void parse_config(struct parser *parser, char *at);
+void parse_reload(struct parser *parser, char *at);
+
+/* Reads the words behind `connect` into step->url or step->address. False and
+ * an error. */
+bool parse_destination(struct parser *parser, struct step *step, char *at);
+
+/* Makes the transcript's config, once the whole transcript has been read. */
+void parse_finish_config(struct parser *parser);

@@ -17,8 +17,8 @@
 #include "linetest/net_address.h"
 #include "linetest/deadline.h"
 #include "linetest/run_dir.h"
-#include "linetest/source.h"
-#include "linetest/text.h"
+#include "linetest/transcript_file.h"
+#include "linetest/escape.h"
 #include "linetest/transcript_writer.h"
 #include "list.h"
 
@@ -48,7 +48,7 @@ struct recorder {
 struct link {
 	struct recorder *recorder;
 	struct list node;
-	struct transcript_client transcript;
+	struct writer_client transcript;
 	struct side {
 		struct link *link;
 		struct side *other;
@@ -59,7 +59,7 @@ struct link {
 
 static int print_errno(const char *what)
 {
-	text_print(stderr, "linetest: %s: %s\n", what, strerror(errno));
+	escape_print(stderr, "linetest: %s: %s\n", what, strerror(errno));
 	return -1;
 }
 
@@ -72,7 +72,8 @@ static bool side_is_client(const struct side *side)
 
 static void link_write_action(struct link *link, const char *action)
 {
-	transcript_act(&link->recorder->writer, &link->transcript, action);
+	transcript_writer_act(&link->recorder->writer, &link->transcript,
+			      action);
 }
 
 /* Removes the handlers: handle_close comes later, after link_free(). */
@@ -87,7 +88,8 @@ static void side_drop(struct side *side)
 
 static void link_free(struct link *link)
 {
-	transcript_client_fini(&link->recorder->writer, &link->transcript);
+	transcript_writer_client_fini(&link->recorder->writer,
+				      &link->transcript);
 	side_drop(&link->client);
 	side_drop(&link->daemon);
 	list_remove(&link->node);
@@ -100,11 +102,11 @@ static void side_pass_on(struct side *side, const struct lined_line *data)
 	struct transcript_writer *writer = &link->recorder->writer;
 
 	if (side_is_client(side))
-		transcript_said(writer, &link->transcript, data->text,
-				data->len);
+		transcript_writer_said(writer, &link->transcript, data->text,
+				       data->len);
 	else
-		transcript_seen(writer, &link->transcript, data->text,
-				data->len);
+		transcript_writer_seen(writer, &link->transcript, data->text,
+				       data->len);
 	if (side->other->sock == NULL)
 		return;
 	lined_socket_send(side->other->sock, data->text, data->len);
@@ -159,8 +161,8 @@ static void side_closed(struct lined_socket *sock, void *arg,
 		link_write_action(side->link, "reset");
 	} else if (!side->eof) {
 		link_write_action(side->link, "gone");
-		text_print(stderr, "linetest: %s: the daemon: %s\n",
-			   side->link->transcript.name, strerror(error));
+		escape_print(stderr, "linetest: %s: the daemon: %s\n",
+			     side->link->transcript.name, strerror(error));
 	}
 	link_free(side->link);
 }
@@ -263,7 +265,7 @@ static int recorder_listen(struct recorder *recorder)
 static int recorder_start_daemon(struct recorder *recorder)
 {
 	const struct recorder_settings *settings = recorder->settings;
-	const struct script *head = settings->head;
+	const struct transcript *head = settings->head;
 	char *config, *path, *error = NULL;
 	size_t i;
 	int result = -1;
@@ -272,8 +274,8 @@ static int recorder_start_daemon(struct recorder *recorder)
 		if (head->addresses[i].transport <= TRANSPORT_TCP6)
 			break;
 	if (i == head->address_count) {
-		text_print(stderr, "linetest: %s: no stream to record\n",
-			   head->path);
+		escape_print(stderr, "linetest: %s: no stream to record\n",
+			     head->path);
 		return -1;
 	}
 	if (run_dir_open(&recorder->dir, head, &error) < 0)
@@ -292,9 +294,9 @@ static int recorder_start_daemon(struct recorder *recorder)
 	if (result == 0)
 		return 0;
 	for (i = 0; i < recorder->process.log_count; i++)
-		text_print(stderr, "%s\n", recorder->process.log[i]);
+		escape_print(stderr, "%s\n", recorder->process.log[i]);
 fail:
-	text_print(stderr, "linetest: %s: %s\n", head->path, error);
+	escape_print(stderr, "linetest: %s: %s\n", head->path, error);
 	free(error);
 	return -1;
 }
@@ -309,7 +311,7 @@ static int read_stream_address(struct net_address *address, const char *url)
 		error = memory_format("\"%s\": only streams can be recorded",
 				      url);
 	}
-	text_print(stderr, "linetest: %s\n", error);
+	escape_print(stderr, "linetest: %s\n", error);
 	free(error);
 	return -1;
 }
@@ -351,25 +353,25 @@ static int recorder_find_here(struct recorder *recorder)
 /* The transcript begins with the head. */
 static void recorder_write_head(struct recorder *recorder)
 {
-	const struct script *head = recorder->settings->head;
+	const struct transcript *head = recorder->settings->head;
 	struct transcript_writer *writer = &recorder->writer;
-	struct source source;
+	struct transcript_file file;
 	char *error;
 
 	if (head == NULL) {
-		transcript_write(writer,
-				 "# What is served (protocol NAME, or config "
-				 "FILE) is to be written here.");
-	} else if (source_open(&source, head->path, &error) < 0) {
-		text_print(stderr, "linetest: %s\n", error);
+		transcript_writer_line(
+			writer, "# What is served (protocol NAME, or config "
+				"FILE) is to be written here.");
+	} else if (transcript_file_open(&file, head->path, &error) < 0) {
+		escape_print(stderr, "linetest: %s\n", error);
 		free(error);
 		writer->failed = true;
 	} else {
-		while (source_next(&source))
-			transcript_write(writer, source.row);
-		source_close(&source);
+		while (transcript_file_next(&file))
+			transcript_writer_line(writer, file.row);
+		transcript_file_close(&file);
 	}
-	transcript_write(writer, "");
+	transcript_writer_line(writer, "");
 }
 
 static int recorder_open_file(struct recorder *recorder)
@@ -407,7 +409,7 @@ static bool recorder_daemon_has_died(struct recorder *recorder)
 	    !daemon_process_has_ended(&recorder->process))
 		return false;
 	end = daemon_process_end_text(&recorder->process);
-	text_print(stderr, "linetest: the daemon is gone: %s\n", end);
+	escape_print(stderr, "linetest: the daemon is gone: %s\n", end);
 	free(end);
 	return true;
 }

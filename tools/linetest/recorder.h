@@ -8,14 +8,14 @@
 
 #include <stdint.h>
 
-#include "linetest/script.h"
+#include "linetest/transcript.h"
 #include "linetest/daemon_process.h"
 
 struct recorder_settings {
 	const char *file; /* must not exist; "-": standard output */
 	/* A transcript without steps, which names the services; may be NULL
 	 * with connect. */
-	const struct script *head;
+	const struct transcript *head;
 	const char *listen;  /* NULL: a free port on loopback */
 	const char *connect; /* NULL: start a daemon with the head's config */
 	struct daemon_settings daemon;

@@ -13,7 +13,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "linetest/text.h"
+#include "linetest/escape.h"
 
 #define GREEN "\033[32m"
 #define RED   "\033[31m"
@@ -48,7 +48,7 @@ void report_begin(const struct report *report, const char *file,
 			     about);
 	report_clear(report);
 	/* A line that wraps could not be removed. */
-	text_print(stdout, "%.*s", size.ws_col - 1, text);
+	escape_print(stdout, "%.*s", size.ws_col - 1, text);
 	fflush(stdout);
 	free(text);
 }
@@ -62,7 +62,7 @@ void report_warn(const struct report *report, const char *format, ...)
 	text = memory_format_list(format, args);
 	va_end(args);
 	report_clear(report);
-	text_print(stdout, "%swarning: %s\n", report->tap ? "# " : "", text);
+	escape_print(stdout, "%swarning: %s\n", report->tap ? "# " : "", text);
 	free(text);
 }
 
@@ -99,7 +99,7 @@ static void print_indented(const char *text, const char *indent)
 	while (*text != '\0') {
 		size_t len = strcspn(text, "\n");
 
-		text_print(stdout, "%s%.*s\n", indent, (int)len, text);
+		escape_print(stdout, "%s%.*s\n", indent, (int)len, text);
 		text += len + (text[len] == '\n');
 	}
 }
@@ -114,17 +114,17 @@ void report_run(struct report *report, const char *file, const char *about,
 		report->file_failed++;
 	}
 	if (report->tap) {
-		text_print(stdout, "%s %u - %s (%s)\n",
-			   failure->len > 0 ? "not ok" : "ok", report->runs,
-			   file, about);
+		escape_print(stdout, "%s %u - %s (%s)\n",
+			     failure->len > 0 ? "not ok" : "ok", report->runs,
+			     file, about);
 		print_indented(bytes_text(failure), "# ");
 	} else if (failure->len > 0) {
 		print_verdict(report, false);
-		text_print(stdout, "%s (%s)\n", file, about);
+		escape_print(stdout, "%s (%s)\n", file, about);
 		print_indented(bytes_text(failure), "");
 	} else if (report->verbose) {
 		print_verdict(report, true);
-		text_print(stdout, "%s (%s)\n", file, about);
+		escape_print(stdout, "%s (%s)\n", file, about);
 	}
 	if (report->verbose && failure->len == 0)
 		print_indented(bytes_text(log),
@@ -139,8 +139,8 @@ void report_file(struct report *report, const char *file)
 		report->failed_transcripts++;
 	else if (!report->tap && !report->verbose) {
 		print_verdict(report, true);
-		text_print(stdout, "%s (%u %s)\n", file, report->file_runs,
-			   report->file_runs == 1 ? "run" : "runs");
+		escape_print(stdout, "%s (%u %s)\n", file, report->file_runs,
+			     report->file_runs == 1 ? "run" : "runs");
 	}
 	report->file_runs = report->file_failed = 0;
 	report->file_is_slow = false;

@@ -16,35 +16,37 @@
 
 #define SETTLE_MS 50
 
-bool run_init(struct run *run, const struct script *script,
+bool run_init(struct run *run, const struct transcript *transcript,
 	      const struct run_settings *settings, struct bytes *failure)
 {
 	char *error;
 	size_t i;
 
 	memset(run, 0, sizeof(*run));
-	run->script = script;
+	run->transcript = transcript;
 	run->settings = settings;
 	run->failure = failure;
-	if (run_dir_open(&run->dir, script, &error) < 0) {
-		bytes_add_format(failure, "%s: %s\n", script->path, error);
+	if (run_dir_open(&run->dir, transcript, &error) < 0) {
+		bytes_add_format(failure, "%s: %s\n", transcript->path, error);
 		free(error);
 		return false;
 	}
 	run->dispatcher = lined_dispatcher_new();
 	if (run->dispatcher == NULL) {
-		bytes_add_format(failure, "%s: %s\n", script->path,
+		bytes_add_format(failure, "%s: %s\n", transcript->path,
 				 strerror(errno));
 		run_dir_close(&run->dir, false);
 		return false;
 	}
-	run->patience_ms = script->patience_ms > 0 ? script->patience_ms
-						   : settings->patience_ms;
+	run->patience_ms = transcript->patience_ms > 0 ? transcript->patience_ms
+						       : settings->patience_ms;
 	run->cut = settings->cut;
 	daemon_process_init(&run->process, run->dispatcher);
-	run->actors = memory_new(script->actor_count + 1, sizeof(*run->actors));
-	for (i = 0; i < script->actor_count; i++)
-		actor_init(&run->actors[i], script->actors[i], run->dispatcher);
+	run->clients =
+		memory_new(transcript->client_count + 1, sizeof(*run->clients));
+	for (i = 0; i < transcript->client_count; i++)
+		client_init(&run->clients[i], transcript->clients[i],
+			    run->dispatcher);
 	deadline_start(&run->timeout, run->dispatcher, settings->timeout_ms);
 	return true;
 }
@@ -53,20 +55,20 @@ void run_fini(struct run *run)
 {
 	size_t i;
 
-	for (i = 0; i < run->script->actor_count; i++)
-		actor_fini(&run->actors[i]);
+	for (i = 0; i < run->transcript->client_count; i++)
+		client_fini(&run->clients[i]);
 	daemon_process_fini(&run->process);
 	deadline_stop(&run->timeout);
-	free(run->actors);
+	free(run->clients);
 	free(run->config);
 	values_fini(&run->values);
 	lined_dispatcher_free(run->dispatcher);
 	run_dir_close(&run->dir, run->settings->keep);
 }
 
-struct actor *run_actor(struct run *run, const struct step *step)
+struct client *run_client(struct run *run, const struct step *step)
 {
-	return &run->actors[step->actor];
+	return &run->clients[step->client];
 }
 
 /* ---- waiting ------------------------------------------------------------ */
@@ -92,13 +94,13 @@ void run_settle(struct run *run)
 
 /* ---- failing ------------------------------------------------------------ */
 
-char *run_reason(struct run *run, const struct actor *actor)
+char *run_reason(struct run *run, const struct client *client)
 {
 	char *end, *text;
 
 	/* The connections of a daemon that dies end before its process: wait a
 	 * moment, to report the cause. */
-	if (actor != NULL && actor_is_over(actor))
+	if (client != NULL && client_is_over(client))
 		run_settle(run);
 	if (run_daemon_has_died(run)) {
 		end = daemon_process_end_text(&run->process);
@@ -106,10 +108,10 @@ char *run_reason(struct run *run, const struct actor *actor)
 		free(end);
 		return text;
 	}
-	if (actor != NULL && actor->sock == NULL && actor->error != 0)
+	if (client != NULL && client->sock == NULL && client->error != 0)
 		return memory_format("the connection is gone (%s)",
-				     strerror(actor->error));
-	if (actor != NULL && actor_is_over(actor))
+				     strerror(client->error));
+	if (client != NULL && client_is_over(client))
 		return memory_format("the connection has ended");
 	if (deadline_all_are_over())
 		return memory_format("interrupted");
@@ -133,9 +135,9 @@ bool run_fail(struct run *run, const struct step *step, const char *format, ...)
 }
 
 bool run_fail_waiting(struct run *run, const struct step *step,
-		      const struct actor *actor, const char *format, ...)
+		      const struct client *client, const char *format, ...)
 {
-	char message[256], *reason = run_reason(run, actor);
+	char message[256], *reason = run_reason(run, client);
 	va_list args;
 
 	va_start(args, format);

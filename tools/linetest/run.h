@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One run of a transcript: its daemon, its clients and its next step. player.c
- * makes it and plays the steps; the files step_*.c are the steps.
+ * One run of a transcript: its daemon, its clients and its next step.
+ * run_play.c makes it and plays the steps; the files step_*.c are the steps.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "linetest/actor.h"
+#include "linetest/client.h"
 #include "linetest/bytes.h"
 #include "linetest/cut.h"
 #include "linetest/daemon_process.h"
 #include "linetest/deadline.h"
 #include "linetest/net_address.h"
 #include "linetest/run_dir.h"
-#include "linetest/script.h"
+#include "linetest/transcript.h"
 #include "linetest/template.h"
 
-/* The limit for events that do not depend on the script: the start and end of
- * the daemon, a connection on this machine. */
+/* The limit for events that do not depend on the transcript: the start and end
+ * of the daemon, a connection on this machine. */
 #define RUN_DAEMON_MS 30000
 
 struct run_settings {
@@ -34,32 +34,32 @@ struct run_settings {
 
 /* Embedded by value. */
 struct run {
-	const struct script *script;
+	const struct transcript *transcript;
 	const struct run_settings *settings;
 	struct lined_dispatcher *dispatcher;
 	struct run_dir dir;
 	struct daemon_process process;
-	struct actor *actors; /* as many as the script's */
+	struct client *clients; /* as many as the transcript's */
 	struct values values;
 	struct cut cut;
 	uint32_t patience_ms;
 	struct deadline timeout;
-	size_t next;               /* the step to play after this one */
-	const struct actor *about; /* shown first in a failure, or NULL */
-	bool is_stopping;          /* SIGTERM was sent to the daemon */
-	char *config;              /* the text of its file */
-	struct bytes *failure;     /* the caller's; empty until run_fail() */
+	size_t next;                /* the step to play after this one */
+	const struct client *about; /* shown first in a failure, or NULL */
+	bool is_stopping;           /* SIGTERM was sent to the daemon */
+	char *config;               /* the text of its file */
+	struct bytes *failure;      /* the caller's; empty until run_fail() */
 };
 
 /* Makes the directory and the clients. False, and a failure without a step. */
-bool run_init(struct run *run, const struct script *script,
+bool run_init(struct run *run, const struct transcript *transcript,
 	      const struct run_settings *settings, struct bytes *failure);
 
 /* Kills the daemon if it still runs. */
 void run_fini(struct run *run);
 
-/* The actor of a step that has one. */
-struct actor *run_actor(struct run *run, const struct step *step);
+/* The client of a step that has one. */
+struct client *run_client(struct run *run, const struct step *step);
 
 /*
  * One turn of waiting. False if waiting is over: the deadline or the time of
@@ -86,13 +86,23 @@ bool run_daemon_has_died(struct run *run);
 void run_settle(struct run *run);
 
 /* Why a wait failed: "nothing more came within 10 s", or how the daemon
- * or the actor's connection ended. actor may be NULL. To be freed. */
-char *run_reason(struct run *run, const struct actor *actor);
+ * or the client's connection ended. client may be NULL. To be freed. */
+char *run_reason(struct run *run, const struct client *client);
 
 /* Begin the text of a failure at a step; the second ends the message with
  * run_reason(). Both return false. */
 bool run_fail(struct run *run, const struct step *step, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 bool run_fail_waiting(struct run *run, const struct step *step,
-		      const struct actor *actor, const char *format, ...)
+		      const struct client *client, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/*
+ * Plays the transcript: starts the daemon, plays the steps one after another
+ * and stops the daemon; fails if a client has received more than was expected.
+ * True if the transcript passed; else *failure is the text of the failure. *log
+ * is the daemon's log in any case.
+ */
+bool run_play(const struct transcript *transcript,
+	      const struct run_settings *settings, struct bytes *failure,
+	      struct bytes *log);

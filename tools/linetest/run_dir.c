@@ -24,28 +24,28 @@
 
 /* The longest path of the parent directory behind which the longest name of a
  * socket fits. */
-static size_t run_dir_parent_max(const struct script *script)
+static size_t run_dir_parent_max(const struct transcript *transcript)
 {
 	struct sockaddr_un sun;
 	size_t room = sizeof(sun.sun_path) - sizeof("/linetest-XXXXXX/.sock"),
 	       i, len, most = DIR_LEN_MAX;
 
-	for (i = 0; i < script->address_count; i++) {
-		len = strlen(script->addresses[i].name);
-		if (script->addresses[i].transport == TRANSPORT_UNIX &&
+	for (i = 0; i < transcript->address_count; i++) {
+		len = strlen(transcript->addresses[i].name);
+		if (transcript->addresses[i].transport == TRANSPORT_UNIX &&
 		    room < len + most)
 			most = room > len ? room - len : 0;
 	}
 	return most;
 }
 
-static char *run_dir_make(const struct script *script, char **error)
+static char *run_dir_make(const struct transcript *transcript, char **error)
 {
 	const char *parent = getenv("TMPDIR");
 	char *dir;
 
 	if (parent == NULL || *parent != '/' ||
-	    strlen(parent) > run_dir_parent_max(script))
+	    strlen(parent) > run_dir_parent_max(transcript))
 		parent = "/tmp";
 	dir = memory_format("%s/linetest-XXXXXX", parent);
 	if (mkdtemp(dir) != NULL)
@@ -56,7 +56,7 @@ static char *run_dir_make(const struct script *script, char **error)
 }
 
 static int run_dir_find_address(struct net_address *address,
-				const struct script_address *wanted,
+				const struct transcript_address *wanted,
 				const char *dir, int *held)
 {
 	char *path;
@@ -89,32 +89,35 @@ static int run_dir_find_address(struct net_address *address,
 	}
 }
 
-static bool run_dir_has_tls(const struct script *script)
+static bool run_dir_has_tls(const struct transcript *transcript)
 {
 	size_t i;
 
-	for (i = 0; i < script->address_count; i++)
-		if (transport_has_tls(script->addresses[i].transport))
+	for (i = 0; i < transcript->address_count; i++)
+		if (transport_has_tls(transcript->addresses[i].transport))
 			return true;
 	return false;
 }
 
-int run_dir_open(struct run_dir *dir, const struct script *script, char **error)
+int run_dir_open(struct run_dir *dir, const struct transcript *transcript,
+		 char **error)
 {
 	size_t i;
 
 	memset(dir, 0, sizeof(*dir));
-	dir->script = script;
-	dir->path = run_dir_make(script, error);
+	dir->transcript = transcript;
+	dir->path = run_dir_make(transcript, error);
 	if (dir->path == NULL)
 		return -1;
-	dir->addresses =
-		memory_new(script->address_count + 1, sizeof(*dir->addresses));
-	dir->held = memory_new(script->address_count + 1, sizeof(*dir->held));
-	for (i = 0; i < script->address_count; i++)
+	dir->addresses = memory_new(transcript->address_count + 1,
+				    sizeof(*dir->addresses));
+	dir->held =
+		memory_new(transcript->address_count + 1, sizeof(*dir->held));
+	for (i = 0; i < transcript->address_count; i++)
 		dir->held[i] = -1;
-	for (i = 0; i < script->address_count; i++) {
-		const struct script_address *wanted = &script->addresses[i];
+	for (i = 0; i < transcript->address_count; i++) {
+		const struct transcript_address *wanted =
+			&transcript->addresses[i];
 
 		if (run_dir_find_address(&dir->addresses[i], wanted, dir->path,
 					 &dir->held[i]) == 0)
@@ -125,7 +128,7 @@ int run_dir_open(struct run_dir *dir, const struct script *script, char **error)
 		run_dir_close(dir, false);
 		return -1;
 	}
-	if (!run_dir_has_tls(script) || certificate_write(dir->path) == 0)
+	if (!run_dir_has_tls(transcript) || certificate_write(dir->path) == 0)
 		return 0;
 	*error = memory_format("%s: %s", dir->path, strerror(errno));
 	run_dir_close(dir, false);
@@ -143,7 +146,8 @@ void run_dir_close(struct run_dir *dir, bool keep)
 {
 	size_t i;
 
-	for (i = 0; dir->held != NULL && i < dir->script->address_count; i++)
+	for (i = 0; dir->held != NULL && i < dir->transcript->address_count;
+	     i++)
 		if (dir->held[i] >= 0)
 			close(dir->held[i]);
 	if (dir->path != NULL && !keep)
@@ -158,8 +162,8 @@ static void run_dir_fill_address(const struct run_dir *dir, struct bytes *out,
 				 enum transport transport, const char *name,
 				 size_t name_len)
 {
-	size_t found =
-		script_find_address(dir->script, transport, name, name_len);
+	size_t found = transcript_find_address(dir->transcript, transport, name,
+					       name_len);
 	char *url;
 
 	if (found == SIZE_MAX)
@@ -177,13 +181,14 @@ char *run_dir_fill(const struct run_dir *dir, const char *config)
 	size_t name_len, len;
 
 	while (*config != '\0') {
-		len = script_placeholder(config, &transport, &name, &name_len);
+		len = transcript_placeholder(config, &transport, &name,
+					     &name_len);
 		if (len == 0)
 			bytes_add_byte(&out, *config++);
 		else if (transport == TRANSPORTS)
 			bytes_add_text(&out, dir->path);
 		else if (transport > TRANSPORTS)
-			bytes_add_text(&out, dir->script->here);
+			bytes_add_text(&out, dir->transcript->here);
 		else
 			run_dir_fill_address(dir, &out,
 					     (enum transport)transport, name,

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The directory of one run of a transcript, and for each address of the script
- * an address in this directory or on loopback.
+ * The directory of one run of a transcript, and for each address of the
+ * transcript an address in this directory or on loopback.
  */
 #pragma once
 
 #include "linetest/net_address.h"
-#include "linetest/script.h"
+#include "linetest/transcript.h"
 
 struct run_dir {
-	const struct script *script;
+	const struct transcript *transcript;
 	char *path;                    /* 0700, absolute */
-	struct net_address *addresses; /* as many as the script has */
+	struct net_address *addresses; /* as many as the transcript has */
 	int *held;                     /* descriptors that hold the ports */
 };
 
 /* Makes the directory and finds free addresses. -1 and a message, to be freed.
  */
-int run_dir_open(struct run_dir *dir, const struct script *script,
+int run_dir_open(struct run_dir *dir, const struct transcript *transcript,
 		 char **error);
 
 /* Removes the directory and all that is in it, unless it is to be kept. */

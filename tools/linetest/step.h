@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The operation of each kind of step; player.c has the table. Every function
+ * The operation of each kind of step; run_play.c has the table. Every function
  * plays one step; false and the text of a failure (run_fail()) if it cannot, or
  * if the expected text or event does not come.
  */
@@ -31,9 +31,9 @@ bool step_silence(struct run *run, const struct step *step);
 bool step_end(struct run *run, const struct step *step);
 bool step_log(struct run *run, const struct step *step);
 
-/* No step of its own: fails if the actor has received more than was expected,
+/* No step of its own: fails if the client has received more than was expected,
  * unless it is to be skipped. */
-bool step_nothing_left(struct run *run, struct actor *actor,
+bool step_nothing_left(struct run *run, struct client *client,
 		       const struct step *step);
 
 /* ---- step_daemon.c: what the daemon does, and waiting ------------------- */

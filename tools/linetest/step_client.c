@@ -27,75 +27,75 @@
 /* Whether the daemon has read all written bytes. This is known for a UNIX
  * socket only; for other sockets, whether the bytes have arrived in the receive
  * queue. */
-static bool actor_output_is_read(const struct actor *actor)
+static bool client_output_is_read(const struct client *client)
 {
 	int left = 1;
 
-	return ioctl(lined_socket_fd(actor->sock), TIOCOUTQ, &left) < 0 ||
+	return ioctl(lined_socket_fd(client->sock), TIOCOUTQ, &left) < 0 ||
 	       left == 0;
 }
 
 /* Gives the daemon time to read the written bytes. False: the daemon does
  * not read. */
-static bool actor_pace(const struct actor *actor)
+static bool client_pace(const struct client *client)
 {
 	static const struct timespec pause = {.tv_nsec = PACE_STEP_NS};
 	unsigned i;
 
-	for (i = 0; i < PACE_STEPS && actor->sock != NULL; i++) {
+	for (i = 0; i < PACE_STEPS && client->sock != NULL; i++) {
 		nanosleep(&pause, NULL);
-		if (actor_output_is_read(actor))
+		if (client_output_is_read(client))
 			return true;
 	}
 	return false;
 }
 
-static void actor_write_pending(struct actor *actor, struct cut *cut)
+static void client_write_pending(struct client *client, struct cut *cut)
 {
-	struct bytes *pending = &actor->pending;
+	struct bytes *pending = &client->pending;
 	bool paces = cut->mode != CUT_WHOLE && cut->mode != CUT_JOINED;
 	size_t at = 0, size;
 
-	if (actor->is_datagram && pending->len > 0) {
-		actor_write(actor, pending->data, pending->len);
+	if (client->is_datagram && pending->len > 0) {
+		client_write(client, pending->data, pending->len);
 		at = pending->len;
 	}
 	while (at < pending->len) {
 		size = cut_next(cut, pending->data + at, pending->len - at);
-		actor_write(actor, pending->data + at, size);
+		client_write(client, pending->data + at, size);
 		at += size;
 		/* If the daemon does not read, write the rest without pauses.
 		 */
 		if (paces)
-			paces = actor_pace(actor);
+			paces = client_pace(client);
 	}
 	bytes_clear(pending);
 }
 
 bool step_send(struct run *run, const struct step *step)
 {
-	struct actor *actor = run_actor(run, step);
+	struct client *client = run_client(run, step);
 	const struct step *next = step + 1;
-	const struct script *script = run->script;
+	const struct transcript *transcript = run->transcript;
 	bool crlf = step->end == LINE_END_CRLF ||
 		    (step->end == LINE_END_ANY && run->cut.mode == CUT_SPLIT &&
-		     !actor->is_datagram);
+		     !client->is_datagram);
 
-	template_expand(&step->text, &run->values, &actor->pending);
+	template_expand(&step->text, &run->values, &client->pending);
 	if (step->kind == STEP_SEND)
-		bytes_add_text(&actor->pending, crlf ? "\r\n" : "\n");
-	if (next < script->steps + script->step_count &&
-	    next->actor == step->actor &&
+		bytes_add_text(&client->pending, crlf ? "\r\n" : "\n");
+	if (next < transcript->steps + transcript->step_count &&
+	    next->client == step->client &&
 	    (next->kind == STEP_SEND || next->kind == STEP_SEND_RAW) &&
-	    !actor->is_datagram && cut_joins(&run->cut))
+	    !client->is_datagram && cut_joins(&run->cut))
 		return true;
-	actor_write_pending(actor, &run->cut);
+	client_write_pending(client, &run->cut);
 	return true;
 }
 
 bool step_half_close(struct run *run, const struct step *step)
 {
-	actor_half_close(run_actor(run, step));
+	client_half_close(run_client(run, step));
 	return true;
 }
 
@@ -105,11 +105,11 @@ static bool all_output_is_read(const struct run *run)
 {
 	size_t i;
 
-	for (i = 0; i < run->script->actor_count; i++) {
-		const struct actor *actor = &run->actors[i];
+	for (i = 0; i < run->transcript->client_count; i++) {
+		const struct client *client = &run->clients[i];
 
-		if (actor->sock != NULL && actor->connected &&
-		    !actor->is_datagram && !actor_output_is_read(actor))
+		if (client->sock != NULL && client->connected &&
+		    !client->is_datagram && !client_output_is_read(client))
 			return false;
 	}
 	return true;
@@ -117,7 +117,7 @@ static bool all_output_is_read(const struct run *run)
 
 bool step_connect(struct run *run, const struct step *step)
 {
-	struct actor *actor = run_actor(run, step);
+	struct client *client = run_client(run, step);
 	struct net_address address;
 	struct deadline deadline;
 	size_t arrivals_before;
@@ -139,43 +139,43 @@ bool step_connect(struct run *run, const struct step *step)
 	arrivals_before = run->process.arrivals;
 	deadline_start(&deadline, run->dispatcher, RUN_DAEMON_MS);
 	do {
-		actor_connect(actor, &address);
-		while (!actor->connected && !actor->failed &&
+		client_connect(client, &address);
+		while (!client->connected && !client->failed &&
 		       run_turn(run, &deadline))
 			;
 		/* connect(2) to a UNIX socket whose backlog is full does not
 		 * wait: try again. */
-	} while (!actor->connected && actor->error == EAGAIN &&
+	} while (!client->connected && client->error == EAGAIN &&
 		 run_turn(run, &deadline));
 	deadline_stop(&deadline);
-	if (!actor->connected)
-		return run_fail_waiting(run, step, actor,
-					"%s could not connect", actor->name);
+	if (!client->connected)
+		return run_fail_waiting(run, step, client,
+					"%s could not connect", client->name);
 	/* The system completes connections that the daemon has not accepted
 	 * yet. The order of the clients, and which of them gets the next line,
 	 * is certain only when the daemon has accepted them. */
-	if (!actor->is_datagram && step->url == NULL &&
+	if (!client->is_datagram && step->url == NULL &&
 	    run->settings->server == NULL)
 		run_wait_until(run, ACCEPTED_MS,
 			       run->process.arrivals != arrivals_before ||
-				       actor_is_over(actor));
+				       client_is_over(client));
 	return true;
 }
 
 /* Sends the queued bytes before it closes. */
 bool step_close(struct run *run, const struct step *step)
 {
-	struct actor *actor = run_actor(run, step);
+	struct client *client = run_client(run, step);
 
-	if (!step_nothing_left(run, actor, step))
+	if (!step_nothing_left(run, client, step))
 		return false;
 	run_wait_until(run, RUN_DAEMON_MS,
-		       actor->sock == NULL ||
-			       lined_socket_queued(actor->sock) == 0);
+		       client->sock == NULL ||
+			       lined_socket_queued(client->sock) == 0);
 	if (step->kind == STEP_RESET)
-		actor_reset(actor);
+		client_reset(client);
 	else
-		actor_close(actor);
+		client_close(client);
 	return true;
 }
 
@@ -183,14 +183,14 @@ bool step_close(struct run *run, const struct step *step)
 
 bool step_listen(struct run *run, const struct step *step)
 {
-	struct actor *actor = run_actor(run, step);
+	struct client *client = run_client(run, step);
 	const struct net_address *address = &run->dir.addresses[step->address];
 	char *url;
 
-	if (actor_listen(actor, address) == 0)
+	if (client_listen(client, address) == 0)
 		return true;
 	url = net_address_url(address);
-	run_fail(run, step, "%s could not listen on %s: %s", actor->name, url,
+	run_fail(run, step, "%s could not listen on %s: %s", client->name, url,
 		 strerror(errno));
 	free(url);
 	return false;
@@ -198,18 +198,19 @@ bool step_listen(struct run *run, const struct step *step)
 
 bool step_accept(struct run *run, const struct step *step)
 {
-	struct actor *actor = run_actor(run, step);
+	struct client *client = run_client(run, step);
 	bool accepted;
 
-	run_wait_until(run, run->patience_ms, (accepted = actor_accept(actor)));
-	return (accepted && actor->connected) ||
+	run_wait_until(run, run->patience_ms,
+		       (accepted = client_accept(client)));
+	return (accepted && client->connected) ||
 	       run_fail_waiting(run, step, NULL, "nobody connected to %s",
-				actor->name);
+				client->name);
 }
 
 bool step_deaf(struct run *run, const struct step *step)
 {
-	actor_deaf(run_actor(run, step));
+	client_deaf(run_client(run, step));
 	lined_dispatcher_poll(run->dispatcher, 0);
 	return true;
 }

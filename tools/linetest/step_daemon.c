@@ -40,13 +40,13 @@ static bool run_has_listener(const struct run *run)
 {
 	size_t i;
 
-	for (i = 0; i < run->script->actor_count; i++)
-		if (run->actors[i].listener != NULL)
+	for (i = 0; i < run->transcript->client_count; i++)
+		if (run->clients[i].listener != NULL)
 			return true;
 	return false;
 }
 
-/* Chooses other addresses if a taken port was the reason, unless an actor
+/* Chooses other addresses if a taken port was the reason, unless a client
  * already listens on one of them. */
 static bool run_change_addresses(struct run *run, size_t log_from, unsigned try)
 {
@@ -56,7 +56,7 @@ static bool run_change_addresses(struct run *run, size_t log_from, unsigned try)
 	if (try == START_TRIES || run_has_listener(run) ||
 	    !log_has_address_in_use(&run->process, log_from))
 		return false;
-	if (run_dir_open(&other, run->script, &error) < 0) {
+	if (run_dir_open(&other, run->transcript, &error) < 0) {
 		free(error);
 		return false;
 	}
@@ -67,7 +67,7 @@ static bool run_change_addresses(struct run *run, size_t log_from, unsigned try)
 
 static int start_once(struct run *run, char **error)
 {
-	char *path = run_write_config(run, run->script->config, error);
+	char *path = run_write_config(run, run->transcript->config, error);
 	int result;
 
 	if (path == NULL)

@@ -13,7 +13,7 @@
 
 #include "linetest/diagnosis.h"
 #include "linetest/match.h"
-#include "linetest/text.h"
+#include "linetest/escape.h"
 
 /* The text that a step expects, as the transcript has it; to be freed. */
 static char *step_text(const struct run *run, const struct step *step)
@@ -25,14 +25,14 @@ static char *step_text(const struct run *run, const struct step *step)
 		template_show(&step->text, &run->values, &out);
 		return bytes_take(&out);
 	}
-	tilde = strchr(step->source, '~');
+	tilde = strchr(step->statement, '~');
 	tilde += strcspn(tilde, " ");
 	return memory_format("(a match of)%s", tilde);
 }
 
-static const char *actor_unread_data(const struct actor *actor)
+static const char *client_unread_data(const struct client *client)
 {
-	return bytes_text(&actor->seen) + actor->read;
+	return bytes_text(&client->seen) + client->read;
 }
 
 /* ---- lines -------------------------------------------------------------- */
@@ -61,14 +61,14 @@ static void add_expected_lines(struct run *run, const struct expected_lines *e)
 	}
 }
 
-static void fail_at_line(struct run *run, const struct actor *actor,
+static void fail_at_line(struct run *run, const struct client *client,
 			 const struct expected_lines *e,
-			 const struct actor_line *line)
+			 const struct client_line *line)
 {
 	char *expected;
 
 	run_fail(run, e->steps, "%s got another line than was expected",
-		 actor->name);
+		 client->name);
 	if (e->count == 1 && !e->steps->text.is_pattern) {
 		expected = step_text(run, e->steps);
 		diagnosis_difference(run->failure, expected, line->text,
@@ -80,20 +80,20 @@ static void fail_at_line(struct run *run, const struct actor *actor,
 	}
 }
 
-static void fail_without_line(struct run *run, struct actor *actor,
+static void fail_without_line(struct run *run, struct client *client,
 			      const struct expected_lines *e)
 {
-	run_fail_waiting(run, e->steps, actor,
-			 "%s did not get what was expected", actor->name);
+	run_fail_waiting(run, e->steps, client,
+			 "%s did not get what was expected", client->name);
 	add_expected_lines(run, e);
-	if (actor_unread(actor) > 0) {
-		diagnosis_bytes(run->failure, "got", actor_unread_data(actor),
-				actor_unread(actor));
+	if (client_unread(client) > 0) {
+		diagnosis_bytes(run->failure, "got", client_unread_data(client),
+				client_unread(client));
 		bytes_add_text(run->failure, "            (without the end "
 					     "of a line)\n");
 	} else {
 		diagnosis_item(run->failure, "got",
-			       actor->skipping
+			       client->skipping
 				       ? "nothing of the kind (see below)"
 				       : "nothing");
 	}
@@ -102,7 +102,7 @@ static void fail_without_line(struct run *run, struct actor *actor,
 /* Which of the steps a line matches; count if none. */
 static size_t find_expected_line(struct run *run,
 				 const struct expected_lines *e,
-				 const struct actor_line *line)
+				 const struct client_line *line)
 {
 	/* match_line() needs a NUL behind the line. */
 	char *text = memory_copy(line->text, line->len);
@@ -116,72 +116,72 @@ static size_t find_expected_line(struct run *run,
 	return i;
 }
 
-static bool expect_lines(struct run *run, struct actor *actor,
+static bool expect_lines(struct run *run, struct client *client,
 			 const struct expected_lines *e)
 {
 	struct deadline deadline;
-	struct actor_line line;
+	struct client_line line;
 	size_t left = e->count, found;
 	bool good = true;
 
 	deadline_start(&deadline, run->dispatcher, run->patience_ms);
 	while (good && left > 0) {
-		if (!actor_line(actor, &line)) {
-			good = !actor_is_over(actor) &&
+		if (!client_line(client, &line)) {
+			good = !client_is_over(client) &&
 			       run_turn(run, &deadline);
 			if (!good)
-				fail_without_line(run, actor, e);
+				fail_without_line(run, client, e);
 			continue;
 		}
 		found = find_expected_line(run, e, &line);
 		if (found < e->count) {
 			e->met[found] = true;
 			left--;
-		} else if (!actor->skipping) {
-			fail_at_line(run, actor, e, &line);
+		} else if (!client->skipping) {
+			fail_at_line(run, client, e, &line);
 			good = false;
 		}
 		if (good)
-			actor_take(actor, line.whole);
+			client_take(client, line.whole);
 	}
 	deadline_stop(&deadline);
 	return good;
 }
 
 /* How many steps from this one on may come in any order. */
-static size_t count_any_order(const struct script *script,
+static size_t count_any_order(const struct transcript *transcript,
 			      const struct step *first)
 {
-	const struct step *end = script->steps + script->step_count;
+	const struct step *end = transcript->steps + transcript->step_count;
 	const struct step *step = first + 1;
 
 	while (first->any_order && step < end && step->kind == STEP_LINE &&
-	       step->any_order && step->actor == first->actor)
+	       step->any_order && step->client == first->client)
 		step++;
 	return (size_t)(step - first);
 }
 
 bool step_line(struct run *run, const struct step *step)
 {
-	struct actor *actor = run_actor(run, step);
+	struct client *client = run_client(run, step);
 	struct expected_lines e = {
 		.steps = step,
-		.count = count_any_order(run->script, step),
+		.count = count_any_order(run->transcript, step),
 	};
 	bool good;
 
 	e.met = memory_new(e.count, sizeof(*e.met));
-	good = expect_lines(run, actor, &e);
+	good = expect_lines(run, client, &e);
 	free(e.met);
 	run->next += e.count - 1;
 	if (good)
-		actor->skipping = false;
+		client->skipping = false;
 	return good;
 }
 
 bool step_skip(struct run *run, const struct step *step)
 {
-	run_actor(run, step)->skipping = true;
+	run_client(run, step)->skipping = true;
 	return true;
 }
 
@@ -189,13 +189,13 @@ bool step_skip(struct run *run, const struct step *step)
 
 /* How many of the wanted bytes have come; *have is the number of unread bytes
  * that were compared. */
-static size_t count_same_bytes(const struct actor *actor,
+static size_t count_same_bytes(const struct client *client,
 			       const struct bytes *wanted, size_t *have)
 {
-	const char *data = actor_unread_data(actor);
+	const char *data = client_unread_data(client);
 	size_t same;
 
-	*have = actor_unread(actor);
+	*have = client_unread(client);
 	if (*have > wanted->len)
 		*have = wanted->len;
 	for (same = 0; same < *have && data[same] == wanted->data[same]; same++)
@@ -203,26 +203,26 @@ static size_t count_same_bytes(const struct actor *actor,
 	return same;
 }
 
-static bool fail_at_bytes(struct run *run, struct actor *actor,
+static bool fail_at_bytes(struct run *run, struct client *client,
 			  const struct step *step, const struct bytes *wanted,
 			  size_t same)
 {
-	size_t left = actor_unread(actor);
+	size_t left = client_unread(client);
 	struct bytes expected = {0};
 
 	if (left > same)
 		run_fail(run, step, "%s got other bytes than were expected",
-			 actor->name);
+			 client->name);
 	else
-		run_fail_waiting(run, step, actor,
+		run_fail_waiting(run, step, client,
 				 "%s did not get what was expected",
-				 actor->name);
+				 client->name);
 	if (left > wanted->len)
 		left = wanted->len;
-	text_show(&expected, wanted->data, wanted->len);
+	escape_text(&expected, wanted->data, wanted->len);
 	if (left > 0) {
 		diagnosis_difference(run->failure, bytes_text(&expected),
-				     actor_unread_data(actor), left);
+				     client_unread_data(client), left);
 	} else {
 		diagnosis_item(run->failure, "expected", bytes_text(&expected));
 		diagnosis_item(run->failure, "got", "nothing");
@@ -231,18 +231,18 @@ static bool fail_at_bytes(struct run *run, struct actor *actor,
 	return false;
 }
 
-static bool expect_bytes(struct run *run, struct actor *actor,
+static bool expect_bytes(struct run *run, struct client *client,
 			 const struct step *step, const struct bytes *wanted)
 {
 	size_t have, same;
 
 	run_wait_until(run, run->patience_ms,
-		       (same = count_same_bytes(actor, wanted, &have)) ==
+		       (same = count_same_bytes(client, wanted, &have)) ==
 				       wanted->len ||
-			       same < have || actor_is_over(actor));
+			       same < have || client_is_over(client));
 	if (same < wanted->len)
-		return fail_at_bytes(run, actor, step, wanted, same);
-	actor_take(actor, wanted->len);
+		return fail_at_bytes(run, client, step, wanted, same);
+	client_take(client, wanted->len);
 	return true;
 }
 
@@ -264,94 +264,95 @@ bool step_raw(struct run *run, const struct step *step)
 	bool good;
 
 	template_expand(&step->text, &run->values, &wanted);
-	if (run_actor(run, step)->peer.web)
+	if (run_client(run, step)->peer.web)
 		drop_line_ends(&wanted);
-	good = expect_bytes(run, run_actor(run, step), step, &wanted);
+	good = expect_bytes(run, run_client(run, step), step, &wanted);
 	bytes_fini(&wanted);
 	return good;
 }
 
 /* ---- silence and ends --------------------------------------------------- */
 
-static bool fail_at_noise(struct run *run, const struct actor *actor,
+static bool fail_at_noise(struct run *run, const struct client *client,
 			  const struct step *step)
 {
-	run->about = actor;
-	run_fail(run, step, "%s should have got nothing for %u ms", actor->name,
-		 (unsigned)step->ms);
-	if (actor_unread(actor) > 0)
-		diagnosis_bytes(run->failure, "got", actor_unread_data(actor),
-				actor_unread(actor));
+	run->about = client;
+	run_fail(run, step, "%s should have got nothing for %u ms",
+		 client->name, (unsigned)step->ms);
+	if (client_unread(client) > 0)
+		diagnosis_bytes(run->failure, "got", client_unread_data(client),
+				client_unread(client));
 	else
 		diagnosis_item(run->failure, "got",
 			       "the end of the connection");
 	return false;
 }
 
-/* An actor that received something during a silence, or NULL. only: the actor
+/* A client that received something during a silence, or NULL. only: the client
  * that the silence is for, NULL for all. The end of a connection counts, unless
  * it was over before. */
-static struct actor *find_noisy_actor(struct run *run, const struct actor *only,
-				      const bool *was_over)
+static struct client *find_noisy_client(struct run *run,
+					const struct client *only,
+					const bool *was_over)
 {
 	size_t i;
 
-	for (i = 0; i < run->script->actor_count; i++) {
-		struct actor *actor = &run->actors[i];
+	for (i = 0; i < run->transcript->client_count; i++) {
+		struct client *client = &run->clients[i];
 
-		if ((only == NULL || actor == only) && actor->connected &&
-		    (actor_unread(actor) > 0 ||
-		     (actor_is_over(actor) && !was_over[i])))
-			return actor;
+		if ((only == NULL || client == only) && client->connected &&
+		    (client_unread(client) > 0 ||
+		     (client_is_over(client) && !was_over[i])))
+			return client;
 	}
 	return NULL;
 }
 
 bool step_silence(struct run *run, const struct step *step)
 {
-	struct actor *only =
-		step->actor == STEP_NO_ACTOR ? NULL : run_actor(run, step);
-	size_t count = run->script->actor_count, i;
+	struct client *only =
+		step->client == STEP_NO_CLIENT ? NULL : run_client(run, step);
+	size_t count = run->transcript->client_count, i;
 	bool *was_over = memory_new(count + 1, sizeof(*was_over));
-	struct actor *noisy;
+	struct client *noisy;
 
 	for (i = 0; i < count; i++)
-		was_over[i] = actor_is_over(&run->actors[i]);
+		was_over[i] = client_is_over(&run->clients[i]);
 	run_wait_until(run, step->ms,
-		       find_noisy_actor(run, only, was_over) != NULL);
-	noisy = find_noisy_actor(run, only, was_over);
+		       find_noisy_client(run, only, was_over) != NULL);
+	noisy = find_noisy_client(run, only, was_over);
 	free(was_over);
 	return noisy == NULL || fail_at_noise(run, noisy, step);
 }
 
-bool step_nothing_left(struct run *run, struct actor *actor,
+bool step_nothing_left(struct run *run, struct client *client,
 		       const struct step *step)
 {
-	if (actor_unread(actor) == 0 || actor->skipping)
+	if (client_unread(client) == 0 || client->skipping)
 		return true;
-	run->about = actor;
-	run_fail(run, step, "%s got more than was expected", actor->name);
-	diagnosis_bytes(run->failure, "got", actor_unread_data(actor),
-			actor_unread(actor));
+	run->about = client;
+	run_fail(run, step, "%s got more than was expected", client->name);
+	diagnosis_bytes(run->failure, "got", client_unread_data(client),
+			client_unread(client));
 	return false;
 }
 
 bool step_end(struct run *run, const struct step *step)
 {
-	struct actor *actor = run_actor(run, step);
+	struct client *client = run_client(run, step);
 
 	run_wait_until(run, run->patience_ms,
-		       actor_is_over(actor) ||
-			       (!actor->skipping && actor_unread(actor) > 0));
-	if (actor->skipping)
-		actor_take(actor, actor_unread(actor));
-	actor->skipping = false;
-	if (!step_nothing_left(run, actor, step))
+		       client_is_over(client) || (!client->skipping &&
+						  client_unread(client) > 0));
+	if (client->skipping)
+		client_take(client, client_unread(client));
+	client->skipping = false;
+	if (!step_nothing_left(run, client, step))
 		return false;
-	return actor->eof ||
-	       (actor_is_over(actor) && step->kind == STEP_GONE) ||
-	       run_fail_waiting(run, step, actor, "%s did not see the end",
-				actor->name);
+	return client->eof ||
+	       (client_is_over(client) && step->kind == STEP_GONE) ||
+	       run_fail_waiting(run, step, client, "%s did not see the end",
+				client->name);
 }
 
 /* ---- the log ------------------------------------------------------------ */

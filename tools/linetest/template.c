@@ -11,7 +11,8 @@
 #include <string.h>
 
 #include "linetest/bytes.h"
-#include "linetest/text.h"
+#include "linetest/escape.h"
+#include "linetest/word.h"
 
 /* ---- values -------------------------------------------------------------- */
 
@@ -95,7 +96,7 @@ static int reader_fail(struct reader *reader, char *message)
 static int reader_take_literal_escape(struct reader *reader)
 {
 	const char *begin = reader->at++;
-	int byte = text_read_escape(&reader->at, reader->end);
+	int byte = escape_read(&reader->at, reader->end);
 
 	if (byte < 0 && reader->at == reader->end)
 		return reader_fail(reader,
@@ -125,7 +126,7 @@ static int reader_take_pattern_escape(struct reader *reader)
 		reader->at += 2;
 		return 0;
 	}
-	byte = text_read_escape(&p, reader->end);
+	byte = escape_read(&p, reader->end);
 	if (byte < 0)
 		return reader_fail(reader,
 				   memory_format("\\x takes two hexadecimal "
@@ -146,12 +147,12 @@ static int reader_take_repeat(struct reader *reader)
 	char byte[4];
 	int escaped;
 
-	size = text_character(p, (size_t)(reader->end - p));
+	size = escape_plain_character(p, (size_t)(reader->end - p));
 	if (size == 0)
 		return 0;
 	if (*p == '\\') {
 		p++;
-		escaped = text_read_escape(&p, reader->end);
+		escaped = escape_read(&p, reader->end);
 		if (escaped < 0)
 			return 0;
 		byte[0] = (char)escaped;
@@ -199,7 +200,7 @@ static const char *find_pattern_end(const char *p, const char *end)
 static int reader_take_name(struct reader *reader)
 {
 	const char *name = reader->at + 1, *p, *close;
-	size_t len = text_name(name, reader->end);
+	size_t len = word_name_len(name, reader->end);
 
 	p = name + len;
 	if (len == 0 || p == reader->end)
@@ -323,7 +324,7 @@ void template_show(const struct template *template, const struct values *values,
 	struct bytes known = {0};
 	size_t i;
 
-	/* Known bytes are shown in one piece, because text_show() escapes a
+	/* Known bytes are shown in one piece, because escape_text() escapes a
 	 * blank at the end of a piece. */
 	for (i = 0; i < template->count; i++) {
 		const struct template_part *part = &template->parts[i];
@@ -338,11 +339,11 @@ void template_show(const struct template *template, const struct values *values,
 			bytes_add(&known, value->text, value->len);
 			continue;
 		}
-		text_show_part(out, bytes_text(&known), known.len);
+		escape_part(out, bytes_text(&known), known.len);
 		bytes_clear(&known);
 		bytes_add_format(out, part->text != NULL ? "{%s:%s}" : "{%s}",
 				 part->name, part->text);
 	}
-	text_show(out, bytes_text(&known), known.len);
+	escape_text(out, bytes_text(&known), known.len);
 	bytes_fini(&known);
 }

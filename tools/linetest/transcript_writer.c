@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "linetest/text.h"
+#include "linetest/escape.h"
 
-void transcript_write(struct transcript_writer *writer, const char *text)
+void transcript_writer_line(struct transcript_writer *writer, const char *text)
 {
 	if (fprintf(writer->file, "%s\n", text) < 0 ||
 	    fflush(writer->file) != 0)
@@ -19,22 +19,22 @@ void transcript_write(struct transcript_writer *writer, const char *text)
 }
 
 static void writer_write_text(struct transcript_writer *writer,
-			      const struct transcript_client *client,
+			      const struct writer_client *client,
 			      const char *sign, const char *data, size_t len)
 {
 	struct bytes row = {0};
 
 	bytes_add_format(&row, "%s%s%s", client->name, sign,
 			 len > 0 ? " " : "");
-	text_show(&row, data, len);
-	transcript_write(writer, bytes_text(&row));
+	escape_text(&row, data, len);
+	transcript_writer_line(writer, bytes_text(&row));
 	bytes_fini(&row);
 }
 
 /* Writes the terminator of a client's lines when it changes. */
 static void writer_write_said(struct transcript_writer *writer,
-			      struct transcript_client *client,
-			      const char *data, size_t len)
+			      struct writer_client *client, const char *data,
+			      size_t len)
 {
 	bool crlf = len > 0 && data[len - 1] == '\r';
 
@@ -47,8 +47,8 @@ static void writer_write_said(struct transcript_writer *writer,
 }
 
 static void writer_write_seen(struct transcript_writer *writer,
-			      struct transcript_client *client,
-			      const char *data, size_t len)
+			      struct writer_client *client, const char *data,
+			      size_t len)
 {
 	bool crlf = len > 0 && data[len - 1] == '\r';
 
@@ -57,8 +57,8 @@ static void writer_write_seen(struct transcript_writer *writer,
 
 /* Writes the rest of the bytes, which is no whole line. */
 static void writer_flush_rest(struct transcript_writer *writer,
-			      struct transcript_client *client,
-			      const char *sign, struct bytes *rest)
+			      struct writer_client *client, const char *sign,
+			      struct bytes *rest)
 {
 	if (rest->len > 0)
 		writer_write_text(writer, client, sign, rest->data, rest->len);
@@ -68,9 +68,9 @@ static void writer_flush_rest(struct transcript_writer *writer,
 /* Writes the whole lines and removes them. */
 static void
 writer_take_lines(struct transcript_writer *writer,
-		  struct transcript_client *client, struct bytes *bytes,
+		  struct writer_client *client, struct bytes *bytes,
 		  void (*write_line)(struct transcript_writer *writer,
-				     struct transcript_client *client,
+				     struct writer_client *client,
 				     const char *data, size_t len))
 {
 	const char *at = bytes->data, *end = bytes->data + bytes->len, *lf;
@@ -87,18 +87,18 @@ writer_take_lines(struct transcript_writer *writer,
 	bytes->data[left] = '\0';
 }
 
-void transcript_said(struct transcript_writer *writer,
-		     struct transcript_client *client, const char *data,
-		     size_t len)
+void transcript_writer_said(struct transcript_writer *writer,
+			    struct writer_client *client, const char *data,
+			    size_t len)
 {
 	writer_flush_rest(writer, client, "<<", &client->seen);
 	bytes_add(&client->said, data, len);
 	writer_take_lines(writer, client, &client->said, writer_write_said);
 }
 
-void transcript_seen(struct transcript_writer *writer,
-		     struct transcript_client *client, const char *data,
-		     size_t len)
+void transcript_writer_seen(struct transcript_writer *writer,
+			    struct writer_client *client, const char *data,
+			    size_t len)
 {
 	writer_flush_rest(writer, client, ">>", &client->said);
 	bytes_add(&client->seen, data, len);
@@ -106,24 +106,24 @@ void transcript_seen(struct transcript_writer *writer,
 }
 
 static void writer_flush_client(struct transcript_writer *writer,
-				struct transcript_client *client)
+				struct writer_client *client)
 {
 	writer_flush_rest(writer, client, ">>", &client->said);
 	writer_flush_rest(writer, client, "<<", &client->seen);
 }
 
-void transcript_act(struct transcript_writer *writer,
-		    struct transcript_client *client, const char *action)
+void transcript_writer_act(struct transcript_writer *writer,
+			   struct writer_client *client, const char *action)
 {
 	char *row = memory_format("%s: %s", client->name, action);
 
 	writer_flush_client(writer, client);
-	transcript_write(writer, row);
+	transcript_writer_line(writer, row);
 	free(row);
 }
 
-void transcript_client_fini(struct transcript_writer *writer,
-			    struct transcript_client *client)
+void transcript_writer_client_fini(struct transcript_writer *writer,
+				   struct writer_client *client)
 {
 	writer_flush_client(writer, client);
 	bytes_fini(&client->said);

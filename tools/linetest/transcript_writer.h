@@ -17,7 +17,7 @@ struct transcript_writer {
 };
 
 /* A client of the transcript. */
-struct transcript_client {
+struct writer_client {
 	char name[32];
 	bool crlf;         /* the last line it sent ended with CRLF */
 	struct bytes said; /* not written yet: no whole line */
@@ -25,20 +25,20 @@ struct transcript_client {
 };
 
 /* Writes a comment or a statement. */
-void transcript_write(struct transcript_writer *writer, const char *text);
+void transcript_writer_line(struct transcript_writer *writer, const char *text);
 
 /* The client has sent, or got, more bytes. */
-void transcript_said(struct transcript_writer *writer,
-		     struct transcript_client *client, const char *data,
-		     size_t len);
-void transcript_seen(struct transcript_writer *writer,
-		     struct transcript_client *client, const char *data,
-		     size_t len);
+void transcript_writer_said(struct transcript_writer *writer,
+			    struct writer_client *client, const char *data,
+			    size_t len);
+void transcript_writer_seen(struct transcript_writer *writer,
+			    struct writer_client *client, const char *data,
+			    size_t len);
 
 /* Writes "NAME: ACTION", behind all that was sent before. */
-void transcript_act(struct transcript_writer *writer,
-		    struct transcript_client *client, const char *action);
+void transcript_writer_act(struct transcript_writer *writer,
+			   struct writer_client *client, const char *action);
 
 /* Writes the bytes that are left, and frees the client. */
-void transcript_client_fini(struct transcript_writer *writer,
-			    struct transcript_client *client);
+void transcript_writer_client_fini(struct transcript_writer *writer,
+				   struct writer_client *client);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plays a script step by step: each step is done and its effect awaited before
- * the next one begins.
+ * Plays a transcript step by step: each step is done and its effect awaited
+ * before the next one begins.
  */
 #include "config.h"
 
-#include "linetest/player.h"
+#include "linetest/run.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -53,15 +53,15 @@ static bool (*const operations[])(struct run *run, const struct step *step) = {
 
 static bool play_steps(struct run *run)
 {
-	const struct script *script = run->script;
+	const struct transcript *transcript = run->transcript;
 	char *reason;
 
-	while (run->next < script->step_count) {
-		const struct step *step = &script->steps[run->next++];
+	while (run->next < transcript->step_count) {
+		const struct step *step = &transcript->steps[run->next++];
 
-		run->about = step->actor == STEP_NO_ACTOR
+		run->about = step->client == STEP_NO_CLIENT
 				     ? NULL
-				     : run_actor(run, step);
+				     : run_client(run, step);
 		if (!operations[step->kind](run, step))
 			return false;
 		if (run->timeout.passed || deadline_all_are_over()) {
@@ -78,20 +78,20 @@ static bool play_steps(struct run *run)
 
 /* Whether the daemon closes this connection as soon as it stops: it does not
  * wait for the rest of a line. */
-static bool actor_is_closed_at_once(const struct actor *actor)
+static bool client_is_closed_at_once(const struct client *client)
 {
-	return !actor->is_datagram &&
-	       (actor->said.len == 0 ||
-		actor->said.data[actor->said.len - 1] == '\n');
+	return !client->is_datagram &&
+	       (client->said.len == 0 ||
+		client->said.data[client->said.len - 1] == '\n');
 }
 
-static bool actors_are_over(const struct run *run)
+static bool clients_are_over(const struct run *run)
 {
 	size_t i;
 
-	for (i = 0; i < run->script->actor_count; i++)
-		if (!actor_is_over(&run->actors[i]) &&
-		    actor_is_closed_at_once(&run->actors[i]))
+	for (i = 0; i < run->transcript->client_count; i++)
+		if (!client_is_over(&run->clients[i]) &&
+		    client_is_closed_at_once(&run->clients[i]))
 			return false;
 	return true;
 }
@@ -102,10 +102,10 @@ static bool actors_are_over(const struct run *run)
  * Drops the announcement that chat sends as the daemon stops: a transcript
  * must expect this line only if it has a `stop`.
  */
-static void drop_announcement(struct actor *actor, const char *announcement)
+static void drop_announcement(struct client *client, const char *announcement)
 {
-	size_t len = strlen(announcement), left = actor_unread(actor);
-	struct bytes *seen = &actor->seen;
+	size_t len = strlen(announcement), left = client_unread(client);
+	struct bytes *seen = &client->seen;
 
 	if (left < len ||
 	    memcmp(seen->data + seen->len - len, announcement, len) != 0 ||
@@ -122,28 +122,28 @@ static void drop_announcement(struct actor *actor, const char *announcement)
  */
 static bool play_end(struct run *run)
 {
-	struct step end = {.file = run->script->path,
-			   .line = run->script->last_line};
+	struct step end = {.file = run->transcript->path,
+			   .line = run->transcript->last_line};
 	bool good = !run_daemon_has_died(run), was_stopped = run->is_stopping;
 	char *error;
-	size_t count = run->script->actor_count, i;
+	size_t count = run->transcript->client_count, i;
 
 	if (run->process.pid != 0 && !was_stopped)
 		daemon_process_stop(&run->process);
 	run->is_stopping = true;
 	if (run->settings->server == NULL)
-		run_wait_until(run, LEAVE_MS, actors_are_over(run));
+		run_wait_until(run, LEAVE_MS, clients_are_over(run));
 	else
 		run_settle(run);
 	for (i = 0; !was_stopped && i < count; i++) {
-		drop_announcement(&run->actors[i], ANNOUNCEMENT "\n");
-		drop_announcement(&run->actors[i], ANNOUNCEMENT "\r\n");
+		drop_announcement(&run->clients[i], ANNOUNCEMENT "\n");
+		drop_announcement(&run->clients[i], ANNOUNCEMENT "\r\n");
 	}
 	for (i = 0; good && i < count; i++)
-		good = step_nothing_left(run, &run->actors[i], &end);
+		good = step_nothing_left(run, &run->clients[i], &end);
 	for (i = 0; i < count; i++) {
-		actor_close(&run->actors[i]);
-		actor_deaf(&run->actors[i]);
+		client_close(&run->clients[i]);
+		client_deaf(&run->clients[i]);
 	}
 	if (daemon_process_wait(&run->process, RUN_DAEMON_MS, &error) < 0) {
 		if (run->failure->len == 0)
@@ -160,10 +160,10 @@ static void add_failure_details(struct run *run)
 
 	run_settle(run);
 	if (run->about != NULL)
-		diagnosis_actor(run->failure, run->about, ROWS_FIRST);
-	for (i = 0; i < run->script->actor_count; i++)
-		if (&run->actors[i] != run->about)
-			diagnosis_actor(run->failure, &run->actors[i], ROWS);
+		diagnosis_client(run->failure, run->about, ROWS_FIRST);
+	for (i = 0; i < run->transcript->client_count; i++)
+		if (&run->clients[i] != run->about)
+			diagnosis_client(run->failure, &run->clients[i], ROWS);
 	if (run->settings->server == NULL)
 		diagnosis_log(run->failure, &run->process);
 	if (run->settings->keep)
@@ -171,15 +171,15 @@ static void add_failure_details(struct run *run)
 				 run->dir.path);
 }
 
-bool player_run(const struct script *script,
-		const struct run_settings *settings, struct bytes *failure,
-		struct bytes *log)
+bool run_play(const struct transcript *transcript,
+	      const struct run_settings *settings, struct bytes *failure,
+	      struct bytes *log)
 {
 	struct run run;
 	size_t i;
 	bool good;
 
-	if (!run_init(&run, script, settings, failure))
+	if (!run_init(&run, transcript, settings, failure))
 		return false;
 	alarm(settings->timeout_ms / 1000 + ALARM_S);
 	good = play_steps(&run) && play_end(&run);

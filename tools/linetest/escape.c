@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "linetest/text.h"
+#include "linetest/escape.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -13,12 +13,12 @@
 
 #include <lined/text.h>
 
-#define DURATION_MAX_MS (24u * 3600 * 1000)
+#include "linetest/word.h"
 
 static const char escape_names[] = "abefnrtv0\\\"{}.";
 static const char escape_bytes[] = "\a\b\033\f\n\r\t\v\0\\\"{}.";
 
-static int text_hex_digit(char c)
+static int escape_hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -29,7 +29,7 @@ static int text_hex_digit(char c)
 	return -1;
 }
 
-int text_read_escape(const char **at, const char *end)
+int escape_read(const char **at, const char *end)
 {
 	const char *p = *at, *name;
 	int high, low;
@@ -39,8 +39,8 @@ int text_read_escape(const char **at, const char *end)
 	if (*p == 'x') {
 		if (end - p < 3)
 			return -1;
-		high = text_hex_digit(p[1]);
-		low = text_hex_digit(p[2]);
+		high = escape_hex_digit(p[1]);
+		low = escape_hex_digit(p[2]);
 		if (high < 0 || low < 0)
 			return -1;
 		*at = p + 3;
@@ -53,44 +53,7 @@ int text_read_escape(const char **at, const char *end)
 	return (unsigned char)escape_bytes[name - escape_names];
 }
 
-static bool text_is_name_byte(char c, bool first)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       (!first && ((c >= '0' && c <= '9') || c == '_' || c == '-'));
-}
-
-size_t text_name(const char *text, const char *end)
-{
-	const char *p = text;
-
-	while (p < end && text_is_name_byte(*p, p == text))
-		p++;
-	return (size_t)(p - text);
-}
-
-bool text_duration(const char *text, uint32_t *ms)
-{
-	static const struct {
-		const char *name;
-		uint32_t ms;
-	} units[] = {{"ms", 1}, {"s", 1000}, {"", 1000}, {"m", 60 * 1000}};
-	uint64_t value = 0;
-	const char *p = text;
-	size_t i;
-
-	for (; *p >= '0' && *p <= '9' && value < UINT32_MAX; p++)
-		value = value * 10 + (uint64_t)(*p - '0');
-	for (i = 0; p > text && i < sizeof(units) / sizeof(*units); i++) {
-		if (strcmp(p, units[i].name) != 0)
-			continue;
-		value *= units[i].ms;
-		*ms = (uint32_t)value;
-		return value <= DURATION_MAX_MS;
-	}
-	return false;
-}
-
-size_t text_character(const char *data, size_t len)
+size_t escape_plain_character(const char *data, size_t len)
 {
 	uint32_t code;
 	size_t size;
@@ -101,7 +64,7 @@ size_t text_character(const char *data, size_t len)
 	return lined_text_is_shown(code) ? size : 0;
 }
 
-size_t text_columns(const char *text, size_t len)
+size_t escape_columns(const char *text, size_t len)
 {
 	size_t columns = 0, i;
 
@@ -110,7 +73,7 @@ size_t text_columns(const char *text, size_t len)
 	return columns;
 }
 
-static void text_show_byte(struct bytes *out, char byte)
+static void escape_byte(struct bytes *out, char byte)
 {
 	const char *found;
 
@@ -131,19 +94,19 @@ static void text_show_byte(struct bytes *out, char byte)
 static bool brace_needs_escape(const char *data, size_t len)
 {
 	return len > 1 && data[0] == '{' &&
-	       (text_is_name_byte(data[1], true) ||
+	       (word_name_len(data + 1, data + 2) > 0 ||
 		(len > 2 && data[2] == '*') || data[1] == '\\' ||
 		(unsigned char)data[1] >= 0x80);
 }
 
-void text_show_part(struct bytes *out, const char *data, size_t len)
+void escape_part(struct bytes *out, const char *data, size_t len)
 {
 	size_t i = 0, size;
 
 	while (i < len) {
-		size = text_character(data + i, len - i);
+		size = escape_plain_character(data + i, len - i);
 		if (size == 0) {
-			text_show_byte(out, data[i++]);
+			escape_byte(out, data[i++]);
 			continue;
 		}
 		if (data[i] == '\\' || brace_needs_escape(data + i, len - i))
@@ -153,19 +116,19 @@ void text_show_part(struct bytes *out, const char *data, size_t len)
 	}
 }
 
-void text_show(struct bytes *out, const char *data, size_t len)
+void escape_text(struct bytes *out, const char *data, size_t len)
 {
 	if (len == 3 && memcmp(data, "...", 3) == 0) {
 		bytes_add_text(out, "\\...");
 	} else if (len > 0 && data[len - 1] == ' ') {
-		text_show_part(out, data, len - 1);
-		text_show_byte(out, ' ');
+		escape_part(out, data, len - 1);
+		escape_byte(out, ' ');
 	} else {
-		text_show_part(out, data, len);
+		escape_part(out, data, len);
 	}
 }
 
-void text_print(FILE *file, const char *format, ...)
+void escape_print(FILE *file, const char *format, ...)
 {
 	struct bytes out = {0};
 	size_t i, len, size;
@@ -177,9 +140,9 @@ void text_print(FILE *file, const char *format, ...)
 	va_end(args);
 	len = strlen(text);
 	for (i = 0; i < len; i += size) {
-		size = text_character(text + i, len - i);
+		size = escape_plain_character(text + i, len - i);
 		if (size == 0 && text[i] != '\n' && text[i] != '\t')
-			text_show_byte(&out, text[i]);
+			escape_byte(&out, text[i]);
 		else
 			bytes_add(&out, text + i, size == 0 ? 1 : size);
 		size += size == 0;

@@ -7,9 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "linetest/script.h"
+#include "linetest/transcript.h"
 
-struct linetest_options {
+struct cmdline {
 	char **files; /* transcripts */
 	int file_count;
 	const char *lined;      /* NULL: to be found */
@@ -33,11 +33,11 @@ struct linetest_options {
 	bool over_given;
 };
 
-enum linetest_result {
-	LINETEST_RUN,
-	LINETEST_SHOWN, /* the help or the version was printed: exit */
-	LINETEST_WRONG, /* a message was printed */
+enum cmdline_result {
+	CMDLINE_RUN,
+	CMDLINE_SHOWN, /* the help or the version was printed: exit */
+	CMDLINE_WRONG, /* a message was printed */
 };
 
-enum linetest_result linetest_options_read(struct linetest_options *options,
-					   int argc, char **argv);
+enum cmdline_result cmdline_read(struct cmdline *cmdline, int argc,
+				 char **argv);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A transcript that was read: the services of the daemon, and the steps of
- * clients. The grammar is in linetest(1). A script is made by script_read() and
- * never changes: many runs play it.
+ * clients. The grammar is in linetest(1). A transcript is made by
+ * transcript_read() and never changes: many runs play it.
  */
 #pragma once
 
@@ -52,13 +52,13 @@ enum step_kind {
 	STEP_LINE,     /* < this line comes next */
 	STEP_RAW,      /* << these bytes come next */
 	STEP_SKIP,     /* < ... */
-	STEP_SILENCE,  /* ! nothing comes, for an actor or for all clients */
+	STEP_SILENCE,  /* ! nothing comes, for a client or for all clients */
 	STEP_EOF,      /* eof: the peer has ended the stream */
 	STEP_GONE,     /* gone: the same, or the connection is broken */
 	STEP_CLOSE,    /* close */
 	STEP_HALF_CLOSE,
 	STEP_RESET, /* close so that the peer sees an error */
-	/* A server's, which the script plays. */
+	/* A server's, which the transcript plays. */
 	STEP_LISTEN,
 	STEP_ACCEPT,
 	STEP_DEAF, /* listen no more */
@@ -71,43 +71,43 @@ enum step_kind {
 	STEP_WAIT,
 };
 
-#define STEP_NO_ACTOR SIZE_MAX
+#define STEP_NO_CLIENT SIZE_MAX
 
 struct step {
 	enum step_kind kind;
-	size_t actor; /* an index, or STEP_NO_ACTOR */
+	size_t client; /* an index, or STEP_NO_CLIENT */
 	const char *file;
 	unsigned line;
-	char *source; /* the statement as written */
+	char *statement; /* as written */
 	/* The text that is sent or expected. */
 	struct template text;
 	enum line_end end;
 	bool any_order; /* among its neighbours of this kind and client */
 	uint32_t ms;    /* STEP_WAIT, STEP_SILENCE */
 	/* STEP_CONNECT, STEP_LISTEN: where. A URL, or NULL and an
-	 * index into the script's addresses. */
+	 * index into the transcript's addresses. */
 	char *url;
 	size_t address;
 	/* STEP_RELOAD: the new config, NULL: as it was. */
 	char *config;
 };
 
-/* The name of an address of the daemon, or of a server that the script plays.
- * Each run chooses an address for it. */
-struct script_address {
+/* The name of an address of the daemon, or of a server that the transcript
+ * plays. Each run chooses an address for it. */
+struct transcript_address {
 	enum transport transport;
 	char *name;
 };
 
-struct script {
+struct transcript {
 	char *path;   /* as given */
 	char *here;   /* its directory, absolute */
 	char *config; /* with placeholders such as {tcp:NAME} */
 	struct step *steps;
 	size_t step_count;
-	char **actors;
-	size_t actor_count;
-	struct script_address *addresses;
+	char **clients;
+	size_t client_count;
+	struct transcript_address *addresses;
 	size_t address_count;
 	unsigned workers;     /* 0: as requested */
 	bool fixes_workers;   /* the config has a number of its own */
@@ -127,28 +127,31 @@ struct script {
  * does not choose one. "-" is standard input. NULL if it has errors: each is
  * added to *errors as a line "FILE:LINE: MESSAGE\n".
  */
-struct script *script_read(const char *path, const char *command, bool connects,
-			   enum transport over, struct bytes *errors);
+struct transcript *transcript_read(const char *path, const char *command,
+				   bool connects, enum transport over,
+				   struct bytes *errors);
 
 /* NULL is fine. */
-void script_free(struct script *script);
+void transcript_free(struct transcript *transcript);
 
-/* The index of an actor or of an address, made if it does not exist. */
-size_t script_actor(struct script *script, const char *name, size_t len);
-size_t script_address(struct script *script, enum transport transport,
-		      const char *name, size_t len);
+/* The index of a client or of an address, made if it does not exist. */
+size_t transcript_client(struct transcript *transcript, const char *name,
+			 size_t len);
+size_t transcript_address(struct transcript *transcript,
+			  enum transport transport, const char *name,
+			  size_t len);
 
 /* The same without making it: SIZE_MAX if it does not exist. */
-size_t script_find_actor(const struct script *script, const char *name,
-			 size_t len);
-size_t script_find_address(const struct script *script,
-			   enum transport transport, const char *name,
-			   size_t len);
+size_t transcript_find_client(const struct transcript *transcript,
+			      const char *name, size_t len);
+size_t transcript_find_address(const struct transcript *transcript,
+			       enum transport transport, const char *name,
+			       size_t len);
 
 /*
  * Reads a placeholder of a config: {unix}, {tcp:NAME}, {dir}, {here} and so on.
  * Returns its length; 0: the text does not begin with one. *transport is
  * TRANSPORTS for {dir} and TRANSPORTS + 1 for {here}; *name is not terminated.
  */
-size_t script_placeholder(const char *text, unsigned *transport,
-			  const char **name, size_t *name_len);
+size_t transcript_placeholder(const char *text, unsigned *transport,
+			      const char **name, size_t *name_len);

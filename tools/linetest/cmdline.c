@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include "linetest/options.h"
+#include "linetest/cmdline.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "linetest/text.h"
+#include "linetest/word.h"
+
 #include "tls.h"
 
 #define RANDOM_CUTS     4
@@ -129,14 +130,14 @@ static const enum transport over_transports[] = {
 
 #define OVER_TRANSPORTS (sizeof(over_transports) / sizeof(over_transports[0]))
 
-static int option_over(struct linetest_options *options)
+static int option_over(struct cmdline *cmdline)
 {
 	const char *at = optarg;
 	enum transport found;
 	size_t len, i;
 
-	options->over_count = 0;
-	options->over_given = true;
+	cmdline->over_count = 0;
+	cmdline->over_given = true;
 	for (;; at += len + 1) {
 		len = strcspn(at, ",");
 		found = transport_find(at, len);
@@ -144,7 +145,7 @@ static int option_over(struct linetest_options *options)
 			if (over_transports[i] == found)
 				break;
 		if (i == OVER_TRANSPORTS ||
-		    options->over_count == OVER_TRANSPORTS)
+		    cmdline->over_count == OVER_TRANSPORTS)
 			return option_wrong("--over", optarg,
 					    "a list of unix, tcp, tcp6, tls, "
 					    "ws and wss, such as unix,tls");
@@ -154,19 +155,19 @@ static int option_over(struct linetest_options *options)
 				transport_names[found]);
 			return -1;
 		}
-		options->over[options->over_count++] = found;
+		cmdline->over[cmdline->over_count++] = found;
 		if (at[len] == '\0')
 			return 0;
 	}
 }
 
-static int option_seed(struct linetest_options *options)
+static int option_seed(struct cmdline *cmdline)
 {
 	char *end;
 
 	errno = 0;
-	options->seed = strtoull(optarg, &end, 10);
-	options->seed_given = true;
+	cmdline->seed = strtoull(optarg, &end, 10);
+	cmdline->seed_given = true;
 	if (*optarg >= '0' && *optarg <= '9' && *end == '\0' && errno == 0)
 		return 0;
 	return option_wrong("--seed", optarg, "a number");
@@ -174,90 +175,90 @@ static int option_seed(struct linetest_options *options)
 
 static int option_time(const char *option, uint32_t *ms)
 {
-	if (text_duration(optarg, ms) && *ms > 0)
+	if (word_duration(optarg, ms) && *ms > 0)
 		return 0;
 	return option_wrong(option, optarg, "a time such as 200ms, 2s or 1m");
 }
 
 /* -1: the option is wrong, and a message was printed. */
-static int option_take(struct linetest_options *options, int option)
+static int option_take(struct cmdline *cmdline, int option)
 {
 	switch (option) {
 	case 'm':
-		options->module_dir = optarg;
+		cmdline->module_dir = optarg;
 		return 0;
 	case OPTION_EXEC:
-		options->exec = optarg;
+		cmdline->exec = optarg;
 		return 0;
 	case OPTION_FRAGMENT:
-		options->fragment = true;
+		cmdline->fragment = true;
 		return optarg == NULL
 			       ? 0
 			       : option_count("--fragment", RANDOM_CUTS_MAX,
-					      &options->random_cuts);
+					      &cmdline->random_cuts);
 	case OPTION_OVER:
-		return option_over(options);
+		return option_over(cmdline);
 	case OPTION_SEED:
-		return option_seed(options);
+		return option_seed(cmdline);
 	case OPTION_WORKERS:
 		return option_count("--workers", WORKERS_MAX,
-				    &options->workers);
+				    &cmdline->workers);
 	case OPTION_PATIENCE:
-		return option_time("--patience", &options->patience_ms);
+		return option_time("--patience", &cmdline->patience_ms);
 	case OPTION_TIMEOUT:
-		return option_time("--timeout", &options->timeout_ms);
+		return option_time("--timeout", &cmdline->timeout_ms);
 	case OPTION_LINED:
-		options->lined = optarg;
+		cmdline->lined = optarg;
 		return 0;
 	case OPTION_RECORD:
-		options->record = optarg;
+		cmdline->record = optarg;
 		return 0;
 	case OPTION_LISTEN:
-		options->listen = optarg;
+		cmdline->listen = optarg;
 		return 0;
 	case OPTION_CONNECT:
-		options->connect = optarg;
+		cmdline->connect = optarg;
 		return 0;
 	case OPTION_TAP:
-		options->tap = true;
+		cmdline->tap = true;
 		return 0;
 	case OPTION_KEEP:
-		options->keep = true;
+		cmdline->keep = true;
 		return 0;
 	case 'k':
-		options->keep_going = true;
+		cmdline->keep_going = true;
 		return 0;
 	case 't':
-		options->check = true;
+		cmdline->check = true;
 		return 0;
 	case 'v':
-		options->verbose = true;
+		cmdline->verbose = true;
 		return 0;
 	default:
 		return -1;
 	}
 }
 
-static int options_check_files(const struct linetest_options *options)
+static int options_check_files(const struct cmdline *cmdline)
 {
 	const char *message = NULL;
 
-	if (options->record == NULL && options->file_count == 0)
+	if (cmdline->record == NULL && cmdline->file_count == 0)
 		message = "no FILE is named";
-	else if ((options->record != NULL || options->connect != NULL) &&
-		 options->over_given)
+	else if ((cmdline->record != NULL || cmdline->connect != NULL) &&
+		 cmdline->over_given)
 		message = "--over is for a daemon that linetest starts: "
 			  "without --record and --connect";
-	else if (options->record == NULL && options->listen != NULL)
+	else if (cmdline->record == NULL && cmdline->listen != NULL)
 		message = "--listen can only go with --record";
-	else if (options->record == NULL && options->connect != NULL &&
-		 (options->workers > 0 || options->exec != NULL))
+	else if (cmdline->record == NULL && cmdline->connect != NULL &&
+		 (cmdline->workers > 0 || cmdline->exec != NULL))
 		message = "--connect plays against a server that runs: "
 			  "without --workers and --exec";
-	else if (options->record != NULL && options->file_count > 1)
+	else if (cmdline->record != NULL && cmdline->file_count > 1)
 		message = "--record takes one FILE, which says what is served";
-	else if (options->record != NULL && options->file_count == 0 &&
-		 options->connect == NULL)
+	else if (cmdline->record != NULL && cmdline->file_count == 0 &&
+		 cmdline->connect == NULL)
 		message = "--record needs a FILE that says what is served, or "
 			  "--connect";
 	if (message == NULL)
@@ -266,35 +267,34 @@ static int options_check_files(const struct linetest_options *options)
 	return -1;
 }
 
-enum linetest_result linetest_options_read(struct linetest_options *options,
-					   int argc, char **argv)
+enum cmdline_result cmdline_read(struct cmdline *cmdline, int argc, char **argv)
 {
 	int option;
 
-	memset(options, 0, sizeof(*options));
-	options->random_cuts = RANDOM_CUTS;
-	options->patience_ms = PATIENCE_MS;
-	options->over[0] = TRANSPORT_UNIX;
-	options->over_count = 1;
+	memset(cmdline, 0, sizeof(*cmdline));
+	cmdline->random_cuts = RANDOM_CUTS;
+	cmdline->patience_ms = PATIENCE_MS;
+	cmdline->over[0] = TRANSPORT_UNIX;
+	cmdline->over_count = 1;
 	optind = 1;
 	while ((option = getopt_long(argc, argv, "km:tvVh", longs, NULL)) !=
 	       -1) {
 		if (option == 'V') {
 			printf("linetest %s\n", PACKAGE_VERSION);
-			return LINETEST_SHOWN;
+			return CMDLINE_SHOWN;
 		}
 		if (option == 'h') {
 			fputs(help, stdout);
-			return LINETEST_SHOWN;
+			return CMDLINE_SHOWN;
 		}
-		if (option_take(options, option) < 0)
+		if (option_take(cmdline, option) < 0)
 			goto usage;
 	}
-	options->files = argv + optind;
-	options->file_count = argc - optind;
-	if (options_check_files(options) == 0)
-		return LINETEST_RUN;
+	cmdline->files = argv + optind;
+	cmdline->file_count = argc - optind;
+	if (options_check_files(cmdline) == 0)
+		return CMDLINE_RUN;
 usage:
 	fputs("linetest -h shows the options\n", stderr);
-	return LINETEST_WRONG;
+	return CMDLINE_WRONG;
 }

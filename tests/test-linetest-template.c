@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "linetest/text.h"
+#include "linetest/escape.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -33,7 +33,7 @@ static void shows(const char *data, size_t len, const char *wanted)
 {
 	struct bytes shown = {0};
 
-	text_show(&shown, data, len);
+	escape_text(&shown, data, len);
 	ck_assert_str_eq(bytes_text(&shown), wanted);
 	bytes_fini(&shown);
 }
@@ -151,7 +151,7 @@ START_TEST(what_is_shown_reads_back)
 					      : (char)(state >> 48);
 		}
 		bytes_clear(&shown);
-		text_show(&shown, data, len);
+		escape_text(&shown, data, len);
 		reads_as(bytes_text(&shown), data, len);
 	}
 	bytes_fini(&shown);
@@ -299,7 +299,7 @@ END_TEST
 
 static Suite *suite(void)
 {
-	Suite *suite = suite_create("linetest-text");
+	Suite *suite = suite_create("linetest-template");
 	TCase *text = support_case(suite, "text");
 	TCase *match = support_case(suite, "match");
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A transcript of linetest: reading it ends in a script or in errors with their
- * place. A libFuzzer target only.
+ * A transcript of linetest: reading it ends in a transcript or in errors with
+ * their place. A libFuzzer target only.
  */
 #include "config.h"
 
@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "linetest/script.h"
+#include "linetest/transcript.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -25,17 +25,18 @@ static void judge(bool good)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct bytes errors = {0};
-	struct script *script;
+	struct transcript *transcript;
 	char path[64];
-	int fd = memfd_create("fuzz-script", MFD_CLOEXEC);
+	int fd = memfd_create("fuzz-transcript", MFD_CLOEXEC);
 
 	judge(fd >= 0 && write(fd, data, size) == (ssize_t)size);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	script = script_read(path, NULL, false, TRANSPORT_UNIX, &errors);
-	judge((script == NULL) == (errors.len > 0));
+	transcript =
+		transcript_read(path, NULL, false, TRANSPORT_UNIX, &errors);
+	judge((transcript == NULL) == (errors.len > 0));
 	judge(errors.len == 0 ||
 	      strncmp(bytes_text(&errors), "/proc/self/fd/", 14) == 0);
-	script_free(script);
+	transcript_free(transcript);
 	bytes_fini(&errors);
 	close(fd);
 	return 0;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Words and bytes as a transcript writes them: names, times, and escapes as in
- * C. template.c reads whole texts.
+ * Bytes as a transcript writes them: escapes as in C, both ways.
  */
 #pragma once
 
@@ -17,35 +16,27 @@
  * end is the end of the text. Returns the byte, or -1 if it is none of
  * \\ \a \b \e \f \n \r \t \v \0 \" \{ \} \. \xNN.
  */
-int text_read_escape(const char **at, const char *end);
+int escape_read(const char **at, const char *end);
 
 /*
  * Adds bytes as they have to be written behind `>` or `<`: UTF-8 as it is;
  * controls and other bytes as escapes, as well as a brace that would begin a
  * name, three dots, and a blank at the end, which an editor may remove.
  */
-void text_show(struct bytes *out, const char *data, size_t len);
+void escape_text(struct bytes *out, const char *data, size_t len);
 
 /* The same, for text before more text. */
-void text_show_part(struct bytes *out, const char *data, size_t len);
+void escape_part(struct bytes *out, const char *data, size_t len);
 
 /* The length of the good UTF-8 character at data, of at most len bytes, that
  * may be shown as it is; 0 if there is none. */
-size_t text_character(const char *data, size_t len);
+size_t escape_plain_character(const char *data, size_t len);
 
 /* How many columns shown text takes: its characters. */
-size_t text_columns(const char *text, size_t len);
-
-/* The length of the name of a client or a value that text begins with: a
- * letter, then letters, digits, _ and -. 0: there is none. */
-size_t text_name(const char *text, const char *end);
-
-/* Reads "100ms", "2s", "1m" or bare seconds, a day at most. False: it is
- * something else. */
-bool text_duration(const char *text, uint32_t *ms);
+size_t escape_columns(const char *text, size_t len);
 
 /* Prints a message, which may quote a transcript, a server or a file name.
  * Characters that may not be shown (lined/text.h) are escaped, except newlines
  * and tabs. */
-void text_print(FILE *file, const char *format, ...)
+void escape_print(FILE *file, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

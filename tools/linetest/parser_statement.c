@@ -5,12 +5,12 @@
  */
 #include "config.h"
 
-#include "linetest/parse.h"
+#include "linetest/parser.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "linetest/text.h"
+#include "linetest/word.h"
 
 /* After so many errors the rest is not read. */
 #define ERRORS_MAX 20
@@ -25,9 +25,9 @@ static void parse_file(struct parser *parser, const char *path);
 /* The only word of a statement; NULL and an error. */
 static char *parse_only_word(struct parser *parser, char *at, const char *usage)
 {
-	char *word = parser_word(&at);
+	char *word = word_next(&at);
 
-	if (word != NULL && parser_word(&at) == NULL)
+	if (word != NULL && word_next(&at) == NULL)
 		return word;
 	parser_error(parser, "usage: %s", usage);
 	return NULL;
@@ -35,7 +35,7 @@ static char *parse_only_word(struct parser *parser, char *at, const char *usage)
 
 static bool parse_no_word(struct parser *parser, char *at, const char *usage)
 {
-	if (parser_word(&at) == NULL)
+	if (word_next(&at) == NULL)
 		return true;
 	parser_error(parser, "usage: %s", usage);
 	return false;
@@ -44,12 +44,12 @@ static bool parse_no_word(struct parser *parser, char *at, const char *usage)
 static void parse_include_file(struct parser *parser, char *at)
 {
 	char *name = parse_only_word(parser, at, "include FILE"), *path;
-	const struct source *source;
+	const struct transcript_file *file;
 	unsigned depth = 0;
 
 	if (name == NULL)
 		return;
-	for (source = parser->source; source != NULL; source = source->parent)
+	for (file = parser->file; file != NULL; file = file->parent)
 		depth++;
 	if (depth >= DEPTH_MAX) {
 		parser_error(parser,
@@ -57,7 +57,7 @@ static void parse_include_file(struct parser *parser, char *at)
 			     name, depth);
 		return;
 	}
-	path = source_path(parser->source->path, name);
+	path = transcript_file_path(parser->file->path, name);
 	parse_file(parser, path);
 	free(path);
 }
@@ -78,7 +78,7 @@ static void parse_workers(struct parser *parser, char *at)
 	if (parser->daemon != PARSER_IDLE)
 		parser_error(parser, "\"workers\" comes before the first "
 				     "client");
-	parser->script->workers = (unsigned)workers;
+	parser->transcript->workers = (unsigned)workers;
 }
 
 static void parse_transport(struct parser *parser, char *at)
@@ -116,7 +116,7 @@ static void parse_fragment(struct parser *parser, char *at)
 	if (word == NULL)
 		return;
 	if (strcmp(word, "off") == 0)
-		parser->script->is_whole = true;
+		parser->transcript->is_whole = true;
 	else
 		parser_error(parser, "usage: fragment off");
 }
@@ -126,7 +126,7 @@ static void parse_patience(struct parser *parser, char *at)
 	char *word = parse_only_word(parser, at, "patience DURATION");
 
 	if (word != NULL)
-		parser_duration(parser, word, &parser->script->patience_ms);
+		parser_duration(parser, word, &parser->transcript->patience_ms);
 }
 
 static void parse_wait(struct parser *parser, char *at)
@@ -136,7 +136,7 @@ static void parse_wait(struct parser *parser, char *at)
 
 	if (word != NULL && parser_duration(parser, word, &ms)) {
 		parser_start_once(parser);
-		parser_add_step(parser, STEP_WAIT, STEP_NO_ACTOR)->ms = ms;
+		parser_add_step(parser, STEP_WAIT, STEP_NO_CLIENT)->ms = ms;
 	}
 }
 
@@ -156,7 +156,7 @@ static void parse_stop(struct parser *parser, char *at)
 		return;
 	if (parser->daemon != PARSER_RUNNING)
 		parser_error(parser, "the daemon does not run here");
-	parser_add_step(parser, STEP_STOP, STEP_NO_ACTOR);
+	parser_add_step(parser, STEP_STOP, STEP_NO_CLIENT);
 	parser->daemon = PARSER_STOPPED;
 }
 
@@ -167,14 +167,14 @@ static void parse_skip_all(struct parser *parser, char *at)
 
 	if (!parse_no_word(parser, at, "..."))
 		return;
-	for (i = 0; i < parser->actor_count; i++)
-		if (parser->actors[i].state == PARSER_CONNECTED)
+	for (i = 0; i < parser->client_count; i++)
+		if (parser->clients[i].state == PARSER_CONNECTED)
 			parser_add_step(parser, STEP_SKIP, i);
 }
 
 static void parse_silence_all(struct parser *parser, char *at)
 {
-	parse_silence(parser, STEP_NO_ACTOR, at);
+	parse_silence(parser, STEP_NO_CLIENT, at);
 }
 
 static const struct {
@@ -200,7 +200,7 @@ static const struct {
 /* row is cut into words. */
 static void parse_statement(struct parser *parser, char *row)
 {
-	char *at = row, *word = parser_word(&at);
+	char *at = row, *word = word_next(&at);
 	size_t i;
 
 	for (i = 0; i < sizeof(statements) / sizeof(*statements); i++) {
@@ -217,13 +217,13 @@ static void parse_statement(struct parser *parser, char *row)
 
 static void parse_row(struct parser *parser)
 {
-	char *row = parser->source->row;
+	char *row = parser->file->row;
 	size_t len;
 
 	row += strspn(row, " \t");
 	if (*row == '\0' || *row == '#')
 		return;
-	len = text_name(row, row + strlen(row));
+	len = word_name_len(row, row + strlen(row));
 	if (len > 0 && row[len] != '\0' && strchr("<>!:", row[len]) != NULL) {
 		parse_client(parser, row, len);
 		return;
@@ -238,12 +238,12 @@ static void parse_row(struct parser *parser)
 
 static void parse_file(struct parser *parser, const char *path)
 {
-	struct script *script = parser->script;
-	struct source source;
+	struct transcript *transcript = parser->transcript;
+	struct transcript_file file;
 	char *error = NULL;
 
-	if (source_open(&source, path, &error) < 0) {
-		if (parser->source != NULL)
+	if (transcript_file_open(&file, path, &error) < 0) {
+		if (parser->file != NULL)
 			parser_error(parser, "include: %s", error);
 		else
 			bytes_add_format(parser->errors, "%s\n", error);
@@ -251,28 +251,30 @@ static void parse_file(struct parser *parser, const char *path)
 		free(error);
 		return;
 	}
-	script->files = memory_resize(script->files, script->file_count + 1,
-				      sizeof(*script->files));
-	script->files[script->file_count] = memory_copy(path, strlen(path));
-	source.path = script->files[script->file_count++];
-	source.parent = parser->source;
-	parser->source = &source;
-	while (parser->error_count < ERRORS_MAX && source_next(&source))
+	transcript->files =
+		memory_resize(transcript->files, transcript->file_count + 1,
+			      sizeof(*transcript->files));
+	transcript->files[transcript->file_count] =
+		memory_copy(path, strlen(path));
+	file.path = transcript->files[transcript->file_count++];
+	file.parent = parser->file;
+	parser->file = &file;
+	while (parser->error_count < ERRORS_MAX && transcript_file_next(&file))
 		parse_row(parser);
-	if (source.parent == NULL) {
-		script->last_line = source.line;
+	if (file.parent == NULL) {
+		transcript->last_line = file.line;
 		parse_finish_config(parser);
 	}
-	parser->source = (struct source *)source.parent;
-	source_close(&source);
+	parser->file = (struct transcript_file *)file.parent;
+	transcript_file_close(&file);
 }
 
-/* Whether the actor's `...` ends at this step. */
-static bool step_ends_skip(const struct step *step, size_t actor)
+/* Whether the client's `...` ends at this step. */
+static bool step_ends_skip(const struct step *step, size_t client)
 {
 	switch (step->kind) {
 	case STEP_SILENCE:
-		return step->actor == actor || step->actor == STEP_NO_ACTOR;
+		return step->client == client || step->client == STEP_NO_CLIENT;
 	case STEP_LINE:
 	case STEP_RAW:
 	case STEP_SKIP:
@@ -280,7 +282,7 @@ static bool step_ends_skip(const struct step *step, size_t actor)
 	case STEP_GONE:
 	case STEP_CLOSE:
 	case STEP_RESET:
-		return step->actor == actor;
+		return step->client == client;
 	default:
 		return false;
 	}
@@ -290,17 +292,17 @@ static bool step_ends_skip(const struct step *step, size_t actor)
  * start of expected bytes nor that of a silence would be known. */
 static void parser_check_skips(struct parser *parser)
 {
-	const struct script *script = parser->script;
+	const struct transcript *transcript = parser->transcript;
 	const struct step *skip, *end, *step;
 
-	if (script->step_count == 0)
+	if (transcript->step_count == 0)
 		return;
-	end = script->steps + script->step_count;
-	for (skip = script->steps; skip < end; skip++) {
+	end = transcript->steps + transcript->step_count;
+	for (skip = transcript->steps; skip < end; skip++) {
 		if (skip->kind != STEP_SKIP)
 			continue;
 		for (step = skip + 1; step < end; step++)
-			if (step_ends_skip(step, skip->actor))
+			if (step_ends_skip(step, skip->client))
 				break;
 		if (step == end ||
 		    (step->kind != STEP_RAW && step->kind != STEP_SILENCE))
@@ -336,7 +338,7 @@ static void parser_fini(struct parser *parser)
 		free(parser->services[i].block);
 	}
 	free(parser->services);
-	free(parser->actors);
+	free(parser->clients);
 	values_fini(&parser->known);
 }
 
@@ -344,11 +346,11 @@ static void parser_fini(struct parser *parser)
  * log. */
 static void parser_check_steps(struct parser *parser)
 {
-	const struct script *script = parser->script;
+	const struct transcript *transcript = parser->transcript;
 	size_t i;
 
-	for (i = 0; parser->connects && i < script->step_count; i++) {
-		const struct step *step = &script->steps[i];
+	for (i = 0; parser->connects && i < transcript->step_count; i++) {
+		const struct step *step = &transcript->steps[i];
 
 		if (step->kind != STEP_STOP && step->kind != STEP_RELOAD &&
 		    step->kind != STEP_LOG)
@@ -361,19 +363,20 @@ static void parser_check_steps(struct parser *parser)
 	}
 }
 
-struct script *script_read(const char *path, const char *command, bool connects,
-			   enum transport over, struct bytes *errors)
+struct transcript *transcript_read(const char *path, const char *command,
+				   bool connects, enum transport over,
+				   struct bytes *errors)
 {
-	struct script *script = memory_new(1, sizeof(*script));
+	struct transcript *transcript = memory_new(1, sizeof(*transcript));
 	struct parser parser = {
-		.script = script,
+		.transcript = transcript,
 		.errors = errors,
 		.connects = connects,
 		.transport = over,
 	};
 
-	script->path = memory_copy(path, strlen(path));
-	script->here = directory_of_file(path);
+	transcript->path = memory_copy(path, strlen(path));
+	transcript->here = directory_of_file(path);
 	if (command != NULL)
 		parse_exec(&parser, command);
 	parse_file(&parser, path);
@@ -381,7 +384,7 @@ struct script *script_read(const char *path, const char *command, bool connects,
 	parser_check_steps(&parser);
 	parser_fini(&parser);
 	if (parser.error_count == 0)
-		return script;
-	script_free(script);
+		return transcript;
+	transcript_free(transcript);
 	return NULL;
 }

@@ -7,12 +7,12 @@
  */
 #include "config.h"
 
-#include "linetest/parse.h"
+#include "linetest/parser.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "linetest/text.h"
+#include "linetest/word.h"
 
 /* ---- blocks ------------------------------------------------------------- */
 
@@ -43,13 +43,13 @@ static int parse_block(struct parser *parser, char *at, char **block)
 				     "line, or ends with a } on the same");
 		return -1;
 	}
-	*block = source_block(parser->source);
+	*block = transcript_file_block(parser->file);
 	if (*block != NULL)
 		return 1;
 	parser_error(parser, "the { is never closed: a line with } alone, "
 			     "indented no deeper, is missing");
 	/* The rest of the file would be read as statements: one error each. */
-	while (source_next(parser->source))
+	while (transcript_file_next(parser->file))
 		;
 	return -1;
 }
@@ -79,8 +79,8 @@ static struct parser_service *parser_find_service(struct parser *parser,
 
 static bool is_service_name(const char *text)
 {
-	return text != NULL && text_name(text, text + strlen(text)) > 0 &&
-	       text[text_name(text, text + strlen(text))] == '\0';
+	return text != NULL && word_name_len(text, text + strlen(text)) > 0 &&
+	       text[word_name_len(text, text + strlen(text))] == '\0';
 }
 
 static void parser_add_service(struct parser *parser, const char *protocol,
@@ -134,12 +134,12 @@ void parse_protocol(struct parser *parser, char *at)
 
 	if (parse_block(parser, at, &block) < 0)
 		return;
-	protocol = parser_word(&at);
-	name = protocol != NULL ? parser_word(&at) : NULL;
+	protocol = word_next(&at);
+	name = protocol != NULL ? word_next(&at) : NULL;
 	if (name == NULL)
 		name = protocol;
 	if (!is_service_name(protocol) || !is_service_name(name) ||
-	    parser_word(&at) != NULL)
+	    word_next(&at) != NULL)
 		parser_error(parser, "usage: protocol PROTOCOL [SERVICE] [{]");
 	else if (parser->has_config)
 		parser_error(parser, "\"config\" above says what is served");
@@ -163,14 +163,14 @@ static const char *find_placeholder(const char *text, unsigned *transport,
 {
 	for (text = strchr(text, '{'); text != NULL;
 	     text = strchr(text + 1, '{')) {
-		*len = script_placeholder(text, transport, name, name_len);
+		*len = transcript_placeholder(text, transport, name, name_len);
 		if (*len > 0)
 			return text;
 	}
 	return NULL;
 }
 
-static void add_placeholders(struct script *script, const char *text)
+static void add_placeholders(struct transcript *transcript, const char *text)
 {
 	unsigned transport;
 	const char *name;
@@ -179,24 +179,25 @@ static void add_placeholders(struct script *script, const char *text)
 	while ((text = find_placeholder(text, &transport, &name, &name_len,
 					&len)) != NULL) {
 		if (transport < TRANSPORTS)
-			script_address(script, (enum transport)transport, name,
-				       name_len);
+			transcript_address(transcript,
+					   (enum transport)transport, name,
+					   name_len);
 		text += len;
 	}
 }
 
 static char *read_config_file(struct parser *parser, const char *name)
 {
-	char *path = source_path(parser->source->path, name);
+	char *path = transcript_file_path(parser->file->path, name);
 	char *error = NULL, *text = NULL;
-	struct source source;
+	struct transcript_file file;
 
-	if (source_open(&source, path, &error) < 0) {
+	if (transcript_file_open(&file, path, &error) < 0) {
 		parser_error(parser, "config: %s", error);
 		free(error);
 	} else {
-		text = bytes_take(&source.text);
-		source_close(&source);
+		text = bytes_take(&file.text);
+		transcript_file_close(&file);
 	}
 	free(path);
 	return text;
@@ -223,8 +224,8 @@ void parse_config(struct parser *parser, char *at)
 
 	if (found < 0)
 		return;
-	name = parser_word(&at);
-	if ((found == 0) == (name == NULL) || parser_word(&at) != NULL) {
+	name = word_next(&at);
+	if ((found == 0) == (name == NULL) || word_next(&at) != NULL) {
 		parser_error(parser, "usage: config FILE, or config {");
 	} else if (parser->has_config || parser->service_count > 0) {
 		parser_error(parser, "what is served was said above");
@@ -234,9 +235,9 @@ void parse_config(struct parser *parser, char *at)
 		if (block == NULL)
 			return;
 		parser->has_config = true;
-		parser->script->config = block;
-		parser->script->fixes_workers = config_sets_workers(block);
-		add_placeholders(parser->script, block);
+		parser->transcript->config = block;
+		parser->transcript->fixes_workers = config_sets_workers(block);
+		add_placeholders(parser->transcript, block);
 		return;
 	}
 	free(block);
@@ -255,25 +256,25 @@ void parse_reload(struct parser *parser, char *at)
 
 	if (found < 0)
 		return;
-	name = parser_word(&at);
+	name = word_next(&at);
 	if (found == 1 && name != NULL && parser->service_count > 0)
 		service = parser_find_service(parser, name, strlen(name));
 	if (name == NULL && parser->service_count > 0)
 		service = parser->services;
 	if (parser->daemon != PARSER_RUNNING) {
 		parser_error(parser, "the daemon does not run here");
-	} else if (parser_word(&at) != NULL || (name != NULL && found == 0)) {
+	} else if (word_next(&at) != NULL || (name != NULL && found == 0)) {
 		parser_error(parser, "usage: reload, or reload [SERVICE] {");
 	} else if (service == NULL && (name != NULL || !parser->has_config)) {
 		parser_error(parser, "there is no service \"%s\"",
 			     name != NULL ? name : "");
 	} else {
-		step = parser_add_step(parser, STEP_RELOAD, STEP_NO_ACTOR);
+		step = parser_add_step(parser, STEP_RELOAD, STEP_NO_CLIENT);
 		step->config = block;
 		if (service != NULL)
 			step->address = (size_t)(service - parser->services);
 		else if (block != NULL)
-			add_placeholders(parser->script, block);
+			add_placeholders(parser->transcript, block);
 		return;
 	}
 	free(block);
@@ -286,16 +287,16 @@ void parse_reload(struct parser *parser, char *at)
 static bool find_config_address(struct parser *parser, struct step *step,
 				int transport, const char *name)
 {
-	const struct script *script = parser->script;
+	const struct transcript *transcript = parser->transcript;
 	const char *first = name;
 	size_t i, pass;
 
 	/* A step without a transport: the first pass looks for the default one.
 	 * If the config does not have it, the second pass takes any. */
 	for (pass = 0; pass < 2; pass++) {
-		for (i = 0; i < script->address_count; i++) {
-			const struct script_address *address =
-				&script->addresses[i];
+		for (i = 0; i < transcript->address_count; i++) {
+			const struct transcript_address *address =
+				&transcript->addresses[i];
 			int wanted = transport;
 
 			if (first == NULL)
@@ -315,7 +316,7 @@ static bool find_config_address(struct parser *parser, struct step *step,
 		transport >= 0 ? transport_names[transport] : "unix",
 		name != NULL && *name != '\0' ? ":" : "",
 		name != NULL ? name : "",
-		script->address_count > 0
+		transcript->address_count > 0
 			? ""
 			: " (an address in it is \"{unix}\", \"{tcp}\" and "
 			  "so on; \"NAME: connect ADDRESS\" goes to any)");
@@ -334,8 +335,9 @@ static bool find_service_address(struct parser *parser, struct step *step,
 	else if (name != NULL)
 		service = parser_find_service(parser, name, strlen(name));
 	if (parser->connects) {
-		step->address = script_address(parser->script, TRANSPORT_UNIX,
-					       "server", strlen("server"));
+		step->address =
+			transcript_address(parser->transcript, TRANSPORT_UNIX,
+					   "server", strlen("server"));
 		return true;
 	}
 	if (service == NULL) {
@@ -347,9 +349,9 @@ static bool find_service_address(struct parser *parser, struct step *step,
 		return false;
 	}
 	service->transports |= 1u << transport;
-	step->address =
-		script_address(parser->script, (enum transport)transport,
-			       service->name, strlen(service->name));
+	step->address = transcript_address(
+		parser->transcript, (enum transport)transport, service->name,
+		strlen(service->name));
 	return true;
 }
 
@@ -363,21 +365,21 @@ static bool destination_error(struct parser *parser)
 
 bool parse_destination(struct parser *parser, struct step *step, char *at)
 {
-	char *word = parser_word(&at), *name = NULL;
+	char *word = word_next(&at), *name = NULL;
 	int transport = -1;
 
 	if (word != NULL && strstr(word, "://") != NULL) {
 		step->url = memory_copy(word, strlen(word));
-		return parser_word(&at) == NULL || destination_error(parser);
+		return word_next(&at) == NULL || destination_error(parser);
 	}
 	if (word != NULL && transport_find(word, strlen(word)) != TRANSPORTS) {
 		transport = (int)transport_find(word, strlen(word));
-		word = parser_word(&at);
+		word = word_next(&at);
 	}
 	if (word != NULL) {
-		name = parser_word(&at);
+		name = word_next(&at);
 		if (strcmp(word, "to") != 0 || name == NULL ||
-		    parser_word(&at) != NULL)
+		    word_next(&at) != NULL)
 			return destination_error(parser);
 	}
 	return parser->has_config
@@ -387,28 +389,29 @@ bool parse_destination(struct parser *parser, struct step *step, char *at)
 
 /* ---- the config of `protocol` statements -------------------------------- */
 
-/* An address in a block must have a listener: the service of that name, or an
- * actor that plays a server. */
+/* An address in a block must have a listener: the service of that name, or a
+ * client that plays a server. */
 static void listen_on_placeholders(struct parser *parser, const char *text)
 {
 	struct parser_service *service;
 	unsigned transport;
 	const char *name;
-	size_t name_len, len, actor;
+	size_t name_len, len, client;
 
 	while ((text = find_placeholder(text, &transport, &name, &name_len,
 					&len)) != NULL) {
 		text += len;
 		if (transport >= TRANSPORTS)
 			continue;
-		script_address(parser->script, (enum transport)transport, name,
-			       name_len);
+		transcript_address(parser->transcript,
+				   (enum transport)transport, name, name_len);
 		service = parser_find_service(parser, name, name_len);
-		actor = script_find_actor(parser->script, name, name_len);
+		client = transcript_find_client(parser->transcript, name,
+						name_len);
 		if (service != NULL)
 			service->transports |= 1u << transport;
-		else if (actor == SIZE_MAX ||
-			 !parser_actor(parser, actor)->listens)
+		else if (client == SIZE_MAX ||
+			 !parser_client(parser, client)->listens)
 			parser_error(parser,
 				     "{%s:%.*s}: there is no such service, and "
 				     "no \"%.*s: listen\"",
@@ -454,7 +457,7 @@ static char *make_services_config(const struct parser *parser)
 
 void parse_finish_config(struct parser *parser)
 {
-	struct script *script = parser->script;
+	struct transcript *transcript = parser->transcript;
 	struct step *step;
 	size_t i, k;
 
@@ -462,8 +465,8 @@ void parse_finish_config(struct parser *parser)
 		return;
 	for (i = 0; i < parser->service_count; i++)
 		listen_on_placeholders(parser, parser->services[i].block);
-	for (k = 0; k < script->step_count; k++) {
-		step = &script->steps[k];
+	for (k = 0; k < transcript->step_count; k++) {
+		step = &transcript->steps[k];
 		if (step->kind == STEP_RELOAD && step->config != NULL)
 			listen_on_placeholders(parser, step->config);
 	}
@@ -474,15 +477,15 @@ void parse_finish_config(struct parser *parser)
 			service->transports = 1u << TRANSPORT_UNIX;
 		for (unsigned j = 0; j < TRANSPORTS; j++)
 			if (service->transports & 1u << j)
-				script_address(script, (enum transport)j,
-					       service->name,
-					       strlen(service->name));
+				transcript_address(
+					transcript, (enum transport)j,
+					service->name, strlen(service->name));
 	}
-	script->config = make_services_config(parser);
-	for (k = 0; k < script->step_count; k++) {
+	transcript->config = make_services_config(parser);
+	for (k = 0; k < transcript->step_count; k++) {
 		struct parser_service *service;
 
-		step = &script->steps[k];
+		step = &transcript->steps[k];
 		if (step->kind != STEP_RELOAD || step->config == NULL)
 			continue;
 		service = &parser->services[step->address];

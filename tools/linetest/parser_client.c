@@ -5,12 +5,13 @@
  */
 #include "config.h"
 
-#include "linetest/parse.h"
+#include "linetest/parser.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "linetest/match.h"
+#include "linetest/word.h"
 
 /* The default time of `!`. */
 #define SILENCE_MS 100u
@@ -31,8 +32,8 @@ static bool step_is_heard(struct parser *parser, const struct step *step)
 	case STEP_RAW:
 	case STEP_SKIP:
 	case STEP_SILENCE:
-		return step->actor != STEP_NO_ACTOR &&
-		       parser_actor(parser, step->actor)->came_for ==
+		return step->client != STEP_NO_CLIENT &&
+		       parser_client(parser, step->client)->came_for ==
 			       parser->sends_serial;
 	default:
 		return false;
@@ -44,11 +45,11 @@ static bool step_is_heard(struct parser *parser, const struct step *step)
  * clients send the text that it expects: its connect, the last step, is moved
  * before the sends right above.
  */
-static void connect_before_sends(struct parser *parser, size_t actor)
+static void connect_before_sends(struct parser *parser, size_t client)
 {
-	struct script *script = parser->script;
-	struct step *steps = script->steps, step;
-	size_t last = script->step_count - 1, i = last;
+	struct transcript *transcript = parser->transcript;
+	struct step *steps = transcript->steps, step;
+	size_t last = transcript->step_count - 1, i = last;
 
 	while (i > 0 && step_is_heard(parser, &steps[i - 1]))
 		i--;
@@ -58,16 +59,16 @@ static void connect_before_sends(struct parser *parser, size_t actor)
 	memmove(&steps[parser->sends + 1], &steps[parser->sends],
 		(last - parser->sends) * sizeof(*steps));
 	steps[parser->sends++] = step;
-	parser_actor(parser, actor)->came_for = parser->sends_serial;
+	parser_client(parser, client)->came_for = parser->sends_serial;
 }
 
-/* Connects an actor at its first use. False and an error if the actor cannot
+/* Connects a client at its first use. False and an error if the client cannot
  * be connected. */
-static bool connect_at_first(struct parser *parser, size_t actor,
+static bool connect_at_first(struct parser *parser, size_t client,
 			     bool is_expecting)
 {
-	const struct parser_actor *known = parser_actor(parser, actor);
-	const char *name = parser->script->actors[actor];
+	const struct parser_client *known = parser_client(parser, client);
+	const char *name = parser->transcript->clients[client];
 	struct step *step;
 	char no_words[] = "";
 
@@ -87,12 +88,12 @@ static bool connect_at_first(struct parser *parser, size_t actor,
 		return false;
 	}
 	parser_start(parser);
-	step = parser_add_step(parser, STEP_CONNECT, actor);
-	parser_actor(parser, actor)->state = PARSER_CONNECTED;
+	step = parser_add_step(parser, STEP_CONNECT, client);
+	parser_client(parser, client)->state = PARSER_CONNECTED;
 	if (!parse_destination(parser, step, no_words))
 		return false;
 	if (is_expecting)
-		connect_before_sends(parser, actor);
+		connect_before_sends(parser, client);
 	return true;
 }
 
@@ -122,16 +123,16 @@ static bool parse_sign_end(struct parser *parser, const char **at)
 }
 
 /* at is behind "NAME>". */
-static void parse_send(struct parser *parser, size_t actor, const char *at)
+static void parse_send(struct parser *parser, size_t client, const char *at)
 {
-	const struct script *script = parser->script;
+	const struct transcript *transcript = parser->transcript;
 	enum step_kind kind = STEP_SEND;
-	const struct parser_actor *known;
+	const struct parser_client *known;
 	struct template template;
 	struct step *step;
 	bool follows_send =
-		script->step_count > 0 &&
-		step_is_send(&script->steps[script->step_count - 1]);
+		transcript->step_count > 0 &&
+		step_is_send(&transcript->steps[transcript->step_count - 1]);
 
 	if (*at == '>') {
 		kind = STEP_SEND_RAW;
@@ -141,16 +142,16 @@ static void parse_send(struct parser *parser, size_t actor, const char *at)
 	    !parser_template(parser, &template, at, false))
 		return;
 	check_names_known(parser, &template);
-	if (!connect_at_first(parser, actor, false)) {
+	if (!connect_at_first(parser, client, false)) {
 		template_fini(&template);
 		return;
 	}
 	if (!follows_send) {
-		parser->sends = script->step_count;
+		parser->sends = transcript->step_count;
 		parser->sends_serial++;
 	}
-	known = parser_actor(parser, actor);
-	step = parser_add_step(parser, kind, actor);
+	known = parser_client(parser, client);
+	step = parser_add_step(parser, kind, client);
 	step->text = template;
 	step->end = known->end_given ? known->end : parser->end;
 }
@@ -168,7 +169,7 @@ static void add_known_names(struct parser *parser,
 				   0);
 }
 
-static void parse_expected(struct parser *parser, size_t actor,
+static void parse_expected(struct parser *parser, size_t client,
 			   enum step_kind kind, const char *text,
 			   bool is_pattern, bool any_order)
 {
@@ -186,20 +187,21 @@ static void parse_expected(struct parser *parser, size_t actor,
 		parser_error(parser, "%s", error);
 		free(error);
 	}
-	if (actor != STEP_NO_ACTOR && !connect_at_first(parser, actor, true)) {
+	if (client != STEP_NO_CLIENT &&
+	    !connect_at_first(parser, client, true)) {
 		template_fini(&template);
 		return;
 	}
 	add_known_names(parser, &template);
-	step = parser_add_step(parser, kind, actor);
+	step = parser_add_step(parser, kind, client);
 	step->text = template;
 	step->any_order = any_order;
 }
 
-/* at is behind "NAME<"; actor is STEP_NO_ACTOR for the log. */
-static void parse_expect(struct parser *parser, size_t actor, const char *at)
+/* at is behind "NAME<"; client is STEP_NO_CLIENT for the log. */
+static void parse_expect(struct parser *parser, size_t client, const char *at)
 {
-	enum step_kind kind = actor == STEP_NO_ACTOR ? STEP_LOG : STEP_LINE;
+	enum step_kind kind = client == STEP_NO_CLIENT ? STEP_LOG : STEP_LINE;
 	bool is_pattern = false, any_order = false;
 
 	if (*at == '<' && kind == STEP_LINE) {
@@ -218,74 +220,74 @@ static void parse_expect(struct parser *parser, size_t actor, const char *at)
 		return;
 	if (kind != STEP_LINE || is_pattern || any_order ||
 	    strcmp(at, "...") != 0)
-		parse_expected(parser, actor, kind, at, is_pattern, any_order);
-	else if (connect_at_first(parser, actor, true))
-		parser_add_step(parser, STEP_SKIP, actor);
+		parse_expected(parser, client, kind, at, is_pattern, any_order);
+	else if (connect_at_first(parser, client, true))
+		parser_add_step(parser, STEP_SKIP, client);
 }
 
-void parse_silence(struct parser *parser, size_t actor, char *text)
+void parse_silence(struct parser *parser, size_t client, char *text)
 {
 	uint32_t ms = SILENCE_MS;
-	char *word = parser_word(&text);
+	char *word = word_next(&text);
 
 	if (word != NULL && !parser_duration(parser, word, &ms))
 		return;
-	if (parser_word(&text) != NULL) {
+	if (word_next(&text) != NULL) {
 		parser_error(parser, "usage: NAME! [DURATION]");
 		return;
 	}
-	if (actor == STEP_NO_ACTOR)
+	if (client == STEP_NO_CLIENT)
 		parser_start_once(parser);
-	else if (!connect_at_first(parser, actor, true))
+	else if (!connect_at_first(parser, client, true))
 		return;
-	parser_add_step(parser, STEP_SILENCE, actor)->ms = ms;
+	parser_add_step(parser, STEP_SILENCE, client)->ms = ms;
 }
 
 /* ---- what a client does ------------------------------------------------- */
 
-static bool actor_is_connected(const struct parser_actor *known)
+static bool client_is_connected(const struct parser_client *known)
 {
 	return known->state == PARSER_CONNECTED && !known->ended;
 }
 
-static void set_connected(struct parser *parser, size_t actor)
+static void set_connected(struct parser *parser, size_t client)
 {
-	struct parser_actor *known = parser_actor(parser, actor);
+	struct parser_client *known = parser_client(parser, client);
 
 	known->state = PARSER_CONNECTED;
 	known->ended = false;
 }
 
-static void parse_connect(struct parser *parser, size_t actor, char *at)
+static void parse_connect(struct parser *parser, size_t client, char *at)
 {
-	const struct parser_actor *known = parser_actor(parser, actor);
-	const char *name = parser->script->actors[actor];
+	const struct parser_client *known = parser_client(parser, client);
+	const char *name = parser->transcript->clients[client];
 
 	if (known->listens)
 		parser_error(parser, "%s listens, it does not connect", name);
-	else if (actor_is_connected(known))
+	else if (client_is_connected(known))
 		parser_error(parser, "%s is connected already", name);
 	parser_start(parser);
-	parse_destination(parser, parser_add_step(parser, STEP_CONNECT, actor),
+	parse_destination(parser, parser_add_step(parser, STEP_CONNECT, client),
 			  at);
-	set_connected(parser, actor);
+	set_connected(parser, client);
 }
 
-static void parse_actor_terminator(struct parser *parser, size_t actor,
-				   char *at)
+static void parse_client_terminator(struct parser *parser, size_t client,
+				    char *at)
 {
-	struct parser_actor *known = parser_actor(parser, actor);
+	struct parser_client *known = parser_client(parser, client);
 
-	if (!parser_line_end(parser_word(&at), &known->end))
+	if (!parser_line_end(word_next(&at), &known->end))
 		parser_error(parser, "usage: NAME: terminator lf|crlf");
 	known->end_given = true;
 }
 
-static void parse_listen(struct parser *parser, size_t actor, char *at)
+static void parse_listen(struct parser *parser, size_t client, char *at)
 {
-	struct parser_actor *known = parser_actor(parser, actor);
-	const char *name = parser->script->actors[actor];
-	const char *word = parser_word(&at);
+	struct parser_client *known = parser_client(parser, client);
+	const char *name = parser->transcript->clients[client];
+	const char *word = word_next(&at);
 	enum transport transport = TRANSPORT_TCP;
 
 	if (word != NULL)
@@ -299,45 +301,46 @@ static void parse_listen(struct parser *parser, size_t actor, char *at)
 	else if (known->state != PARSER_NEW)
 		parser_error(parser, "%s is a client above", name);
 	known->listens = true;
-	parser_add_step(parser, STEP_LISTEN, actor)->address =
-		script_address(parser->script, transport, name, strlen(name));
+	parser_add_step(parser, STEP_LISTEN, client)->address =
+		transcript_address(parser->transcript, transport, name,
+				   strlen(name));
 }
 
-static bool check_listens(struct parser *parser, size_t actor)
+static bool check_listens(struct parser *parser, size_t client)
 {
-	if (parser_actor(parser, actor)->listens)
+	if (parser_client(parser, client)->listens)
 		return true;
 	parser_error(parser, "%s does not listen",
-		     parser->script->actors[actor]);
+		     parser->transcript->clients[client]);
 	return false;
 }
 
-static void parse_accept(struct parser *parser, size_t actor, char *at)
+static void parse_accept(struct parser *parser, size_t client, char *at)
 {
-	if (!check_listens(parser, actor))
+	if (!check_listens(parser, client))
 		return;
-	if (actor_is_connected(parser_actor(parser, actor)))
+	if (client_is_connected(parser_client(parser, client)))
 		parser_error(parser, "%s has a connection; \"close\" ends it",
-			     parser->script->actors[actor]);
+			     parser->transcript->clients[client]);
 	parser_start(parser);
-	parser_add_step(parser, STEP_ACCEPT, actor);
-	set_connected(parser, actor);
+	parser_add_step(parser, STEP_ACCEPT, client);
+	set_connected(parser, client);
 }
 
-static void parse_deaf(struct parser *parser, size_t actor, char *at)
+static void parse_deaf(struct parser *parser, size_t client, char *at)
 {
-	if (check_listens(parser, actor))
-		parser_add_step(parser, STEP_DEAF, actor);
+	if (check_listens(parser, client))
+		parser_add_step(parser, STEP_DEAF, client);
 }
 
 struct action {
 	const char *name;
 	bool takes_words;
-	void (*parse)(struct parser *parser, size_t actor, char *at);
+	void (*parse)(struct parser *parser, size_t client, char *at);
 	/* If parse is NULL: the kind of a step that needs a connection, and
 	 * which side it ends. */
 	enum step_kind kind;
-	bool closes; /* the actor's side */
+	bool closes; /* the client's side */
 	bool ends;   /* the other side */
 };
 
@@ -348,7 +351,7 @@ static const struct action actions[] = {
 	{"reset", false, .kind = STEP_RESET, .closes = true},
 	{"eof", false, .kind = STEP_EOF, .ends = true},
 	{"gone", false, .kind = STEP_GONE, .ends = true},
-	{"terminator", true, .parse = parse_actor_terminator},
+	{"terminator", true, .parse = parse_client_terminator},
 	{"listen", true, .parse = parse_listen},
 	{"accept", false, .parse = parse_accept},
 	{"deaf", false, .parse = parse_deaf},
@@ -364,27 +367,27 @@ static const struct action *action_find(const char *word)
 	return NULL;
 }
 
-static void parse_simple_action(struct parser *parser, size_t actor,
+static void parse_simple_action(struct parser *parser, size_t client,
 				const struct action *action)
 {
-	struct parser_actor *known;
-	bool connected = connect_at_first(parser, actor, false);
+	struct parser_client *known;
+	bool connected = connect_at_first(parser, client, false);
 
-	known = parser_actor(parser, actor);
+	known = parser_client(parser, client);
 	known->ended |= action->ends;
 	if (!connected)
 		return;
-	parser_add_step(parser, action->kind, actor);
+	parser_add_step(parser, action->kind, client);
 	if (action->closes) {
 		known->state = PARSER_CLOSED;
-		known->closed_line = parser->source->line;
+		known->closed_line = parser->file->line;
 	}
 }
 
 /* at is behind "NAME:", and is cut into words. */
-static void parse_action(struct parser *parser, size_t actor, char *at)
+static void parse_action(struct parser *parser, size_t client, char *at)
 {
-	char *word = parser_word(&at), *rest = at;
+	char *word = word_next(&at), *rest = at;
 	const struct action *action = action_find(word);
 
 	if (action == NULL)
@@ -393,12 +396,12 @@ static void parse_action(struct parser *parser, size_t actor, char *at)
 			     "close, half-close, reset, eof, gone, terminator; "
 			     "listen, accept, deaf)",
 			     word != NULL ? word : "");
-	else if (!action->takes_words && parser_word(&rest) != NULL)
+	else if (!action->takes_words && word_next(&rest) != NULL)
 		parser_error(parser, "usage: NAME: %s", word);
 	else if (action->parse != NULL)
-		action->parse(parser, actor, at);
+		action->parse(parser, client, at);
 	else
-		parse_simple_action(parser, actor, action);
+		parse_simple_action(parser, client, action);
 }
 
 /* ---- all lines of a client ---------------------------------------------- */
@@ -411,31 +414,31 @@ static void parse_log(struct parser *parser, const char *at)
 		return;
 	}
 	parser_start_once(parser);
-	parse_expect(parser, STEP_NO_ACTOR, at + 1);
+	parse_expect(parser, STEP_NO_CLIENT, at + 1);
 }
 
 void parse_client(struct parser *parser, char *row, size_t name_len)
 {
 	const char *at = row + name_len;
 	char *words;
-	size_t actor;
+	size_t client;
 
 	if (name_len == 3 && memcmp(row, "log", 3) == 0) {
 		parse_log(parser, at);
 		return;
 	}
-	actor = script_actor(parser->script, row, name_len);
+	client = transcript_client(parser->transcript, row, name_len);
 	if (*at == '<') {
-		parse_expect(parser, actor, at + 1);
+		parse_expect(parser, client, at + 1);
 	} else if (*at == '>') {
-		parse_send(parser, actor, at + 1);
+		parse_send(parser, client, at + 1);
 	} else {
 		/* A step keeps the row as it was written. */
 		words = memory_copy(at + 1, strlen(at + 1));
 		if (*at == '!')
-			parse_silence(parser, actor, words);
+			parse_silence(parser, client, words);
 		else
-			parse_action(parser, actor, words);
+			parse_action(parser, client, words);
 		free(words);
 	}
 }

@@ -11,9 +11,9 @@
 #include "linetest/bytes.h"
 
 /* Embedded by value; lives while its file is read. */
-struct source {
-	const char *path; /* the caller's, for as long as the source */
-	const struct source *parent; /* the file that includes it */
+struct transcript_file {
+	const char *path; /* the caller's, for as long as the file */
+	const struct transcript_file *parent; /* the file that includes it */
 	struct bytes text;
 	size_t at;
 	/* The current line, without its end, NUL-terminated. */
@@ -23,18 +23,19 @@ struct source {
 };
 
 /* Reads all of the file. -1 and a message, to be freed, in *error. */
-int source_open(struct source *source, const char *path, char **error);
-void source_close(struct source *source);
+int transcript_file_open(struct transcript_file *file, const char *path,
+			 char **error);
+void transcript_file_close(struct transcript_file *file);
 
 /* The next line, false at the end. */
-bool source_next(struct source *source);
+bool transcript_file_next(struct transcript_file *file);
 
 /*
  * The lines behind the current one, up to a line with a single }, not indented
  * deeper than the current one; to be freed. NULL if there is no such line.
  */
-char *source_block(struct source *source);
+char *transcript_file_block(struct transcript_file *file);
 
 /* The path of a file named in the file `from`, relative to the directory of
  * that; to be freed. */
-char *source_path(const char *from, const char *name);
+char *transcript_file_path(const char *from, const char *name);

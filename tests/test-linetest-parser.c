@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "linetest/script.h"
+#include "linetest/transcript.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -58,25 +58,25 @@ static void write_file(const char *name, const char *text)
 /* The command of --exec. */
 static const char *command;
 
-static struct script *read_file(struct bytes *errors)
+static struct transcript *read_file(struct bytes *errors)
 {
 	char path[128];
 
 	snprintf(path, sizeof(path), "%s/a.lt", dir);
-	return script_read(path, command, false, TRANSPORT_UNIX, errors);
+	return transcript_read(path, command, false, TRANSPORT_UNIX, errors);
 }
 
-static struct script *good(const char *text)
+static struct transcript *good(const char *text)
 {
 	struct bytes errors = {0};
-	struct script *script;
+	struct transcript *transcript;
 
 	write_file("a.lt", text);
-	script = read_file(&errors);
-	ck_assert_msg(errors.len == 0 && script != NULL, "%s",
+	transcript = read_file(&errors);
+	ck_assert_msg(errors.len == 0 && transcript != NULL, "%s",
 		      bytes_text(&errors));
 	bytes_fini(&errors);
-	return script;
+	return transcript;
 }
 
 /* The messages are those of a.lt where they begin with a number. */
@@ -120,17 +120,17 @@ static const char *const kinds[] = {
 };
 
 /* Each step in a word or two. */
-static void has_steps(const struct script *script, const char *wanted)
+static void has_steps(const struct transcript *transcript, const char *wanted)
 {
 	struct bytes out = {0};
 	size_t i;
 
-	for (i = 0; i < script->step_count; i++) {
-		const struct step *step = &script->steps[i];
+	for (i = 0; i < transcript->step_count; i++) {
+		const struct step *step = &transcript->steps[i];
 
-		if (step->actor != STEP_NO_ACTOR)
+		if (step->client != STEP_NO_CLIENT)
 			bytes_add_format(&out, "%s ",
-					 script->actors[step->actor]);
+					 transcript->clients[step->client]);
 		bytes_add_text(&out, kinds[step->kind]);
 		if (step->kind == STEP_CONNECT || step->kind == STEP_LISTEN)
 			bytes_add_format(
@@ -138,12 +138,13 @@ static void has_steps(const struct script *script, const char *wanted)
 				step->url != NULL
 					? step->url
 					: transport_names
-						  [script->addresses
-							   [step->address]
-								   .transport],
+						  [transcript
+							   ->addresses
+								   [step->address]
+							   .transport],
 				step->url != NULL
 					? ""
-					: script->addresses[step->address]
+					: transcript->addresses[step->address]
 						  .name);
 		if (step->text.is_pattern)
 			bytes_add_byte(&out, '~');
@@ -151,7 +152,8 @@ static void has_steps(const struct script *script, const char *wanted)
 			bytes_add_byte(&out, '*');
 		if (step->ms > 0)
 			bytes_add_format(&out, " %u", (unsigned)step->ms);
-		bytes_add_text(&out, i + 1 < script->step_count ? ", " : "");
+		bytes_add_text(&out,
+			       i + 1 < transcript->step_count ? ", " : "");
 	}
 	ck_assert_str_eq(bytes_text(&out), wanted);
 	bytes_fini(&out);
@@ -159,18 +161,19 @@ static void has_steps(const struct script *script, const char *wanted)
 
 static void steps_of(const char *text, const char *wanted)
 {
-	struct script *script = good(text);
+	struct transcript *transcript = good(text);
 
-	has_steps(script, wanted);
-	script_free(script);
+	has_steps(transcript, wanted);
+	transcript_free(transcript);
 }
 
-static void sends(const struct script *script, size_t step, const char *wanted)
+static void sends(const struct transcript *transcript, size_t step,
+		  const char *wanted)
 {
 	struct values none = {0};
 	struct bytes out = {0};
 
-	template_expand(&script->steps[step].text, &none, &out);
+	template_expand(&transcript->steps[step].text, &none, &out);
 	ck_assert_str_eq(bytes_text(&out), wanted);
 	bytes_fini(&out);
 }
@@ -179,46 +182,48 @@ static void sends(const struct script *script, size_t step, const char *wanted)
 
 START_TEST(the_smallest_transcript_is_three_lines)
 {
-	struct script *script = good("protocol echo\n"
-				     "alice> hello\n"
-				     "alice< hello");
+	struct transcript *transcript = good("protocol echo\n"
+					     "alice> hello\n"
+					     "alice< hello");
 
-	has_steps(script, "start, alice connect unix:echo, alice >, alice <");
-	sends(script, 2, "hello");
-	ck_assert_uint_eq(script->steps[3].line, 3);
-	ck_assert_str_eq(script->steps[3].source, "alice< hello");
-	ck_assert_str_eq(script->config, "service \"echo\" {\n"
-					 "\tprotocol = \"echo\"\n"
-					 "\tlisten = { \"{unix:echo}\" }\n"
-					 "}\n");
-	script_free(script);
+	has_steps(transcript,
+		  "start, alice connect unix:echo, alice >, alice <");
+	sends(transcript, 2, "hello");
+	ck_assert_uint_eq(transcript->steps[3].line, 3);
+	ck_assert_str_eq(transcript->steps[3].statement, "alice< hello");
+	ck_assert_str_eq(transcript->config, "service \"echo\" {\n"
+					     "\tprotocol = \"echo\"\n"
+					     "\tlisten = { \"{unix:echo}\" }\n"
+					     "}\n");
+	transcript_free(transcript);
 }
 END_TEST
 
 START_TEST(a_head_has_a_config_and_no_step)
 {
-	struct script *script = good("# nothing but this\nprotocol echo\n");
+	struct transcript *transcript =
+		good("# nothing but this\nprotocol echo\n");
 
-	has_steps(script, "");
-	ck_assert_ptr_nonnull(script->config);
-	script_free(script);
-	script = good("");
-	ck_assert_ptr_null(script->config);
-	script_free(script);
+	has_steps(transcript, "");
+	ck_assert_ptr_nonnull(transcript->config);
+	transcript_free(transcript);
+	transcript = good("");
+	ck_assert_ptr_null(transcript->config);
+	transcript_free(transcript);
 }
 END_TEST
 
 START_TEST(a_byte_order_mark_is_no_part_of_a_file)
 {
-	struct script *script;
+	struct transcript *transcript;
 
 	write_file("x.conf", "\xef\xbb\xbf{unix}\n");
-	script = good("\xef\xbb\xbf"
-		      "config x.conf\na> x\n");
-	has_steps(script, "start, a connect unix:, a >");
-	ck_assert_str_eq(script->config, "{unix}\n");
-	script_free(script);
-	script_free(good("\xef\xbb\xbf"));
+	transcript = good("\xef\xbb\xbf"
+			  "config x.conf\na> x\n");
+	has_steps(transcript, "start, a connect unix:, a >");
+	ck_assert_str_eq(transcript->config, "{unix}\n");
+	transcript_free(transcript);
+	transcript_free(good("\xef\xbb\xbf"));
 }
 END_TEST
 
@@ -310,30 +315,30 @@ END_TEST
 
 START_TEST(every_statement)
 {
-	struct script *script = good("workers 3\n"
-				     "patience 2s\n"
-				     "fragment off\n"
-				     "transport tcp6\n"
-				     "protocol echo\n"
-				     "start\n"
-				     "a> x\n"
-				     "wait 10ms\n"
-				     "log< some line\n"
-				     "log<~ some .*\n"
-				     "reload\n"
-				     "stop\n"
-				     "a: eof\n"
-				     "start\n"
-				     "transport unix\n"
-				     "b> x\n");
+	struct transcript *transcript = good("workers 3\n"
+					     "patience 2s\n"
+					     "fragment off\n"
+					     "transport tcp6\n"
+					     "protocol echo\n"
+					     "start\n"
+					     "a> x\n"
+					     "wait 10ms\n"
+					     "log< some line\n"
+					     "log<~ some .*\n"
+					     "reload\n"
+					     "stop\n"
+					     "a: eof\n"
+					     "start\n"
+					     "transport unix\n"
+					     "b> x\n");
 
-	has_steps(script,
+	has_steps(transcript,
 		  "start, a connect tcp6:echo, a >, wait 10, log, log~, "
 		  "reload, stop, a eof, start, b connect unix:echo, b >");
-	ck_assert_uint_eq(script->workers, 3);
-	ck_assert_uint_eq(script->patience_ms, 2000);
-	ck_assert(script->is_whole);
-	script_free(script);
+	ck_assert_uint_eq(transcript->workers, 3);
+	ck_assert_uint_eq(transcript->patience_ms, 2000);
+	ck_assert(transcript->is_whole);
+	transcript_free(transcript);
 }
 END_TEST
 
@@ -341,20 +346,21 @@ START_TEST(line_ends_are_those_of_the_place)
 {
 	static const enum line_end wanted[] = {LINE_END_ANY, LINE_END_CRLF,
 					       LINE_END_LF, LINE_END_CRLF};
-	struct script *script = good("protocol echo\n"
-				     "a> 1\n"
-				     "terminator crlf\n"
-				     "a> 2\n"
-				     "a: terminator lf\n"
-				     "a> 3\n"
-				     "b> 4\n");
+	struct transcript *transcript = good("protocol echo\n"
+					     "a> 1\n"
+					     "terminator crlf\n"
+					     "a> 2\n"
+					     "a: terminator lf\n"
+					     "a> 3\n"
+					     "b> 4\n");
 	size_t i, at = 0;
 
-	for (i = 0; i < script->step_count; i++)
-		if (script->steps[i].kind == STEP_SEND)
-			ck_assert_int_eq(script->steps[i].end, wanted[at++]);
+	for (i = 0; i < transcript->step_count; i++)
+		if (transcript->steps[i].kind == STEP_SEND)
+			ck_assert_int_eq(transcript->steps[i].end,
+					 wanted[at++]);
 	ck_assert_uint_eq(at, 4);
-	script_free(script);
+	transcript_free(transcript);
 }
 END_TEST
 
@@ -371,22 +377,23 @@ END_TEST
 
 START_TEST(services_have_blocks)
 {
-	struct script *script = good("protocol chat {\n"
-				     "\tchat { motd = \"\" }\n"
-				     "\tlimits {\n"
-				     "\t}\n"
-				     "}\n"
-				     "protocol relay feed { relay { upstream = "
-				     "\"{tcp:chat}\" } }\n"
-				     "protocol echo\n"
-				     "a: connect to feed\n"
-				     "b: connect udp to echo\n"
-				     "reload feed { limits { } }\n"
-				     "reload {\n"
-				     "\tchat { }\n"
-				     "}\n");
+	struct transcript *transcript =
+		good("protocol chat {\n"
+		     "\tchat { motd = \"\" }\n"
+		     "\tlimits {\n"
+		     "\t}\n"
+		     "}\n"
+		     "protocol relay feed { relay { upstream = "
+		     "\"{tcp:chat}\" } }\n"
+		     "protocol echo\n"
+		     "a: connect to feed\n"
+		     "b: connect udp to echo\n"
+		     "reload feed { limits { } }\n"
+		     "reload {\n"
+		     "\tchat { }\n"
+		     "}\n");
 
-	ck_assert_str_eq(script->config,
+	ck_assert_str_eq(transcript->config,
 			 "service \"chat\" {\n"
 			 "\tprotocol = \"chat\"\n"
 			 "\tlisten = { \"{tcp:chat}\" }\n"
@@ -403,24 +410,26 @@ START_TEST(services_have_blocks)
 			 "\tprotocol = \"echo\"\n"
 			 "\tlisten = { \"{udp:echo}\" }\n"
 			 "}\n");
-	ck_assert_ptr_nonnull(strstr(script->steps[3].config, "motd"));
-	ck_assert_ptr_nonnull(strstr(script->steps[3].config, "limits { } "));
-	ck_assert_ptr_null(strstr(script->steps[3].config, "relay {"));
-	ck_assert_ptr_null(strstr(script->steps[4].config, "motd"));
-	ck_assert_ptr_nonnull(strstr(script->steps[4].config, "limits { } "));
-	script_free(script);
+	ck_assert_ptr_nonnull(strstr(transcript->steps[3].config, "motd"));
+	ck_assert_ptr_nonnull(
+		strstr(transcript->steps[3].config, "limits { } "));
+	ck_assert_ptr_null(strstr(transcript->steps[3].config, "relay {"));
+	ck_assert_ptr_null(strstr(transcript->steps[4].config, "motd"));
+	ck_assert_ptr_nonnull(
+		strstr(transcript->steps[4].config, "limits { } "));
+	transcript_free(transcript);
 }
 END_TEST
 
 /* As the shell gives it, in a string of the config. */
 START_TEST(a_command_is_served_in_place_of_a_protocol)
 {
-	struct script *script;
+	struct transcript *transcript;
 	char here[4096], wanted[5000];
 
 	ck_assert_ptr_nonnull(getcwd(here, sizeof(here)));
 	command = "echo \"$1\" \\\nexit";
-	script = good("a> x\n");
+	transcript = good("a> x\n");
 	snprintf(wanted, sizeof(wanted),
 		 "service \"exec\" {\n"
 		 "\tprotocol = \"exec\"\n"
@@ -432,8 +441,8 @@ START_TEST(a_command_is_served_in_place_of_a_protocol)
 		 "\t}\n"
 		 "}\n",
 		 here);
-	ck_assert_str_eq(script->config, wanted);
-	script_free(script);
+	ck_assert_str_eq(transcript->config, wanted);
+	transcript_free(transcript);
 	bad("protocol echo\na> x\n", "1: --exec says what is served\n");
 	command = NULL;
 }
@@ -446,7 +455,7 @@ START_TEST(a_config_has_its_addresses_by_placeholders)
 		"\tservice \"out\" { listen = { \"{tcp6:out}\", "
 		"\"{unix:out}\" } }\n"
 		"\tcontrol { socket = \"{dir}/c\" } {other} {here}\n";
-	struct script *script;
+	struct transcript *transcript;
 	char text[512];
 
 	snprintf(text, sizeof(text),
@@ -458,44 +467,44 @@ START_TEST(a_config_has_its_addresses_by_placeholders)
 		 "d: connect tcp6 to out\n"
 		 "e> x\n",
 		 config);
-	script = good(text);
-	has_steps(script, "start, a connect tcp:in, b connect tcp6:out, "
-			  "c connect unix:out, d connect tcp6:out, "
-			  "e connect tcp:in, e >");
-	ck_assert_str_eq(script->config, config);
-	ck_assert(!script->fixes_workers);
-	script_free(script);
+	transcript = good(text);
+	has_steps(transcript, "start, a connect tcp:in, b connect tcp6:out, "
+			      "c connect unix:out, d connect tcp6:out, "
+			      "e connect tcp:in, e >");
+	ck_assert_str_eq(transcript->config, config);
+	ck_assert(!transcript->fixes_workers);
+	transcript_free(transcript);
 }
 END_TEST
 
 START_TEST(a_config_may_be_a_file)
 {
-	struct script *script;
+	struct transcript *transcript;
 
 	write_file("x.conf", "log { }\n"
 			     "  workers = 2\n"
 			     "service \"a\" { listen = { \"{unix}\" } }\n");
-	script = good("config x.conf\na> x\n");
-	has_steps(script, "start, a connect unix:, a >");
-	ck_assert(script->fixes_workers);
-	script_free(script);
+	transcript = good("config x.conf\na> x\n");
+	has_steps(transcript, "start, a connect unix:, a >");
+	ck_assert(transcript->fixes_workers);
+	transcript_free(transcript);
 }
 END_TEST
 
 START_TEST(files_include_files)
 {
-	struct script *script;
+	struct transcript *transcript;
 
 	write_file("b.lt", "# what is served\ninclude c.lt\na> from b\n");
 	write_file("c.lt", "protocol echo\na> from c\n");
-	script = good("include b.lt\na> from a\n");
-	has_steps(script, "start, a connect unix:echo, a >, a >, a >");
-	ck_assert_ptr_nonnull(strstr(script->steps[2].file, "c.lt"));
-	ck_assert_uint_eq(script->steps[2].line, 2);
-	ck_assert_ptr_nonnull(strstr(script->steps[3].file, "b.lt"));
-	ck_assert_uint_eq(script->steps[3].line, 3);
-	ck_assert_ptr_nonnull(strstr(script->steps[4].file, "a.lt"));
-	script_free(script);
+	transcript = good("include b.lt\na> from a\n");
+	has_steps(transcript, "start, a connect unix:echo, a >, a >, a >");
+	ck_assert_ptr_nonnull(strstr(transcript->steps[2].file, "c.lt"));
+	ck_assert_uint_eq(transcript->steps[2].line, 2);
+	ck_assert_ptr_nonnull(strstr(transcript->steps[3].file, "b.lt"));
+	ck_assert_uint_eq(transcript->steps[3].line, 3);
+	ck_assert_ptr_nonnull(strstr(transcript->steps[4].file, "a.lt"));
+	transcript_free(transcript);
 }
 END_TEST
 
@@ -657,13 +666,13 @@ START_TEST(nul_bytes_and_missing_files_are_refused)
 
 	write_bytes("a.lt", ECHO "a> \0\n", sizeof(ECHO "a> \0\n") - 1);
 	bad_file("2: a NUL byte; it is written \\0\n");
-	ck_assert_ptr_null(script_read("/nowhere/x.lt", NULL, false,
-				       TRANSPORT_UNIX, &errors));
+	ck_assert_ptr_null(transcript_read("/nowhere/x.lt", NULL, false,
+					   TRANSPORT_UNIX, &errors));
 	ck_assert_str_eq(errors.data,
 			 "/nowhere/x.lt: No such file or directory\n");
 	bytes_clear(&errors);
 	ck_assert_ptr_null(
-		script_read("/tmp", NULL, false, TRANSPORT_UNIX, &errors));
+		transcript_read("/tmp", NULL, false, TRANSPORT_UNIX, &errors));
 	ck_assert_str_eq(errors.data, "/tmp: Is a directory\n");
 	bytes_fini(&errors);
 }
@@ -671,7 +680,7 @@ END_TEST
 
 static Suite *suite(void)
 {
-	Suite *suite = suite_create("linetest-script");
+	Suite *suite = suite_create("linetest-transcript");
 	TCase *good = support_case(suite, "good");
 	TCase *bad = support_case(suite, "bad");
 

@@ -5,29 +5,30 @@
  */
 #include "config.h"
 
-#include "linetest/source.h"
+#include "linetest/transcript_file.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-static int source_read_all(struct source *source, FILE *file)
+static int transcript_file_read_all(struct transcript_file *file, FILE *stream)
 {
 	char part[16384];
 	size_t got;
 
-	while ((got = fread(part, 1, sizeof(part), file)) > 0)
-		bytes_add(&source->text, part, got);
-	return ferror(file) ? -1 : 0;
+	while ((got = fread(part, 1, sizeof(part), stream)) > 0)
+		bytes_add(&file->text, part, got);
+	return ferror(stream) ? -1 : 0;
 }
 
-static unsigned source_line_at(const struct source *source, size_t offset)
+static unsigned transcript_file_line_at(const struct transcript_file *file,
+					size_t offset)
 {
 	unsigned line = 1;
 	size_t i;
 
 	for (i = 0; i < offset; i++)
-		line += source->text.data[i] == '\n';
+		line += file->text.data[i] == '\n';
 	return line;
 }
 
@@ -43,62 +44,62 @@ static void drop_byte_order_mark(struct bytes *text)
 	memmove(text->data, text->data + len, text->len + 1);
 }
 
-int source_open(struct source *source, const char *path, char **error)
+int transcript_file_open(struct transcript_file *file, const char *path,
+			 char **error)
 {
 	const char *nul;
 	bool is_stdin = strcmp(path, "-") == 0;
-	FILE *file = is_stdin ? stdin : fopen(path, "re");
+	FILE *stream = is_stdin ? stdin : fopen(path, "re");
 	int result = -1;
 
-	memset(source, 0, sizeof(*source));
-	source->path = path;
-	if (file != NULL) {
-		result = source_read_all(source, file);
+	memset(file, 0, sizeof(*file));
+	file->path = path;
+	if (stream != NULL) {
+		result = transcript_file_read_all(file, stream);
 		if (result < 0 && errno == 0)
 			errno = EIO;
 	}
 	if (result < 0)
 		*error = memory_format("%s: %s", path, strerror(errno));
-	if (file != NULL && !is_stdin)
-		fclose(file);
-	nul = source->text.len > 0
-		      ? memchr(source->text.data, '\0', source->text.len)
-		      : NULL;
+	if (stream != NULL && !is_stdin)
+		fclose(stream);
+	nul = file->text.len > 0 ? memchr(file->text.data, '\0', file->text.len)
+				 : NULL;
 	if (result == 0 && nul != NULL) {
 		*error = memory_format(
 			"%s:%u: a NUL byte; it is written \\0", path,
-			source_line_at(source,
-				       (size_t)(nul - source->text.data)));
+			transcript_file_line_at(
+				file, (size_t)(nul - file->text.data)));
 		result = -1;
 	}
 	if (result < 0)
-		source_close(source);
+		transcript_file_close(file);
 	else
-		drop_byte_order_mark(&source->text);
+		drop_byte_order_mark(&file->text);
 	return result;
 }
 
-void source_close(struct source *source)
+void transcript_file_close(struct transcript_file *file)
 {
-	bytes_fini(&source->text);
+	bytes_fini(&file->text);
 }
 
-bool source_next(struct source *source)
+bool transcript_file_next(struct transcript_file *file)
 {
 	char *end;
 
-	if (source->at >= source->text.len)
+	if (file->at >= file->text.len)
 		return false;
-	source->row = source->text.data + source->at;
-	end = strchr(source->row, '\n');
+	file->row = file->text.data + file->at;
+	end = strchr(file->row, '\n');
 	if (end == NULL)
-		end = source->text.data + source->text.len;
-	source->at = (size_t)(end - source->text.data) + 1;
-	if (end > source->row && end[-1] == '\r')
+		end = file->text.data + file->text.len;
+	file->at = (size_t)(end - file->text.data) + 1;
+	if (end > file->row && end[-1] == '\r')
 		end--;
 	*end = '\0';
-	source->len = (size_t)(end - source->row);
-	source->line++;
+	file->len = (size_t)(end - file->row);
+	file->line++;
 	return true;
 }
 
@@ -119,24 +120,24 @@ static bool row_ends_block(const char *row, size_t columns)
 	return *row == '}' && row[1 + strspn(row + 1, " \t")] == '\0';
 }
 
-char *source_block(struct source *source)
+char *transcript_file_block(struct transcript_file *file)
 {
-	size_t columns = row_indentation(source->row);
-	unsigned line = source->line;
+	size_t columns = row_indentation(file->row);
+	unsigned line = file->line;
 	struct bytes block = {0};
 
-	while (source_next(source)) {
-		if (row_ends_block(source->row, columns))
+	while (transcript_file_next(file)) {
+		if (row_ends_block(file->row, columns))
 			return bytes_take(&block);
-		bytes_add(&block, source->row, source->len);
+		bytes_add(&block, file->row, file->len);
 		bytes_add_byte(&block, '\n');
 	}
-	source->line = line;
+	file->line = line;
 	bytes_fini(&block);
 	return NULL;
 }
 
-char *source_path(const char *from, const char *name)
+char *transcript_file_path(const char *from, const char *name)
 {
 	const char *slash = strrchr(from, '/');
 

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A client of a transcript, or a server that the transcript plays: its
+ * connection, the bytes sent and received, and how many of them the transcript
+ * has read.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <lined/socket.h>
+
+#include "linetest/net_address.h"
+#include "linetest/bytes.h"
+
+/* Something that happened, for the text of a failure. */
+struct client_event {
+	enum { CLIENT_SAID, CLIENT_SAW, CLIENT_NOTE } kind;
+	size_t offset, len; /* CLIENT_SAID, CLIENT_SAW: in said, in seen */
+	char *note;
+};
+
+struct client {
+	const char *name;
+	struct lined_dispatcher *dispatcher;
+	struct lined_socket *sock;    /* NULL: no connection */
+	struct websocket_bridge *web; /* NULL: no WebSocket */
+	bool is_datagram;
+	struct net_address peer; /* where datagrams go */
+	bool connected;
+	bool eof;    /* the peer has closed its side, or the connection */
+	bool failed; /* the connection was reset, or could not be made */
+	int error;   /* errno of the last connection, 0: none */
+	struct bytes said, seen, pending;
+	size_t read;  /* how much of seen the transcript has read */
+	size_t *ends; /* ends of datagrams without a line end */
+	size_t end_count;
+	bool skipping; /* after `...` */
+	struct client_event *events;
+	size_t event_count;
+	/* For a server. */
+	struct lined_socket *listener;
+	int *waiting; /* descriptors, the oldest first */
+	size_t waiting_count;
+};
+
+/* A line that the client received; valid until more is received. */
+struct client_line {
+	const char *text;
+	size_t len;
+	size_t whole; /* with its line end */
+};
+
+void client_init(struct client *client, const char *name,
+		 struct lined_dispatcher *d);
+void client_fini(struct client *client);
+
+/* Starts to connect: connected or failed becomes true. */
+void client_connect(struct client *client, const struct net_address *address);
+
+/* Listens; -1 and errno. Connections wait for client_accept(). */
+int client_listen(struct client *client, const struct net_address *address);
+/* Takes the oldest waiting connection. False: there is none. */
+bool client_accept(struct client *client);
+/* Stops listening, and closes the waiting connections. */
+void client_deaf(struct client *client);
+
+/* Sends bytes, at once as far as the system accepts them. Without a connection
+ * they are only recorded as sent. */
+void client_write(struct client *client, const char *data, size_t len);
+
+void client_half_close(struct client *client);
+void client_close(struct client *client);
+void client_reset(struct client *client);
+
+/* The next line that the transcript has not read. False: there is no whole
+ * line. */
+bool client_line(const struct client *client, struct client_line *line);
+
+/* How many bytes the transcript has not read. */
+size_t client_unread(const struct client *client);
+
+/* Marks len more bytes as read. */
+void client_take(struct client *client, size_t len);
+
+/* Whether nothing more can be received. */
+bool client_is_over(const struct client *client);
+
+/* Adds an event; takes over the text. */
+void client_note(struct client *client, char *text);

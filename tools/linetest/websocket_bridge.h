@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Connects a client of a transcript to a WebSocket server (RFC 6455): one end
+ * of a socket pair is the client's stream; bytes of the client leave in masked
+ * frames, and each message of the server becomes a line. A message begins with
+ * a line and ends with its LF; each write in between is a fragment of it.
+ */
+#pragma once
+
+#include <lined/dispatcher.h>
+
+#include "linetest/net_address.h"
+
+struct websocket_bridge;
+
+/* Connects to the address. Returns the client's end, and the bridge in *bridge;
+ * -1 and errno. connected(arg) is called when the upgrade is over. */
+int websocket_bridge_open(struct lined_dispatcher *d,
+			  const struct net_address *address,
+			  unsigned timeout_ms, void (*connected)(void *arg),
+			  void *arg, struct websocket_bridge **bridge);
+
+/* The client has closed its end: connected() is not called any more, and the
+ * bridge is freed when its connection has ended. */
+void websocket_bridge_leave(struct websocket_bridge *bridge);
