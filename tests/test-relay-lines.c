@@ -11,10 +11,10 @@
 #include <string.h>
 
 #include "allocation.h"
-#include "relay/block.h"
+#include "relay/batch.h"
 #include "relay/dedupe.h"
 #include "relay/filter.h"
-#include "relay/store.h"
+#include "relay/line_store.h"
 #include "support.h"
 
 /* ---- the store --------------------------------------------------------- */

@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "relay/channel.h"
-#include "relay/intake.h"
-#include "relay/pending.h"
+#include "relay/input.h"
+#include "relay/unsent_lines.h"
 #include "relay/relay.h"
 #include "relay/upstream.h"
 

@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "relay/feed.h"
+#include "relay/readers.h"
 #include "relay/filter.h"
-#include "relay/intake.h"
-#include "relay/proxy.h"
+#include "relay/input.h"
+#include "relay/mode_proxy.h"
 #include "relay/push.h"
 #include "relay/tag.h"
 #include "relay/upstreams.h"

@@ -16,9 +16,9 @@
 #include <lined/bus.h>
 #include <lined/protocol.h>
 
-#include "relay/block.h"
+#include "relay/batch.h"
 #include "relay/options.h"
-#include "relay/store.h"
+#include "relay/line_store.h"
 #include "relay/tls.h"
 #include "relay/topic.h"
 

@@ -17,8 +17,8 @@
 
 #include <lined/bus.h>
 
-#include "relay/block.h"
-#include "relay/store.h"
+#include "relay/batch.h"
+#include "relay/line_store.h"
 
 struct relay;
 struct relay_topic;

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "relay/pending.h"
+#include "relay/unsent_lines.h"
 
 struct relay;
 struct relay_upstream;

@@ -14,7 +14,7 @@
 #include <lined/control.h>
 
 #include "relay/filter.h"
-#include "relay/intake.h"
+#include "relay/input.h"
 #include "relay/relay.h"
 #include "relay/tag.h"
 

@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "relay/block.h"
-#include "relay/link.h"
+#include "relay/batch.h"
+#include "relay/connector.h"
 
 struct lined_records;
 struct relay;

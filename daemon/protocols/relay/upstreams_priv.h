@@ -11,7 +11,7 @@
 
 #include <lined/timer.h>
 
-#include "relay/turn.h"
+#include "relay/handover.h"
 #include "relay/up_hold.h"
 
 struct lined_buffer;

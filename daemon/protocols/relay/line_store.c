@@ -3,7 +3,7 @@
  * Keeps lines in chunks of memory, one after the other, each preceded by its
  * lengths: a short line needs three bytes more than its text.
  */
-#include "relay/store.h"
+#include "relay/line_store.h"
 
 #include <stdlib.h>
 #include <string.h>

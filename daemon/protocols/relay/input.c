@@ -2,7 +2,7 @@
 /*
  * Receives lines from clients and from upstreams.
  */
-#include "relay/intake.h"
+#include "relay/input.h"
 
 #include "relay/channel.h"
 #include "relay/filter.h"

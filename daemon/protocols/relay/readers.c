@@ -4,7 +4,7 @@
  * message's shared buffer. If members lose lines rather than their connection,
  * each line is sent separately, so that only whole lines are lost.
  */
-#include "relay/feed.h"
+#include "relay/readers.h"
 
 #include <errno.h>
 #include <inttypes.h>

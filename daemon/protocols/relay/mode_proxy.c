@@ -5,7 +5,7 @@
  * not block each other: a send queue is filled only to its high mark, because
  * above it the core would stop reading the same socket.
  */
-#include "relay/proxy.h"
+#include "relay/mode_proxy.h"
 
 #include <errno.h>
 #include <inttypes.h>

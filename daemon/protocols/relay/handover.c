@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "relay/turn.h"
+#include "relay/handover.h"
 
 #include <stdio.h>
 

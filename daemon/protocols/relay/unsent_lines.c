@@ -3,7 +3,7 @@
  * Keeps lines until they have left, so that lines which a lost connection did
  * not send can be sent again or counted.
  */
-#include "relay/pending.h"
+#include "relay/unsent_lines.h"
 
 #include <stdbool.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * their lengths. Numbers are in network byte order, because nodes may have
  * different byte orders. A line is copied only here.
  */
-#include "relay/block.h"
+#include "relay/batch.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "relay/block.h"
-#include "relay/link.h"
+#include "relay/batch.h"
+#include "relay/connector.h"
 
 struct relay_pending_block;
 

@@ -3,7 +3,7 @@
  * Keeps the connection to one configured address: looks up its name, tries each
  * address, and waits between rounds. Lines are handled by the owner.
  */
-#include "relay/link.h"
+#include "relay/connector.h"
 
 #include <errno.h>
 #include <stdio.h>
