@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Parts of relay: the store of histories and held lines, blocks, the lines that
- * dedupe remembers, the expressions of filters.
+ * Parts of relay: the store of histories and held lines, batches, the lines
+ * that dedupe remembers, the expressions of filters.
  */
 #include "config.h"
 
@@ -84,17 +84,17 @@ START_TEST(lines_are_kept_in_order_and_dropped_from_the_oldest)
 }
 END_TEST
 
-/* ---- blocks ------------------------------------------------------------ */
+/* ---- batches ------------------------------------------------------------ */
 
 /* Sixteen bytes of lines and this table of their lengths. */
-static bool is_block(uint32_t count, const struct relay_lengths lengths[2])
+static bool is_batch(uint32_t count, const struct relay_lengths lengths[2])
 {
 	struct {
 		uint32_t sender[2];
 		uint32_t count, ends;
 		char bytes[16];
 		struct relay_lengths lengths[2];
-	} block = {{0, htonl(1)},
+	} batch = {{0, htonl(1)},
 		   htonl(count),
 		   htonl(2),
 		   "#ab\r\n#cdefghij\r",
@@ -105,10 +105,10 @@ static bool is_block(uint32_t count, const struct relay_lengths lengths[2])
 	size_t i;
 
 	for (i = 0; i < 2; i++)
-		block.lengths[i] = (struct relay_lengths){
+		batch.lengths[i] = (struct relay_lengths){
 			htonl(lengths[i].len), htons(lengths[i].tag_len),
 			htons(lengths[i].terminator_len)};
-	buffer = lined_buffer_new(&block, sizeof(block));
+	buffer = lined_buffer_new(&batch, sizeof(batch));
 	ck_assert_ptr_nonnull(buffer);
 	whole = relay_message_read(&message, buffer);
 	lined_buffer_unref(buffer);
@@ -116,7 +116,7 @@ static bool is_block(uint32_t count, const struct relay_lengths lengths[2])
 }
 
 /* A machine of another byte order reads the same. */
-START_TEST(a_block_is_in_network_byte_order)
+START_TEST(a_batch_is_in_network_byte_order)
 {
 	static const char wanted[] = "\1\2\3\4\5\6\7\10" /* the sender */
 				     "\0\0\0\2\0\0\0\3" /* lines; LF and CRLF */
@@ -136,14 +136,14 @@ START_TEST(a_block_is_in_network_byte_order)
 		.terminator_len = 2,
 	};
 	const struct lined_framing framing = {0};
-	struct relay_block block = {0};
+	struct relay_batch batch = {0};
 	struct relay_message message;
 	struct relay_lengths lengths;
 	struct lined_buffer *buffer;
 
-	ck_assert_int_eq(relay_block_add(&block, "#", 1, &one, &framing), 0);
-	ck_assert_int_eq(relay_block_add(&block, "", 0, &two, &framing), 0);
-	buffer = relay_block_seal(&block, UINT64_C(0x0102030405060708));
+	ck_assert_int_eq(relay_batch_add(&batch, "#", 1, &one, &framing), 0);
+	ck_assert_int_eq(relay_batch_add(&batch, "", 0, &two, &framing), 0);
+	buffer = relay_batch_seal(&batch, UINT64_C(0x0102030405060708));
 	ck_assert_ptr_nonnull(buffer);
 	ck_assert_uint_eq(lined_buffer_len(buffer), sizeof(wanted) - 1);
 	ck_assert_mem_eq(lined_buffer_data(buffer), wanted, sizeof(wanted) - 1);
@@ -154,11 +154,11 @@ START_TEST(a_block_is_in_network_byte_order)
 	ck_assert_uint_eq(lengths.tag_len, 0);
 	ck_assert_uint_eq(lengths.terminator_len, 2);
 	lined_buffer_unref(buffer);
-	relay_block_fini(&block);
+	relay_batch_fini(&batch);
 }
 END_TEST
 
-START_TEST(a_block_whose_lengths_are_not_its_lines_is_refused)
+START_TEST(a_batch_whose_lengths_are_not_its_lines_is_refused)
 {
 	static const struct relay_lengths good[] = {{5, 1, 2}, {11, 9, 2}};
 	static const struct relay_lengths bad[][2] = {
@@ -182,11 +182,11 @@ START_TEST(a_block_whose_lengths_are_not_its_lines_is_refused)
 	ck_assert_ptr_nonnull(buffer);
 	ck_assert(!relay_message_read(&message, buffer));
 	lined_buffer_unref(buffer);
-	ck_assert(is_block(2, good));
+	ck_assert(is_batch(2, good));
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		ck_assert(!is_block(2, bad[i]));
-	ck_assert(!is_block(5, good));
-	ck_assert(!is_block(UINT32_MAX, good));
+		ck_assert(!is_batch(2, bad[i]));
+	ck_assert(!is_batch(5, good));
+	ck_assert(!is_batch(UINT32_MAX, good));
 }
 END_TEST
 
@@ -487,8 +487,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase,
 		       lines_are_kept_in_order_and_dropped_from_the_oldest);
 	tcase_add_test(tcase,
-		       a_block_whose_lengths_are_not_its_lines_is_refused);
-	tcase_add_test(tcase, a_block_is_in_network_byte_order);
+		       a_batch_whose_lengths_are_not_its_lines_is_refused);
+	tcase_add_test(tcase, a_batch_is_in_network_byte_order);
 	tcase_add_test(tcase, a_line_is_a_repeat_within_its_own_window);
 	tcase_add_test(tcase, many_lines_are_told_apart);
 	tcase_add_test(tcase, the_oldest_lines_are_forgotten_for_memory);

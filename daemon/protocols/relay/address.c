@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Parses the addresses of upstreams and connects to them. upstreams.c and
- * proxy.c decide which address is tried.
+ * mode_proxy.c decide which address is tried.
  */
 #include "relay/address.h"
 

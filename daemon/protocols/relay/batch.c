@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The layout of a block: a head, the lines as clients get them, and a table of
+ * The layout of a batch: a head, the lines as clients get them, and a table of
  * their lengths. Numbers are in network byte order, because nodes may have
  * different byte orders. A line is copied only here.
  */
@@ -13,13 +13,13 @@
 
 #define ROOM_MIN 1024
 
-struct block_head {
+struct batch_head {
 	uint32_t sender[2]; /* higher half first */
 	uint32_t count, ends;
 };
 
-/* `ends`: bits for the terminators of a block's lines. Any other terminator is
- * a single byte, the same in the whole block, stored in the bits from
+/* `ends`: bits for the terminators of a batch's lines. Any other terminator is
+ * a single byte, the same in the whole batch, stored in the bits from
  * ENDS_BYTE. */
 enum {
 	ENDS_LF = 1,
@@ -29,7 +29,7 @@ enum {
 
 #define ENDS_BYTE 8
 
-static uint32_t block_ends_of(const char *terminator, size_t len)
+static uint32_t batch_ends_of(const char *terminator, size_t len)
 {
 	if (len == 2)
 		return ENDS_CRLF;
@@ -38,54 +38,54 @@ static uint32_t block_ends_of(const char *terminator, size_t len)
 	return ENDS_OTHER | (uint32_t)(uint8_t)terminator[0] << ENDS_BYTE;
 }
 
-void relay_block_fini(struct relay_block *block)
+void relay_batch_fini(struct relay_batch *batch)
 {
-	free(block->bytes);
-	free(block->lengths);
-	memset(block, 0, sizeof(*block));
+	free(batch->bytes);
+	free(batch->lengths);
+	memset(batch, 0, sizeof(*batch));
 }
 
 /* Makes room for a line and for the table of lengths after it. */
-static int block_reserve(struct relay_block *block, size_t len)
+static int batch_reserve(struct relay_batch *batch, size_t len)
 {
-	size_t wanted, room = block->room > 0 ? block->room : ROOM_MIN;
+	size_t wanted, room = batch->room > 0 ? batch->room : ROOM_MIN;
 
-	if (block->len == 0)
-		block->len = sizeof(struct block_head);
-	wanted = block->len + len +
-		 (block->count + 1) * sizeof(struct relay_lengths);
+	if (batch->len == 0)
+		batch->len = sizeof(struct batch_head);
+	wanted = batch->len + len +
+		 (batch->count + 1) * sizeof(struct relay_lengths);
 	while (room < wanted)
 		room *= 2;
-	if (room > block->room) {
-		char *bytes = realloc(block->bytes, room);
+	if (room > batch->room) {
+		char *bytes = realloc(batch->bytes, room);
 
 		if (bytes == NULL)
 			return -1;
-		block->bytes = bytes;
-		block->room = room;
+		batch->bytes = bytes;
+		batch->room = room;
 	}
-	if (block->count == block->lengths_room) {
+	if (batch->count == batch->lengths_room) {
 		uint32_t more =
-			block->lengths_room > 0 ? block->lengths_room * 2 : 64;
+			batch->lengths_room > 0 ? batch->lengths_room * 2 : 64;
 		struct relay_lengths *lengths =
-			realloc(block->lengths, more * sizeof(*lengths));
+			realloc(batch->lengths, more * sizeof(*lengths));
 
 		if (lengths == NULL)
 			return -1;
-		block->lengths = lengths;
-		block->lengths_room = more;
+		batch->lengths = lengths;
+		batch->lengths_room = more;
 	}
 	return 0;
 }
 
-static void block_append(struct relay_block *block, const char *bytes,
+static void batch_append(struct relay_batch *batch, const char *bytes,
 			 size_t len)
 {
-	memcpy(block->bytes + block->len, bytes, len);
-	block->len += len;
+	memcpy(batch->bytes + batch->len, bytes, len);
+	batch->len += len;
 }
 
-int relay_block_add(struct relay_block *block, const char *tag, size_t tag_len,
+int relay_batch_add(struct relay_batch *batch, const char *tag, size_t tag_len,
 		    const struct lined_line *line,
 		    const struct lined_framing *framing)
 {
@@ -96,67 +96,67 @@ int relay_block_add(struct relay_block *block, const char *tag, size_t tag_len,
 	if (terminator_len == 0)
 		terminator_len = lined_framing_terminator(framing, &terminator);
 	len = tag_len + line->len + terminator_len;
-	if (block_reserve(block, len) < 0)
+	if (batch_reserve(batch, len) < 0)
 		return -1;
 	if (tag_len > 0)
-		block_append(block, tag, tag_len);
-	block_append(block, line->text, line->len);
-	block_append(block, terminator, terminator_len);
-	block->lengths[block->count++] = (struct relay_lengths){
+		batch_append(batch, tag, tag_len);
+	batch_append(batch, line->text, line->len);
+	batch_append(batch, terminator, terminator_len);
+	batch->lengths[batch->count++] = (struct relay_lengths){
 		(uint32_t)len, (uint16_t)tag_len, (uint16_t)terminator_len};
-	block->ends |= block_ends_of(terminator, terminator_len);
+	batch->ends |= batch_ends_of(terminator, terminator_len);
 	return 0;
 }
 
-size_t relay_block_bytes(const struct relay_block *block)
+size_t relay_batch_bytes(const struct relay_batch *batch)
 {
-	return block->count > 0 ? block->len - sizeof(struct block_head) : 0;
+	return batch->count > 0 ? batch->len - sizeof(struct batch_head) : 0;
 }
 
-const char *relay_block_text(const struct relay_block *block)
+const char *relay_batch_text(const struct relay_batch *batch)
 {
-	return block->bytes + sizeof(struct block_head);
+	return batch->bytes + sizeof(struct batch_head);
 }
 
-void relay_block_clear(struct relay_block *block)
+void relay_batch_clear(struct relay_batch *batch)
 {
-	block->len = 0;
-	block->count = block->ends = 0;
+	batch->len = 0;
+	batch->count = batch->ends = 0;
 }
 
-struct lined_buffer *relay_block_seal(struct relay_block *block,
+struct lined_buffer *relay_batch_seal(struct relay_batch *batch,
 				      uint64_t sender)
 {
-	const struct block_head head = {
+	const struct batch_head head = {
 		.sender = {htonl((uint32_t)(sender >> 32)),
 			   htonl((uint32_t)sender)},
-		.count = htonl(block->count),
-		.ends = htonl(block->ends),
+		.count = htonl(batch->count),
+		.ends = htonl(batch->ends),
 	};
-	uint32_t lines = block->count, i;
+	uint32_t lines = batch->count, i;
 	struct lined_buffer *buffer;
 	char *bytes;
 	size_t len;
 
-	memcpy(block->bytes, &head, sizeof(head));
+	memcpy(batch->bytes, &head, sizeof(head));
 	for (i = 0; i < lines; i++) {
-		struct relay_lengths *lengths = &block->lengths[i];
+		struct relay_lengths *lengths = &batch->lengths[i];
 
 		lengths->len = htonl(lengths->len);
 		lengths->tag_len = htons(lengths->tag_len);
 		lengths->terminator_len = htons(lengths->terminator_len);
 	}
-	block_append(block, (const char *)block->lengths,
+	batch_append(batch, (const char *)batch->lengths,
 		     lines * sizeof(struct relay_lengths));
-	len = block->len;
-	/* Free unused room: a slow client may keep the block for a long time.
+	len = batch->len;
+	/* Free unused room: a slow client may keep the batch for a long time.
 	 */
-	bytes = realloc(block->bytes, len);
+	bytes = realloc(batch->bytes, len);
 	if (bytes == NULL)
-		bytes = block->bytes;
-	block->bytes = NULL;
-	block->room = 0;
-	relay_block_clear(block);
+		bytes = batch->bytes;
+	batch->bytes = NULL;
+	batch->room = 0;
+	relay_batch_clear(batch);
 	buffer = lined_buffer_wrap(bytes, len, free, bytes);
 	if (buffer == NULL)
 		free(bytes);
@@ -203,7 +203,7 @@ bool relay_message_read(struct relay_message *message,
 			struct lined_buffer *buffer)
 {
 	size_t len = lined_buffer_len(buffer), table;
-	struct block_head head;
+	struct batch_head head;
 
 	if (len < sizeof(head))
 		return false;
@@ -237,13 +237,13 @@ static bool message_ends_as(const struct relay_message *message,
 	const char *end;
 	size_t end_len = lined_framing_terminator(framing, &end);
 
-	return message->ends == block_ends_of(end, end_len) ||
+	return message->ends == batch_ends_of(end, end_len) ||
 	       (framing->terminator == LINED_TERMINATOR_ANY &&
 		(message->ends & ~(uint32_t)(ENDS_LF | ENDS_CRLF)) == 0);
 }
 
-/* Copies one line of a message into a block. */
-static int message_copy_line(struct relay_block *block,
+/* Copies one line of a message into a batch. */
+static int message_copy_line(struct relay_batch *batch,
 			     const struct relay_lengths *lengths,
 			     const char *text, bool fits,
 			     const struct lined_framing *framing)
@@ -260,15 +260,15 @@ static int message_copy_line(struct relay_block *block,
 	if (!fits)
 		line.terminator_len =
 			lined_framing_terminator(framing, &line.terminator);
-	if (relay_block_add(block, text, lengths->tag_len, &line, framing) < 0)
+	if (relay_batch_add(batch, text, lengths->tag_len, &line, framing) < 0)
 		return -1;
 	if (fits)
 		return 0;
 	end = line.terminator + line.terminator_len - 1;
-	at = block->len - line.terminator_len - len;
+	at = batch->len - line.terminator_len - len;
 	for (i = 0; i < len; i++)
-		if (block->bytes[at + i] == *end)
-			block->bytes[at + i] = ' ';
+		if (batch->bytes[at + i] == *end)
+			batch->bytes[at + i] = ' ';
 	return 0;
 }
 
@@ -281,7 +281,7 @@ struct lined_buffer *relay_message_for(const struct relay_message *message,
 		lined_buffer_data(message->buffer) + message->bytes_at;
 	bool fits = message_ends_as(message, framing);
 	struct lined_buffer *buffer = NULL;
-	struct relay_block block = {0};
+	struct relay_batch batch = {0};
 	uint32_t i;
 
 	*denied = 0;
@@ -295,7 +295,7 @@ struct lined_buffer *relay_message_for(const struct relay_message *message,
 
 		if (!relay_filter_allows(filter, text + lengths.tag_len, len))
 			++*denied;
-		else if (message_copy_line(&block, &lengths, text, fits,
+		else if (message_copy_line(&batch, &lengths, text, fits,
 					   framing) < 0)
 			goto out;
 		text += lengths.len;
@@ -303,9 +303,9 @@ struct lined_buffer *relay_message_for(const struct relay_message *message,
 	errno = 0;
 	if (fits && *denied == 0)
 		buffer = lined_buffer_ref(message->buffer);
-	else if (block.count > 0)
-		buffer = relay_block_seal(&block, message->sender);
+	else if (batch.count > 0)
+		buffer = relay_batch_seal(&batch, message->sender);
 out:
-	relay_block_fini(&block);
+	relay_batch_fini(&batch);
 	return buffer;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Blocks: the lines of one sender in one turn. A block crosses the bus as one
+ * Batches: the lines of one sender in one turn. A batch crosses the bus as one
  * message.
  */
 #pragma once
@@ -14,42 +14,42 @@
 
 #include "relay/filter.h"
 
-/* The lengths of a line in a block. */
+/* The lengths of a line in a batch. */
 struct relay_lengths {
 	uint32_t len; /* includes tag and terminator */
 	uint16_t tag_len;
 	uint16_t terminator_len;
 };
 
-/* A block to which lines are added. A zeroed struct is an empty block. */
-struct relay_block {
+/* A batch to which lines are added. A zeroed struct is an empty batch. */
+struct relay_batch {
 	char *bytes; /* the message under construction */
 	size_t len, room;
 	struct relay_lengths *lengths; /* lengths of each line */
 	uint32_t count, lengths_room;
-	uint32_t ends; /* how the lines end, see block.c */
+	uint32_t ends; /* how the lines end, see batch.c */
 };
 
-void relay_block_fini(struct relay_block *block);
+void relay_batch_fini(struct relay_batch *batch);
 
 /* Copies a line after a tag. A line without a terminator gets the terminator of
  * framing. -1/ENOMEM. */
-int relay_block_add(struct relay_block *block, const char *tag, size_t tag_len,
+int relay_batch_add(struct relay_batch *batch, const char *tag, size_t tag_len,
 		    const struct lined_line *line,
 		    const struct lined_framing *framing);
 
 /* The bytes of all lines so far. */
-size_t relay_block_bytes(const struct relay_block *block);
+size_t relay_batch_bytes(const struct relay_batch *batch);
 
 /* The bytes of the first line; the other lines follow. */
-const char *relay_block_text(const struct relay_block *block);
+const char *relay_batch_text(const struct relay_batch *batch);
 
 /* Drops all lines. */
-void relay_block_clear(struct relay_block *block);
+void relay_batch_clear(struct relay_batch *batch);
 
-/* Turns a non-empty block into a message, which the caller owns; the block is
+/* Turns a non-empty batch into a message, which the caller owns; the batch is
  * empty then. NULL/ENOMEM. */
-struct lined_buffer *relay_block_seal(struct relay_block *block,
+struct lined_buffer *relay_batch_seal(struct relay_batch *batch,
 				      uint64_t sender);
 
 /* A message as read from a buffer, which is borrowed. */
@@ -62,7 +62,7 @@ struct relay_message {
 	size_t bytes;      /* bytes of all lines */
 };
 
-/* False: the buffer is not a block of at least one line. */
+/* False: the buffer is not a batch of at least one line. */
 bool relay_message_read(struct relay_message *message,
 			struct lined_buffer *buffer);
 

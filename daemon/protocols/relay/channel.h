@@ -10,8 +10,8 @@ struct relay;
 /* Services with the same topic option share RELAY_FEED; each service has its
  * own RELAY_UP. */
 enum relay_channel {
-	RELAY_FEED, /* blocks for every member */
-	RELAY_UP,   /* blocks for the upstream */
+	RELAY_FEED, /* batches for every member */
+	RELAY_UP,   /* batches for the upstream */
 };
 
 /* NULL: failed and logged. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A link: the connection to one configured address, made again whenever it
+ * A connector: the connection to one configured address, made again whenever it
  * ends. A name may have several addresses: each is tried once in a round, and
- * rounds are repeated with back-off. The link is part of its owner's struct;
- * the owner reads from it and decides when it is good.
+ * rounds are repeated with back-off. The connector is part of its owner's
+ * struct; the owner reads from it and decides when it is good.
  */
 #pragma once
 
@@ -13,134 +13,140 @@
 #include "relay/address.h"
 
 struct relay;
-struct relay_link;
-struct relay_pending_block;
+struct relay_connector;
+struct relay_unsent_batch;
 
-/* The interval between checks whether a finishing link has ended. */
+/* The interval between checks whether a finishing connector has ended. */
 #define RELAY_END_STEP_MS 10
 
-/* Set by the owner of a link: one table for all links of a kind. */
-struct relay_link_handlers {
+/* Set by the owner of a connector: one table for all connectors of a kind. */
+struct relay_connector_handlers {
 	const char *kind; /* "upstream", for the log */
 	/* The names of counters. */
 	const char *connects, *losses, *failures;
 	/* The lines to send first. */
 	const struct lined_option_list *(*preamble)(
-		const struct relay_link *link);
-	/* The link is connected, and the preamble is queued. */
-	void (*handle_connect)(struct relay_link *link);
-	void (*handle_read)(struct relay_link *link);
-	/* There is room: see relay_link_send(). NULL: not called. */
-	void (*handle_write)(struct relay_link *link);
+		const struct relay_connector *connector);
+	/* The connector is connected, and the preamble is queued. */
+	void (*handle_connect)(struct relay_connector *connector);
+	void (*handle_read)(struct relay_connector *connector);
+	/* There is room: see relay_connector_send(). NULL: not called. */
+	void (*handle_write)(struct relay_connector *connector);
 	/* A connection has ended, for any reason, and may not have sent all
-	 * lines given to it: the owner must call relay_pending_return(). Called
+	 * lines given to it: the owner must call relay_unsent_return(). Called
 	 * before handle_close. */
-	void (*handle_unsent)(struct relay_link *link);
-	/* A connection has ended, or could not be made; the link is waiting, or
-	 * tries the next address. */
-	void (*handle_close)(struct relay_link *link, bool was_connected);
+	void (*handle_unsent)(struct relay_connector *connector);
+	/* A connection has ended, or could not be made; the connector is
+	 * waiting, or tries the next address. */
+	void (*handle_close)(struct relay_connector *connector,
+			     bool was_connected);
 };
 
-enum relay_link_state {
-	RELAY_LINK_IDLE,       /* not started */
-	RELAY_LINK_CONNECTING, /* also while the name is looked up */
-	RELAY_LINK_CONNECTED,
-	RELAY_LINK_WAITING,   /* until the next round */
-	RELAY_LINK_FINISHING, /* see relay_link_finish(), relay_link_read_out()
-			       */
+enum relay_connector_state {
+	RELAY_CONNECTOR_IDLE,       /* not started */
+	RELAY_CONNECTOR_CONNECTING, /* also while the name is looked up */
+	RELAY_CONNECTOR_CONNECTED,
+	RELAY_CONNECTOR_WAITING,   /* until the next round */
+	RELAY_CONNECTOR_FINISHING, /* see relay_connector_finish(),
+				    * relay_connector_read_out()
+				    */
 };
 
 /* An address to connect to; a name may have several. */
-struct relay_link_target {
+struct relay_connector_target {
 	struct lined_address to; /* len 0: a kind without socket addresses */
 	unsigned failures;       /* failures since it was good for retry-max */
 	bool tried;              /* was tried in this round */
 };
 
-struct relay_link {
+struct relay_connector {
 	struct relay *relay;
-	const struct relay_link_handlers *handlers;
+	const struct relay_connector_handlers *handlers;
 	struct relay_address address;
-	enum relay_link_state state;
+	enum relay_connector_state state;
 	struct lined_socket *sock; /* NULL: not even connecting */
 	struct lined_lookup *lookup;
-	struct relay_link_target *targets;
+	struct relay_connector_target *targets;
 	size_t target_count, target; /* target: the one tried last */
 	unsigned failures;           /* rounds without a connection good for
 				      * retry-max */
 	bool wasted;      /* the last connection was not good for retry-max */
-	bool patient;     /* set by the owner: another link is good */
-	uint64_t good_ms; /* when the link became good; 0: not good */
+	bool patient;     /* set by the owner: another connector is good */
+	uint64_t good_ms; /* when the connector became good; 0: not good */
 	uint64_t connected_ms; /* when it last connected */
 	uint64_t state_ms;     /* when it entered its state, or became good */
 	uint64_t due_ms;       /* waiting: when the next round begins */
-	struct lined_timer retry; /* see link_retry_fired() */
+	struct lined_timer retry; /* see connector_retry_fired() */
 	uint32_t flush_ms;        /* time for the last lines; the owner may set
 				   * it */
 	uint64_t connects;        /* number of connections made */
-	uint64_t preamble_bytes, sent_bytes; /* see relay_link_sent() */
-	/* Lines given to this connection: see pending.h. */
-	struct relay_pending_block *given, *given_last;
+	uint64_t preamble_bytes, sent_bytes; /* see relay_connector_sent() */
+	/* Lines given to this connection: see unsent_lines.h. */
+	struct relay_unsent_batch *given, *given_last;
 	char reached[LINED_ADDRESS_TEXT_MAX]; /* the last address tried, or ""
 					       */
 	char error[120];                      /* the last failure, or "" */
 };
 
-/* Fills a zeroed link, which is idle then. */
-void relay_link_init(struct relay_link *link, struct relay *relay,
-		     const struct relay_address *address,
-		     const struct relay_link_handlers *handlers);
-/* Drops the connection and frees the link's memory. */
-void relay_link_fini(struct relay_link *link);
+/* Fills a zeroed connector, which is idle then. */
+void relay_connector_init(struct relay_connector *connector,
+			  struct relay *relay,
+			  const struct relay_address *address,
+			  const struct relay_connector_handlers *handlers);
+/* Drops the connection and frees the connector's memory. */
+void relay_connector_fini(struct relay_connector *connector);
 
-/* Starts the link, which then stays connected. If an earlier round has failed,
- * the first round waits for the rest of the delay after that failure. */
-void relay_link_start(struct relay_link *link);
+/* Starts the connector, which then stays connected. If an earlier round has
+ * failed, the first round waits for the rest of the delay after that failure.
+ */
+void relay_connector_start(struct relay_connector *connector);
 
-/* Makes the link idle at once; only handle_unsent is called. */
-void relay_link_stop(struct relay_link *link);
+/* Makes the connector idle at once; only handle_unsent is called. */
+void relay_connector_stop(struct relay_connector *connector);
 
-/* Makes the link idle after flushing its send queue; only handle_unsent is
+/* Makes the connector idle after flushing its send queue; only handle_unsent is
  * called. */
-void relay_link_finish(struct relay_link *link);
+void relay_connector_finish(struct relay_connector *connector);
 
-/* As relay_link_finish(), but first reads what the other end has sent, for at
- * most 1 s. */
-void relay_link_read_out(struct relay_link *link);
+/* As relay_connector_finish(), but first reads what the other end has sent, for
+ * at most 1 s. */
+void relay_connector_read_out(struct relay_connector *connector);
 
 /* Call this when retry-min or retry-max has changed: the wait begins anew. */
-void relay_link_retry_changed(struct relay_link *link);
+void relay_connector_retry_changed(struct relay_connector *connector);
 
-/* Call this for each good line: the first one makes the link good. */
-void relay_link_good(struct relay_link *link);
+/* Call this for each good line: the first one makes the connector good. */
+void relay_connector_good(struct relay_connector *connector);
 
 /*
  * Sends bytes of a shared buffer if there is room: up to the service's
  * send-queue, or any number if nothing is queued. False: not sent, and
  * handle_write is called when there is room.
  */
-bool relay_link_send(struct relay_link *link, struct lined_buffer *buffer,
-		     size_t offset, size_t len);
+bool relay_connector_send(struct relay_connector *connector,
+			  struct lined_buffer *buffer, size_t offset,
+			  size_t len);
 
 /* Bytes after the preamble that have left on this connection, or on the last
- * connection if the link is not connected. */
-uint64_t relay_link_sent(const struct relay_link *link);
+ * connection if the connector is not connected. */
+uint64_t relay_connector_sent(const struct relay_connector *connector);
 
 /* Bytes after the preamble that have left on this connection or are queued. */
-uint64_t relay_link_given(const struct relay_link *link);
+uint64_t relay_connector_given(const struct relay_connector *connector);
 
-static inline bool relay_link_connected(const struct relay_link *link)
+static inline bool
+relay_connector_connected(const struct relay_connector *connector)
 {
-	return link->state == RELAY_LINK_CONNECTED;
+	return connector->state == RELAY_CONNECTOR_CONNECTED;
 }
 
-#define RELAY_LINK_TEXT_MAX 2048
+#define RELAY_CONNECTOR_TEXT_MAX 2048
 
 /* Writes "tcp://host:7", followed by " (192.0.2.1:7)" for a name that was
  * looked up. Returns text. */
-const char *relay_link_text(const struct relay_link *link,
-			    char text[RELAY_LINK_TEXT_MAX]);
+const char *relay_connector_text(const struct relay_connector *connector,
+				 char text[RELAY_CONNECTOR_TEXT_MAX]);
 
 /* Starts a one-shot timer. False: out of memory; logged. */
-bool relay_link_start_timer(const struct relay *relay,
-			    struct lined_timer *timer, uint64_t delay_ms);
+bool relay_connector_start_timer(const struct relay *relay,
+				 struct lined_timer *timer, uint64_t delay_ms);

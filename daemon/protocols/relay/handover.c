@@ -6,55 +6,56 @@
 #include "relay/relay.h"
 
 /* How long to wait for the previous instance. */
-#define TURN_MS 2000
+#define HANDOVER_MS 2000
 
-int relay_turn_open(struct relay_turn *turn, const struct relay *relay,
-		    uint64_t now_ms)
+int relay_handover_open(struct relay_handover *handover,
+			const struct relay *relay, uint64_t now_ms)
 {
 	char name[120];
 
 	snprintf(name, sizeof(name), "relay upstreams of %s",
 		 lined_service_name(relay->service));
-	turn->leaving = lined_shared_get(relay->service, name, sizeof(int32_t));
-	turn->end_ms = now_ms + TURN_MS;
-	return turn->leaving != NULL ? 0 : -1;
+	handover->leaving =
+		lined_shared_get(relay->service, name, sizeof(int32_t));
+	handover->end_ms = now_ms + HANDOVER_MS;
+	return handover->leaving != NULL ? 0 : -1;
 }
 
-static void turn_count_leaving(struct relay_turn *turn, int more)
+static void handover_count_leaving(struct relay_handover *handover, int more)
 {
-	int32_t *leaving = lined_shared_lock(turn->leaving);
+	int32_t *leaving = lined_shared_lock(handover->leaving);
 
 	*leaving += more;
-	lined_shared_unlock(turn->leaving);
+	lined_shared_unlock(handover->leaving);
 }
 
-void relay_turn_close(struct relay_turn *turn)
+void relay_handover_close(struct relay_handover *handover)
 {
-	if (turn->leaves)
-		turn_count_leaving(turn, -1);
-	lined_shared_put(turn->leaving, NULL);
+	if (handover->leaves)
+		handover_count_leaving(handover, -1);
+	lined_shared_put(handover->leaving, NULL);
 }
 
-bool relay_turn_waits(struct relay_turn *turn, uint64_t now_ms)
+bool relay_handover_waits(struct relay_handover *handover, uint64_t now_ms)
 {
 	const int32_t *leaving;
 
-	if (turn->end_ms == 0)
+	if (handover->end_ms == 0)
 		return false;
-	leaving = lined_shared_lock(turn->leaving);
-	if (*leaving == 0 || now_ms >= turn->end_ms)
-		turn->end_ms = 0;
-	lined_shared_unlock(turn->leaving);
-	return turn->end_ms != 0;
+	leaving = lined_shared_lock(handover->leaving);
+	if (*leaving == 0 || now_ms >= handover->end_ms)
+		handover->end_ms = 0;
+	lined_shared_unlock(handover->leaving);
+	return handover->end_ms != 0;
 }
 
-void relay_turn_take(struct relay_turn *turn)
+void relay_handover_take(struct relay_handover *handover)
 {
-	turn->end_ms = 0;
+	handover->end_ms = 0;
 }
 
-void relay_turn_leave(struct relay_turn *turn)
+void relay_handover_leave(struct relay_handover *handover)
 {
-	turn->leaves = true;
-	turn_count_leaving(turn, 1);
+	handover->leaves = true;
+	handover_count_leaving(handover, 1);
 }

@@ -12,7 +12,7 @@
 struct lined_shared;
 struct relay;
 
-struct relay_turn {
+struct relay_handover {
 	/* The number of instances of the service that are leaving. */
 	struct lined_shared *leaving;
 	uint64_t end_ms; /* end of the wait for them; 0: none */
@@ -20,15 +20,15 @@ struct relay_turn {
 };
 
 /* -1 and errno. */
-int relay_turn_open(struct relay_turn *turn, const struct relay *relay,
-		    uint64_t now_ms);
-void relay_turn_close(struct relay_turn *turn);
+int relay_handover_open(struct relay_handover *handover,
+			const struct relay *relay, uint64_t now_ms);
+void relay_handover_close(struct relay_handover *handover);
 
 /* Whether to wait for the previous instance: for 2 s at most, and never again
  * after the first false. */
-bool relay_turn_waits(struct relay_turn *turn, uint64_t now_ms);
+bool relay_handover_waits(struct relay_handover *handover, uint64_t now_ms);
 /* Ends the wait in any case. */
-void relay_turn_take(struct relay_turn *turn);
+void relay_handover_take(struct relay_handover *handover);
 
-/* This instance begins to leave; it has left at relay_turn_close(). */
-void relay_turn_leave(struct relay_turn *turn);
+/* This instance begins to leave; it has left at relay_handover_close(). */
+void relay_handover_leave(struct relay_handover *handover);

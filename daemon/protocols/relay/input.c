@@ -8,33 +8,33 @@
 #include "relay/filter.h"
 #include "relay/relay.h"
 
-/* A block is published before it exceeds this size, for readers with small
- * queues; a longer line gets its own block. */
-#define BLOCK_MAX 16384
-/* The most lines of a block: delivering more could exceed the bus's budget for
+/* A batch is published before it exceeds this size, for readers with small
+ * queues; a longer line gets its own batch. */
+#define BATCH_MAX 16384
+/* The most lines of a batch: delivering more could exceed the bus's budget for
  * a turn. */
-#define BLOCK_LINES 256
+#define BATCH_LINES 256
 
 /* Whether the sender's lines go to the upstream: in mode upstream the lines of
  * clients do. All other lines go to the feed. */
-static bool intake_goes_up(const struct relay *relay, uint64_t sender)
+static bool input_goes_up(const struct relay *relay, uint64_t sender)
 {
 	return relay->options->mode == RELAY_UPSTREAM && sender != 0;
 }
 
-void relay_intake_publish(struct relay *relay, uint64_t sender)
+void relay_input_publish(struct relay *relay, uint64_t sender)
 {
-	bool up = intake_goes_up(relay, sender);
+	bool up = input_goes_up(relay, sender);
 	struct lined_buffer *message;
-	uint32_t lines = relay->block.count;
+	uint32_t lines = relay->batch.count;
 
 	if (lines == 0)
 		return;
-	if (!up && relay_topic_hold(relay, &relay->block, sender)) {
-		relay_block_clear(&relay->block);
+	if (!up && relay_topic_hold(relay, &relay->batch, sender)) {
+		relay_batch_clear(&relay->batch);
 		return;
 	}
-	message = relay_block_seal(&relay->block, sender);
+	message = relay_batch_seal(&relay->batch, sender);
 	if (message == NULL ||
 	    relay_channel_publish(relay, up ? RELAY_UP : RELAY_FEED, message) <
 		    0)
@@ -43,7 +43,7 @@ void relay_intake_publish(struct relay *relay, uint64_t sender)
 }
 
 /* False: the filter denies the line, which is counted. */
-static bool intake_passes(struct relay *relay, const struct lined_line *line)
+static bool input_passes(struct relay *relay, const struct lined_line *line)
 {
 	if (relay_filter_allows(relay->filter, line->text, line->len))
 		return true;
@@ -53,10 +53,10 @@ static bool intake_passes(struct relay *relay, const struct lined_line *line)
 
 /* Whether to relay a line that has passed the filter; otherwise counts the
  * line. */
-static bool intake_accepts(struct relay *relay, uint64_t sender,
-			   const struct lined_line *line)
+static bool input_accepts(struct relay *relay, uint64_t sender,
+			  const struct lined_line *line)
 {
-	if (intake_goes_up(relay, sender)) {
+	if (input_goes_up(relay, sender)) {
 		if (relay_filter_allows(relay->filter_up, line->text,
 					line->len))
 			return true;
@@ -66,29 +66,29 @@ static bool intake_accepts(struct relay *relay, uint64_t sender,
 	return !relay_topic_is_repeat(relay, line->text, line->len);
 }
 
-bool relay_intake_line(struct relay *relay, const char *tag, size_t tag_len,
-		       uint64_t sender, const struct lined_line *line)
+bool relay_input_line(struct relay *relay, const char *tag, size_t tag_len,
+		      uint64_t sender, const struct lined_line *line)
 {
 	size_t len = line->len + tag_len;
 
-	if (!intake_passes(relay, line))
+	if (!input_passes(relay, line))
 		return false;
-	if (!intake_accepts(relay, sender, line))
+	if (!input_accepts(relay, sender, line))
 		return true;
-	if (relay->block.count >= BLOCK_LINES ||
-	    (relay->block.count > 0 &&
-	     relay_block_bytes(&relay->block) + len > BLOCK_MAX))
-		relay_intake_publish(relay, sender);
-	if (relay_block_add(&relay->block, tag, tag_len, line,
+	if (relay->batch.count >= BATCH_LINES ||
+	    (relay->batch.count > 0 &&
+	     relay_batch_bytes(&relay->batch) + len > BATCH_MAX))
+		relay_input_publish(relay, sender);
+	if (relay_batch_add(&relay->batch, tag, tag_len, line,
 			    lined_service_framing(relay->service)) < 0)
 		lined_service_count(relay->service, "lines_not_relayed", 1);
 	return true;
 }
 
-enum lined_line_status relay_intake_read(struct relay *relay,
-					 struct lined_socket *sock,
-					 const char *tag, size_t tag_len,
-					 uint64_t sender)
+enum lined_line_status relay_input_read(struct relay *relay,
+					struct lined_socket *sock,
+					const char *tag, size_t tag_len,
+					uint64_t sender)
 {
 	enum lined_line_status status;
 	struct lined_line line;
@@ -96,14 +96,14 @@ enum lined_line_status relay_intake_read(struct relay *relay,
 	do {
 		status = lined_socket_read_line(sock, &line);
 		if (status == LINED_LINE_READY)
-			relay_intake_line(relay, tag, tag_len, sender, &line);
+			relay_input_line(relay, tag, tag_len, sender, &line);
 	} while (status == LINED_LINE_READY || status == LINED_LINE_TOO_LONG);
-	relay_intake_publish(relay, sender);
+	relay_input_publish(relay, sender);
 	return status;
 }
 
-enum lined_line_status relay_intake_discard(struct relay *relay,
-					    struct lined_socket *sock)
+enum lined_line_status relay_input_discard(struct relay *relay,
+					   struct lined_socket *sock)
 {
 	enum lined_line_status status;
 	struct lined_line line;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Passes lines from a socket to the bus: through the filter, with a tag, into a
- * block.
+ * batch.
  */
 #pragma once
 
@@ -14,22 +14,22 @@
 
 struct relay;
 
-/* Adds a line to this turn's block. `sender`: a client's id, or 0 for an
+/* Adds a line to this turn's batch. `sender`: a client's id, or 0 for an
  * upstream. False: the filter has dropped the line. */
-bool relay_intake_line(struct relay *relay, const char *tag, size_t tag_len,
-		       uint64_t sender, const struct lined_line *line);
+bool relay_input_line(struct relay *relay, const char *tag, size_t tag_len,
+		      uint64_t sender, const struct lined_line *line);
 
-/* Publishes the block to the feed; in mode upstream, a client's block goes to
+/* Publishes the batch to the feed; in mode upstream, a client's batch goes to
  * the upstream instead. */
-void relay_intake_publish(struct relay *relay, uint64_t sender);
+void relay_input_publish(struct relay *relay, uint64_t sender);
 
 /* Reads all lines available on the socket and publishes them. Returns the
  * status that ended the loop: neither READY nor TOO_LONG. */
-enum lined_line_status relay_intake_read(struct relay *relay,
-					 struct lined_socket *sock,
-					 const char *tag, size_t tag_len,
-					 uint64_t sender);
+enum lined_line_status relay_input_read(struct relay *relay,
+					struct lined_socket *sock,
+					const char *tag, size_t tag_len,
+					uint64_t sender);
 
-/* Reads and only counts all lines. Returns as relay_intake_read(). */
-enum lined_line_status relay_intake_discard(struct relay *relay,
-					    struct lined_socket *sock);
+/* Reads and only counts all lines. Returns as relay_input_read(). */
+enum lined_line_status relay_input_discard(struct relay *relay,
+					   struct lined_socket *sock);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Kept lines: for new clients (history) and for the first reader (hold). Lines
- * are copied, so that no line keeps a whole block in memory.
+ * are copied, so that no line keeps a whole batch in memory.
  */
 #pragma once
 

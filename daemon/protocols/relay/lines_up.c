@@ -22,11 +22,12 @@ upstreams_find_target(const struct relay_upstreams *upstreams)
 
 		if (!relay_upstream_is_open(upstream))
 			continue;
-		if (upstreams->all ? &upstream->link == upstreams->hold.lines.to
-				   : upstream == upstreams->feed)
+		if (upstreams->all
+			    ? &upstream->connector == upstreams->hold.lines.to
+			    : upstream == upstreams->feed)
 			return upstream;
 		if (first == NULL ||
-		    !relay_address_is_source(&upstream->link.address))
+		    !relay_address_is_source(&upstream->connector.address))
 			first = upstream;
 	}
 	return first;
@@ -40,7 +41,8 @@ upstreams_target(struct relay_upstreams *upstreams)
 	struct relay_upstream *target = upstreams_find_target(upstreams);
 
 	if (upstreams->passed &&
-	    (target == NULL || &target->link != upstreams->hold.lines.to)) {
+	    (target == NULL ||
+	     &target->connector != upstreams->hold.lines.to)) {
 		relay_up_hold_give_up(&upstreams->hold, UINT64_MAX);
 		upstreams->passed = false;
 	}
@@ -64,7 +66,7 @@ bool relay_upstreams_send_rest(struct relay_upstreams *upstreams)
 
 	relay_up_hold_send(&upstreams->hold, target);
 	return target != NULL && relay_up_hold_waits(&upstreams->hold) &&
-	       !relay_address_is_source(&target->link.address);
+	       !relay_address_is_source(&target->connector.address);
 }
 
 static void upstreams_send(struct relay_upstreams *upstreams,
@@ -86,7 +88,7 @@ void relay_upstreams_give_up(struct relay *relay, uint64_t bytes)
 		relay_up_hold_give_up(&upstreams->hold, bytes);
 }
 
-void relay_upstreams_on_block(void *arg, struct lined_buffer *buffer)
+void relay_upstreams_on_batch(void *arg, struct lined_buffer *buffer)
 {
 	struct relay_upstreams *upstreams = arg;
 	struct relay_upstream *target = upstreams_target(upstreams);
@@ -111,6 +113,6 @@ void relay_upstreams_on_block(void *arg, struct lined_buffer *buffer)
 			continue;
 		upstreams_send(upstreams, other, &message);
 		upstreams->passed |=
-			!relay_address_is_source(&other->link.address);
+			!relay_address_is_source(&other->connector.address);
 	}
 }

@@ -116,9 +116,9 @@ uint64_t relay_options_keeps_most(const void *arg, size_t line_length,
 		most += relay_dedupe_memory_max();
 	if (options->push_hold > 0)
 		most += options->push.count *
-			relay_pending_memory_max((size_t)options->push_hold);
+			relay_unsent_memory_max((size_t)options->push_hold);
 	if (options->mode == RELAY_UPSTREAM && options->up_hold > 0)
-		most += relay_pending_memory_max((size_t)options->up_hold);
+		most += relay_unsent_memory_max((size_t)options->up_hold);
 	return most;
 }
 

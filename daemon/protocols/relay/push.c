@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sends the feed, through filter-up, to other servers: over links, which
+ * Sends the feed, through filter-up, to other servers: over connectors, which
  * reconnect, or as datagrams. Lines that a target does not take are kept, up to
  * push-hold.
  */
@@ -22,8 +22,8 @@
 
 struct push_target {
 	struct relay_push *push;
-	struct relay_link link; /* used for a stream */
-	struct relay_pending pending;
+	struct relay_connector connector; /* used for a stream */
+	struct relay_unsent unsent;
 	struct lined_socket *sock; /* used for datagrams */
 };
 
@@ -37,9 +37,9 @@ struct relay_push {
 	struct lined_timer leave;
 };
 
-static struct push_target *push_target_of(struct relay_link *link)
+static struct push_target *push_target_of(struct relay_connector *connector)
 {
-	return lined_container_of(link, struct push_target, link);
+	return lined_container_of(connector, struct push_target, connector);
 }
 
 static uint64_t push_now_ms(const struct relay_push *push)
@@ -58,21 +58,21 @@ static void push_count_dropped(const struct relay_push *push, uint64_t lines)
 /* ---- a stream ----------------------------------------------------------- */
 
 static const struct lined_option_list *
-push_preamble(const struct relay_link *link)
+push_preamble(const struct relay_connector *connector)
 {
-	return &link->relay->options->push_preamble;
+	return &connector->relay->options->push_preamble;
 }
 
 /* Sends waiting lines; then drops the oldest, so that at most `most` bytes
  * wait. */
 static void push_send(struct push_target *target, size_t most)
 {
-	if (relay_link_connected(&target->link) &&
-	    !lined_socket_is_closed(target->link.sock)) {
-		relay_pending_send(&target->pending, &target->link);
+	if (relay_connector_connected(&target->connector) &&
+	    !lined_socket_is_closed(target->connector.sock)) {
+		relay_unsent_send(&target->unsent, &target->connector);
 	}
 	push_count_dropped(target->push,
-			   relay_pending_trim(&target->pending, most));
+			   relay_unsent_trim(&target->unsent, most));
 }
 
 static size_t push_hold(const struct push_target *target)
@@ -80,39 +80,41 @@ static size_t push_hold(const struct push_target *target)
 	return (size_t)target->push->relay->options->push_hold;
 }
 
-static void push_on_write(struct relay_link *link)
+static void push_on_write(struct relay_connector *connector)
 {
-	push_send(push_target_of(link), push_hold(push_target_of(link)));
+	push_send(push_target_of(connector),
+		  push_hold(push_target_of(connector)));
 }
 
-static void push_on_connect(struct relay_link *link)
+static void push_on_connect(struct relay_connector *connector)
 {
-	relay_link_good(link);
-	push_on_write(link);
+	relay_connector_good(connector);
+	push_on_write(connector);
 }
 
 /* Counts and drops lines from a target. */
-static void push_on_read(struct relay_link *link)
+static void push_on_read(struct relay_connector *connector)
 {
-	if (relay_intake_discard(link->relay, link->sock) == LINED_LINE_CLOSED)
-		lined_socket_close_for(link->sock, LINED_CLOSE_PEER, 0);
+	if (relay_input_discard(connector->relay, connector->sock) ==
+	    LINED_LINE_CLOSED)
+		lined_socket_close_for(connector->sock, LINED_CLOSE_PEER, 0);
 }
 
-static void push_on_close(struct relay_link *link, bool was_connected)
+static void push_on_close(struct relay_connector *connector, bool was_connected)
 {
-	struct push_target *target = push_target_of(link);
+	struct push_target *target = push_target_of(connector);
 
 	if (!was_connected)
 		return;
 	push_send(target, push_hold(target));
 }
 
-static void push_on_unsent(struct relay_link *link)
+static void push_on_unsent(struct relay_connector *connector)
 {
-	relay_pending_return(&push_target_of(link)->pending, link);
+	relay_unsent_return(&push_target_of(connector)->unsent, connector);
 }
 
-static const struct relay_link_handlers push_handlers = {
+static const struct relay_connector_handlers push_handlers = {
 	.kind = "push",
 	.connects = "push_connects",
 	.losses = "push_losses",
@@ -131,7 +133,7 @@ static const struct relay_link_handlers push_handlers = {
 static struct lined_socket *push_open(const struct push_target *target)
 {
 	struct lined_service *service = target->push->relay->service;
-	const struct lined_address *to = &target->link.address.local;
+	const struct lined_address *to = &target->connector.address.local;
 	struct lined_address any = {.len = to->len};
 	struct lined_socket *sock = lined_socket_new(NULL, NULL);
 	int error;
@@ -147,7 +149,7 @@ static struct lined_socket *push_open(const struct push_target *target)
 	error = errno;
 	lined_socket_close(sock);
 	lined_service_log(service, LINED_LOG_ERR, "push %s: %s",
-			  target->link.address.text, strerror(error));
+			  target->connector.address.text, strerror(error));
 	return NULL;
 }
 
@@ -155,7 +157,7 @@ static struct lined_socket *push_open(const struct push_target *target)
 static void push_send_datagrams(struct push_target *target,
 				const struct relay_message *message)
 {
-	const struct lined_address *to = &target->link.address.local;
+	const struct lined_address *to = &target->connector.address.local;
 	const char *text =
 		lined_buffer_data(message->buffer) + message->bytes_at;
 	uint64_t dropped = 0;
@@ -176,7 +178,7 @@ static void push_send_datagrams(struct push_target *target,
 
 /* ---- lines -------------------------------------------------------------- */
 
-static void push_on_block(void *arg, struct lined_buffer *buffer)
+static void push_on_batch(void *arg, struct lined_buffer *buffer)
 {
 	struct relay_push *push = arg;
 	struct relay *relay = push->relay;
@@ -203,11 +205,12 @@ static void push_on_block(void *arg, struct lined_buffer *buffer)
 	for (i = 0; i < push->count; i++) {
 		struct push_target *target = push->list[i];
 		size_t most =
-			relay_pending_most(&target->pending, push_hold(target));
+			relay_unsent_most(&target->unsent, push_hold(target));
 
-		if (relay_address_type(&target->link.address) == SOCK_DGRAM)
+		if (relay_address_type(&target->connector.address) ==
+		    SOCK_DGRAM)
 			push_send_datagrams(target, &message);
-		else if (relay_pending_add(&target->pending, &message) < 0)
+		else if (relay_unsent_add(&target->unsent, &message) < 0)
 			push_count_dropped(push, message.count);
 		else
 			push_send(target, most);
@@ -219,9 +222,8 @@ static void push_on_block(void *arg, struct lined_buffer *buffer)
 
 static void push_free_target(struct push_target *target)
 {
-	relay_link_fini(&target->link);
-	push_count_dropped(target->push,
-			   relay_pending_trim(&target->pending, 0));
+	relay_connector_fini(&target->connector);
+	push_count_dropped(target->push, relay_unsent_trim(&target->unsent, 0));
 	if (target->sock != NULL)
 		lined_socket_close(target->sock);
 	free(target);
@@ -235,8 +237,9 @@ static struct push_target *push_new_target(struct relay_push *push,
 	if (target == NULL)
 		return NULL;
 	target->push = push;
-	target->pending.service = push->relay->service;
-	relay_link_init(&target->link, push->relay, address, &push_handlers);
+	target->unsent.service = push->relay->service;
+	relay_connector_init(&target->connector, push->relay, address,
+			     &push_handlers);
 	return target;
 }
 
@@ -247,7 +250,7 @@ static struct push_target *push_take(struct relay_push *push, const char *text)
 
 	for (i = 0; i < push->count; i++) {
 		found = push->list[i];
-		if (strcmp(found->link.address.text, text) != 0)
+		if (strcmp(found->connector.address.text, text) != 0)
 			continue;
 		push->list[i] = push->list[--push->count];
 		return found;
@@ -287,8 +290,9 @@ static int push_read_list(struct relay_push *push)
 	push->list = list;
 	push->count = count;
 	for (i = 0; i < count; i++)
-		if (relay_address_type(&list[i]->link.address) != SOCK_DGRAM)
-			relay_link_start(&list[i]->link);
+		if (relay_address_type(&list[i]->connector.address) !=
+		    SOCK_DGRAM)
+			relay_connector_start(&list[i]->connector);
 	return 0;
 }
 
@@ -303,7 +307,7 @@ static void push_leave_fired(struct lined_timer *timer)
 	if (relay_push_finish(relay) || push_now_ms(push) >= push->leave_ms)
 		relay_push_stop(relay);
 	else
-		relay_link_start_timer(relay, timer, RELAY_END_STEP_MS);
+		relay_connector_start_timer(relay, timer, RELAY_END_STEP_MS);
 }
 
 /* Ends pushing after the lines under way: another instance, or none, pushes
@@ -314,7 +318,8 @@ static void push_leave(struct relay_push *push)
 		return;
 	push->leave_mark = lined_bus_mark(push->relay->service);
 	push->leave_ms = push_now_ms(push) + PUSH_LEAVE_MS;
-	relay_link_start_timer(push->relay, &push->leave, RELAY_END_STEP_MS);
+	relay_connector_start_timer(push->relay, &push->leave,
+				    RELAY_END_STEP_MS);
 }
 
 static bool push_is_wanted(const struct relay *relay)
@@ -338,7 +343,7 @@ int relay_push_start(struct relay *relay)
 	lined_service_timer(relay->service, &push->leave, push_leave_fired);
 	relay_upstream_set_limits(relay);
 	push->feed =
-		relay_channel_subscribe(relay, RELAY_FEED, push_on_block, push);
+		relay_channel_subscribe(relay, RELAY_FEED, push_on_batch, push);
 	if (push->feed != NULL && push_read_list(push) == 0)
 		return 0;
 fail:
@@ -380,7 +385,7 @@ void relay_push_reload(struct relay *relay)
 		return;
 	}
 	relay_upstream_set_limits(relay);
-	feed = relay_channel_subscribe(relay, RELAY_FEED, push_on_block, push);
+	feed = relay_channel_subscribe(relay, RELAY_FEED, push_on_batch, push);
 	if (feed != NULL) {
 		lined_bus_unsubscribe(push->feed);
 		push->feed = feed;
@@ -397,8 +402,8 @@ void relay_push_give_up(struct relay *relay, uint64_t bytes)
 
 	for (i = 0; push != NULL && i < push->count; i++)
 		push_count_dropped(
-			push, relay_pending_give_up(&push->list[i]->pending,
-						    bytes / push->count + 1));
+			push, relay_unsent_give_up(&push->list[i]->unsent,
+						   bytes / push->count + 1));
 }
 
 bool relay_push_finish(struct relay *relay)
@@ -410,13 +415,13 @@ bool relay_push_finish(struct relay *relay)
 	for (i = 0; push != NULL && i < push->count; i++) {
 		struct push_target *target = push->list[i];
 
-		if (relay_link_connected(&target->link) &&
-		    target->pending.waiting == 0)
-			relay_link_finish(&target->link);
-		else if (!relay_link_connected(&target->link) &&
-			 target->link.state != RELAY_LINK_FINISHING)
-			relay_link_stop(&target->link);
-		finished &= target->link.state == RELAY_LINK_IDLE;
+		if (relay_connector_connected(&target->connector) &&
+		    target->unsent.waiting == 0)
+			relay_connector_finish(&target->connector);
+		else if (!relay_connector_connected(&target->connector) &&
+			 target->connector.state != RELAY_CONNECTOR_FINISHING)
+			relay_connector_stop(&target->connector);
+		finished &= target->connector.state == RELAY_CONNECTOR_IDLE;
 	}
 	return finished;
 }

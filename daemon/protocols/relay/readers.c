@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Delivers blocks to the members. A member gets a block as one part of the
+ * Delivers batches to the members. A member gets a batch as one part of the
  * message's shared buffer. If members lose lines rather than their connection,
  * each line is sent separately, so that only whole lines are lost.
  */
@@ -21,13 +21,13 @@
 /* ---- sending ------------------------------------------------------------ */
 
 /* Whether members can lose lines and stay connected. */
-static bool feed_is_lossy(const struct relay *relay)
+static bool readers_is_lossy(const struct relay *relay)
 {
 	return relay->options->slow != RELAY_SLOW_DISCONNECT ||
 	       relay->options->max_age_ms > 0;
 }
 
-static void feed_count_lost(struct relay_client *client, uint64_t lines)
+static void readers_count_lost(struct relay_client *client, uint64_t lines)
 {
 	struct relay *relay = client->relay;
 
@@ -41,9 +41,9 @@ static void feed_count_lost(struct relay_client *client, uint64_t lines)
 	client->lost += lines;
 }
 
-void relay_feed_count_dropped(struct relay_client *client)
+void relay_readers_count_dropped(struct relay_client *client)
 {
-	feed_count_lost(client, lined_socket_take_dropped(client->sock));
+	readers_count_lost(client, lined_socket_take_dropped(client->sock));
 }
 
 /*
@@ -52,8 +52,8 @@ void relay_feed_count_dropped(struct relay_client *client)
  * drop-oldest the client still gets lines, and the notice follows when its
  * queue is empty.
  */
-static void feed_send_lines(struct relay_client *client,
-			    const struct relay_message *message)
+static void readers_send_lines(struct relay_client *client,
+			       const struct relay_message *message)
 {
 	const struct relay_options *options = client->relay->options;
 	bool waits = options->slow == RELAY_SLOW_DROP_NEWEST &&
@@ -67,21 +67,21 @@ static void feed_send_lines(struct relay_client *client,
 		if (waits && client->lost > 0) {
 			/* A shorter line might still fit, but would precede the
 			 * notice. */
-			feed_count_lost(client, message->count - i);
+			readers_count_lost(client, message->count - i);
 			return;
 		}
 		lined_socket_send_shared(client->sock, message->buffer, offset,
 					 len);
 		offset += len;
-		relay_feed_count_dropped(client);
+		relay_readers_count_dropped(client);
 	}
 }
 
-static void feed_send_message(struct relay_client *client,
-			      const struct relay_message *message)
+static void readers_send_message(struct relay_client *client,
+				 const struct relay_message *message)
 {
-	if (feed_is_lossy(client->relay))
-		feed_send_lines(client, message);
+	if (readers_is_lossy(client->relay))
+		readers_send_lines(client, message);
 	else
 		lined_socket_send_shared(client->sock, message->buffer,
 					 message->bytes_at, message->bytes);
@@ -91,8 +91,8 @@ static void feed_send_message(struct relay_client *client,
 #define COUNT_ROOM sizeof("18446744073709551615\r\n")
 
 /* Writes "# lost {count} lines" with its terminator; returns the length. */
-static size_t feed_write_notice(const struct relay *relay, uint64_t count,
-				char *text, size_t size)
+static size_t readers_write_notice(const struct relay *relay, uint64_t count,
+				   char *text, size_t size)
 {
 	const char *form = relay->options->gap_notice, *end;
 	const char *place = strstr(form, "{count}");
@@ -112,12 +112,12 @@ static size_t feed_write_notice(const struct relay *relay, uint64_t count,
 	return (size_t)len + end_len;
 }
 
-void relay_feed_send_notice(struct relay_client *client)
+void relay_readers_send_notice(struct relay_client *client)
 {
 	const struct relay_options *options = client->relay->options;
 	char text[RELAY_NOTICE_MAX + COUNT_ROOM];
-	size_t len = feed_write_notice(client->relay, client->lost, text,
-				       sizeof(text));
+	size_t len = readers_write_notice(client->relay, client->lost, text,
+					  sizeof(text));
 
 	/* In a queue with lines the notice could become the oldest item and be
 	 * dropped. From an empty queue the notice is sent at the end of the
@@ -137,7 +137,7 @@ void relay_feed_send_notice(struct relay_client *client)
 
 /* ---- receiving ---------------------------------------------------------- */
 
-static void feed_charge(const struct relay *relay, struct relay_store *store)
+static void readers_charge(const struct relay *relay, struct relay_store *store)
 {
 	int64_t change = relay_store_take_change(store);
 
@@ -145,17 +145,17 @@ static void feed_charge(const struct relay *relay, struct relay_store *store)
 		lined_service_charge(relay->service, change);
 }
 
-static void feed_trim_history(struct relay *relay)
+static void readers_trim_history(struct relay *relay)
 {
 	size_t most = (size_t)relay->options->history;
 
 	if (relay->history.lines > most)
 		relay_store_drop(&relay->history, relay->history.lines - most);
-	feed_charge(relay, &relay->history);
+	readers_charge(relay, &relay->history);
 }
 
 /* Drops the oldest lines for lack of memory, and counts them. */
-static void feed_shrink_history(struct relay *relay, size_t memory)
+static void readers_shrink_history(struct relay *relay, size_t memory)
 {
 	size_t lines = relay->history.lines;
 
@@ -166,17 +166,18 @@ static void feed_shrink_history(struct relay *relay, size_t memory)
 				    lines);
 }
 
-uint64_t relay_feed_give_up(struct relay *relay, uint64_t bytes)
+uint64_t relay_readers_give_up(struct relay *relay, uint64_t bytes)
 {
 	size_t memory = relay->history.memory;
 
-	feed_shrink_history(relay, memory > bytes ? memory - (size_t)bytes : 0);
-	feed_charge(relay, &relay->history);
+	readers_shrink_history(relay,
+			       memory > bytes ? memory - (size_t)bytes : 0);
+	readers_charge(relay, &relay->history);
 	return memory - relay->history.memory;
 }
 
-static void feed_add_history(struct relay *relay,
-			     const struct relay_message *message)
+static void readers_add_history(struct relay *relay,
+				const struct relay_message *message)
 {
 	const char *text =
 		lined_buffer_data(message->buffer) + message->bytes_at;
@@ -195,11 +196,11 @@ static void feed_add_history(struct relay *relay,
 	if (relay->history.memory > memory &&
 	    !lined_service_may_keep(relay->service,
 				    relay->history.memory - memory))
-		feed_shrink_history(relay, memory);
-	feed_trim_history(relay);
+		readers_shrink_history(relay, memory);
+	readers_trim_history(relay);
 }
 
-static uint64_t feed_now_ms(const struct relay *relay)
+static uint64_t readers_now_ms(const struct relay *relay)
 {
 	return lined_dispatcher_now_ms(
 		lined_service_dispatcher(relay->service));
@@ -207,36 +208,36 @@ static uint64_t feed_now_ms(const struct relay *relay)
 
 /* Whether the message was published before held lines were given out, but is
  * delivered after them. */
-static bool feed_is_late(const struct relay *relay)
+static bool readers_is_late(const struct relay *relay)
 {
 	return relay->held_since != 0 &&
 	       lined_bus_is_before(relay->service, relay->held_since);
 }
 
 /* Delivers to all members but the sender; or only to one member. */
-static void feed_deliver(struct relay *relay,
-			 const struct relay_message *message,
-			 struct relay_client *only)
+static void readers_deliver(struct relay *relay,
+			    const struct relay_message *message,
+			    struct relay_client *only)
 {
 	uint64_t skipped = relay->options->loopback ? 0 : message->sender;
 	struct relay_client *client;
 
 	if (only != NULL)
-		feed_send_message(only, message);
+		readers_send_message(only, message);
 	for (client = only == NULL ? relay->clients : NULL; client != NULL;
 	     client = client->next)
 		if ((skipped == 0 || client->id != skipped) &&
 		    (client->since == 0 ||
 		     !lined_bus_is_before(relay->service, client->since)))
-			feed_send_message(client, message);
+			readers_send_message(client, message);
 	if (relay->options->history > 0 &&
-	    (only != NULL || !feed_is_late(relay)))
-		feed_add_history(relay, message);
-	relay->fed_ms = feed_now_ms(relay);
+	    (only != NULL || !readers_is_late(relay)))
+		readers_add_history(relay, message);
+	relay->fed_ms = readers_now_ms(relay);
 }
 
-static void feed_receive(struct relay *relay, struct lined_buffer *buffer,
-			 struct relay_client *only)
+static void readers_receive(struct relay *relay, struct lined_buffer *buffer,
+			    struct relay_client *only)
 {
 	struct relay_message message;
 	struct lined_buffer *fitting;
@@ -255,21 +256,21 @@ static void feed_receive(struct relay *relay, struct lined_buffer *buffer,
 		lined_service_count(relay->service, "lines_filtered_out",
 				    denied);
 	if (fitting != NULL && relay_message_read(&message, fitting))
-		feed_deliver(relay, &message, only);
+		readers_deliver(relay, &message, only);
 	else if (fitting == NULL && errno != 0)
 		lined_service_count(relay->service, "lines_not_relayed",
 				    message.count - denied);
 	lined_buffer_unref(fitting);
 }
 
-static void feed_on_block(void *arg, struct lined_buffer *buffer)
+static void readers_on_batch(void *arg, struct lined_buffer *buffer)
 {
-	feed_receive(arg, buffer, NULL);
+	readers_receive(arg, buffer, NULL);
 }
 
 /* ---- heartbeats ---------------------------------------------------------- */
 
-static void feed_start_heartbeat(struct relay *relay, uint64_t delay_ms)
+static void readers_start_heartbeat(struct relay *relay, uint64_t delay_ms)
 {
 	if (lined_timer_start(&relay->heartbeat, delay_ms, 0) < 0)
 		lined_service_log(relay->service, LINED_LOG_ERR,
@@ -277,7 +278,8 @@ static void feed_start_heartbeat(struct relay *relay, uint64_t delay_ms)
 }
 
 /* Adds the terminator to a line made by this service; returns the length. */
-static size_t feed_end_line(const struct relay *relay, char *text, size_t len)
+static size_t readers_end_line(const struct relay *relay, char *text,
+			       size_t len)
 {
 	const char *end;
 	size_t end_len = lined_framing_terminator(
@@ -287,23 +289,24 @@ static size_t feed_end_line(const struct relay *relay, char *text, size_t len)
 	return len + end_len;
 }
 
-static void feed_heartbeat_fired(struct lined_timer *timer)
+static void readers_heartbeat_fired(struct lined_timer *timer)
 {
 	struct relay *relay =
 		lined_container_of(timer, struct relay, heartbeat);
 	uint64_t every_ms = (uint64_t)relay->options->heartbeat_ms;
-	uint64_t now_ms = feed_now_ms(relay), due_ms = relay->fed_ms + every_ms;
+	uint64_t now_ms = readers_now_ms(relay),
+		 due_ms = relay->fed_ms + every_ms;
 	char text[RELAY_NOTICE_MAX + 256];
 	struct relay_client *client;
 	size_t len;
 
 	if (now_ms < due_ms) {
-		feed_start_heartbeat(relay, due_ms - now_ms);
+		readers_start_heartbeat(relay, due_ms - now_ms);
 		return;
 	}
 	len = relay_tag_write_time(relay->options->heartbeat_line, text,
 				   sizeof(text) - 2);
-	len = feed_end_line(relay, text, len);
+	len = readers_end_line(relay, text, len);
 	for (client = relay->clients; client != NULL; client = client->next) {
 		/* A reader with queued lines needs no heartbeat, and must not
 		 * lose a line because of a heartbeat. */
@@ -312,16 +315,16 @@ static void feed_heartbeat_fired(struct lined_timer *timer)
 		lined_socket_send(client->sock, text, len);
 	}
 	relay->fed_ms = now_ms;
-	feed_start_heartbeat(relay, every_ms);
+	readers_start_heartbeat(relay, every_ms);
 }
 
-static void feed_set_heartbeat(struct relay *relay)
+static void readers_set_heartbeat(struct relay *relay)
 {
 	if (relay->options->heartbeat_ms == 0 || relay->options->publish_only)
 		lined_timer_stop(&relay->heartbeat);
 	else
-		feed_start_heartbeat(relay,
-				     (uint64_t)relay->options->heartbeat_ms);
+		readers_start_heartbeat(relay,
+					(uint64_t)relay->options->heartbeat_ms);
 }
 
 /* ---- max-age ------------------------------------------------------------- */
@@ -335,7 +338,8 @@ static void feed_set_heartbeat(struct relay *relay)
 #define AGING_CHECKS 10
 #define AGING_MIN_MS 20
 
-static void feed_set_aging(const struct relay *relay, struct lined_socket *sock)
+static void readers_set_aging(const struct relay *relay,
+			      struct lined_socket *sock)
 {
 	static const int sndbuf = AGING_SNDBUF, unsent = AGING_UNSENT;
 	int fd = lined_socket_fd(sock);
@@ -350,7 +354,7 @@ static void feed_set_aging(const struct relay *relay, struct lined_socket *sock)
 			 sizeof(unsent));
 }
 
-static void feed_start_aging(struct relay *relay)
+static void readers_start_aging(struct relay *relay)
 {
 	uint64_t every_ms = (uint64_t)relay->options->max_age_ms / AGING_CHECKS;
 
@@ -363,7 +367,7 @@ static void feed_start_aging(struct relay *relay)
 				  "max-age: no timer: out of memory");
 }
 
-static void feed_aging_fired(struct lined_timer *timer)
+static void readers_aging_fired(struct lined_timer *timer)
 {
 	struct relay *relay = lined_container_of(timer, struct relay, aging);
 	uint32_t age_ms = (uint32_t)relay->options->max_age_ms;
@@ -371,13 +375,13 @@ static void feed_aging_fired(struct lined_timer *timer)
 
 	for (client = relay->clients; client != NULL; client = client->next)
 		if (lined_socket_drop_older(client->sock, age_ms) > 0)
-			relay_feed_count_dropped(client);
+			relay_readers_count_dropped(client);
 }
 
 /* ---- members ------------------------------------------------------------ */
 
-static void feed_set_overflow(const struct relay *relay,
-			      struct lined_socket *sock)
+static void readers_set_overflow(const struct relay *relay,
+				 struct lined_socket *sock)
 {
 	static const enum lined_overflow overflows[] = {
 		[RELAY_SLOW_DISCONNECT] = LINED_OVERFLOW_CLOSE,
@@ -386,12 +390,13 @@ static void feed_set_overflow(const struct relay *relay,
 	};
 
 	lined_socket_set_overflow(sock, overflows[relay->options->slow]);
-	feed_set_aging(relay, sock);
+	readers_set_aging(relay, sock);
 }
 
 /* Sends the history, up to half of the send queue: with a full queue a new
  * client would already count as slow. */
-static void feed_send_history(struct relay *relay, struct relay_client *client)
+static void readers_send_history(struct relay *relay,
+				 struct relay_client *client)
 {
 	uint32_t queue = lined_socket_limits(client->sock)->send_queue;
 	size_t most = queue > 0 ? queue / 2 : SIZE_MAX;
@@ -406,18 +411,18 @@ static void feed_send_history(struct relay *relay, struct relay_client *client)
 	}
 }
 
-/* The most bytes of held lines in one block. */
-#define HELD_BLOCK_MAX 65536
+/* The most bytes of held lines in one batch. */
+#define HELD_BATCH_MAX 65536
 
-/* Copies the first held lines into a block. */
-static void feed_fill_block(const struct relay_store *held,
-			    struct relay_block *block,
-			    const struct lined_framing *framing)
+/* Copies the first held lines into a batch. */
+static void readers_fill_batch(const struct relay_store *held,
+			       struct relay_batch *batch,
+			       const struct lined_framing *framing)
 {
 	struct relay_store_place place = {0};
 	struct relay_stored stored;
 
-	while (relay_block_bytes(block) < HELD_BLOCK_MAX &&
+	while (relay_batch_bytes(batch) < HELD_BATCH_MAX &&
 	       relay_store_next(held, &place, &stored)) {
 		size_t len = stored.len - stored.terminator_len;
 		struct lined_line line = {
@@ -427,34 +432,35 @@ static void feed_fill_block(const struct relay_store *held,
 			.terminator_len = stored.terminator_len,
 		};
 
-		if (relay_block_add(block, stored.text, stored.tag_len, &line,
+		if (relay_batch_add(batch, stored.text, stored.tag_len, &line,
 				    framing) < 0)
 			break;
 	}
 }
 
-/* Gives the held lines to the first reader, block by block, so that they are
+/* Gives the held lines to the first reader, batch by batch, so that they are
  * never in memory twice. */
-static void feed_give_held(struct relay_client *client,
-			   struct relay_store *held)
+static void readers_give_held(struct relay_client *client,
+			      struct relay_store *held)
 {
 	struct lined_service *service = client->relay->service;
-	struct relay_block block = {0};
+	struct relay_batch batch = {0};
 	uint64_t dropped = 0;
 
 	while (held->lines > 0 && !lined_socket_is_closed(client->sock)) {
 		struct lined_buffer *buffer;
 		uint32_t lines;
 
-		feed_fill_block(held, &block, lined_service_framing(service));
-		lines = block.count;
+		readers_fill_batch(held, &batch,
+				   lined_service_framing(service));
+		lines = batch.count;
 		if (lines == 0)
 			break;
 		relay_store_drop(held, lines);
-		feed_charge(client->relay, held);
-		buffer = relay_block_seal(&block, 0);
+		readers_charge(client->relay, held);
+		buffer = relay_batch_seal(&batch, 0);
 		if (buffer != NULL)
-			feed_receive(client->relay, buffer, client);
+			readers_receive(client->relay, buffer, client);
 		else
 			dropped += lines;
 		lined_buffer_unref(buffer);
@@ -462,13 +468,13 @@ static void feed_give_held(struct relay_client *client,
 	dropped += held->lines;
 	if (dropped > 0)
 		lined_service_count(service, "held_lines_dropped", dropped);
-	relay_block_fini(&block);
+	relay_batch_fini(&batch);
 	relay_store_clear(held);
-	feed_charge(client->relay, held);
+	readers_charge(client->relay, held);
 }
 
 /* Call this when members have joined or left. */
-static void feed_members_changed(struct relay *relay)
+static void readers_members_changed(struct relay *relay)
 {
 	size_t readers = relay->feed != NULL ? relay->client_count : 0;
 	struct relay_store held;
@@ -477,14 +483,14 @@ static void feed_members_changed(struct relay *relay)
 	if (!relay_topic_set_readers(relay, readers, &held, &since))
 		return;
 	relay->clients->since = relay->held_since = since;
-	feed_give_held(relay->clients, &held);
+	readers_give_held(relay->clients, &held);
 }
 
-void relay_feed_join(struct relay *relay, struct relay_client *client)
+void relay_readers_join(struct relay *relay, struct relay_client *client)
 {
-	feed_set_overflow(relay, client->sock);
+	readers_set_overflow(relay, client->sock);
 	if (!relay->options->publish_only)
-		feed_send_history(relay, client);
+		readers_send_history(relay, client);
 	client->prev = NULL;
 	client->next = relay->clients;
 	if (relay->clients != NULL)
@@ -493,10 +499,10 @@ void relay_feed_join(struct relay *relay, struct relay_client *client)
 	relay->client_count++;
 	/* The history may contain lines that were held. */
 	client->since = relay->held_since;
-	feed_members_changed(relay);
+	readers_members_changed(relay);
 }
 
-void relay_feed_leave(struct relay *relay, struct relay_client *client)
+void relay_readers_leave(struct relay *relay, struct relay_client *client)
 {
 	if (client->prev != NULL)
 		client->prev->next = client->next;
@@ -505,14 +511,14 @@ void relay_feed_leave(struct relay *relay, struct relay_client *client)
 	if (client->next != NULL)
 		client->next->prev = client->prev;
 	relay->client_count--;
-	feed_members_changed(relay);
+	readers_members_changed(relay);
 }
 
 /* ---- life --------------------------------------------------------------- */
 
 /* Subscribes to the feed named by the options. After a failure the old
  * subscription stays. */
-static int feed_subscribe(struct relay *relay)
+static int readers_subscribe(struct relay *relay)
 {
 	struct lined_subscription *feed = NULL;
 	char before[sizeof(relay->topic)];
@@ -521,8 +527,8 @@ static int feed_subscribe(struct relay *relay)
 	snprintf(relay->topic, sizeof(relay->topic), "%s",
 		 relay->options->topic);
 	if (!relay->options->publish_only)
-		feed = relay_channel_subscribe(relay, RELAY_FEED, feed_on_block,
-					       relay);
+		feed = relay_channel_subscribe(relay, RELAY_FEED,
+					       readers_on_batch, relay);
 	if (feed == NULL && !relay->options->publish_only) {
 		memcpy(relay->topic, before, sizeof(before));
 		return -1;
@@ -532,43 +538,43 @@ static int feed_subscribe(struct relay *relay)
 	return 0;
 }
 
-int relay_feed_start(struct relay *relay)
+int relay_readers_start(struct relay *relay)
 {
 	lined_service_timer(relay->service, &relay->heartbeat,
-			    feed_heartbeat_fired);
-	lined_service_timer(relay->service, &relay->aging, feed_aging_fired);
-	feed_start_aging(relay);
-	relay->fed_ms = feed_now_ms(relay);
-	feed_set_heartbeat(relay);
-	if (feed_subscribe(relay) < 0)
+			    readers_heartbeat_fired);
+	lined_service_timer(relay->service, &relay->aging, readers_aging_fired);
+	readers_start_aging(relay);
+	relay->fed_ms = readers_now_ms(relay);
+	readers_set_heartbeat(relay);
+	if (readers_subscribe(relay) < 0)
 		return -1;
 	return relay_topic_enter(relay);
 }
 
-void relay_feed_reload(struct relay *relay)
+void relay_readers_reload(struct relay *relay)
 {
 	bool moved = strcmp(relay->topic, relay->options->topic) != 0;
 	bool turned = relay->options->publish_only != (relay->feed == NULL);
 	struct relay_client *client;
 
-	feed_trim_history(relay);
+	readers_trim_history(relay);
 	for (client = relay->clients; client != NULL; client = client->next) {
-		feed_set_overflow(relay, client->sock);
-		if (!feed_is_lossy(relay))
+		readers_set_overflow(relay, client->sock);
+		if (!readers_is_lossy(relay))
 			client->lost = 0;
 	}
-	feed_start_aging(relay);
-	feed_set_heartbeat(relay);
+	readers_start_aging(relay);
+	readers_set_heartbeat(relay);
 	if (moved || turned) {
 		/* After a failure the clients keep the old feed. */
-		if (feed_subscribe(relay) == 0 && moved)
+		if (readers_subscribe(relay) == 0 && moved)
 			relay_topic_leave(relay);
 	}
 	relay_topic_enter(relay);
-	feed_members_changed(relay);
+	readers_members_changed(relay);
 }
 
-void relay_feed_stop(struct relay *relay)
+void relay_readers_stop(struct relay *relay)
 {
 	lined_timer_stop(&relay->heartbeat);
 	lined_timer_stop(&relay->aging);
@@ -576,5 +582,5 @@ void relay_feed_stop(struct relay *relay)
 	lined_bus_unsubscribe(relay->feed);
 	relay->feed = NULL;
 	relay_store_clear(&relay->history);
-	feed_charge(relay, &relay->history);
+	readers_charge(relay, &relay->history);
 }

@@ -11,25 +11,25 @@ struct relay;
 struct relay_client;
 
 /* Subscribes to the feed. -1: failed and logged. */
-int relay_feed_start(struct relay *relay);
-void relay_feed_stop(struct relay *relay);
+int relay_readers_start(struct relay *relay);
+void relay_readers_stop(struct relay *relay);
 
 /* Applies changed options. After a failure, which is logged, the old feed
  * stays. */
-void relay_feed_reload(struct relay *relay);
+void relay_readers_reload(struct relay *relay);
 
 /* Drops about `bytes` of the oldest lines in the history, because memory is
  * short; returns how many bytes. */
-uint64_t relay_feed_give_up(struct relay *relay, uint64_t bytes);
+uint64_t relay_readers_give_up(struct relay *relay, uint64_t bytes);
 
 /* A client joins: sends it the history, then the feed, unless clients only
  * publish. */
-void relay_feed_join(struct relay *relay, struct relay_client *client);
-void relay_feed_leave(struct relay *relay, struct relay_client *client);
+void relay_readers_join(struct relay *relay, struct relay_client *client);
+void relay_readers_leave(struct relay *relay, struct relay_client *client);
 
 /* Sends the gap-notice when the client's send queue is low again; later if the
  * queue could drop the notice. */
-void relay_feed_send_notice(struct relay_client *client);
+void relay_readers_send_notice(struct relay_client *client);
 
 /* Counts lines that the client's send queue has dropped. */
-void relay_feed_count_dropped(struct relay_client *client);
+void relay_readers_count_dropped(struct relay_client *client);

@@ -29,16 +29,16 @@ static void client_on_read(struct lined_socket *sock, void *arg)
 	size_t tag_len;
 
 	if (relay->subscribe_only) {
-		relay_intake_discard(relay, sock);
+		relay_input_discard(relay, sock);
 		return;
 	}
 	tag_len = relay_tag_write_client(relay, sock, tag);
-	relay_intake_read(relay, sock, tag, tag_len, client->id);
+	relay_input_read(relay, sock, tag, tag_len, client->id);
 }
 
 static void client_on_write(struct lined_socket *sock, void *arg)
 {
-	relay_feed_send_notice(arg);
+	relay_readers_send_notice(arg);
 }
 
 static void client_on_close(struct lined_socket *sock, void *arg,
@@ -46,8 +46,8 @@ static void client_on_close(struct lined_socket *sock, void *arg,
 {
 	struct relay_client *client = arg;
 
-	relay_feed_count_dropped(client);
-	relay_feed_leave(client->relay, client);
+	relay_readers_count_dropped(client);
+	relay_readers_leave(client->relay, client);
 	free(client);
 }
 
@@ -68,7 +68,7 @@ static void datagram_on_read(struct lined_socket *sock, void *arg)
 	size_t tag_len;
 
 	if (relay->subscribe_only || relay->options->mode == RELAY_PROXY) {
-		relay_intake_discard(relay, sock);
+		relay_input_discard(relay, sock);
 		return;
 	}
 	do {
@@ -76,10 +76,10 @@ static void datagram_on_read(struct lined_socket *sock, void *arg)
 		if (status != LINED_LINE_READY)
 			continue;
 		tag_len = relay_tag_write_client(relay, sock, tag);
-		relay_intake_line(relay, tag, tag_len, lined_client_id(sock),
-				  &line);
+		relay_input_line(relay, tag, tag_len, lined_client_id(sock),
+				 &line);
 	} while (status == LINED_LINE_READY || status == LINED_LINE_TOO_LONG);
-	relay_intake_publish(relay, lined_client_id(sock));
+	relay_input_publish(relay, lined_client_id(sock));
 }
 
 static const struct lined_socket_handlers datagram_handlers = {
@@ -109,7 +109,7 @@ static void relay_on_accept(struct lined_service *service,
 	client->sock = sock;
 	client->id = lined_client_id(sock);
 	lined_socket_set_handlers(sock, &client_handlers, client);
-	relay_feed_join(relay, client);
+	relay_readers_join(relay, client);
 }
 
 static void relay_on_drain(struct lined_socket *sock)
@@ -193,12 +193,12 @@ static void relay_stop(struct lined_service *service)
 	relay_push_stop(relay);
 	relay_upstreams_stop(relay);
 	relay_proxy_stop(relay);
-	relay_feed_stop(relay);
+	relay_readers_stop(relay);
 	relay_filter_free(relay->filter);
 	relay_filter_free(relay->filter_out);
 	relay_filter_free(relay->filter_up);
 	relay_pattern_free(relay->dedupe_without);
-	relay_block_fini(&relay->block);
+	relay_batch_fini(&relay->batch);
 	relay_tls_fini(&relay->tls);
 	free(relay);
 	lined_service_set_data(service, NULL);
@@ -217,8 +217,8 @@ static int relay_start(struct lined_service *service)
 	relay_read_options(relay);
 	if (relay_read_filters(relay) == 0 &&
 	    relay_tls_read(&relay->tls, service, relay->options) == 0 &&
-	    relay_feed_start(relay) == 0 && relay_upstreams_start(relay) == 0 &&
-	    relay_push_start(relay) == 0)
+	    relay_readers_start(relay) == 0 &&
+	    relay_upstreams_start(relay) == 0 && relay_push_start(relay) == 0)
 		return 0;
 	relay_stop(service);
 	return -1;
@@ -231,7 +231,7 @@ static void relay_reload(struct lined_service *service)
 	relay_read_options(relay);
 	relay_read_filters(relay);
 	relay_tls_read(&relay->tls, service, relay->options);
-	relay_feed_reload(relay);
+	relay_readers_reload(relay);
 	relay_upstreams_reload(relay);
 	relay_push_reload(relay);
 }
@@ -266,7 +266,7 @@ static void relay_give_up(struct lined_service *service, uint64_t bytes,
 	uint64_t freed;
 
 	if (spare) {
-		freed = relay_feed_give_up(relay, bytes);
+		freed = relay_readers_give_up(relay, bytes);
 		if (freed < bytes)
 			relay_topic_forget(relay, bytes - freed);
 		return;

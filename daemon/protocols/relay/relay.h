@@ -2,11 +2,11 @@
 /*
  * The instance of a relay service and its clients. A line goes
  *
- * 	client or upstream -> filter -> dedupe -> tag -> block (-> hold)
+ * 	client or upstream -> filter -> dedupe -> tag -> batch (-> hold)
  * 	-> bus -> filter-out -> every member and history
  *
- * and is copied once, into its block, and once more if filter-out or the
- * framing changes the block. topic.h has the decisions shared by all workers.
+ * and is copied once, into its batch, and once more if filter-out or the
+ * framing changes the batch. topic.h has the decisions shared by all workers.
  */
 #pragma once
 
@@ -30,7 +30,7 @@ struct relay {
 	struct relay_filter *filter, *filter_out, *filter_up;
 	struct relay_pattern *dedupe_without;
 	struct relay_seat seat;
-	struct relay_block block;
+	struct relay_batch batch;
 	struct relay_store history;
 	/* The bus mark at which a reader here got held lines: messages
 	 * published before it are too late for the history. 0: never. */

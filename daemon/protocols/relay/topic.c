@@ -306,21 +306,21 @@ static bool topic_is_read(const struct relay *relay,
 }
 
 /*
- * Holds the lines of a block. The oldest held lines make room, even lines of
- * this block: the block may exceed the option hold, or memory may be short.
+ * Holds the lines of a batch. The oldest held lines make room, even lines of
+ * this batch: the batch may exceed the option hold, or memory may be short.
  * Returns how many lines were held; *dropped: how many were dropped or found no
  * memory.
  */
 static uint32_t topic_keep(struct relay_topic *topic,
-			   const struct relay_block *block, bool may_grow,
+			   const struct relay_batch *batch, bool may_grow,
 			   size_t *dropped)
 {
-	const char *text = relay_block_text(block);
+	const char *text = relay_batch_text(batch);
 	size_t most = may_grow ? SIZE_MAX : topic->held.memory;
 	uint32_t i, held = 0;
 
-	for (i = 0; i < block->count; i++) {
-		const struct relay_lengths *lengths = &block->lengths[i];
+	for (i = 0; i < batch->count; i++) {
+		const struct relay_lengths *lengths = &batch->lengths[i];
 		struct relay_stored line = {text, lengths->len,
 					    lengths->tag_len,
 					    lengths->terminator_len};
@@ -328,7 +328,7 @@ static uint32_t topic_keep(struct relay_topic *topic,
 		held += relay_store_add(&topic->held, &line) == 0;
 		text += lengths->len;
 	}
-	*dropped = topic_trim(topic, most) + block->count - held;
+	*dropped = topic_trim(topic, most) + batch->count - held;
 	return held;
 }
 
@@ -356,7 +356,7 @@ void relay_topic_give_up(struct relay *relay, uint64_t bytes)
 	topic_count_dropped(relay, dropped);
 }
 
-bool relay_topic_hold(struct relay *relay, const struct relay_block *block,
+bool relay_topic_hold(struct relay *relay, const struct relay_batch *batch,
 		      uint64_t sender)
 {
 	struct relay_seat *seat = &relay->seat;
@@ -369,11 +369,11 @@ bool relay_topic_hold(struct relay *relay, const struct relay_block *block,
 	if (seat->shared == NULL || topic_load(&seat->topic->holds) == 0)
 		return false;
 	may_grow = lined_service_may_keep(relay->service,
-					  relay_block_bytes(block));
+					  relay_batch_bytes(batch));
 	topic = lined_shared_lock(seat->shared);
 	read = topic->hold == 0 || topic_is_read(relay, topic, sender);
 	if (!read)
-		held = topic_keep(topic, block, may_grow, &dropped);
+		held = topic_keep(topic, batch, may_grow, &dropped);
 	change = topic_take_change(topic);
 	lined_shared_unlock(seat->shared);
 	lined_service_charge(relay->service, change);

@@ -47,7 +47,7 @@ void relay_topic_hear(struct relay *relay, const struct relay_message *message);
 
 /* Offers received lines. True: the topic has no reader, and the lines are held.
  * `sender`: the client that sent them, or 0. */
-bool relay_topic_hold(struct relay *relay, const struct relay_block *block,
+bool relay_topic_hold(struct relay *relay, const struct relay_batch *batch,
 		      uint64_t sender);
 
 /* Frees `bytes` of the memory of dedupe, or more: the memory is halved until

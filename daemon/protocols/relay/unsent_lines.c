@@ -9,22 +9,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bytes that malloc() and the buffer's struct add to a block. */
-#define BLOCK_COST 128
+/* Bytes that malloc() and the buffer's struct add to a batch. */
+#define BATCH_COST 128
 
 /* The memory of waiting lines: at most twice their bytes plus this. */
 #define COST_SPARE 16384
 
 /*
- * Most blocks that wait are small, with as much overhead as content: they are
- * joined into blocks of this size.
+ * Most batches that wait are small, with as much overhead as content: they are
+ * joined into batches of this size.
  */
 #define JOIN_LINES 128u
 #define JOIN_AT    (JOIN_LINES * sizeof(struct relay_lengths))
-#define JOIN_BYTES (4096 - JOIN_AT - BLOCK_COST)
+#define JOIN_BYTES (4096 - JOIN_AT - BATCH_COST)
 
-struct relay_pending_block {
-	struct relay_pending_block *link;
+struct relay_unsent_batch {
+	struct relay_unsent_batch *next;
 	struct relay_message message;
 	uint32_t first; /* lines before it have left or were dropped */
 	size_t first_at;
@@ -33,29 +33,29 @@ struct relay_pending_block {
 	char *join;  /* the buffer's bytes, if lines may be added */
 };
 
-/* The memory of a block, with malloc()'s overhead. */
-static size_t pending_cost(const struct relay_pending_block *block)
+/* The memory of a batch, with malloc()'s overhead. */
+static size_t unsent_cost(const struct relay_unsent_batch *batch)
 {
-	return sizeof(*block) + BLOCK_COST +
-	       lined_buffer_len(block->message.buffer);
+	return sizeof(*batch) + BATCH_COST +
+	       lined_buffer_len(batch->message.buffer);
 }
 
 /* ---- joining ------------------------------------------------------------- */
 
-/* Adds the lines to the block's buffer. False: no room. */
-static bool pending_join(struct relay_pending_block *block,
-			 const struct relay_message *message)
+/* Adds the lines to the batch's buffer. False: no room. */
+static bool unsent_join(struct relay_unsent_batch *batch,
+			const struct relay_message *message)
 {
 	const char *data = lined_buffer_data(message->buffer);
-	struct relay_message *to = &block->message;
+	struct relay_message *to = &batch->message;
 
-	if (block->join == NULL || message->count > JOIN_LINES - to->count ||
+	if (batch->join == NULL || message->count > JOIN_LINES - to->count ||
 	    message->bytes > JOIN_BYTES - to->bytes)
 		return false;
-	memcpy(block->join + to->count * sizeof(struct relay_lengths),
+	memcpy(batch->join + to->count * sizeof(struct relay_lengths),
 	       data + message->lengths_at,
 	       message->count * sizeof(struct relay_lengths));
-	memcpy(block->join + to->bytes_at + to->bytes, data + message->bytes_at,
+	memcpy(batch->join + to->bytes_at + to->bytes, data + message->bytes_at,
 	       message->bytes);
 	to->count += message->count;
 	to->bytes += message->bytes;
@@ -63,213 +63,214 @@ static bool pending_join(struct relay_pending_block *block,
 	return true;
 }
 
-/* Starts a block with these lines, to which more can be added; the lengths
+/* Starts a batch with these lines, to which more can be added; the lengths
  * precede the lines. NULL: too many lines, or no memory. */
 static struct lined_buffer *
-pending_new_joined(struct relay_pending_block *block,
-		   const struct relay_message *message)
+unsent_new_joined(struct relay_unsent_batch *batch,
+		  const struct relay_message *message)
 {
 	struct lined_buffer *buffer;
 
 	if (message->count > JOIN_LINES / 4 || message->bytes > JOIN_BYTES / 4)
 		return NULL;
-	buffer = lined_buffer_alloc(JOIN_AT + JOIN_BYTES, &block->join);
+	buffer = lined_buffer_alloc(JOIN_AT + JOIN_BYTES, &batch->join);
 	if (buffer == NULL)
 		return NULL;
-	block->message =
+	batch->message =
 		(struct relay_message){.buffer = buffer, .bytes_at = JOIN_AT};
-	pending_join(block, message);
+	unsent_join(batch, message);
 	return buffer;
 }
 
 /* ---- lines --------------------------------------------------------------- */
 
-int relay_pending_add(struct relay_pending *pending,
-		      const struct relay_message *message)
+int relay_unsent_add(struct relay_unsent *unsent,
+		     const struct relay_message *message)
 {
-	struct relay_pending_block *block = pending->last;
+	struct relay_unsent_batch *batch = unsent->last;
 	struct lined_buffer *joined = NULL;
 
-	/* A block is copied only if other lines wait before it: it could not
+	/* A batch is copied only if other lines wait before it: it could not
 	 * leave at once anyway. */
-	if (pending->waiting > 0 && pending_join(block, message)) {
-		pending->waiting += message->bytes;
+	if (unsent->waiting > 0 && unsent_join(batch, message)) {
+		unsent->waiting += message->bytes;
 		return 0;
 	}
-	block = calloc(1, sizeof(*block));
-	if (block == NULL)
+	batch = calloc(1, sizeof(*batch));
+	if (batch == NULL)
 		return -1;
-	if (pending->waiting > 0)
-		joined = pending_new_joined(block, message);
+	if (unsent->waiting > 0)
+		joined = unsent_new_joined(batch, message);
 	if (joined == NULL)
-		block->message = *message;
-	block->first_at = block->message.bytes_at;
-	lined_service_keep(pending->service, block->message.buffer);
-	lined_service_charge(pending->service, sizeof(*block));
+		batch->message = *message;
+	batch->first_at = batch->message.bytes_at;
+	lined_service_keep(unsent->service, batch->message.buffer);
+	lined_service_charge(unsent->service, sizeof(*batch));
 	lined_buffer_unref(joined);
-	if (pending->last != NULL)
-		pending->last->link = block;
+	if (unsent->last != NULL)
+		unsent->last->next = batch;
 	else
-		pending->first = block;
-	pending->last = block;
-	pending->waiting += message->bytes;
-	pending->cost += pending_cost(block);
+		unsent->first = batch;
+	unsent->last = batch;
+	unsent->waiting += message->bytes;
+	unsent->cost += unsent_cost(batch);
 	return 0;
 }
 
 /* The bytes of lines not yet sent. */
-static size_t pending_bytes(const struct relay_pending_block *block)
+static size_t unsent_bytes(const struct relay_unsent_batch *batch)
 {
-	return block->message.bytes_at + block->message.bytes - block->first_at;
+	return batch->message.bytes_at + batch->message.bytes - batch->first_at;
 }
 
-static size_t pending_drop_line(struct relay_pending_block *block)
+static size_t unsent_drop_line(struct relay_unsent_batch *batch)
 {
-	size_t len = relay_message_line_len(&block->message, block->first);
+	size_t len = relay_message_line_len(&batch->message, batch->first);
 
-	block->first++;
-	block->first_at += len;
+	batch->first++;
+	batch->first_at += len;
 	return len;
 }
 
-static void pending_free_block(struct relay_pending *pending,
-			       struct relay_pending_block *block)
+static void unsent_free_batch(struct relay_unsent *unsent,
+			      struct relay_unsent_batch *batch)
 {
-	lined_service_charge(pending->service, -(int64_t)sizeof(*block));
-	lined_service_unkeep(pending->service, block->message.buffer);
-	free(block);
+	lined_service_charge(unsent->service, -(int64_t)sizeof(*batch));
+	lined_service_unkeep(unsent->service, batch->message.buffer);
+	free(batch);
 }
 
-/* Takes the first waiting block. */
-static struct relay_pending_block *pending_take(struct relay_pending *pending)
+/* Takes the first waiting batch. */
+static struct relay_unsent_batch *unsent_take(struct relay_unsent *unsent)
 {
-	struct relay_pending_block *block = pending->first;
+	struct relay_unsent_batch *batch = unsent->first;
 
-	pending->first = block->link;
-	if (pending->first == NULL)
-		pending->last = NULL;
-	pending->waiting -= pending_bytes(block);
-	pending->cost -= pending_cost(block);
-	block->link = NULL;
-	return block;
+	unsent->first = batch->next;
+	if (unsent->first == NULL)
+		unsent->last = NULL;
+	unsent->waiting -= unsent_bytes(batch);
+	unsent->cost -= unsent_cost(batch);
+	batch->next = NULL;
+	return batch;
 }
 
 /* Forgets the lines that have left. */
-static void pending_forget(struct relay_pending *pending,
-			   struct relay_link *link)
+static void unsent_forget(struct relay_unsent *unsent,
+			  struct relay_connector *connector)
 {
-	uint64_t sent = link->given != NULL ? relay_link_sent(link) : 0;
-	struct relay_pending_block *block;
+	uint64_t sent =
+		connector->given != NULL ? relay_connector_sent(connector) : 0;
+	struct relay_unsent_batch *batch;
 
-	while ((block = link->given) != NULL) {
-		while (block->first < block->message.count &&
-		       block->at + relay_message_line_len(&block->message,
-							  block->first) <=
+	while ((batch = connector->given) != NULL) {
+		while (batch->first < batch->message.count &&
+		       batch->at + relay_message_line_len(&batch->message,
+							  batch->first) <=
 			       sent)
-			block->at += pending_drop_line(block);
-		if (block->first < block->message.count)
+			batch->at += unsent_drop_line(batch);
+		if (batch->first < batch->message.count)
 			return;
-		link->given = block->link;
-		pending_free_block(pending, block);
+		connector->given = batch->next;
+		unsent_free_batch(unsent, batch);
 	}
 }
 
-/* From now on the link gets the lines, and not the one before: what this one
- * does not send must not come behind later lines. */
-static void pending_turn_to(struct relay_pending *pending,
-			    struct relay_link *link)
+/* From now on the connector gets the lines, and not the one before: what this
+ * one does not send must not come behind later lines. */
+static void unsent_turn_to(struct relay_unsent *unsent,
+			   struct relay_connector *connector)
 {
-	struct relay_pending_block *block;
+	struct relay_unsent_batch *batch;
 
-	if (pending->to == link)
+	if (unsent->to == connector)
 		return;
-	block = pending->to != NULL ? pending->to->given : NULL;
-	for (; block != NULL; block = block->link)
-		block->late = true;
-	pending->to = link;
+	batch = unsent->to != NULL ? unsent->to->given : NULL;
+	for (; batch != NULL; batch = batch->next)
+		batch->late = true;
+	unsent->to = connector;
 }
 
-void relay_pending_send(struct relay_pending *pending, struct relay_link *link)
+void relay_unsent_send(struct relay_unsent *unsent,
+		       struct relay_connector *connector)
 {
-	struct relay_pending_block *block;
+	struct relay_unsent_batch *batch;
 
-	pending_forget(pending, link);
-	while ((block = pending->first) != NULL) {
-		block->at = relay_link_given(link);
-		if (!relay_link_send(link, block->message.buffer,
-				     block->first_at, pending_bytes(block)))
+	unsent_forget(unsent, connector);
+	while ((batch = unsent->first) != NULL) {
+		batch->at = relay_connector_given(connector);
+		if (!relay_connector_send(connector, batch->message.buffer,
+					  batch->first_at, unsent_bytes(batch)))
 			return;
-		pending_turn_to(pending, link);
-		pending_take(pending);
-		if (link->given != NULL)
-			link->given_last->link = block;
+		unsent_turn_to(unsent, connector);
+		unsent_take(unsent);
+		if (connector->given != NULL)
+			connector->given_last->next = batch;
 		else
-			link->given = block;
-		link->given_last = block;
+			connector->given = batch;
+		connector->given_last = batch;
 	}
 }
 
-uint64_t relay_pending_return(struct relay_pending *pending,
-			      struct relay_link *link)
+uint64_t relay_unsent_return(struct relay_unsent *unsent,
+			     struct relay_connector *connector)
 {
-	struct relay_pending_block *block;
+	struct relay_unsent_batch *batch;
 	uint64_t dropped = 0;
 
-	if (pending->to == link)
-		pending->to = NULL;
-	pending_forget(pending, link);
-	while ((block = link->given) != NULL && block->late) {
-		dropped += block->message.count - block->first;
-		link->given = block->link;
-		pending_free_block(pending, block);
+	if (unsent->to == connector)
+		unsent->to = NULL;
+	unsent_forget(unsent, connector);
+	while ((batch = connector->given) != NULL && batch->late) {
+		dropped += batch->message.count - batch->first;
+		connector->given = batch->next;
+		unsent_free_batch(unsent, batch);
 	}
-	if (link->given == NULL)
+	if (connector->given == NULL)
 		return dropped;
-	for (block = link->given; block != NULL; block = block->link) {
-		pending->waiting += pending_bytes(block);
-		pending->cost += pending_cost(block);
+	for (batch = connector->given; batch != NULL; batch = batch->next) {
+		unsent->waiting += unsent_bytes(batch);
+		unsent->cost += unsent_cost(batch);
 	}
-	link->given_last->link = pending->first;
-	if (pending->first == NULL)
-		pending->last = link->given_last;
-	pending->first = link->given;
-	link->given = NULL;
+	connector->given_last->next = unsent->first;
+	if (unsent->first == NULL)
+		unsent->last = connector->given_last;
+	unsent->first = connector->given;
+	connector->given = NULL;
 	return dropped;
 }
 
-size_t relay_pending_memory_max(size_t hold)
+size_t relay_unsent_memory_max(size_t hold)
 {
 	return 2 * hold + COST_SPARE;
 }
 
-size_t relay_pending_most(const struct relay_pending *pending, size_t hold)
+size_t relay_unsent_most(const struct relay_unsent *unsent, size_t hold)
 {
-	return pending->waiting > hold ||
-			       lined_service_may_keep(pending->service, 0)
+	return unsent->waiting > hold ||
+			       lined_service_may_keep(unsent->service, 0)
 		       ? hold
-		       : pending->waiting;
+		       : unsent->waiting;
 }
 
-uint64_t relay_pending_trim(struct relay_pending *pending, size_t max)
+uint64_t relay_unsent_trim(struct relay_unsent *unsent, size_t max)
 {
-	size_t cost = relay_pending_memory_max(max);
-	struct relay_pending_block *block;
+	size_t cost = relay_unsent_memory_max(max);
+	struct relay_unsent_batch *batch;
 	uint64_t dropped = 0;
 
-	while ((block = pending->first) != NULL &&
-	       (pending->waiting > max || pending->cost > cost)) {
-		pending->waiting -= pending_drop_line(block);
+	while ((batch = unsent->first) != NULL &&
+	       (unsent->waiting > max || unsent->cost > cost)) {
+		unsent->waiting -= unsent_drop_line(batch);
 		dropped++;
-		if (block->first == block->message.count)
-			pending_free_block(pending, pending_take(pending));
+		if (batch->first == batch->message.count)
+			unsent_free_batch(unsent, unsent_take(unsent));
 	}
 	return dropped;
 }
 
-uint64_t relay_pending_give_up(struct relay_pending *pending, uint64_t bytes)
+uint64_t relay_unsent_give_up(struct relay_unsent *unsent, uint64_t bytes)
 {
-	return relay_pending_trim(pending,
-				  pending->waiting > bytes
-					  ? pending->waiting - (size_t)bytes
-					  : 0);
+	return relay_unsent_trim(
+		unsent,
+		unsent->waiting > bytes ? unsent->waiting - (size_t)bytes : 0);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counts dropped lines; pending.c keeps the lines, upstreams.c decides where
- * they go.
+ * Counts dropped lines; unsent_lines.c keeps the lines, upstreams.c decides
+ * where they go.
  */
 #include "relay/up_hold.h"
 
@@ -25,9 +25,10 @@ static void up_hold_count_down(const struct relay_up_hold *hold, uint64_t lines)
 static void up_hold_send(struct relay_up_hold *hold,
 			 struct relay_upstream *target, size_t most)
 {
-	if (target != NULL && !relay_address_is_source(&target->link.address))
-		relay_pending_send(&hold->lines, &target->link);
-	up_hold_count_down(hold, relay_pending_trim(&hold->lines, most));
+	if (target != NULL &&
+	    !relay_address_is_source(&target->connector.address))
+		relay_unsent_send(&hold->lines, &target->connector);
+	up_hold_count_down(hold, relay_unsent_trim(&hold->lines, most));
 }
 
 void relay_up_hold_send(struct relay_up_hold *hold,
@@ -48,10 +49,11 @@ int relay_up_hold_add(struct relay_up_hold *hold,
 	size_t most;
 
 	if (up_hold_max(hold) == 0 ||
-	    (target != NULL && relay_address_is_source(&target->link.address)))
+	    (target != NULL &&
+	     relay_address_is_source(&target->connector.address)))
 		return -1;
-	most = relay_pending_most(&hold->lines, up_hold_max(hold));
-	if (relay_pending_add(&hold->lines, message) == 0)
+	most = relay_unsent_most(&hold->lines, up_hold_max(hold));
+	if (relay_unsent_add(&hold->lines, message) == 0)
 		up_hold_send(hold, target, most);
 	else if (relay_up_hold_waits(hold))
 		up_hold_count_down(hold, message->count);
@@ -63,8 +65,8 @@ int relay_up_hold_add(struct relay_up_hold *hold,
 void relay_up_hold_return(struct relay_up_hold *hold,
 			  struct relay_upstream *upstream)
 {
-	up_hold_count_down(hold,
-			   relay_pending_return(&hold->lines, &upstream->link));
+	up_hold_count_down(
+		hold, relay_unsent_return(&hold->lines, &upstream->connector));
 	/* Without up-hold nothing waits: later lines would pass it. */
 	if (up_hold_max(hold) == 0)
 		up_hold_send(hold, NULL, 0);
@@ -72,7 +74,7 @@ void relay_up_hold_return(struct relay_up_hold *hold,
 
 void relay_up_hold_give_up(struct relay_up_hold *hold, uint64_t bytes)
 {
-	up_hold_count_down(hold, relay_pending_give_up(&hold->lines, bytes));
+	up_hold_count_down(hold, relay_unsent_give_up(&hold->lines, bytes));
 }
 
 void relay_up_hold_start(struct relay_up_hold *hold, struct relay *relay)
@@ -83,5 +85,5 @@ void relay_up_hold_start(struct relay_up_hold *hold, struct relay *relay)
 
 void relay_up_hold_stop(struct relay_up_hold *hold)
 {
-	up_hold_count_down(hold, relay_pending_trim(&hold->lines, 0));
+	up_hold_count_down(hold, relay_unsent_trim(&hold->lines, 0));
 }

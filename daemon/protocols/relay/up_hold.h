@@ -18,16 +18,16 @@ struct relay_upstream;
 /* A zeroed and started struct holds no lines. */
 struct relay_up_hold {
 	struct relay *relay;
-	struct relay_pending lines;
+	struct relay_unsent lines;
 };
 
 void relay_up_hold_start(struct relay_up_hold *hold, struct relay *relay);
 /* Drops all lines. */
 void relay_up_hold_stop(struct relay_up_hold *hold);
 
-/* Adds a block, then sends. Without memory, a block that would pass waiting
+/* Adds a batch, then sends. Without memory, a batch that would pass waiting
  * lines is dropped. -1: no up-hold, or a source, or no memory and nothing
- * waits: the caller must send the block. */
+ * waits: the caller must send the batch. */
 int relay_up_hold_add(struct relay_up_hold *hold,
 		      const struct relay_message *message,
 		      struct relay_upstream *target);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lines of an upstream: passes them to intake.c, closes a stale connection,
+ * The lines of an upstream: passes them to input.c, closes a stale connection,
  * and sends lines of clients while there is room. upstreams.c decides which
  * upstream feeds.
  */
@@ -22,15 +22,15 @@
  * interval. */
 #define LAG_MS 5
 
-static struct relay_upstream *upstream_of(struct relay_link *link)
+static struct relay_upstream *upstream_of(struct relay_connector *connector)
 {
-	return lined_container_of(link, struct relay_upstream, link);
+	return lined_container_of(connector, struct relay_upstream, connector);
 }
 
 static struct lined_service *
 upstream_service(const struct relay_upstream *upstream)
 {
-	return upstream->link.relay->service;
+	return upstream->connector.relay->service;
 }
 
 static uint64_t upstream_now_ms(const struct relay_upstream *upstream)
@@ -43,12 +43,12 @@ static uint64_t upstream_now_ms(const struct relay_upstream *upstream)
 
 static void upstream_watch_stale(struct relay_upstream *upstream)
 {
-	int64_t stale_ms = upstream->link.relay->options->stale_timeout_ms;
+	int64_t stale_ms = upstream->connector.relay->options->stale_timeout_ms;
 
 	if (stale_ms > 0)
-		relay_link_start_timer(upstream->link.relay,
-				       &upstream->stale_timer,
-				       (uint64_t)stale_ms);
+		relay_connector_start_timer(upstream->connector.relay,
+					    &upstream->stale_timer,
+					    (uint64_t)stale_ms);
 	else
 		lined_timer_stop(&upstream->stale_timer);
 }
@@ -59,21 +59,22 @@ static void upstream_stale_fired(struct lined_timer *timer)
 {
 	struct relay_upstream *upstream =
 		lined_container_of(timer, struct relay_upstream, stale_timer);
-	const struct relay_link *link = &upstream->link;
-	uint64_t from_ms = upstream->line_ms > link->connected_ms
+	const struct relay_connector *connector = &upstream->connector;
+	uint64_t from_ms = upstream->line_ms > connector->connected_ms
 				   ? upstream->line_ms
-				   : link->connected_ms;
+				   : connector->connected_ms;
 	uint64_t due_ms =
-		from_ms + (uint64_t)link->relay->options->stale_timeout_ms;
+		from_ms + (uint64_t)connector->relay->options->stale_timeout_ms;
 	uint64_t now_ms = upstream_now_ms(upstream);
 
-	if (lined_socket_is_paused(link->sock)) {
+	if (lined_socket_is_paused(connector->sock)) {
 		upstream_watch_stale(upstream);
 	} else if (now_ms < due_ms) {
-		relay_link_start_timer(link->relay, timer, due_ms - now_ms);
+		relay_connector_start_timer(connector->relay, timer,
+					    due_ms - now_ms);
 	} else {
 		upstream->stale_fired = true;
-		lined_socket_close_for(link->sock, LINED_CLOSE_TIMEOUT,
+		lined_socket_close_for(connector->sock, LINED_CLOSE_TIMEOUT,
 				       ETIMEDOUT);
 	}
 }
@@ -84,9 +85,10 @@ static void upstream_lag_fired(struct lined_timer *timer)
 		lined_container_of(timer, struct relay_upstream, lag);
 
 	if (lined_bus_is_lagging(upstream_service(upstream)))
-		relay_link_start_timer(upstream->link.relay, timer, LAG_MS);
-	else if (!upstream->waits && upstream->link.sock != NULL)
-		lined_socket_resume(upstream->link.sock);
+		relay_connector_start_timer(upstream->connector.relay, timer,
+					    LAG_MS);
+	else if (!upstream->waits && upstream->connector.sock != NULL)
+		lined_socket_resume(upstream->connector.sock);
 }
 
 /* ---- lines from it ------------------------------------------------------ */
@@ -94,14 +96,14 @@ static void upstream_lag_fired(struct lined_timer *timer)
 static size_t upstream_write_tag(const struct relay_upstream *upstream,
 				 char tag[RELAY_TAG_MAX])
 {
-	const struct relay_address *address = &upstream->link.address;
+	const struct relay_address *address = &upstream->connector.address;
 	char port[sizeof("65535")] = "";
 	struct relay_source source = {relay_address_host(address), port,
 				      address->text};
 
 	if (address->to.port != 0)
 		snprintf(port, sizeof(port), "%u", address->to.port);
-	return relay_tag_write(upstream->link.relay, &source, tag);
+	return relay_tag_write(upstream->connector.relay, &source, tag);
 }
 
 /* Relays a line. True: the line has passed the filter. */
@@ -110,8 +112,8 @@ static bool upstream_relay_line(struct relay_upstream *upstream,
 {
 	char tag[RELAY_TAG_MAX];
 
-	return relay_intake_line(upstream->link.relay, tag,
-				 upstream_write_tag(upstream, tag), 0, line);
+	return relay_input_line(upstream->connector.relay, tag,
+				upstream_write_tag(upstream, tag), 0, line);
 }
 
 /* Keeps a copy of the line until the upstream feeds. */
@@ -145,7 +147,7 @@ static void upstream_relay_kept(struct relay_upstream *upstream)
 	if (upstream->kept.text == NULL)
 		return;
 	upstream_relay_line(upstream, &upstream->kept);
-	relay_intake_publish(upstream->link.relay, 0);
+	relay_input_publish(upstream->connector.relay, 0);
 	upstream_drop_kept(upstream);
 }
 
@@ -154,7 +156,7 @@ static void upstream_relay_kept(struct relay_upstream *upstream)
 static bool upstream_offer_line(struct relay_upstream *upstream,
 				const struct lined_line *line)
 {
-	if (!relay_filter_allows(upstream->link.relay->filter, line->text,
+	if (!relay_filter_allows(upstream->connector.relay->filter, line->text,
 				 line->len)) {
 		lined_service_count(upstream_service(upstream),
 				    "lines_filtered", 1);
@@ -171,21 +173,21 @@ static bool upstream_offer_line(struct relay_upstream *upstream,
 
 bool relay_upstream_is_open(const struct relay_upstream *upstream)
 {
-	return relay_link_connected(&upstream->link) &&
-	       !lined_socket_is_closed(upstream->link.sock);
+	return relay_connector_connected(&upstream->connector) &&
+	       !lined_socket_is_closed(upstream->connector.sock);
 }
 
 bool relay_upstream_is_between_lines(const struct relay_upstream *upstream)
 {
-	return lined_socket_is_quiet(upstream->link.sock) &&
-	       !lined_socket_is_within_line(upstream->link.sock);
+	return lined_socket_is_quiet(upstream->connector.sock) &&
+	       !lined_socket_is_within_line(upstream->connector.sock);
 }
 
 /* Reads and relays lines. Returns the status that ended the loop. */
 static enum lined_line_status
 upstream_read_lines(struct relay_upstream *upstream)
 {
-	struct lined_socket *sock = upstream->link.sock;
+	struct lined_socket *sock = upstream->connector.sock;
 	enum lined_line_status status;
 	struct lined_line line;
 	uint64_t lines = 0;
@@ -201,34 +203,34 @@ upstream_read_lines(struct relay_upstream *upstream)
 		else
 			good |= upstream_offer_line(upstream, &line);
 		if (upstream->leaving) {
-			relay_intake_publish(upstream->link.relay, 0);
+			relay_input_publish(upstream->connector.relay, 0);
 			upstream->handlers->handle_line_end(upstream);
 		}
 	} while (status == LINED_LINE_READY || status == LINED_LINE_TOO_LONG);
-	relay_intake_publish(upstream->link.relay, 0);
+	relay_input_publish(upstream->connector.relay, 0);
 	if (lines > 0)
 		lined_service_count(upstream_service(upstream),
 				    "upstream_lines", lines);
 	upstream->lines += lines;
 	if (good) {
 		upstream->line_ms = upstream_now_ms(upstream);
-		relay_link_good(&upstream->link);
+		relay_connector_good(&upstream->connector);
 	}
 	return status;
 }
 
-static void upstream_on_read(struct relay_link *link)
+static void upstream_on_read(struct relay_connector *connector)
 {
-	struct relay_upstream *upstream = upstream_of(link);
+	struct relay_upstream *upstream = upstream_of(connector);
 	const struct lined_counters *counters =
-		&lined_service_group(link->relay->service)->counters;
+		&lined_service_group(connector->relay->service)->counters;
 	uint64_t too_long = counters->too_long;
 	enum lined_line_status status = upstream_read_lines(upstream);
 
 	/* The end of the upstream's stream closes the connection, even if
 	 * queued lines are not sent. */
 	if (status == LINED_LINE_CLOSED)
-		lined_socket_close_for(link->sock,
+		lined_socket_close_for(connector->sock,
 				       counters->too_long > too_long
 					       ? LINED_CLOSE_TOO_LONG
 					       : LINED_CLOSE_PEER,
@@ -238,7 +240,7 @@ static void upstream_on_read(struct relay_link *link)
 	else if (status == LINED_LINE_PARTIAL &&
 		 lined_bus_is_lagging(upstream_service(upstream)) &&
 		 lined_timer_start(&upstream->lag, LAG_MS, 0) == 0)
-		lined_socket_pause(link->sock);
+		lined_socket_pause(connector->sock);
 }
 
 void relay_upstream_feed(struct relay_upstream *upstream)
@@ -248,7 +250,7 @@ void relay_upstream_feed(struct relay_upstream *upstream)
 	upstream_relay_kept(upstream);
 	upstream_watch_stale(upstream);
 	if (!lined_timer_is_armed(&upstream->lag))
-		lined_socket_resume(upstream->link.sock);
+		lined_socket_resume(upstream->connector.sock);
 }
 
 void relay_upstream_wait(struct relay_upstream *upstream)
@@ -256,7 +258,7 @@ void relay_upstream_wait(struct relay_upstream *upstream)
 	upstream->feeds = upstream->leaving = false;
 	upstream->waits = true;
 	lined_timer_stop(&upstream->stale_timer);
-	lined_socket_pause(upstream->link.sock);
+	lined_socket_pause(upstream->connector.sock);
 }
 
 /* ---- lines to it -------------------------------------------------------- */
@@ -282,9 +284,10 @@ void relay_upstream_set_limits(struct relay *relay)
 
 static size_t upstream_room(const struct relay_upstream *upstream)
 {
-	size_t mark =
-		lined_socket_group(upstream->link.sock)->limits.send_queue / 4;
-	size_t queued = lined_socket_queued(upstream->link.sock);
+	size_t mark = lined_socket_group(upstream->connector.sock)
+			      ->limits.send_queue /
+		      4;
+	size_t queued = lined_socket_queued(upstream->connector.sock);
 
 	return queued < mark ? mark - queued : 0;
 }
@@ -301,8 +304,8 @@ static uint32_t upstream_send_lines(struct relay_upstream *upstream,
 		size_t len = relay_message_line_len(message, i);
 
 		if ((len > upstream_room(upstream) &&
-		     lined_socket_queued(upstream->link.sock) > 0) ||
-		    lined_socket_send_shared(upstream->link.sock,
+		     lined_socket_queued(upstream->connector.sock) > 0) ||
+		    lined_socket_send_shared(upstream->connector.sock,
 					     message->buffer, offset, len) < 0)
 			break;
 		offset += len;
@@ -313,12 +316,13 @@ static uint32_t upstream_send_lines(struct relay_upstream *upstream,
 uint32_t relay_upstream_send(struct relay_upstream *upstream,
 			     const struct relay_message *message)
 {
-	if (relay_address_is_source(&upstream->link.address))
+	if (relay_address_is_source(&upstream->connector.address))
 		return 0;
 	if (message->bytes > upstream_room(upstream))
 		return upstream_send_lines(upstream, message);
-	return lined_socket_send_shared(upstream->link.sock, message->buffer,
-					message->bytes_at, message->bytes) == 0
+	return lined_socket_send_shared(upstream->connector.sock,
+					message->buffer, message->bytes_at,
+					message->bytes) == 0
 		       ? message->count
 		       : 0;
 }
@@ -326,25 +330,25 @@ uint32_t relay_upstream_send(struct relay_upstream *upstream,
 /* ---- the connection ----------------------------------------------------- */
 
 static const struct lined_option_list *
-upstream_preamble(const struct relay_link *link)
+upstream_preamble(const struct relay_connector *connector)
 {
-	return &link->relay->options->preamble;
+	return &connector->relay->options->preamble;
 }
 
-static void upstream_on_connect(struct relay_link *link)
+static void upstream_on_connect(struct relay_connector *connector)
 {
-	upstream_watch_stale(upstream_of(link));
-	upstream_of(link)->handlers->handle_room(upstream_of(link));
+	upstream_watch_stale(upstream_of(connector));
+	upstream_of(connector)->handlers->handle_room(upstream_of(connector));
 }
 
-static void upstream_on_write(struct relay_link *link)
+static void upstream_on_write(struct relay_connector *connector)
 {
-	upstream_of(link)->handlers->handle_room(upstream_of(link));
+	upstream_of(connector)->handlers->handle_room(upstream_of(connector));
 }
 
-static void upstream_on_unsent(struct relay_link *link)
+static void upstream_on_unsent(struct relay_connector *connector)
 {
-	upstream_of(link)->handlers->handle_unsent(upstream_of(link));
+	upstream_of(connector)->handlers->handle_unsent(upstream_of(connector));
 }
 
 static void upstream_forget(struct relay_upstream *upstream)
@@ -356,16 +360,17 @@ static void upstream_forget(struct relay_upstream *upstream)
 	upstream->stale_fired = false;
 }
 
-static void upstream_on_close(struct relay_link *link, bool was_connected)
+static void upstream_on_close(struct relay_connector *connector,
+			      bool was_connected)
 {
-	struct relay_upstream *upstream = upstream_of(link);
+	struct relay_upstream *upstream = upstream_of(connector);
 
 	upstream_forget(upstream);
 	upstream_relay_kept(upstream);
 	upstream->handlers->handle_close(upstream);
 }
 
-static const struct relay_link_handlers upstream_link_handlers = {
+static const struct relay_connector_handlers upstream_connector_handlers = {
 	.kind = "upstream",
 	.connects = "upstream_connects",
 	.losses = "upstream_losses",
@@ -382,25 +387,26 @@ void relay_upstream_stop(struct relay_upstream *upstream)
 {
 	upstream_forget(upstream);
 	upstream_relay_kept(upstream);
-	relay_link_stop(&upstream->link);
+	relay_connector_stop(&upstream->connector);
 }
 
 void relay_upstream_finish(struct relay_upstream *upstream)
 {
-	if (upstream->feeds && relay_link_connected(&upstream->link)) {
+	if (upstream->feeds &&
+	    relay_connector_connected(&upstream->connector)) {
 		lined_timer_stop(&upstream->stale_timer);
 		upstream->leaving = false;
-		relay_link_read_out(&upstream->link);
+		relay_connector_read_out(&upstream->connector);
 		return;
 	}
 	upstream_forget(upstream);
 	upstream_relay_kept(upstream);
-	relay_link_finish(&upstream->link);
+	relay_connector_finish(&upstream->connector);
 }
 
 void relay_upstream_reload(struct relay_upstream *upstream)
 {
-	if (relay_link_connected(&upstream->link) && !upstream->waits)
+	if (relay_connector_connected(&upstream->connector) && !upstream->waits)
 		upstream_watch_stale(upstream);
 }
 
@@ -412,8 +418,8 @@ relay_upstream_new(struct relay *relay, const struct relay_address *address,
 
 	if (upstream == NULL)
 		return NULL;
-	relay_link_init(&upstream->link, relay, address,
-			&upstream_link_handlers);
+	relay_connector_init(&upstream->connector, relay, address,
+			     &upstream_connector_handlers);
 	upstream->handlers = handlers;
 	upstream->line_ms = upstream_now_ms(upstream);
 	lined_service_timer(relay->service, &upstream->stale_timer,
@@ -426,7 +432,7 @@ void relay_upstream_free(struct relay_upstream *upstream)
 {
 	upstream_forget(upstream);
 	upstream_drop_kept(upstream);
-	relay_link_fini(&upstream->link);
+	relay_connector_fini(&upstream->connector);
 	free(upstream);
 }
 
@@ -434,12 +440,12 @@ void relay_upstream_free(struct relay_upstream *upstream)
 
 static const char *upstream_state_text(const struct relay_upstream *upstream)
 {
-	switch (upstream->link.state) {
-	case RELAY_LINK_CONNECTING:
+	switch (upstream->connector.state) {
+	case RELAY_CONNECTOR_CONNECTING:
 		return "connecting";
-	case RELAY_LINK_CONNECTED:
-	case RELAY_LINK_FINISHING:
-		return upstream->link.good_ms > 0 ? "good" : "connected";
+	case RELAY_CONNECTOR_CONNECTED:
+	case RELAY_CONNECTOR_FINISHING:
+		return upstream->connector.good_ms > 0 ? "good" : "connected";
 	default:
 		return upstream->stale ? "stale" : "waiting";
 	}
@@ -448,18 +454,18 @@ static const char *upstream_state_text(const struct relay_upstream *upstream)
 void relay_upstream_describe(const struct relay_upstream *upstream,
 			     struct lined_records *records)
 {
-	const struct relay_link *link = &upstream->link;
+	const struct relay_connector *connector = &upstream->connector;
 	uint64_t now_ms = upstream_now_ms(upstream);
 
 	lined_records_add(records, "upstream");
-	lined_records_text(records, "upstream", link->address.text);
-	lined_records_text(records, "address", link->reached);
+	lined_records_text(records, "upstream", connector->address.text);
+	lined_records_text(records, "address", connector->reached);
 	lined_records_text(records, "state", upstream_state_text(upstream));
 	lined_records_number(records, "since_s",
-			     (now_ms - link->state_ms) / 1000);
+			     (now_ms - connector->state_ms) / 1000);
 	lined_records_number(records, "silent_s",
 			     (now_ms - upstream->line_ms) / 1000);
 	lined_records_number(records, "lines", upstream->lines);
-	lined_records_number(records, "connects", link->connects);
-	lined_records_text(records, "error", link->error);
+	lined_records_number(records, "connects", connector->connects);
+	lined_records_text(records, "error", connector->error);
 }

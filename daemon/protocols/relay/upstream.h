@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An upstream: a link, and the lines from it. The upstream is good once one of
- * its lines has passed the filter. upstreams.c decides whether the lines are
- * relayed.
+ * An upstream: a connector, and the lines from it. The upstream is good once
+ * one of its lines has passed the filter. upstreams.c decides whether the lines
+ * are relayed.
  */
 #pragma once
 
@@ -26,14 +26,14 @@ struct relay_upstream_handlers {
 	bool (*handle_line_end)(struct relay_upstream *upstream);
 	/* Lines can be sent: the upstream has connected, or has room again. */
 	void (*handle_room)(struct relay_upstream *upstream);
-	/* See struct relay_link_handlers. */
+	/* See struct relay_connector_handlers. */
 	void (*handle_unsent)(struct relay_upstream *upstream);
 	/* The connection has ended, or could not be made. */
 	void (*handle_close)(struct relay_upstream *upstream);
 };
 
 struct relay_upstream {
-	struct relay_link link;
+	struct relay_connector connector;
 	const struct relay_upstream_handlers *handlers;
 	bool feeds;              /* lines are relayed */
 	bool waits;              /* paused by upstreams.c */
@@ -75,7 +75,7 @@ void relay_upstream_wait(struct relay_upstream *upstream);
 /* Applies changed options. */
 void relay_upstream_reload(struct relay_upstream *upstream);
 
-/* Sends as many lines of a block as there is room for; returns how many. */
+/* Sends as many lines of a batch as there is room for; returns how many. */
 uint32_t relay_upstream_send(struct relay_upstream *upstream,
 			     const struct relay_message *message);
 

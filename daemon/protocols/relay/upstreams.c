@@ -34,7 +34,7 @@ static void upstreams_leave(struct relay *relay);
 static struct relay_upstreams *
 upstreams_of(const struct relay_upstream *upstream)
 {
-	return upstream->link.relay->upstreams;
+	return upstream->connector.relay->upstreams;
 }
 
 /* ---- the upstream that feeds -------------------------------------------- */
@@ -82,13 +82,14 @@ static void upstreams_hand_over(struct relay_upstreams *upstreams)
 	upstreams_drop_spare(upstreams);
 	relay_upstream_wait(old);
 	upstreams->spare = old;
-	relay_link_start_timer(upstreams->relay, &upstreams->leave,
-			       spare_ms < SPARE_MS_MAX ? spare_ms
-						       : SPARE_MS_MAX);
+	relay_connector_start_timer(upstreams->relay, &upstreams->leave,
+				    spare_ms < SPARE_MS_MAX ? spare_ms
+							    : SPARE_MS_MAX);
 	upstreams->feed = next;
 	lined_service_log(upstreams->relay->service, LINED_LOG_NOTICE,
 			  "upstream %s: taken back from %s",
-			  next->link.address.text, old->link.address.text);
+			  next->connector.address.text,
+			  old->connector.address.text);
 	relay_upstream_feed(next);
 	upstreams_update(upstreams);
 }
@@ -104,7 +105,7 @@ static void upstreams_leave_fired(struct lined_timer *timer)
 	struct relay_upstreams *upstreams =
 		lined_container_of(timer, struct relay_upstreams, leave);
 
-	if (upstreams->turn.leaves) {
+	if (upstreams->handover.leaves) {
 		upstreams_leave(upstreams->relay);
 		return;
 	}
@@ -115,13 +116,14 @@ static void upstreams_leave_fired(struct lined_timer *timer)
 static void upstreams_choose(struct relay_upstreams *upstreams,
 			     struct relay_upstream *upstream, const char *what)
 {
-	char text[RELAY_LINK_TEXT_MAX];
+	char text[RELAY_CONNECTOR_TEXT_MAX];
 
 	upstreams->feed = upstream;
 	if (upstreams->count > 1)
-		lined_service_log(upstreams->relay->service, LINED_LOG_NOTICE,
-				  "upstream %s: %s",
-				  relay_link_text(&upstream->link, text), what);
+		lined_service_log(
+			upstreams->relay->service, LINED_LOG_NOTICE,
+			"upstream %s: %s",
+			relay_connector_text(&upstream->connector, text), what);
 	relay_upstream_feed(upstream);
 	upstreams_update(upstreams);
 }
@@ -150,10 +152,11 @@ static void upstreams_replace(struct relay_upstreams *upstreams)
  * only, not for the retries of an upstream that has failed. */
 static bool upstreams_keeps_waiting(const struct relay_upstream *upstream)
 {
-	const struct relay_link *link = &upstream->link;
+	const struct relay_connector *connector = &upstream->connector;
 
-	return link->failures == 0 && (link->state == RELAY_LINK_CONNECTING ||
-				       link->state == RELAY_LINK_CONNECTED);
+	return connector->failures == 0 &&
+	       (connector->state == RELAY_CONNECTOR_CONNECTING ||
+		connector->state == RELAY_CONNECTOR_CONNECTED);
 }
 
 static void upstreams_update_first(struct relay_upstreams *upstreams)
@@ -167,12 +170,13 @@ static void upstreams_update_first(struct relay_upstreams *upstreams)
 
 		/* An upstream that has just taken over is patient, too: if its
 		 * connection is lost now, spare feeds again. */
-		upstream->link.patient = upstreams->feed != NULL &&
-					 (!feeds || upstreams->spare != NULL);
+		upstream->connector.patient =
+			upstreams->feed != NULL &&
+			(!feeds || upstreams->spare != NULL);
 		if (behind && upstream != upstreams->spare)
 			relay_upstream_stop(upstream);
 		else if (!behind && (feeds || !wait))
-			relay_link_start(&upstream->link);
+			relay_connector_start(&upstream->connector);
 		behind |= feeds;
 		wait |= upstreams_keeps_waiting(upstream);
 	}
@@ -185,16 +189,16 @@ static uint64_t upstreams_now_ms(const struct relay *relay)
 }
 
 /* Whether it is still the turn of the previous instance. */
-static bool upstreams_wait_turn(struct relay_upstreams *upstreams)
+static bool upstreams_wait_handover(struct relay_upstreams *upstreams)
 {
-	struct relay_turn *turn = &upstreams->turn;
+	struct relay_handover *handover = &upstreams->handover;
 
-	if (!relay_turn_waits(turn, upstreams_now_ms(upstreams->relay)))
+	if (!relay_handover_waits(handover, upstreams_now_ms(upstreams->relay)))
 		return false;
-	if (relay_link_start_timer(upstreams->relay, &upstreams->leave,
-				   RELAY_END_STEP_MS))
+	if (relay_connector_start_timer(upstreams->relay, &upstreams->leave,
+					RELAY_END_STEP_MS))
 		return true;
-	relay_turn_take(turn);
+	relay_handover_take(handover);
 	return false;
 }
 
@@ -203,16 +207,16 @@ static void upstreams_update(struct relay_upstreams *upstreams)
 	size_t i;
 
 	if (upstreams->updating || upstreams->finishing ||
-	    upstreams_wait_turn(upstreams))
+	    upstreams_wait_handover(upstreams))
 		return;
-	/* Prevents recursion: a link that fails at once calls this function
-	 * again. */
+	/* Prevents recursion: a connector that fails at once calls this
+	 * function again. */
 	upstreams->updating = true;
 	if (!upstreams->all)
 		upstreams_update_first(upstreams);
 	for (i = 0; upstreams->all && i < upstreams->count; i++) {
-		upstreams->list[i]->link.patient = false;
-		relay_link_start(&upstreams->list[i]->link);
+		upstreams->list[i]->connector.patient = false;
+		relay_connector_start(&upstreams->list[i]->connector);
 	}
 	upstreams->updating = false;
 	/* Another upstream may be the target now. Without up-hold no line may
@@ -245,8 +249,8 @@ static bool upstreams_on_good(struct relay_upstream *upstream)
 	}
 	upstreams->feed->leaving = true;
 	if (!lined_timer_is_armed(&upstreams->hand_over))
-		relay_link_start_timer(upstreams->relay, &upstreams->hand_over,
-				       HAND_OVER_MS);
+		relay_connector_start_timer(
+			upstreams->relay, &upstreams->hand_over, HAND_OVER_MS);
 	return false;
 }
 
@@ -270,8 +274,8 @@ static void upstreams_on_unsent(struct relay_upstream *upstream)
 	struct relay_upstreams *upstreams = upstreams_of(upstream);
 
 	relay_up_hold_return(&upstreams->hold, upstream);
-	if (upstream->link.state == RELAY_LINK_IDLE && !upstreams->updating &&
-	    !upstreams->finishing)
+	if (upstream->connector.state == RELAY_CONNECTOR_IDLE &&
+	    !upstreams->updating && !upstreams->finishing)
 		upstreams_on_room(upstream);
 }
 
@@ -309,7 +313,7 @@ static struct relay_upstream *upstreams_take(struct relay_upstreams *upstreams,
 
 	for (i = 0; i < upstreams->count; i++) {
 		found = upstreams->list[i];
-		if (strcmp(found->link.address.text, text) != 0)
+		if (strcmp(found->connector.address.text, text) != 0)
 			continue;
 		upstreams->list[i] = upstreams->list[--upstreams->count];
 		return found;
@@ -321,11 +325,11 @@ static struct relay_upstream *upstreams_take(struct relay_upstreams *upstreams,
 static void upstreams_remove(struct relay_upstreams *upstreams,
 			     struct relay_upstream *upstream)
 {
-	if (relay_link_connected(&upstream->link))
+	if (relay_connector_connected(&upstream->connector))
 		lined_service_log(upstreams->relay->service, LINED_LOG_NOTICE,
 				  "upstream %s: left, it is not configured any "
 				  "more",
-				  upstream->link.address.text);
+				  upstream->connector.address.text);
 	if (upstream == upstreams->next)
 		upstreams_drop_next(upstreams);
 	if (upstream == upstreams->spare)
@@ -334,7 +338,7 @@ static void upstreams_remove(struct relay_upstreams *upstreams,
 		upstream->leaving = false;
 		upstreams_replace(upstreams);
 	}
-	upstream->link.flush_ms = LEAVE_MS;
+	upstream->connector.flush_ms = LEAVE_MS;
 	relay_upstream_finish(upstream);
 	upstream->next_left = upstreams->left;
 	upstreams->left = upstream;
@@ -346,7 +350,7 @@ static void upstreams_free_left(struct relay_upstreams *upstreams, bool all)
 	struct relay_upstream **at = &upstreams->left, *upstream;
 
 	while ((upstream = *at) != NULL) {
-		if (!all && upstream->link.state != RELAY_LINK_IDLE) {
+		if (!all && upstream->connector.state != RELAY_CONNECTOR_IDLE) {
 			at = &upstream->next_left;
 			continue;
 		}
@@ -459,7 +463,8 @@ static int upstreams_read_options(struct relay_upstreams *upstreams)
 	for (i = 0; i < upstreams->count; i++) {
 		relay_upstream_reload(upstreams->list[i]);
 		if (!same)
-			relay_link_retry_changed(&upstreams->list[i]->link);
+			relay_connector_retry_changed(
+				&upstreams->list[i]->connector);
 	}
 	upstreams_update(upstreams);
 	return 0;
@@ -473,8 +478,8 @@ static int upstreams_open(struct relay *relay)
 		return upstreams_log_error(relay);
 	relay->upstreams = upstreams;
 	upstreams->relay = relay;
-	if (relay_turn_open(&upstreams->turn, relay, upstreams_now_ms(relay)) <
-	    0)
+	if (relay_handover_open(&upstreams->handover, relay,
+				upstreams_now_ms(relay)) < 0)
 		return upstreams_log_error(relay);
 	relay_up_hold_start(&upstreams->hold, relay);
 	lined_service_timer(relay->service, &upstreams->hand_over,
@@ -482,7 +487,7 @@ static int upstreams_open(struct relay *relay)
 	lined_service_timer(relay->service, &upstreams->leave,
 			    upstreams_leave_fired);
 	upstreams->lines = relay_channel_subscribe(
-		relay, RELAY_UP, relay_upstreams_on_block, upstreams);
+		relay, RELAY_UP, relay_upstreams_on_batch, upstreams);
 	if (upstreams->lines == NULL)
 		return -1;
 	return upstreams_read_options(upstreams);
@@ -510,7 +515,7 @@ void relay_upstreams_stop(struct relay *relay)
 	while (upstreams->count > 0)
 		relay_upstream_free(upstreams->list[--upstreams->count]);
 	relay_up_hold_stop(&upstreams->hold);
-	relay_turn_close(&upstreams->turn);
+	relay_handover_close(&upstreams->handover);
 	free(upstreams->list);
 	free(upstreams);
 	relay->upstreams = NULL;
@@ -539,10 +544,10 @@ bool relay_upstreams_finish(struct relay *relay)
 	for (i = 0; i < upstreams->count; i++) {
 		struct relay_upstream *upstream = upstreams->list[i];
 
-		if (upstream->link.state != RELAY_LINK_FINISHING &&
+		if (upstream->connector.state != RELAY_CONNECTOR_FINISHING &&
 		    !(waits && relay_upstream_is_open(upstream)))
 			relay_upstream_finish(upstream);
-		finished &= upstream->link.state == RELAY_LINK_IDLE;
+		finished &= upstream->connector.state == RELAY_CONNECTOR_IDLE;
 	}
 	upstreams_free_left(upstreams, false);
 	return finished && upstreams->left == NULL;
@@ -557,13 +562,13 @@ static void upstreams_leave(struct relay *relay)
 
 	lined_bus_unsubscribe(upstreams->lines);
 	upstreams->lines = NULL;
-	if (!upstreams->turn.leaves) {
-		relay_turn_leave(&upstreams->turn);
+	if (!upstreams->handover.leaves) {
+		relay_handover_leave(&upstreams->handover);
 		upstreams->leave_ms = now_ms + LEAVE_MS;
 	}
 	if (relay_upstreams_finish(relay) || now_ms >= upstreams->leave_ms ||
-	    !relay_link_start_timer(relay, &upstreams->leave,
-				    RELAY_END_STEP_MS))
+	    !relay_connector_start_timer(relay, &upstreams->leave,
+					 RELAY_END_STEP_MS))
 		relay_upstreams_stop(relay);
 }
 

@@ -37,8 +37,8 @@ struct relay_upstreams {
 	 * the previous instance has left. */
 	struct lined_timer leave;
 	struct relay_upstream *left; /* removed, perhaps still being read */
-	struct relay_turn turn;
-	uint64_t leave_ms; /* if turn.leaves: when the rest is dropped */
+	struct relay_handover handover;
+	uint64_t leave_ms; /* if handover.leaves: when the rest is dropped */
 	/* With `all`: an upstream has got lines that are later than those of
 	 * `hold`. */
 	bool passed;
@@ -47,9 +47,9 @@ struct relay_upstreams {
 
 /* ---- upstreams_lines.c: lines of clients --------------------------------- */
 
-/* Gives a block of clients' lines to the upstreams; of type lined_bus_handler.
+/* Gives a batch of clients' lines to the upstreams; of type lined_bus_handler.
  */
-void relay_upstreams_on_block(void *arg, struct lined_buffer *buffer);
+void relay_upstreams_on_batch(void *arg, struct lined_buffer *buffer);
 
 /* Sends lines that wait, as far as there is room. */
 void relay_upstreams_send_held(struct relay_upstreams *upstreams);
