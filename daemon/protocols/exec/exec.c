@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * exec: a protocol in any language. A program serves all clients over its
- * standard input and output (shared.c), or each client has its own program
- * (each.c). This file has the handlers that lined calls.
+ * standard input and output (mode_shared.c), or each client has its own program
+ * (mode_each.c). This file has the handlers that lined calls.
  */
 #include "exec/exec.h"
 

@@ -48,7 +48,7 @@ struct exec_client {
 	uint64_t told_ms; /* when the program last wrote to the client */
 };
 
-/* ---- mode shared (shared.c) -------------------------------------------- */
+/* ---- mode_shared.c ------------------------------------------------------ */
 
 /* -1 and errno. */
 int exec_shared_start(struct exec *exec);
@@ -64,7 +64,7 @@ size_t exec_shared_measure(const struct exec *exec, uint64_t *memory);
 /* Ends the programs' input; true: all programs have ended. */
 bool exec_shared_drain(struct exec *exec);
 
-/* ---- mode each (each.c) ------------------------------------------------ */
+/* ---- mode_each.c -------------------------------------------------------- */
 
 void exec_each_accept(struct exec *exec, struct exec_client *client);
 void exec_each_drain(struct exec_client *client);

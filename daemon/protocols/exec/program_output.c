@@ -3,11 +3,11 @@
  * Reads what programs write. A line to all clients is one shared buffer. Lines
  * that are not in the table of lined.conf(5) are logged, counted and dropped.
  */
-#include "exec/answers.h"
+#include "exec/program_output.h"
 
 #include <string.h>
 
-#include "exec/slot.h"
+#include "exec/program_slot.h"
 
 #define SAID_MAX 120 /* the most bytes of a bad line in the log */
 
@@ -195,7 +195,7 @@ static bool slot_check_length(const struct exec_slot *slot,
 	return framing->too_long == LINED_TOO_LONG_TRUNCATE;
 }
 
-void exec_answers_read(struct exec_program *program)
+void exec_output_read(struct exec_program *program)
 {
 	struct exec_slot *slot = program->owner;
 	enum lined_line_status status;

@@ -5,7 +5,7 @@
  * standard input; "ID TEXT" on its standard output becomes a line to that
  * client. lined.conf(5) has the table.
  */
-#include "exec/slot.h"
+#include "exec/program_slot.h"
 
 #include <errno.h>
 #include <inttypes.h>

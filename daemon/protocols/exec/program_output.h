@@ -9,4 +9,4 @@
 
 /* Reads and executes the output of a slot's program, or of a program that a
  * reload has replaced. */
-void exec_answers_read(struct exec_program *program);
+void exec_output_read(struct exec_program *program);

@@ -5,7 +5,7 @@
  * wait in a queue and are later read in the queue's order, so that none is
  * forgotten.
  */
-#include "exec/slot.h"
+#include "exec/program_slot.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -16,7 +16,7 @@
 #include <lined/text.h>
 #include <lined/tls.h>
 
-#include "exec/answers.h"
+#include "exec/program_output.h"
 
 #define RESTART_MIN_MS 1000
 
@@ -282,7 +282,7 @@ static void slot_ended(struct exec_program *program, const char *how)
 }
 
 static const struct exec_program_handlers slot_handlers = {
-	.readable = exec_answers_read,
+	.readable = exec_output_read,
 	.writable = slot_writable,
 	.ended = slot_ended,
 };
