@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include "linectl/record.h"
+#include "linectl/answer_record.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -17,8 +17,8 @@
 #include <lined/text.h>
 
 #include "control_record.h"
-#include "metrics_text.h"
-#include "text.h"
+#include "growing_text.h"
+#include "metrics_page.h"
 
 /* The most bytes of a config file, and of all files of a config. */
 #define PLAN_MAX       (1024 * 1024)
@@ -154,7 +154,7 @@ static void control_write_metrics(struct text *text,
 	struct text page = {.len = 0};
 	size_t begin, end;
 
-	metrics_text_write(&page, response);
+	metrics_page_write(&page, response);
 	/* Without memory the page may end in the middle of a line. */
 	if (page.oom)
 		page.len = 0;

@@ -12,7 +12,7 @@
 
 #include <lined/control.h>
 
-#include "text.h"
+#include "growing_text.h"
 
 /* Adds the record as a line. */
 void control_record_write(struct text *text, const struct lined_record *record);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The metrics protocol: serves the daemon's counters at /metrics to Prometheus,
- * with the part of HTTP that Prometheus needs. metrics_text.c writes the page,
+ * with the part of HTTP that Prometheus needs. metrics_page.c writes the page,
  * http_request.c reads requests.
  */
 #include <errno.h>
@@ -12,9 +12,9 @@
 #include <lined/control.h>
 #include <lined/protocol.h>
 
+#include "growing_text.h"
 #include "http_request.h"
-#include "metrics_text.h"
-#include "text.h"
+#include "metrics_page.h"
 
 #define PATH       "/metrics"
 #define PAGE_TYPE  "text/plain; version=0.0.4; charset=utf-8"
@@ -186,7 +186,7 @@ static void metrics_respond(struct lined_socket *client, void *arg,
 		return; /* the last response has all records */
 	server->asking = NULL;
 	if (response->error == NULL)
-		metrics_text_write(&page, response);
+		metrics_page_write(&page, response);
 	if (page.len > 0 && !page.oom)
 		buffer = lined_buffer_new(page.data, page.len);
 	text_fini(&page);

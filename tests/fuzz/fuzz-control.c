@@ -16,9 +16,9 @@
 #include <string.h>
 
 #include "http_request.h"
+#include "linectl/answer_record.h"
 #include "linectl/json.h"
 #include "linectl/metrics.h"
-#include "linectl/record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

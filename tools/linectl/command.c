@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/memory.h"
-#include "linectl/answer.h"
+#include "common/memory_or_exit.h"
+#include "linectl/control_answer.h"
 #include "linectl/json.h"
 #include "linectl/metrics.h"
 #include "linectl/plan.h"

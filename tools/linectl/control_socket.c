@@ -15,7 +15,7 @@
 #include <lined/address.h>
 #include <lined/socket.h>
 
-#include "common/memory.h"
+#include "common/memory_or_exit.h"
 
 #define CONNECT_MS 5000
 

@@ -10,7 +10,7 @@
 
 #include <lined/dispatcher.h>
 
-#include "linectl/record.h"
+#include "linectl/answer_record.h"
 
 struct control_socket;
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/memory.h"
+#include "common/memory_or_exit.h"
 #include "linectl/utf8.h"
 
 void json_string(FILE *out, const char *text)

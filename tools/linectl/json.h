@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "linectl/record.h"
+#include "linectl/answer_record.h"
 
 /* A string, in quotes. */
 void json_string(FILE *out, const char *text);

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "linectl/answer.h"
+#include "common/memory_or_exit.h"
+#include "linectl/control_answer.h"
 #include "linectl/error.h"
 #include "linectl/json.h"
-#include "common/memory.h"
 #include "linectl/show.h"
 
 #define PATIENCE_MS 15000

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/memory.h"
+#include "common/memory_or_exit.h"
 
 #define FILE_MAX (1024 * 1024)
 /* The daemon takes no more. */

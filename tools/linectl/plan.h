@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "linectl/answer.h"
+#include "linectl/control_answer.h"
 
 /* Sends the file and waits for the whole answer. -1, and the reason in *error,
  * to be freed: the file cannot be read. */

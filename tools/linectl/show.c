@@ -11,9 +11,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "linectl/format.h"
-#include "common/memory.h"
-#include "linectl/table.h"
+#include "common/memory_or_exit.h"
+#include "linectl/format_number.h"
+#include "linectl/record_table.h"
 
 /* ---- records ------------------------------------------------------------ */
 

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#include "linectl/answer.h"
+#include "linectl/control_answer.h"
 
 void show_status(const struct answer *answer, const char *argument, FILE *out);
 void show_services(const struct answer *answer, const char *argument,

@@ -12,8 +12,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/memory_or_exit.h"
 #include "linectl/json.h"
-#include "common/memory.h"
 
 /* A signal that arrives just before a wait does not end the wait, so waits are
  * short. */

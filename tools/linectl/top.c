@@ -14,12 +14,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "linectl/answer.h"
-#include "common/memory.h"
-#include "linectl/samples.h"
-#include "linectl/screen.h"
+#include "common/memory_or_exit.h"
+#include "linectl/control_answer.h"
 #include "linectl/show.h"
-#include "linectl/terminal.h"
+#include "linectl/top_samples.h"
+#include "linectl/top_screen.h"
+#include "linectl/top_terminal.h"
 #include "linectl/utf8.h"
 
 #define PERIOD_MS 1000

@@ -11,7 +11,7 @@
 
 #include <lined/text.h>
 
-#include "common/memory.h"
+#include "common/memory_or_exit.h"
 
 void utf8_mend(char *text, size_t len)
 {

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-#include "common/memory.h"
+#include "common/memory_or_exit.h"
 
 /* Embedded by value; zeroed memory is an empty array. */
 struct bytes {

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/memory.h"
+#include "common/memory_or_exit.h"
 
 static const char certificate[] =
 	"-----BEGIN CERTIFICATE-----\n"

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/memory.h"
+#include "common/memory_or_exit.h"
 #include "linetest/bytes.h"
 #include "linetest/net_address.h"
 

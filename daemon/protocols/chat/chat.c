@@ -11,14 +11,14 @@
 
 #include <lined/protocol.h>
 
-#include "chat/deliver.h"
+#include "chat/client_session.h"
 #include "chat/event.h"
+#include "chat/event_deliver.h"
+#include "chat/nicknames.h"
 #include "chat/options.h"
-#include "chat/people.h"
+#include "chat/registry_watch.h"
 #include "chat/room.h"
-#include "chat/seat.h"
-#include "chat/session.h"
-#include "chat/watch.h"
+#include "chat/room_seat.h"
 
 #define CHECK_MS 500
 
@@ -33,7 +33,7 @@ static void chat_stop(struct lined_service *service)
 	chat_events_close(chat);
 	chat_watch_close(chat);
 	chat_sessions_fini(chat);
-	chat_people_free(chat);
+	chat_nicknames_free(chat);
 	chat_rooms_free(chat);
 }
 

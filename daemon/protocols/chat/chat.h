@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * An instance of the chat, on one worker. Nicknames and rooms are entries of
- * the registry, followed by watch.c, so all workers know the same nicknames and
- * rooms. Messages are events on a single topic of the bus, which keeps each
- * sender's order across rooms and private messages.
+ * the registry, followed by registry_watch.c, so all workers know the same
+ * nicknames and rooms. Messages are events on a single topic of the bus, which
+ * keeps each sender's order across rooms and private messages.
  */
 #pragma once
 
@@ -39,7 +39,8 @@ struct chat {
 
 	uint64_t delivery; /* number of the current delivery */
 	size_t waiting;    /* members waiting for another worker's answer */
-	/* Counts message phases: input waits for the next phase, see session.c.
+	/* Counts message phases: input waits for the next phase, see
+	 * client_session.c.
 	 */
 	struct lined_message phase_message;
 	uint64_t phase;

@@ -6,13 +6,13 @@
 #include <string.h>
 #include <strings.h>
 
-#include "chat/args.h"
+#include "chat/command_args.h"
+#include "chat/command_nick.h"
+#include "chat/command_operator.h"
+#include "chat/command_say.h"
+#include "chat/command_who.h"
 #include "chat/history.h"
-#include "chat/nick.h"
-#include "chat/operator.h"
-#include "chat/say.h"
-#include "chat/seat.h"
-#include "chat/who.h"
+#include "chat/room_seat.h"
 
 struct command {
 	const char *name;

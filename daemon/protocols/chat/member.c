@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "chat/memory.h"
-#include "chat/seat.h"
+#include "chat/charged_memory.h"
+#include "chat/room_seat.h"
 
 /* Other workers answer at once. No answer comes if the client concerned has
  * closed. */

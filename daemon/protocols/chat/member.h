@@ -8,10 +8,10 @@
 
 #include "chat/chat.h"
 #include "chat/event.h"
-#include "chat/flood.h"
-#include "chat/people.h"
+#include "chat/flood_limit.h"
+#include "chat/name_syntax.h"
+#include "chat/nicknames.h"
 #include "chat/telnet.h"
-#include "chat/text.h"
 
 struct chat_seat;
 
@@ -24,8 +24,9 @@ struct chat_member {
 	 * /oper: one at a time. */
 	char wanted[CHAT_NAME_MAX + 1];
 	/* The registry's entry of the nickname, and the entry of another
-	 * spelling of the nickname or "": see people.h. */
-	char entry[CHAT_PEOPLE_ENTRY_MAX], spelling[CHAT_PEOPLE_SPELLING_MAX];
+	 * spelling of the nickname or "": see nicknames.h. */
+	char entry[CHAT_NICKNAME_ENTRY_MAX],
+		spelling[CHAT_NICKNAME_SPELLING_MAX];
 	unsigned spellings;
 	size_t entries; /* the member's entries in the registry */
 	uint64_t guest; /* the guest number, once in the registry */
@@ -49,7 +50,8 @@ struct chat_member {
 	bool knows_password;
 	unsigned failures; /* wrong passwords */
 	uint64_t muted_until_ms;
-	struct chat_list *list; /* unfinished answer of who.c; NULL: none */
+	struct chat_list
+		*list; /* unfinished answer of command_who.c; NULL: none */
 	size_t list_size;
 	uint64_t *ignored; /* ids, oldest first */
 	size_t ignored_count;

@@ -11,7 +11,7 @@
 #include <lined/address.h>
 #include <lined/protocol.h>
 
-#include "chat/text.h"
+#include "chat/name_syntax.h"
 
 #define ROOM(NAME, TYPE, MEMBER)                                               \
 	LINED_OPTION(NAME, TYPE, struct chat_room_options, MEMBER)
@@ -134,7 +134,7 @@ bool chat_options_keep_room(const struct chat_options *options,
 static int room_check(const struct chat_room_options *room, char *error,
 		      size_t size)
 {
-	if (!chat_text_is_room(room->title))
+	if (!chat_name_is_room(room->title))
 		snprintf(error, size,
 			 "room \"%s\": a name is 1 to 32 of a-z 0-9 _ -",
 			 room->title);
@@ -190,7 +190,7 @@ static int default_room_check(const struct chat_options *options, char *error,
 	const char *name = options->default_room;
 	const struct chat_room_options *room = chat_options_room(options, name);
 
-	if (name[0] != '\0' && !chat_text_is_room(name))
+	if (name[0] != '\0' && !chat_name_is_room(name))
 		snprintf(error, size,
 			 "default-room \"%s\": a name is 1 to 32 of a-z 0-9 _ "
 			 "-, or empty for none",

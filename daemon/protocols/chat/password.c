@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Verifies passwords. The service's password is plain text or a hash; an
- * operator's password is always a hash, see operator.c.
+ * operator's password is always a hash, see command_operator.c.
  */
 #include "chat/password.h"
 
@@ -10,7 +10,7 @@
 
 #include <lined/service.h>
 
-#include "chat/nick.h"
+#include "chat/command_nick.h"
 
 #define FAILURES_MAX 3
 

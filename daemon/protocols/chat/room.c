@@ -10,8 +10,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "chat/charged_memory.h"
 #include "chat/member.h"
-#include "chat/memory.h"
 
 struct chat_ban {
 	struct chat_ban *next;

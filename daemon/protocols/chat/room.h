@@ -9,7 +9,7 @@
 #include "chat/chat.h"
 #include "chat/event.h"
 #include "chat/history.h"
-#include "chat/text.h"
+#include "chat/name_syntax.h"
 
 struct chat_ban;
 struct chat_member;

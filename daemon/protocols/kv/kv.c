@@ -2,7 +2,7 @@
 /*
  * kv: the basic text protocol of memcached (doc/protocol.txt of memcached 1.6),
  * so that memcached's clients work unchanged. An example of lines and counted
- * blocks in one stream; storage.c handles blocks, store.c items.
+ * blocks in one stream; storage_commands.c handles blocks, store.c items.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -13,7 +13,7 @@
 
 #include <lined/protocol.h>
 
-#include "kv/request.h"
+#include "kv/kv.h"
 
 #define WORDS_MAX 8 /* the most words of a command, except get */
 

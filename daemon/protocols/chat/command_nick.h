@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Gives a member its nickname: first a guest's nickname, later the one that the
+ * member asks for. Nicknames are claimed in the registry; nicknames.h describes
+ * the entries.
+ */
+#pragma once
+
+#include "chat/member.h"
+
+/* Claims the next guest number. Then the member gets the greeting and joins the
+ * default room. */
+void chat_nick_guest(struct chat_member *member);
+
+/* Executes /nick. */
+void chat_nick_change(struct chat_member *member, const char *name);
+
+/* After two nodes hear each other again, another node's client keeps the
+ * nickname of this entry: the member here becomes a guest again. */
+void chat_nick_taken(struct chat_member *member, const char *entry);
+/* As chat_nick_taken(), for a member that had to wait for another answer. */
+void chat_nick_replace(struct chat_member *member);
+
+/* Records the entry of a nickname that was added to the registry. */
+void chat_nick_came(struct chat *chat,
+		    const struct lined_registry_entry *entry);

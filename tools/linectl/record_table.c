@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Makes all cells, then measures and writes them. Columns are two blanks apart.
+ */
+#include "config.h"
+
+#include "linectl/record_table.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "common/memory_or_exit.h"
+#include "linectl/format_number.h"
+
+#define GAP 2
+
+size_t table_width(const char *text)
+{
+	size_t width = 0;
+
+	for (; *text != '\0'; text++)
+		width += ((unsigned char)*text & 0xc0) != 0x80;
+	return width;
+}
+
+char *table_list_text(const struct value *list)
+{
+	char *text = memory_format("%s", "");
+	size_t i;
+
+	for (i = 0; list != NULL && i < list->count; i++) {
+		char *longer = memory_format("%s%s%s", text, i > 0 ? " " : "",
+					     list->items[i]);
+
+		free(text);
+		text = longer;
+	}
+	return text;
+}
+
+static char *table_cell(const struct table_column *column,
+			const struct record *record,
+			const struct answer *answer)
+{
+	uint64_t n, second = 0;
+
+	if (column->cell != NULL)
+		return column->cell(record, answer);
+	n = record_number(record, column->value);
+	if (column->second != NULL)
+		second = record_number(record, column->second);
+	switch (column->format) {
+	case CELL_LIST:
+		return table_list_text(record_find(record, column->value));
+	case CELL_FLAG:
+		return memory_format("%s", n > 0 ? column->second : "");
+	case CELL_NUMBER:
+		return memory_format("%" PRIu64, n);
+	case CELL_OF:
+		return second > 0 ? memory_format("%" PRIu64 "/%" PRIu64, n,
+						  second)
+				  : memory_format("%" PRIu64, n);
+	case CELL_COUNT:
+		return format_count(n + second);
+	case CELL_SUM:
+		return format_count(record_sum(record, column->value));
+	case CELL_BYTES:
+		return format_bytes(n);
+	case CELL_TIME:
+		return format_time(n);
+	case CELL_AGE:
+		return format_time(n * 1000);
+	default:
+		return memory_format("%s", record_text(record, column->value));
+	}
+}
+
+/* Blanks before a cell are written with it, so that no line ends with one. */
+static void table_write_cell(FILE *out, const struct table_column *column,
+			     size_t width, const char *text, size_t *blanks)
+{
+	bool to_left = column->format <= CELL_FLAG;
+	size_t pad = width - table_width(text);
+
+	if (!to_left)
+		*blanks += pad;
+	if (text[0] != '\0') {
+		fprintf(out, "%*s%s", (int)*blanks, "", text);
+		*blanks = 0;
+	}
+	if (to_left)
+		*blanks += pad;
+	*blanks += GAP;
+}
+
+void table_write(FILE *out, const struct table_column *columns,
+		 size_t column_count, const struct record *const *records,
+		 size_t record_count, const struct answer *answer)
+{
+	size_t count = (record_count + 1) * column_count, blanks = 0, i;
+	size_t *widths = memory_new(column_count, sizeof(*widths));
+	char **cells = memory_new(count, sizeof(*cells));
+
+	for (i = 0; i < count; i++) {
+		size_t row = i / column_count, column = i % column_count, width;
+
+		cells[i] = row == 0 ? memory_format("%s", columns[column].title)
+				    : table_cell(&columns[column],
+						 records[row - 1], answer);
+		width = table_width(cells[i]);
+		if (width > widths[column])
+			widths[column] = width;
+	}
+	for (i = 0; i < count; i++) {
+		size_t column = i % column_count;
+
+		table_write_cell(out, &columns[column], widths[column],
+				 cells[i], &blanks);
+		if (column == column_count - 1) {
+			fputs("\n", out);
+			blanks = 0;
+		}
+		free(cells[i]);
+	}
+	free(cells);
+	free(widths);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tables of records, a row each, with columns as wide as their widest cell.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "linectl/control_answer.h"
+
+/* From CELL_NUMBER on, cells are aligned to the right. */
+enum cell_format {
+	CELL_TEXT,
+	CELL_LIST,   /* texts with blanks between them */
+	CELL_FLAG,   /* the text `second` if the value is true */
+	CELL_NUMBER, /* 1234567 */
+	CELL_OF,     /* 3/100: the value and its limit `second` */
+	CELL_COUNT,  /* 1,234,567: the sum of the value and `second`, if any */
+	CELL_SUM,    /* 1,234,567, of all values of a group */
+	CELL_BYTES,  /* 1.2 MB */
+	CELL_TIME,   /* from ms: 20 m 34 s */
+	CELL_AGE,    /* the same, from s */
+};
+
+struct table_column {
+	const char *title;
+	enum cell_format format;
+	const char *value, *second; /* names of the record's values */
+	/* Unless NULL, makes the cell; to be freed. */
+	char *(*cell)(const struct record *record, const struct answer *answer);
+};
+
+/* Writes the titles and the records; answer is given to the cells. */
+void table_write(FILE *out, const struct table_column *columns,
+		 size_t column_count, const struct record *const *records,
+		 size_t record_count, const struct answer *answer);
+
+/* The texts of a list with blanks between them, to be freed. "" for NULL. */
+char *table_list_text(const struct value *list);
+
+/* How many columns UTF-8 text takes on a terminal, one a character. */
+size_t table_width(const char *text);

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Draws `linectl top` with ncurses: the workers, and below them the services or
+ * the clients. top.c chooses the rows.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "linectl/control_answer.h"
+#include "linectl/top_samples.h"
+
+struct screen {
+	/* The services that match the filter, sorted. */
+	const struct samples *samples;
+	const struct service_sample **order;
+	size_t order_count;
+	enum sort_key sort;
+	const char *filter;
+	/* The clients, if they are shown: records of an answer. */
+	const struct record **clients;
+	size_t client_count;
+	const char *service; /* the service of clients; "": all */
+	bool shows_clients;
+
+	size_t selected; /* a row */
+	size_t first;    /* the row at the top; screen_draw() sets it */
+	/* The last line: a question or a message; "": the keys. */
+	const char *prompt;
+};
+
+/* Sets colors and the characters of graphs, once ncurses is running. */
+void screen_init(void);
+
+/* Draws everything; changes only `selected` and `first`, to rows that exist. */
+void screen_draw(struct screen *screen);
