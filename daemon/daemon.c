@@ -28,7 +28,7 @@
 #include "system/crash.h"
 #include "system/detach.h"
 #include "system/hardening.h"
-#include "system/inherited.h"
+#include "system/inherited_sockets.h"
 #include "system/pid_file.h"
 #include "system/privileges.h"
 #include "system/signals.h"

@@ -11,14 +11,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "net/broker.h"
-#include "system/crash.h"
-#include "system/helper.h"
-#include "system/keeper.h"
-#include "system/self.h"
-#include "daemon.h"
 #include "cmdline.h"
+#include "daemon.h"
+#include "net/broker.h"
 #include "reload.h"
+#include "system/crash.h"
+#include "system/hardening_helper.h"
+#include "system/program_keeper.h"
+#include "system/self_spawn.h"
 
 /* Opens /dev/null for each closed standard descriptor: otherwise a client's
  * socket could become descriptor 2 and receive the log. */

@@ -20,7 +20,7 @@
 #include "serve/reload_plan.h"
 #include "serve/server.h"
 #include "system/crash.h"
-#include "system/inherited.h"
+#include "system/inherited_sockets.h"
 #include "watch/worker_watch.h"
 
 /* ---- reading ------------------------------------------------------------ */

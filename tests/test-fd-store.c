@@ -22,10 +22,10 @@
 
 #include "net/endpoint.h"
 #include "net/listener.h"
-#include "system/inherited.h"
-#include "system/sd_notify.h"
 #include "port.h"
 #include "support.h"
+#include "system/inherited_sockets.h"
+#include "system/sd_notify.h"
 
 static char dir[] = "/tmp/lined-test-fd-store-XXXXXX";
 static char manager_path[64], unix_path[64];

@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "system/inherited.h"
+#include "system/inherited_sockets.h"
 #include "system/sd_notify.h"
 
 #include <check.h>

@@ -67,7 +67,7 @@ case_is "only the TLS transport includes OpenSSL"
 only '(^|[^a-z_>.])(exit|_exit|_Exit|quick_exit|err|errx|verr|verrx)[[:space:]]*\(' \
 	'daemon/main\.c' lib daemon
 # Ended here are the processes that fork() leaves behind, not the daemon.
-grep -vE '^daemon/system/(detach|helper_main|keeper_main)\.c:.*_exit' "$tmp/out" >"$tmp/out2" || :
+grep -vE '^daemon/system/(detach|hardening_helper_main|program_keeper_main)\.c:.*_exit' "$tmp/out" >"$tmp/out2" || :
 mv "$tmp/out2" "$tmp/out"
 case_is "only main.c exits"
 

@@ -14,11 +14,11 @@
 #include <unistd.h>
 
 #include "serve/client.h"
-#include "serve/service_instance.h"
 #include "serve/server.h"
 #include "serve/service.h"
+#include "serve/service_instance.h"
 #include "socket_daemon.h"
-#include "system/keeper.h"
+#include "system/program_keeper.h"
 
 /* A message to the main thread that ends a tap. Allocated with the request: the
  * end of a tap must not fail for lack of memory. */

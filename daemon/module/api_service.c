@@ -19,7 +19,7 @@
 #include "serve/client_penalty.h"
 #include "serve/service_instance.h"
 #include "system/crypt_hash.h"
-#include "system/helper.h"
+#include "system/hardening_helper.h"
 #include "system/peercred.h"
 #include "threads/verifier.h"
 

@@ -16,8 +16,8 @@
 #include <lined/address.h>
 
 #include "net/listener.h"
-#include "system/helper.h"
-#include "system/inherited.h"
+#include "system/hardening_helper.h"
+#include "system/inherited_sockets.h"
 #include "system/sd_notify.h"
 
 /* A socket unit's name in the config (systemd:NAME) cannot contain a space, so

@@ -3,8 +3,8 @@
  * Listening sockets that outlive the process. The service manager stores a copy
  * of each descriptor (sd_pid_notify_with_fds(3)) and passes it to the next
  * lined, so that a restart refuses no connection. Decides which sockets are
- * stored and under which names; sd_notify.h sends them, inherited.h receives
- * them. Main thread.
+ * stored and under which names; sd_notify.h sends them, inherited_sockets.h
+ * receives them. Main thread.
  */
 #pragma once
 

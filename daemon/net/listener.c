@@ -19,7 +19,7 @@
 #include "net/endpoint.h"
 #include "net/fd_store.h"
 #include "net/multicast.h"
-#include "system/inherited.h"
+#include "system/inherited_sockets.h"
 
 /* ---- texts --------------------------------------------------------------- */
 

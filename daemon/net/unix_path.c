@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #include "net/fd_store.h"
-#include "system/helper.h"
+#include "system/hardening_helper.h"
 
 #define LOCK_TRIES   25
 #define LOCK_STEP_NS 20000000

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "system/helper.h"
+#include "system/hardening_helper.h"
 #include "system/privileges.h"
 
 struct hardening_part {

@@ -3,7 +3,7 @@
  * Gives up rights that lined does not need, before it serves clients: no new
  * privileges (prctl(2)), no writing to files (Landlock), no system calls that
  * no service makes (seccomp). Threads created later inherit this. The helper
- * (system/helper.h) does what lined itself may no longer do.
+ * (system/hardening_helper.h) does what lined itself may no longer do.
  */
 #pragma once
 

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "system/helper.h"
+#include "system/hardening_helper.h"
 
 static struct {
 	char *path; /* NULL: not open */

@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "system/helper.h"
+#include "system/hardening_helper.h"
 #include "system/sanitized.h"
 
 /* A file in memory with these bytes, positioned at its start. */

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "system/self.h"
+#include "system/self_spawn.h"
 
 struct subprocess {
 	pid_t pid;

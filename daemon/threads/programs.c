@@ -17,8 +17,8 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "system/helper.h"
-#include "system/keeper.h"
+#include "system/hardening_helper.h"
+#include "system/program_keeper.h"
 
 struct lined_program {
 	struct list link;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The programs of an instance, and the connection to their keeper
- * (system/keeper.h), which is started with the first program. Thread: the
- * worker's.
+ * (system/program_keeper.h), which is started with the first program. Thread:
+ * the worker's.
  */
 #pragma once
 

@@ -2,7 +2,7 @@
 /* How the keeper controls descendants of its programs on Linux. */
 #include "config.h"
 
-#include "system/keeper.h"
+#include "system/program_keeper.h"
 
 #include <signal.h>
 #include <stdio.h>

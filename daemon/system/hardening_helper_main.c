@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "system/helper.h"
+#include "system/hardening_helper.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "system/helper_wire.h"
+#include "system/hardening_helper_messages.h"
 
 /* The socket, from helper_open(). */
 #define HELPER_FD STDIN_FILENO

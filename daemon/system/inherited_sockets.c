@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include "system/inherited.h"
+#include "system/inherited_sockets.h"
 
 #include <stdlib.h>
 #include <systemd/sd-daemon.h>

@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "system/helper.h"
+#include "system/hardening_helper.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #include "log/log.h"
-#include "system/helper_wire.h"
+#include "system/hardening_helper_messages.h"
 
 /* A stopped helper must not stop lined for good. */
 #define ANSWER_TIMEOUT_S 10

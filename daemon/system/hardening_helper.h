@@ -18,7 +18,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "system/self.h"
+#include "system/self_spawn.h"
 
 /* argv[0] of the helper. */
 #define HELPER_NAME "lined-helper"

@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "system/self.h"
+#include "system/self_spawn.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -15,8 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "system/helper.h"
-#include "system/keeper.h"
+#include "system/hardening_helper.h"
+#include "system/program_keeper.h"
 
 #define SELF "/proc/self/exe"
 

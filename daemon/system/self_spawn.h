@@ -8,8 +8,8 @@
 /* The purpose of the process. */
 enum self_role {
 	SELF_CONFIG_READER, /* config/conf_child.h; keeps the environment */
-	SELF_KEEPER,        /* system/keeper.h */
-	SELF_HELPER,        /* system/helper.h */
+	SELF_KEEPER,        /* system/program_keeper.h */
+	SELF_HELPER,        /* system/hardening_helper.h */
 };
 
 /* Whether this process was started for the role. */

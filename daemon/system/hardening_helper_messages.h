@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Messages between lined and its helper. For helper.c and helper_main.c.
+ * Messages between lined and its helper. For hardening_helper.c and
+ * hardening_helper_main.c.
  */
 #pragma once
 

@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "system/keeper.h"
+#include "system/program_keeper.h"
 
 #include <unistd.h>
 

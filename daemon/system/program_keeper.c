@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * lined's end of the keeper: starts it, sends requests, receives reports.
- * keeper_main.c is the process.
+ * program_keeper_main.c is the process.
  */
 #include "config.h"
 
-#include "system/keeper.h"
+#include "system/program_keeper.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "system/helper.h"
+#include "system/hardening_helper.h"
 
 int keeper_open(pid_t *pid)
 {

@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "system/keeper.h"
+#include "system/program_keeper.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,8 +22,8 @@
 #include <unistd.h>
 
 #include "system/hardening.h"
-#include "system/helper_wire.h"
-#include "system/self.h"
+#include "system/hardening_helper_messages.h"
+#include "system/self_spawn.h"
 
 /* The socket, from keeper_open(). */
 #define KEEPER_FD STDIN_FILENO

@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "system/keeper.h"
+#include "system/program_keeper.h"
 
 #include <check.h>
 #include <errno.h>
@@ -21,9 +21,9 @@
 #include <unistd.h>
 
 #include "support.h"
-#include "system/helper.h"
-#include "system/helper_wire.h"
-#include "system/self.h"
+#include "system/hardening_helper.h"
+#include "system/hardening_helper_messages.h"
+#include "system/self_spawn.h"
 
 /* ---- the process -------------------------------------------------------- */
 
