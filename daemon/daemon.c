@@ -22,7 +22,7 @@
 #include "control/verbs.h"
 #include "log/report.h"
 #include "module/module.h"
-#include "net/fd_store.h"
+#include "net/systemd_fd_store.h"
 #include "reload.h"
 #include "serve/server.h"
 #include "system/crash.h"

@@ -75,7 +75,7 @@ only '(^|[^a-z_>.])(abort|assert)[[:space:]]*\(' '-' lib
 case_is "lib/ never aborts"
 
 only '(^|[^a-z_>.])(pthread_create|thrd_create)[[:space:]]*\(' \
-	'daemon/threads/worker\.c|daemon/log/log_writer\.c|daemon/threads/verifier\.c|lib/resolver\.c|daemon/net/broker_nats\.c' lib daemon tools
+	'daemon/threads/worker\.c|daemon/log/log_writer\.c|daemon/threads/verifier\.c|lib/resolver\.c|daemon/net/nats_broker\.c' lib daemon tools
 case_is "only workers, the resolver, log writer, verifier and broker make threads"
 
 only '#[[:space:]]*include[[:space:]]*[<"]nats/' 'daemon/net/nats_priv\.h' lib daemon tools

@@ -21,7 +21,7 @@
 
 #include "config/parse/conf_message.h"
 #include "log/log.h"
-#include "net/access.h"
+#include "net/access_rules.h"
 #include "net/admission.h"
 #include "net/broker.h"
 #include "net/listen_address.h"

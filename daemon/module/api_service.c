@@ -11,7 +11,7 @@
 
 #include "log/report.h"
 #include "memory_ceiling.h"
-#include "net/address_key.h"
+#include "net/address_hash.h"
 #include "net/own_address.h"
 #include "serve/client.h"
 #include "serve/client_lines.h"

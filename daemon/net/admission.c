@@ -18,7 +18,7 @@
 
 #include <lined/rate.h>
 
-#include "net/address_key.h"
+#include "net/address_hash.h"
 
 #define BUCKETS_MIN 64
 

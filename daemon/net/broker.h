@@ -2,7 +2,7 @@
 /*
  * The broker that connects the nodes of a cluster: it carries frames from each
  * node to all others, and stores entries in buckets; an entry has a key, a
- * value and a revision. Nodes use only this interface: broker_nats.c implements
+ * value and a revision. Nodes use only this interface: nats_broker.c implements
  * it for nats-server, tests implement it in memory.
  *
  * A broker reconnects by itself and decides nothing. Events come from the

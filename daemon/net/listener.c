@@ -16,9 +16,9 @@
 
 #include <lined/address.h>
 
-#include "net/endpoint.h"
-#include "net/fd_store.h"
+#include "net/inet_socket.h"
 #include "net/multicast.h"
+#include "net/systemd_fd_store.h"
 #include "system/inherited_sockets.h"
 
 /* ---- texts --------------------------------------------------------------- */
@@ -172,8 +172,8 @@ static int listener_open_inet(struct listener *listener,
 	size_t i;
 
 	for (i = 0; i < address->endpoint_count; i++) {
-		int fd = endpoint_open(&address->endpoints[i], datagram,
-				       LISTENER_BACKLOG, inherited, closing);
+		int fd = inet_socket_open(&address->endpoints[i], datagram,
+					  LISTENER_BACKLOG, inherited, closing);
 
 		if (fd >= 0) {
 			listener_add(listener, fd, datagram);
@@ -269,7 +269,7 @@ static int listener_add_inherited(struct listener *listener, int inherited,
 	}
 	listener_add(listener, fd, type == SOCK_DGRAM);
 	if (type == SOCK_STREAM && listener_is_tcp(fd) &&
-	    endpoint_set_tcp_options(fd) < 0) {
+	    inet_socket_set_tcp_options(fd) < 0) {
 		snprintf(error, size, "%s", strerror(errno));
 		return -1;
 	}

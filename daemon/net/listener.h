@@ -28,8 +28,8 @@ struct listener_socket {
 	int fd; /* -1: closed; if sock is set, sock closes it */
 	bool datagram;
 	struct lined_socket *sock;
-	/* The socket's name in the service manager's store (fd_store.h); NULL:
-	 * not stored. */
+	/* The socket's name in the service manager's store
+	 * (systemd_fd_store.h); NULL: not stored. */
 	char *stored;
 };
 
@@ -71,7 +71,7 @@ const char *listener_address_text(const struct listener *listener, char *text,
 
 /* Opens the address, or takes its sockets from `inherited`. The address's text
  * must outlive the listener. Sockets in `closing` may occupy the address: see
- * endpoint.h. NULL and the reason in error ("Address already in use"). */
+ * inet_socket.h. NULL and the reason in error ("Address already in use"). */
 struct listener *listener_open(const struct listen_address *address,
 			       const struct unix_path_mode *mode,
 			       const struct inherited *inherited,

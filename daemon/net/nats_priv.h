@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The structures that the files of the broker nats-server share. nats_link.c is
- * a connection, nats_bucket.c watches and stores entries, broker_nats.c is the
+ * a connection, nats_bucket.c watches and stores entries, nats_broker.c is the
  * broker with its thread and its queue of requests. Functions run on the
  * broker's thread, unless they say otherwise.
  */

@@ -15,7 +15,7 @@
 #include <sys/random.h>
 
 #include "list.h"
-#include "net/address_key.h"
+#include "net/address_hash.h"
 
 #define BUCKETS (PENALTIES_MAX / 4)
 

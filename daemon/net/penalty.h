@@ -3,7 +3,7 @@
  * Penalties: a service refuses an address for some time after a connection from
  * it was closed for cause. Each further cause doubles the time. The table is
  * bounded: in a full table a new entry replaces the oldest one. An IPv6 address
- * counts as its /64 (address_key.h).
+ * counts as its /64 (address_hash.h).
  *
  * Thread: any. One table serves all workers of a service, so that all of them
  * refuse an address at once.

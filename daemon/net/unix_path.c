@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "net/fd_store.h"
+#include "net/systemd_fd_store.h"
 #include "system/hardening_helper.h"
 
 #define LOCK_TRIES   25
@@ -212,7 +212,7 @@ int unix_path_set_mode(const char *path, struct unix_path_file *file,
 /* ---- the file at the path ---------------------------------------------- */
 
 /* Notes which file a stored socket has. The socket was found by its name
- * (fd_store.h), so another user may already own the file. */
+ * (systemd_fd_store.h), so another user may already own the file. */
 static void unix_path_identify(const char *path, struct unix_path_file *file)
 {
 	struct stat status;

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "log/report.h"
-#include "net/endpoint.h"
+#include "net/inet_socket.h"
 #include "serve/reload_plan.h"
 #include "serve/service.h"
 #include "serve/service_accept.h"

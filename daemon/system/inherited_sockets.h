@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The sockets that the service manager passes at the start: those of socket
- * units, and those that the previous lined has stored (fd_store.h). Main
- * thread.
+ * units, and those that the previous lined has stored (systemd_fd_store.h).
+ * Main thread.
  */
 #pragma once
 

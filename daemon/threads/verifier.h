@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "net/address_key.h"
+#include "net/address_hash.h"
 #include "threads/client_pending.h"
 #include "threads/worker.h"
 

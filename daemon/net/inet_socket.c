@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "net/endpoint.h"
+#include "net/inet_socket.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -18,8 +18,8 @@
 
 #include <lined/address.h>
 
-#include "net/fd_store.h"
 #include "net/multicast.h"
+#include "net/systemd_fd_store.h"
 #include "system/sd_notify.h"
 
 #define BIND_TRIES   20
@@ -71,7 +71,7 @@ static bool closing_fds_share_port(const struct closing_fds *closing,
 
 /* ---- opening ----------------------------------------------------------- */
 
-int endpoint_set_tcp_options(int fd)
+int inet_socket_set_tcp_options(int fd)
 {
 	int on = 1;
 
@@ -84,8 +84,9 @@ int endpoint_set_tcp_options(int fd)
 	return lined_tcp_keepalive(fd);
 }
 
-static int endpoint_set_options(int fd, const struct listen_endpoint *endpoint,
-				bool datagram)
+static int inet_socket_set_options(int fd,
+				   const struct listen_endpoint *endpoint,
+				   bool datagram)
 {
 	int on = 1;
 
@@ -97,11 +98,11 @@ static int endpoint_set_options(int fd, const struct listen_endpoint *endpoint,
 		return 0;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
 		return -1;
-	return datagram ? 0 : endpoint_set_tcp_options(fd);
+	return datagram ? 0 : inet_socket_set_tcp_options(fd);
 }
 
-static int endpoint_bind(int fd, const struct listen_endpoint *endpoint,
-			 int backlog)
+static int inet_socket_bind(int fd, const struct listen_endpoint *endpoint,
+			    int backlog)
 {
 	if (bind(fd, &endpoint->address.any, endpoint->address.len) < 0)
 		return -1;
@@ -110,16 +111,16 @@ static int endpoint_bind(int fd, const struct listen_endpoint *endpoint,
 
 /* Retries the bind until the service manager has closed the stored sockets that
  * were dropped. */
-static int endpoint_bind_after_drop(int fd,
-				    const struct listen_endpoint *endpoint,
-				    int backlog)
+static int inet_socket_bind_after_drop(int fd,
+				       const struct listen_endpoint *endpoint,
+				       int backlog)
 {
 	int tries;
 
 	if (!sd_notify_settle())
 		return -1;
 	for (tries = 0; tries < BIND_TRIES; tries++) {
-		if (endpoint_bind(fd, endpoint, backlog) == 0)
+		if (inet_socket_bind(fd, endpoint, backlog) == 0)
 			return 0;
 		if (errno != EADDRINUSE)
 			return -1;
@@ -130,8 +131,10 @@ static int endpoint_bind_after_drop(int fd,
 
 /* Binds beside a closing socket. SO_REUSEPORT is set only for the bind:
  * otherwise other processes of this user could share the port later. */
-static int endpoint_bind_beside(int fd, const struct listen_endpoint *endpoint,
-				int backlog, const struct closing_fds *closing)
+static int inet_socket_bind_beside(int fd,
+				   const struct listen_endpoint *endpoint,
+				   int backlog,
+				   const struct closing_fds *closing)
 {
 	uint16_t port = lined_address_port(&endpoint->address.any);
 	int on = 1, off = 0, result = -1, error = EADDRINUSE;
@@ -139,7 +142,7 @@ static int endpoint_bind_beside(int fd, const struct listen_endpoint *endpoint,
 	if (closing_fds_share_port(closing, port, true)) {
 		if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) ==
 			    0 &&
-		    endpoint_bind(fd, endpoint, backlog) == 0)
+		    inet_socket_bind(fd, endpoint, backlog) == 0)
 			result = setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &off,
 					    sizeof(off));
 		error = errno;
@@ -149,9 +152,9 @@ static int endpoint_bind_beside(int fd, const struct listen_endpoint *endpoint,
 	return result;
 }
 
-int endpoint_open(const struct listen_endpoint *endpoint, bool datagram,
-		  int backlog, const struct inherited *inherited,
-		  const struct closing_fds *closing)
+int inet_socket_open(const struct listen_endpoint *endpoint, bool datagram,
+		     int backlog, const struct inherited *inherited,
+		     const struct closing_fds *closing)
 {
 	const struct sockaddr *address = &endpoint->address.any;
 	int type = datagram ? SOCK_DGRAM : SOCK_STREAM;
@@ -165,16 +168,16 @@ int endpoint_open(const struct listen_endpoint *endpoint, bool datagram,
 		return -1;
 	if (datagram)
 		backlog = 0;
-	if (endpoint_set_options(fd, endpoint, datagram) == 0) {
-		if (endpoint_bind(fd, endpoint, backlog) == 0)
+	if (inet_socket_set_options(fd, endpoint, datagram) == 0) {
+		if (inet_socket_bind(fd, endpoint, backlog) == 0)
 			return fd;
 		error = errno;
 		if (error == EADDRINUSE) {
 			fd_store_drop_rivals(inherited, address, type);
-			if (endpoint_bind_after_drop(fd, endpoint, backlog) ==
-				    0 ||
-			    endpoint_bind_beside(fd, endpoint, backlog,
-						 closing) == 0)
+			if (inet_socket_bind_after_drop(fd, endpoint,
+							backlog) == 0 ||
+			    inet_socket_bind_beside(fd, endpoint, backlog,
+						    closing) == 0)
 				return fd;
 		}
 		errno = error;

@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "net/fd_store.h"
+#include "net/systemd_fd_store.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "net/address_key.h"
+#include "net/address_hash.h"
 
 #include <netinet/in.h>
 #include <string.h>

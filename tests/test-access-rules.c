@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include "net/access.h"
+#include "net/access_rules.h"
 
 #include <check.h>
 #include <stdlib.h>

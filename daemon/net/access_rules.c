@@ -2,7 +2,7 @@
 /* Decides whether an address may connect, by the networks in the config. */
 #include "config.h"
 
-#include "net/access.h"
+#include "net/access_rules.h"
 
 struct access_ruling access_rules_rule(const struct access_rules *rules,
 				       const struct sockaddr *address)

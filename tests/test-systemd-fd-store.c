@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "net/fd_store.h"
+#include "net/systemd_fd_store.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -20,7 +20,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "net/endpoint.h"
+#include "net/inet_socket.h"
 #include "net/listener.h"
 #include "port.h"
 #include "support.h"

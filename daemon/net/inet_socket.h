@@ -28,10 +28,10 @@ void closing_fds_fini(struct closing_fds *closing);
 
 /* Returns a bound socket from `inherited`, or a new one; a stream socket also
  * listens. The caller closes it. -1 and errno. */
-int endpoint_open(const struct listen_endpoint *endpoint, bool datagram,
-		  int backlog, const struct inherited *inherited,
-		  const struct closing_fds *closing);
+int inet_socket_open(const struct listen_endpoint *endpoint, bool datagram,
+		     int backlog, const struct inherited *inherited,
+		     const struct closing_fds *closing);
 
 /* Sets TCP options that accepted sockets inherit: setting them once here saves
  * system calls for each client. -1 and errno. */
-int endpoint_set_tcp_options(int fd);
+int inet_socket_set_tcp_options(int fd);
