@@ -20,7 +20,7 @@
 #include "config/conf.h"
 #include "config/conf_worst_memory.h"
 #include "control/verbs.h"
-#include "log/report.h"
+#include "log/error_report.h"
 #include "module/module.h"
 #include "net/systemd_fd_store.h"
 #include "reload.h"

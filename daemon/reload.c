@@ -13,7 +13,7 @@
 #include <syslog.h>
 
 #include "cmdline.h"
-#include "log/report.h"
+#include "log/error_report.h"
 #include "module/module.h"
 #include "net/listener.h"
 #include "net/systemd_fd_store.h"

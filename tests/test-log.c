@@ -29,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "log/log_writer.h"
+#include "log/log_thread.h"
 #include "support.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -705,7 +705,7 @@ END_TEST
 
 /* ---- threads and readers --------------------------------------------- */
 
-/* So many that the buffer holds them all, should the writer come late. */
+/* So many that the buffer holds them all, should the thread come late. */
 #define THREADS    4
 #define PER_THREAD 1000
 

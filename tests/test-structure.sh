@@ -75,8 +75,8 @@ only '(^|[^a-z_>.])(abort|assert)[[:space:]]*\(' '-' lib
 case_is "lib/ never aborts"
 
 only '(^|[^a-z_>.])(pthread_create|thrd_create)[[:space:]]*\(' \
-	'daemon/threads/worker\.c|daemon/log/log_writer\.c|daemon/threads/verifier\.c|lib/resolver\.c|daemon/net/nats_broker\.c' lib daemon tools
-case_is "only workers, the resolver, log writer, verifier and broker make threads"
+	'daemon/threads/worker\.c|daemon/log/log_thread\.c|daemon/threads/verifier\.c|lib/resolver\.c|daemon/net/nats_broker\.c' lib daemon tools
+case_is "only workers, the resolver, log thread, verifier and broker make threads"
 
 only '#[[:space:]]*include[[:space:]]*[<"]nats/' 'daemon/net/nats_priv\.h' lib daemon tools
 case_is "only nats_priv.h includes nats.h"

@@ -4,7 +4,7 @@
 
 #include "control/verbs.h"
 
-#include "log/report.h"
+#include "log/error_report.h"
 #include "serve/server.h"
 
 /* ---- verbs without a file of their own ---------------------------------- */

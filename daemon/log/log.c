@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Levels and messages. Makes messages printable and passes them to the writer.
- * While the log is not open, the calling thread writes to stderr.
+ * Levels and messages. Makes messages printable and passes them to the thread
+ * that writes. While the log is not open, the calling thread writes to stderr.
  */
 #include "config.h"
 
@@ -26,13 +26,13 @@
 #include <lined/text.h>
 
 #include "log/log_journal.h"
-#include "log/log_writer.h"
+#include "log/log_thread.h"
 
 #define CLOSE_TIMEOUT_MS 2000
 
 /* Only log_open() and log_close() lock this for writing. */
 static pthread_rwlock_t log_lock = PTHREAD_RWLOCK_INITIALIZER;
-static struct log_writer *open_writer; /* NULL: closed */
+static struct log_thread *open_thread; /* NULL: closed */
 static bool copies_errors;             /* log_copy_errors() has an effect */
 static bool target_is_stderr;
 static bool target_is_syslog; /* syslog, without a fallback */
@@ -67,18 +67,18 @@ static bool log_stderr_is_journal(void)
 	       st.st_ino == inode;
 }
 
-static enum log_sink_kind log_choose_sink(enum log_target target)
+static enum log_output_kind log_choose_output(enum log_target target)
 {
 	bool may_journal = target == LOG_TARGET_JOURNAL;
 
 	switch (target) {
 	case LOG_TARGET_STDERR:
-		return LOG_SINK_STDERR;
+		return LOG_OUTPUT_STDERR;
 	case LOG_TARGET_SYSLOG:
-		return LOG_SINK_SYSLOG;
+		return LOG_OUTPUT_SYSLOG;
 	case LOG_TARGET_AUTO:
 		if (isatty(STDERR_FILENO) == 1)
-			return LOG_SINK_STDERR;
+			return LOG_OUTPUT_STDERR;
 		may_journal = log_stderr_is_journal();
 		break;
 	case LOG_TARGET_JOURNAL:
@@ -86,8 +86,8 @@ static enum log_sink_kind log_choose_sink(enum log_target target)
 	}
 	/* The journal needs fields, which syslog does not have. */
 	if (may_journal && log_journal_exists())
-		return LOG_SINK_JOURNAL;
-	return log_sink_has_syslog() ? LOG_SINK_SYSLOG : LOG_SINK_STDERR;
+		return LOG_OUTPUT_JOURNAL;
+	return log_output_has_syslog() ? LOG_OUTPUT_SYSLOG : LOG_OUTPUT_STDERR;
 }
 
 static enum log_style log_choose_style(const struct log_settings *settings)
@@ -107,42 +107,43 @@ static enum log_style log_choose_style(const struct log_settings *settings)
 	return LOG_STYLE_TIME;
 }
 
-static void log_make_sink(struct log_sink_settings *sink,
-			  const struct log_settings *settings)
+static void log_make_output(struct log_output_settings *output,
+			    const struct log_settings *settings)
 {
-	memset(sink, 0, sizeof(*sink));
-	sink->kind = log_choose_sink(settings->target);
-	sink->fall_back = settings->target != LOG_TARGET_SYSLOG;
-	sink->style = log_choose_style(settings);
-	sink->facility = settings->facility;
-	snprintf(sink->ident, sizeof(sink->ident), "%s", settings->ident);
+	memset(output, 0, sizeof(*output));
+	output->kind = log_choose_output(settings->target);
+	output->fall_back = settings->target != LOG_TARGET_SYSLOG;
+	output->style = log_choose_style(settings);
+	output->facility = settings->facility;
+	snprintf(output->ident, sizeof(output->ident), "%s", settings->ident);
 }
 
 int log_open(const struct log_settings *settings)
 {
-	struct log_sink_settings sink;
-	struct log_writer *writer = NULL;
+	struct log_output_settings output;
+	struct log_thread *thread = NULL;
 	int saved = errno;
 
-	log_make_sink(&sink, settings);
+	log_make_output(&output, settings);
 	pthread_rwlock_wrlock(&log_lock);
 	if (hash_seed == 0 &&
 	    getrandom(&hash_seed, sizeof(hash_seed), GRND_NONBLOCK) < 0)
 		hash_seed = (uint64_t)getpid();
-	if (open_writer != NULL)
-		log_writer_set(open_writer, &sink);
+	if (open_thread != NULL)
+		log_thread_set(open_thread, &output);
 	else
-		open_writer = log_writer_start(&sink);
-	writer = open_writer;
-	target_is_stderr = sink.kind == LOG_SINK_STDERR;
-	target_is_syslog = sink.kind == LOG_SINK_SYSLOG && !sink.fall_back;
+		open_thread = log_thread_start(&output);
+	thread = open_thread;
+	target_is_stderr = output.kind == LOG_OUTPUT_STDERR;
+	target_is_syslog =
+		output.kind == LOG_OUTPUT_SYSLOG && !output.fall_back;
 	copies_errors = !target_is_stderr && !log_stderr_is_journal();
 	last_words.syslog = !target_is_stderr;
-	last_words.style = sink.style;
+	last_words.style = output.style;
 	snprintf(last_words.head, sizeof(last_words.head), "<%d>%s[",
-		 sink.facility | LINED_LOG_ERR, sink.ident);
+		 output.facility | LINED_LOG_ERR, output.ident);
 	pthread_rwlock_unlock(&log_lock);
-	if (writer == NULL) {
+	if (thread == NULL) {
 		errno = ENOMEM;
 		return -1;
 	}
@@ -154,17 +155,17 @@ int log_open(const struct log_settings *settings)
 
 void log_close(void)
 {
-	struct log_writer *writer;
+	struct log_thread *thread;
 	bool is_stuck;
 	int saved = errno;
 
 	pthread_rwlock_wrlock(&log_lock);
-	writer = open_writer;
-	open_writer = NULL;
+	thread = open_thread;
+	open_thread = NULL;
 	pthread_rwlock_unlock(&log_lock);
-	if (writer == NULL)
+	if (thread == NULL)
 		return;
-	is_stuck = log_writer_stop(writer, CLOSE_TIMEOUT_MS) < 0;
+	is_stuck = log_thread_stop(thread, CLOSE_TIMEOUT_MS) < 0;
 	pthread_rwlock_wrlock(&log_lock);
 	stderr_is_stuck = is_stuck && target_is_stderr;
 	pthread_rwlock_unlock(&log_lock);
@@ -174,8 +175,8 @@ void log_close(void)
 void log_tick(uint32_t after_ms, uint32_t (*tick)(void *arg), void *arg)
 {
 	pthread_rwlock_rdlock(&log_lock);
-	if (open_writer != NULL)
-		log_writer_tick(open_writer, after_ms, tick, arg);
+	if (open_thread != NULL)
+		log_thread_tick(open_thread, after_ms, tick, arg);
 	pthread_rwlock_unlock(&log_lock);
 }
 
@@ -209,12 +210,12 @@ bool log_is_lost(void)
 	pthread_rwlock_rdlock(&log_lock);
 	is_syslog = target_is_syslog;
 	pthread_rwlock_unlock(&log_lock);
-	return is_syslog && !log_sink_has_syslog();
+	return is_syslog && !log_output_has_syslog();
 }
 
 uint64_t log_lost(void)
 {
-	return log_writer_lost();
+	return log_thread_lost();
 }
 
 void log_copy_errors(bool on)
@@ -296,13 +297,13 @@ static void log_put_stderr(enum lined_log_level level, const char *format,
 	char text[LOG_TEXT_MAX];
 	size_t len = log_format(text, format, arguments);
 
-	log_sink_stderr((int)level,
-			log_stderr_is_journal() ? LOG_STYLE_PRIORITY
-						: LOG_STYLE_BARE,
-			text, len, wait);
+	log_output_stderr((int)level,
+			  log_stderr_is_journal() ? LOG_STYLE_PRIORITY
+						  : LOG_STYLE_BARE,
+			  text, len, wait);
 }
 
-static void log_put(struct log_writer *writer, const void *kind,
+static void log_put(struct log_thread *thread, const void *kind,
 		    enum lined_log_level level, const char *format,
 		    va_list arguments)
 {
@@ -317,15 +318,15 @@ static void log_put(struct log_writer *writer, const void *kind,
 	if (kind != NULL && level < LINED_LOG_DEBUG) {
 		struct log_limit_key key = log_make_key(kind, text, len);
 
-		if (!log_writer_admits(writer, &key, (int)level,
+		if (!log_thread_admits(thread, &key, (int)level,
 				       level == LINED_LOG_INFO ? &many : &few,
 				       text))
 			return;
 	}
-	log_writer_put(writer, (int)level, text, len);
+	log_thread_put(thread, (int)level, text, len);
 	if (level <= LINED_LOG_ERR && copies_errors &&
 	    atomic_load(&errors_are_copied))
-		log_sink_stderr((int)level, LOG_STYLE_BARE, text, len, true);
+		log_output_stderr((int)level, LOG_STYLE_BARE, text, len, true);
 }
 
 static void log_put_message(const void *kind, enum lined_log_level level,
@@ -336,8 +337,8 @@ static void log_put_message(const void *kind, enum lined_log_level level,
 	if (!log_enabled(level))
 		return;
 	pthread_rwlock_rdlock(&log_lock);
-	if (open_writer != NULL)
-		log_put(open_writer, kind, level, format, arguments);
+	if (open_thread != NULL)
+		log_put(open_thread, kind, level, format, arguments);
 	else
 		log_put_stderr(level, format, arguments, !stderr_is_stuck);
 	pthread_rwlock_unlock(&log_lock);

@@ -18,7 +18,7 @@
 #include <syslog.h>
 #include <systemd/sd-journal.h>
 
-#include "log/log_sink.h"
+#include "log/log_output.h"
 
 #define SOCKET_PATH "/run/systemd/journal/socket"
 

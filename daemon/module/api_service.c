@@ -9,7 +9,7 @@
 
 #include <lined/address.h>
 
-#include "log/report.h"
+#include "log/error_report.h"
 #include "memory_ceiling.h"
 #include "net/address_hash.h"
 #include "net/own_address.h"

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "cluster/cluster.h"
-#include "log/report.h"
+#include "log/error_report.h"
 #include "net/admission.h"
 #include "serve/service_workers.h"
 

@@ -11,12 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache_line.h"
+#include "log/error_report.h"
+#include "log/log.h"
+#include "serve/service.h"
 #include "threads/bus.h"
 #include "threads/bus_batch.h"
-#include "cache_line.h"
-#include "log/log.h"
-#include "log/report.h"
-#include "serve/service.h"
 #include "turn_stats.h"
 
 #define SLOW_TURN_US 100000

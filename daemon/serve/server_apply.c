@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "log/report.h"
+#include "log/error_report.h"
 #include "net/inet_socket.h"
 #include "serve/reload_plan.h"
 #include "serve/service.h"

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "cluster/cluster.h"
-#include "log/report.h"
+#include "log/error_report.h"
 #include "net/admission.h"
 #include "net/penalty.h"
 #include "net/systemd_fd_store.h"

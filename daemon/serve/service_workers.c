@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "cluster/cluster.h"
-#include "log/report.h"
+#include "log/error_report.h"
 #include "net/admission.h"
 #include "serve/server_tls.h"
 #include "serve/service_accept.h"

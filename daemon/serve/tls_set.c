@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "log/report.h"
+#include "log/error_report.h"
 
 static void tls_contexts_free(struct tls_context **contexts, size_t count)
 {

@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include "log/report.h"
+#include "log/error_report.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The words of config and command line for levels, targets and facilities. */
+/* The words of the log's settings in config and command line: levels, targets,
+ * formats and facilities. */
 #include "config.h"
 
 #include "log/log.h"

@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "log/log_sink.h"
+#include "log/log_output.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -21,7 +21,7 @@
 #include "log/log.h"
 #include "log/log_journal.h"
 
-uint64_t log_sink_now_ms(void)
+uint64_t log_output_now_ms(void)
 {
 	struct timespec now;
 
@@ -33,7 +33,7 @@ uint64_t log_sink_now_ms(void)
 
 /* Writes all; handles EAGAIN, because another process that shares stderr may
  * have made it non-blocking. -1: some bytes were not written. */
-static int log_sink_write_all(const char *data, size_t len, bool wait)
+static int log_output_write_all(const char *data, size_t len, bool wait)
 {
 	struct pollfd pfd = {.fd = STDERR_FILENO, .events = POLLOUT};
 	ssize_t n;
@@ -56,8 +56,8 @@ static int log_sink_write_all(const char *data, size_t len, bool wait)
 }
 
 /* Writes what precedes the message on stderr; returns the length. */
-static size_t log_sink_format_head(char *head, size_t size, int level,
-				   enum log_style style, uint64_t at_ms)
+static size_t log_output_format_head(char *head, size_t size, int level,
+				     enum log_style style, uint64_t at_ms)
 {
 	time_t seconds = (time_t)(at_ms / 1000);
 	struct tm utc;
@@ -73,39 +73,40 @@ static size_t log_sink_format_head(char *head, size_t size, int level,
 				      log_level_text(level));
 }
 
-static size_t log_sink_format(char *line, size_t size, int level,
-			      enum log_style style, uint64_t at_ms,
-			      const char *text, size_t len)
+static size_t log_output_format(char *line, size_t size, int level,
+				enum log_style style, uint64_t at_ms,
+				const char *text, size_t len)
 {
-	size_t head = log_sink_format_head(line, size, level, style, at_ms);
+	size_t head = log_output_format_head(line, size, level, style, at_ms);
 	int n = snprintf(line + head, size - head, "%.*s\n", (int)len, text);
 
 	return n < 0 ? 0 : head + (size_t)n;
 }
 
-void log_sink_stderr(int level, enum log_style style, const char *text,
-		     size_t len, bool wait)
+void log_output_stderr(int level, enum log_style style, const char *text,
+		       size_t len, bool wait)
 {
-	char line[LOG_TEXT_MAX + LOG_SINK_HEAD];
+	char line[LOG_TEXT_MAX + LOG_OUTPUT_HEAD];
 
-	len = log_sink_format(line, sizeof(line), level, style,
-			      log_sink_now_ms(), text, len);
-	log_sink_write_all(line, len, wait);
+	len = log_output_format(line, sizeof(line), level, style,
+				log_output_now_ms(), text, len);
+	log_output_write_all(line, len, wait);
 }
 
-size_t log_sink_flush(struct log_sink *sink)
+size_t log_output_flush(struct log_output *output)
 {
-	size_t lines = sink->chunk_lines;
-	int result = log_sink_write_all(sink->chunk, sink->chunk_len, true);
+	size_t lines = output->chunk_lines;
+	int result =
+		log_output_write_all(output->chunk, output->chunk_len, true);
 
-	sink->chunk_len = sink->chunk_lines = 0;
+	output->chunk_len = output->chunk_lines = 0;
 	return result < 0 ? lines : 0;
 }
 
 /* ---- syslog ------------------------------------------------------------ */
 
 /* -1: no process reads /dev/log. */
-static int log_sink_connect(bool *is_stream)
+static int log_output_connect(bool *is_stream)
 {
 	const struct sockaddr_un address = {.sun_family = AF_UNIX,
 					    .sun_path = "/dev/log"};
@@ -126,10 +127,10 @@ static int log_sink_connect(bool *is_stream)
 	return -1;
 }
 
-bool log_sink_has_syslog(void)
+bool log_output_has_syslog(void)
 {
 	bool is_stream;
-	int fd = log_sink_connect(&is_stream), saved = errno;
+	int fd = log_output_connect(&is_stream), saved = errno;
 
 	if (fd >= 0)
 		close(fd);
@@ -137,27 +138,28 @@ bool log_sink_has_syslog(void)
 	return fd >= 0;
 }
 
-static void log_sink_close_syslog(struct log_sink *sink)
+static void log_output_close_syslog(struct log_output *output)
 {
-	if (sink->has_syslog)
-		close(sink->syslog_fd);
-	sink->has_syslog = false;
+	if (output->has_syslog)
+		close(output->syslog_fd);
+	output->has_syslog = false;
 }
 
-static int log_sink_open_syslog(struct log_sink *sink)
+static int log_output_open_syslog(struct log_output *output)
 {
-	int fd = log_sink_connect(&sink->syslog_is_stream);
+	int fd = log_output_connect(&output->syslog_is_stream);
 
-	sink->has_syslog = fd >= 0;
-	sink->syslog_fd = fd;
+	output->has_syslog = fd >= 0;
+	output->syslog_fd = fd;
 	return fd < 0 ? -1 : 0;
 }
 
 /* Formats a record as syslog(3) does (RFC 3164). On a stream a NUL ends the
  * record. */
-static size_t log_sink_format_syslog(const struct log_sink *sink, char *record,
-				     size_t size, int level, uint64_t at_ms,
-				     const char *text, size_t len)
+static size_t log_output_format_syslog(const struct log_output *output,
+				       char *record, size_t size, int level,
+				       uint64_t at_ms, const char *text,
+				       size_t len)
 {
 	time_t seconds = (time_t)(at_ms / 1000);
 	char when[32] = "";
@@ -167,15 +169,15 @@ static size_t log_sink_format_syslog(const struct log_sink *sink, char *record,
 	if (localtime_r(&seconds, &local) != NULL)
 		strftime(when, sizeof(when), "%b %e %T ", &local);
 	n = snprintf(record, size, "<%d>%s%s[%ld]: %.*s",
-		     level | sink->settings.facility, when,
-		     sink->settings.ident, (long)getpid(), (int)len, text);
-	return (size_t)n + sink->syslog_is_stream;
+		     level | output->settings.facility, when,
+		     output->settings.ident, (long)getpid(), (int)len, text);
+	return (size_t)n + output->syslog_is_stream;
 }
 
 /* Writes to syslog; after an error connects again once, because the reader may
  * have been restarted. */
-static int log_sink_put_syslog(struct log_sink *sink, int level, uint64_t at_ms,
-			       const char *text, size_t len)
+static int log_output_put_syslog(struct log_output *output, int level,
+				 uint64_t at_ms, const char *text, size_t len)
 {
 	char record[LOG_TEXT_MAX + 160];
 	int tries;
@@ -183,12 +185,12 @@ static int log_sink_put_syslog(struct log_sink *sink, int level, uint64_t at_ms,
 	for (tries = 0; tries < 2; tries++) {
 		size_t size;
 
-		if (!sink->has_syslog && log_sink_open_syslog(sink) < 0)
+		if (!output->has_syslog && log_output_open_syslog(output) < 0)
 			return -1;
-		size = log_sink_format_syslog(sink, record, sizeof(record),
-					      level, at_ms, text, len);
+		size = log_output_format_syslog(output, record, sizeof(record),
+						level, at_ms, text, len);
 		while (size > 0) {
-			ssize_t n = send(sink->syslog_fd, record, size,
+			ssize_t n = send(output->syslog_fd, record, size,
 					 MSG_NOSIGNAL);
 
 			if (n == (ssize_t)size)
@@ -200,55 +202,55 @@ static int log_sink_put_syslog(struct log_sink *sink, int level, uint64_t at_ms,
 				memmove(record, record + n, size);
 			}
 		}
-		log_sink_close_syslog(sink);
+		log_output_close_syslog(output);
 	}
 	return -1;
 }
 
-/* ---- the sink ---------------------------------------------------------- */
+/* ---- the output ---------------------------------------------------------- */
 
-void log_sink_open(struct log_sink *sink,
-		   const struct log_sink_settings *settings)
+void log_output_open(struct log_output *output,
+		     const struct log_output_settings *settings)
 {
-	log_sink_close(sink);
-	sink->settings = *settings;
+	log_output_close(output);
+	output->settings = *settings;
 }
 
-void log_sink_close(struct log_sink *sink)
+void log_output_close(struct log_output *output)
 {
-	log_sink_close_syslog(sink);
+	log_output_close_syslog(output);
 }
 
-bool log_sink_settings_equal(const struct log_sink_settings *a,
-			     const struct log_sink_settings *b)
+bool log_output_settings_equal(const struct log_output_settings *a,
+			       const struct log_output_settings *b)
 {
 	return a->kind == b->kind && a->fall_back == b->fall_back &&
 	       a->style == b->style && a->facility == b->facility &&
 	       strcmp(a->ident, b->ident) == 0;
 }
 
-size_t log_sink_write(struct log_sink *sink, int level, uint64_t at_ms,
-		      const char *text, size_t len)
+size_t log_output_write(struct log_output *output, int level, uint64_t at_ms,
+			const char *text, size_t len)
 {
-	const struct log_sink_settings *settings = &sink->settings;
+	const struct log_output_settings *settings = &output->settings;
 	size_t lost = 0;
 
-	if (settings->kind == LOG_SINK_JOURNAL &&
+	if (settings->kind == LOG_OUTPUT_JOURNAL &&
 	    log_journal_write(level, settings->facility, settings->ident, text,
 			      len) == 0)
 		return 0;
-	if (settings->kind != LOG_SINK_STDERR) {
-		if (log_sink_put_syslog(sink, level, at_ms, text, len) == 0)
+	if (settings->kind != LOG_OUTPUT_STDERR) {
+		if (log_output_put_syslog(output, level, at_ms, text, len) == 0)
 			return 0;
 		if (!settings->fall_back)
 			return 1;
 	}
-	if (sink->chunk_len + len + LOG_SINK_HEAD > sizeof(sink->chunk))
-		lost = log_sink_flush(sink);
-	sink->chunk_len +=
-		log_sink_format(sink->chunk + sink->chunk_len,
-				sizeof(sink->chunk) - sink->chunk_len, level,
-				sink->settings.style, at_ms, text, len);
-	sink->chunk_lines++;
+	if (output->chunk_len + len + LOG_OUTPUT_HEAD > sizeof(output->chunk))
+		lost = log_output_flush(output);
+	output->chunk_len += log_output_format(
+		output->chunk + output->chunk_len,
+		sizeof(output->chunk) - output->chunk_len, level,
+		output->settings.style, at_ms, text, len);
+	output->chunk_lines++;
 	return lost;
 }
