@@ -4,7 +4,7 @@
  * events, cluster_bus.c sends and delivers lines, cluster_registry.c turns
  * decisions about names into changes on the workers, cluster_service.c has the
  * services, cluster_out.c sends to the broker, cluster_status.c answers
- * questions. nodes.c and names.c decide and call none of these.
+ * questions. nodes.c and name_claims.c decide and call none of these.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "cluster/cluster.h"
-#include "cluster/names.h"
+#include "cluster/name_claims.h"
 #include "cluster/nodes.h"
 #include "list.h"
 

@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cluster/broker_key.h"
+#include "cluster/broker_escape.h"
 #include "log/log.h"
 
 #define KEY_MAX         (3 * (LINED_REGISTRY_NAME_MAX + 64) + 2)
@@ -139,9 +139,8 @@ static void *cluster_names_came(struct names *names, const char *key,
 
 	if (dot == NULL || strlen(key) >= KEY_MAX ||
 	    value->len > LINED_REGISTRY_VALUE_MAX ||
-	    broker_key_unescape(service_name, key, (size_t)(dot - key)) ==
-		    NULL ||
-	    broker_key_unescape(name, dot + 1, strlen(dot + 1)) == NULL ||
+	    broker_unescape(service_name, key, (size_t)(dot - key)) == NULL ||
+	    broker_unescape(name, dot + 1, strlen(dot + 1)) == NULL ||
 	    name[0] == '\0' || strlen(name) > LINED_REGISTRY_NAME_MAX)
 		return NULL;
 	service = cluster_find_service(cluster_of_names(names), service_name,
@@ -176,7 +175,7 @@ static void cluster_write_key(char key[KEY_MAX],
 			      const char *name)
 {
 	strcpy(key, service->prefix);
-	broker_key_escape(key + strlen(key), name);
+	broker_escape(key + strlen(key), name);
 }
 
 /* Passes the caller's reference to the table. */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cluster/broker_key.h"
+#include "cluster/broker_escape.h"
 
 struct cluster_service *cluster_find_service(const struct cluster *cluster,
 					     const char *name, size_t len)
@@ -49,7 +49,7 @@ struct cluster_service *cluster_add(struct cluster *cluster, const char *name,
 	service->cluster = cluster;
 	service->scope = before != NULL ? before->scope : scope;
 	service->registry = registry;
-	strcpy(broker_key_escape(service->prefix, name), ".");
+	strcpy(broker_escape(service->prefix, name), ".");
 	registry->backend_link = service;
 	list_append(cluster->services.next, &service->link);
 	return service;

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cluster/broker_key.h"
+#include "cluster/broker_escape.h"
 #include "log/log.h"
 
 /* The version of frames and entries. */
@@ -120,7 +120,7 @@ bool nodes_read_name(char name[NODE_NAME_MAX + 1], const char *text, size_t len)
 	if (len == 0 || len > NODE_NAME_MAX)
 		return false;
 	for (i = 0; i < len; i++) {
-		if (!broker_key_is_plain((unsigned char)text[i]) &&
+		if (!broker_escape_is_plain((unsigned char)text[i]) &&
 		    text[i] != '.')
 			return false;
 		name[i] = text[i];
@@ -295,7 +295,7 @@ static void nodes_stored_other(struct nodes *nodes, const char *key,
 	char text[3 * NODE_NAME_MAX + 2], name[NODE_NAME_MAX + 1];
 
 	if (strlen(key) >= sizeof(text) - 1 ||
-	    broker_key_unescape(text, key, strlen(key)) == NULL ||
+	    broker_unescape(text, key, strlen(key)) == NULL ||
 	    !nodes_read_name(name, text, strlen(text)) ||
 	    number == nodes->number)
 		return;
@@ -369,7 +369,7 @@ void nodes_erased(struct nodes *nodes, const char *key, uint64_t revision)
 	}
 	list_for_each_safe(node, next, &nodes->list, link) {
 		strcpy(escaped, NODE_PREFIX);
-		broker_key_escape(escaped + strlen(NODE_PREFIX), node->name);
+		broker_escape(escaped + strlen(NODE_PREFIX), node->name);
 		if (strcmp(escaped, key) != 0)
 			continue;
 		if (!node->gone)
@@ -566,7 +566,7 @@ void nodes_open(struct nodes *nodes, const char *name, uint32_t lease_ms,
 {
 	snprintf(nodes->name, sizeof(nodes->name), "%s", name);
 	strcpy(nodes->key, NODE_PREFIX);
-	broker_key_escape(nodes->key + strlen(NODE_PREFIX), name);
+	broker_escape(nodes->key + strlen(NODE_PREFIX), name);
 	nodes->lease_us = (uint64_t)lease_ms * 1000;
 	nodes->opened_us = now_us;
 	nodes->ever_joined = nodes->lease_differs = nodes->retires = false;

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cluster/names.h"
+#include "cluster/name_claims.h"
 
 #define NODES  3
 #define KEYS   4

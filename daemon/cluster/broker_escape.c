@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-#include "cluster/broker_key.h"
+#include "cluster/broker_escape.h"
 
 #include <stdio.h>
 #include <string.h>
 
-bool broker_key_is_plain(unsigned char c)
+bool broker_escape_is_plain(unsigned char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
 	       (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '/';
 }
 
-char *broker_key_escape(char *out, const char *text)
+char *broker_escape(char *out, const char *text)
 {
 	for (; *text != '\0'; text++)
-		if (broker_key_is_plain((unsigned char)*text))
+		if (broker_escape_is_plain((unsigned char)*text))
 			*out++ = *text;
 		else
 			out += sprintf(out, "=%02X", (unsigned char)*text);
@@ -21,7 +21,7 @@ char *broker_key_escape(char *out, const char *text)
 	return out;
 }
 
-char *broker_key_unescape(char *out, const char *text, size_t len)
+char *broker_unescape(char *out, const char *text, size_t len)
 {
 	const char *end = text + len;
 	char again[4];
@@ -34,7 +34,7 @@ char *broker_key_unescape(char *out, const char *text, size_t len)
 			return NULL;
 		out[0] = (char)byte;
 		out[1] = '\0';
-		broker_key_escape(again, out++);
+		broker_escape(again, out++);
 		if (byte == 0 || strncmp(text, again, strlen(again)) != 0)
 			return NULL;
 		text += strlen(again);

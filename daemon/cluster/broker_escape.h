@@ -6,11 +6,11 @@
 #include <stddef.h>
 
 /* Whether a key may contain this byte unescaped: A-Z a-z 0-9 - _ / */
-bool broker_key_is_plain(unsigned char c);
+bool broker_escape_is_plain(unsigned char c);
 
 /* Writes the text with each byte that is not plain as =XX. out needs 3 *
  * strlen(text) + 1 bytes. Returns the end. */
-char *broker_key_escape(char *out, const char *text);
-/* Reverses broker_key_escape(); out needs len + 1 bytes. NULL: the text is not
- * what broker_key_escape() would write. */
-char *broker_key_unescape(char *out, const char *text, size_t len);
+char *broker_escape(char *out, const char *text);
+/* Reverses broker_escape(); out needs len + 1 bytes. NULL: the text is not
+ * what broker_escape() would write. */
+char *broker_unescape(char *out, const char *text, size_t len);

@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "cluster/names.h"
+#include "cluster/name_claims.h"
 
 #include <search.h>
 #include <stdlib.h>
