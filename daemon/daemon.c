@@ -151,7 +151,7 @@ static void daemon_describe_source(struct control *control,
 }
 
 static struct reload_plan *daemon_plan(struct control *control,
-				       const struct conf_child *child,
+				       const struct conf_subprocess *child,
 				       struct conf_errors *errors)
 {
 	return reload_plan_read(&daemon_of_control(control)->reload, child,

@@ -91,7 +91,7 @@ void reload_describe(const struct reload *reload, struct conf_source *source)
 }
 
 static struct conf *reload_load(const struct reload *reload,
-				const struct conf_child *child,
+				const struct conf_subprocess *child,
 				struct conf_errors *errors)
 {
 	const struct conf_env env = {
@@ -100,22 +100,22 @@ static struct conf *reload_load(const struct reload *reload,
 		.read_tls = true,
 	};
 
-	return conf_child_load(child, &env, errors);
+	return conf_subprocess_load(child, &env, errors);
 }
 
 struct conf *reload_read(const struct reload *reload, bool check_names,
 			 struct conf_errors *errors)
 {
 	struct conf_source source;
-	struct conf_child child;
+	struct conf_subprocess child;
 	struct conf *conf;
 
 	reload_describe(reload, &source);
 	source.check_names = check_names;
 	conf_errors_init(errors);
-	conf_child_run(&child, &source);
+	conf_subprocess_run(&child, &source);
 	conf = reload_load(reload, &child, errors);
-	conf_child_fini(&child);
+	conf_subprocess_fini(&child);
 	return conf;
 }
 
@@ -144,7 +144,7 @@ int reload_child_main(void)
 	int code;
 
 	crash_watch(NULL);
-	code = conf_child_main(reload_find_in_child);
+	code = conf_subprocess_main(reload_find_in_child);
 	crash_watch_end();
 	return code;
 }
@@ -232,7 +232,7 @@ static struct reload_plan *reload_make_plan(const struct reload *reload,
 }
 
 struct reload_plan *reload_plan_read(const struct reload *reload,
-				     const struct conf_child *child,
+				     const struct conf_subprocess *child,
 				     struct conf_errors *errors)
 {
 	const struct conf_env env = {
@@ -240,7 +240,8 @@ struct reload_plan *reload_plan_read(const struct reload *reload,
 		.arg = (void *)(uintptr_t)reload,
 	};
 
-	return reload_make_plan(reload, conf_child_load(child, &env, errors));
+	return reload_make_plan(reload,
+				conf_subprocess_load(child, &env, errors));
 }
 
 /* Warns of inherited sockets that no service names. They are not closed,
@@ -335,7 +336,7 @@ static void reload_finish(struct reload *reload, bool done,
 			  struct report *report)
 {
 	reload->reading = false;
-	conf_child_fini(&reload->child);
+	conf_subprocess_fini(&reload->child);
 	if (done) {
 		reload->read = time(NULL);
 		reload->done++;
@@ -346,7 +347,7 @@ static void reload_finish(struct reload *reload, bool done,
 	report_fini(report);
 }
 
-static void reload_child_done(struct conf_child *child)
+static void reload_child_done(struct conf_subprocess *child)
 {
 	struct reload *reload = lined_container_of(child, struct reload, child);
 	struct report report = {.count = 0};
@@ -360,8 +361,9 @@ void reload_begin(struct reload *reload)
 
 	reload->reading = true;
 	reload_describe(reload, &source);
-	if (conf_child_start(&reload->child, &source,
-			     reload->server->dispatcher, reload_child_done) < 0)
+	if (conf_subprocess_start(&reload->child, &source,
+				  reload->server->dispatcher,
+				  reload_child_done) < 0)
 		reload_child_done(&reload->child);
 }
 

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "config/conf.h"
-#include "config/conf_child.h"
+#include "config/conf_subprocess.h"
 
 struct cmdline;
 struct worker_watch;
@@ -27,8 +27,8 @@ struct reload {
 	/* Where modules come from, after reload_start(): the text of a plan
 	 * must not choose which code runs. */
 	const char *module_dir;
-	struct conf_child child; /* for reload_begin() */
-	bool reading;            /* between reload_begin() and finished */
+	struct conf_subprocess child; /* for reload_begin() */
+	bool reading;                 /* between reload_begin() and finished */
 	/* The reload has ended. !done: nothing was changed. */
 	void (*finished)(struct reload *reload, bool done,
 			 struct report *report);
@@ -66,7 +66,7 @@ void reload_describe(const struct reload *reload, struct conf_source *source);
  * the reload would be refused; errors, initialised by the caller, has the
  * reasons. */
 struct reload_plan *reload_plan_read(const struct reload *reload,
-				     const struct conf_child *child,
+				     const struct conf_subprocess *child,
 				     struct conf_errors *errors);
 
 /* main() of the child process. */

@@ -6,7 +6,7 @@
 #include "config.h"
 
 #include "conf_fixture.h"
-#include "config/conf_wire.h"
+#include "config/conf_serialize.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,7 +152,7 @@ START_TEST(tree_of_a_load_makes_the_same_conf)
 		"{\"tcp://[::1]:7\",\n"
 		"\t\"udp://[::1]:7\"} access { allow = {} } }\n"
 		"include(\"b.conf\")\n";
-	struct wire tree = {NULL, 0, 0, false};
+	struct serialized tree = {NULL, 0, 0, false};
 	struct conf_env env = fixture_env;
 	const struct conf *conf;
 
@@ -177,7 +177,7 @@ START_TEST(tree_of_a_load_makes_the_same_conf)
 	/* A tree that is cut at any byte gives no conf. */
 	for (env.tree_len = 0; env.tree_len < tree.len; env.tree_len++)
 		ck_assert_ptr_null(fixture_load_with("lined.conf", &env));
-	wire_fini(&tree);
+	serialized_fini(&tree);
 }
 END_TEST
 
@@ -204,7 +204,7 @@ START_TEST(tree_that_no_load_has_made_is_damaged)
 		TREE(FILE_A ITEM("\4", "\1") "\1\0\0\0xy"),
 		TREE("\1\0\0\0" NO_TITLE "\0\0\0\0"),
 	};
-	struct wire deep = {NULL, 0, 0, false};
+	struct serialized deep = {NULL, 0, 0, false};
 	struct conf_env env = fixture_env;
 	size_t i;
 
@@ -216,21 +216,21 @@ START_TEST(tree_that_no_load_has_made_is_damaged)
 				 "lined.conf: what was read from it is "
 				 "damaged\n");
 	}
-	wire_put_number(&deep, 1);
-	wire_put_text(&deep, "a");
-	wire_put_number(&deep, 0);
+	serialize_number(&deep, 1);
+	serialize_text(&deep, "a");
+	serialize_number(&deep, 0);
 	for (i = 0; i < 1000; i++) {
-		wire_put_number(&deep, 2);
-		wire_put_number(&deep, 1);
-		wire_put_text(&deep, "x");
-		wire_put_text(&deep, NULL);
+		serialize_number(&deep, 2);
+		serialize_number(&deep, 1);
+		serialize_text(&deep, "x");
+		serialize_text(&deep, NULL);
 	}
 	env.tree = deep.data;
 	env.tree_len = deep.len;
 	fixture_load_with("lined.conf", &env);
 	ck_assert_str_eq(fixture_errors(),
 			 "lined.conf: what was read from it is damaged\n");
-	wire_fini(&deep);
+	serialized_fini(&deep);
 }
 END_TEST
 

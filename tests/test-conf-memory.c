@@ -10,7 +10,7 @@
 
 #include "allocation.h"
 #include "conf_fixture.h"
-#include "config/conf_wire.h"
+#include "config/conf_serialize.h"
 #include "net/broker.h"
 #include "memory_pool.h"
 #include "tls.h"
@@ -265,7 +265,7 @@ END_TEST
 START_TEST(no_allocation_of_a_tree_fails_unseen)
 {
 	struct conf_env with = fixture_env;
-	struct wire tree = {NULL, 0, 0, false};
+	struct serialized tree = {NULL, 0, 0, false};
 
 	env = &with;
 	fixture_write("lined.conf", everything);
@@ -276,7 +276,7 @@ START_TEST(no_allocation_of_a_tree_fails_unseen)
 	with.tree = tree.data;
 	with.tree_len = tree.len;
 	refuse_each(true);
-	wire_fini(&tree);
+	serialized_fini(&tree);
 }
 END_TEST
 

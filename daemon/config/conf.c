@@ -14,8 +14,8 @@
 
 #include "config/conf_build.h"
 #include "config/conf_file.h"
+#include "config/conf_serialize.h"
 #include "config/conf_value.h"
-#include "config/conf_wire.h"
 #include "system/cgroup.h"
 #include "system/cpus.h"
 
@@ -300,14 +300,14 @@ static int conf_read(struct conf_build *build, const char *path)
 {
 	const struct conf_env *env = build->env;
 	const struct conf_place itself = {path, 0, 0};
-	struct wire_reader tree;
+	struct deserializer tree;
 
 	if (env->tree == NULL)
 		return conf_file_read(path, env, build->conf->pool,
 				      &build->tree, &build->report);
-	tree = (struct wire_reader){env->tree, env->tree + env->tree_len,
-				    false};
-	if (wire_take_tree(&tree, build->conf->pool, &build->tree) == 0)
+	tree = (struct deserializer){env->tree, env->tree + env->tree_len,
+				     false};
+	if (deserialize_tree(&tree, build->conf->pool, &build->tree) == 0)
 		return 0;
 	if (tree.failed)
 		conf_error(&build->report, &itself,
@@ -332,7 +332,7 @@ struct conf *conf_load(const char *path, const struct conf_env *env,
 		conf_check(&build, path);
 	good = errors->errors.count == 0 && errors->needs.count == 0;
 	if (good && !build.report.oom && env->write_tree != NULL)
-		wire_put_tree(env->write_tree, &build.tree);
+		serialize_tree(env->write_tree, &build.tree);
 	pool_free(build.tree.pool);
 	conf_report_finish(&build.report);
 	if (good && !build.report.oom)

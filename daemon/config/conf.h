@@ -181,7 +181,7 @@ struct conf {
 
 /* ---- loading --------------------------------------------------------- */
 
-struct wire;
+struct serialized;
 
 /* The result of find_protocol for a module that was not loaded. A service of
  * such a module has no options and must not be started. */
@@ -221,7 +221,7 @@ struct conf_env {
 	const char *tree;
 	size_t tree_len;
 	/* A load without errors writes its tree here; NULL: not wanted. */
-	struct wire *write_tree;
+	struct serialized *write_tree;
 	/* Warns of users and groups that this machine does not know: for lined
 	 * -t. Applying such a config fails anyway. */
 	bool check_names;

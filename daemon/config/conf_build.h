@@ -125,7 +125,7 @@ void conf_limits_store(struct conf_build *build, const struct conf_node *node,
 		       const char *context, const struct conf_limits *limits,
 		       struct conf_bounds *bounds);
 
-/* conf_class.c: the `class` sections of `defaults`, and the classes of a
+/* conf_client_class.c: the `class` sections of `defaults`, and the classes of a
  * service, which start from the service's own limits. */
 void conf_class_read_defaults(struct conf_build *build,
 			      struct conf_node *defaults);

@@ -69,15 +69,15 @@ const char *conf_option_copy(const struct conf_options *options,
 
 /* ---- between the files of the options ----------------------------------- */
 
-/* conf_option.c: stores the value of a key, or the default, at out. Returns the
- * number of errors. */
+/* conf_option_value.c: stores the value of a key, or the default, at out.
+ * Returns the number of errors. */
 unsigned conf_option_read(const struct conf_options *options,
 			  const struct lined_option *option,
 			  const struct conf_key *key, void *out);
 unsigned conf_option_default(const struct conf_options *options,
 			     const struct lined_option *option, void *out);
 
-/* conf_unknown.c: reports keys and sections of node that are not marked as
+/* conf_unknown_key.c: reports keys and sections of node that are not marked as
  * used. Returns how many. */
 unsigned conf_unknown_report(const struct conf_options *options,
 			     const struct conf_node *node,

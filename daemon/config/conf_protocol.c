@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "config/conf_check.h"
+#include "config/conf_protocol.h"
 #include "net/own_address.h"
 #include "system/crash.h"
 

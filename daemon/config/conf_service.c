@@ -184,8 +184,8 @@ static void service_read_mode(struct conf_build *build, const char *context,
 }
 
 /* Finds the protocol's section; NULL: none. Reports other sections, but not
- * misspelt names: conf_unknown.c reports them together with the name that was
- * probably meant. */
+ * misspelt names: conf_unknown_key.c reports them together with the name that
+ * was probably meant. */
 static struct conf_node *
 service_protocol_section(struct conf_options *options, struct conf_node *node,
 			 const struct conf_service *service)

@@ -203,7 +203,7 @@ struct plan_read {
 	struct request *request;
 	bool full; /* asked by root or the daemon's user */
 	bool running;
-	struct conf_child child;
+	struct conf_subprocess child;
 };
 
 static void plan_begin_next(struct control *control, bool full);
@@ -215,7 +215,7 @@ static void plan_free(struct plan_read *read)
 	bool full = read->full;
 
 	list_remove(&read->link);
-	conf_child_fini(&read->child);
+	conf_subprocess_fini(&read->child);
 	free(read);
 	plan_begin_next(control, full);
 }
@@ -264,7 +264,7 @@ static void plan_respond(struct plan_read *read)
 	plan_free(read);
 }
 
-static void plan_child_done(struct conf_child *child)
+static void plan_child_done(struct conf_subprocess *child)
 {
 	plan_respond(lined_container_of(child, struct plan_read, child));
 }
@@ -308,8 +308,9 @@ static void plan_begin(struct plan_read *read)
 		plan_refuse(read, "out of memory");
 		return;
 	}
-	result = conf_child_start(&read->child, &source,
-				  control->server->dispatcher, plan_child_done);
+	result = conf_subprocess_start(&read->child, &source,
+				       control->server->dispatcher,
+				       plan_child_done);
 	free(item);
 	if (result < 0)
 		plan_respond(read);

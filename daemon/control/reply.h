@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 #include "config/conf.h"
-#include "config/conf_child.h"
+#include "config/conf_subprocess.h"
 #include "control/request.h"
 #include "control/response.h"
 #include "list.h"
@@ -29,7 +29,7 @@ struct control_ops {
 	/* Plans a reload to the config that the child has read. NULL: the
 	 * reload would be refused; errors has the reasons. */
 	struct reload_plan *(*plan)(struct control *control,
-				    const struct conf_child *child,
+				    const struct conf_subprocess *child,
 				    struct conf_errors *errors);
 	/* Adds the values of daemon.c to the record `daemon`. */
 	void (*describe)(struct control *control, struct response *response);

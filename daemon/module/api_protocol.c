@@ -9,7 +9,7 @@
 
 #include <stdarg.h>
 
-#include "config/conf_check.h"
+#include "config/conf_protocol.h"
 
 bool lined_check_is_set(const struct lined_check *check, const char *option)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The only file that uses libconfuse. libconfuse stops at the first key that is
- * not in its table, so the scan first finds all names in a text, and libconfuse
- * gets a table of exactly these names, each a list of strings. Its callbacks
- * deliver the values during the parse.
+ * not in its table, so the syntax check first finds all names in a text, and
+ * libconfuse gets a table of exactly these names, each a list of strings. Its
+ * callbacks deliver the values during the parse.
  */
 #include "config.h"
 
@@ -14,18 +14,18 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "config/parse/conf_scan.h"
+#include "config/parse/conf_syntax.h"
 #include "memory_pool.h"
 
-/* No key of a file has this name: the scan refuses the colon. */
+/* No key of a file has this name: the syntax check refuses the colon. */
 #define OPEN_NAME ":open"
 
 struct parse {
-	const struct conf_scan *scan;
+	const struct conf_syntax *syntax;
 	const struct conf_place *place;
 	struct conf_tree *tree;
 	struct conf_report *report;
-	/* The open sections, and the next mark of the scan. */
+	/* The open sections, and the next mark of the syntax check. */
 	struct conf_node *nodes[CONF_DEPTH_MAX + 1];
 	unsigned depth;
 	size_t next_mark;
@@ -64,15 +64,16 @@ static void parse_error(cfg_t *cfg, const char *format, va_list ap)
 	current->failed = true;
 }
 
-/* Takes the next mark. The scan and libconfuse must find the same names in the
- * same order: otherwise a value would get another key's line and form. */
+/* Takes the next mark. The syntax check and libconfuse must find the same names
+ * in the same order: otherwise a value would get another key's line and form.
+ */
 static const struct conf_mark *parse_take_mark(struct parse *p,
 					       const char *name, int line)
 {
-	const struct conf_mark *mark = &p->scan->marks[p->next_mark];
+	const struct conf_mark *mark = &p->syntax->marks[p->next_mark];
 	struct conf_place place = parse_place(p, line);
 
-	if (p->next_mark < p->scan->mark_count &&
+	if (p->next_mark < p->syntax->mark_count &&
 	    strcmp(mark->name, name) == 0) {
 		p->next_mark++;
 		return mark;
@@ -259,7 +260,7 @@ static int parse_run(struct parse *p, cfg_opt_t *table)
 	cfg_set_error_function(cfg, parse_error);
 	cfg->filename = strdup(p->place->file);
 	if (cfg->filename != NULL)
-		file = fmemopen(p->scan->text, p->scan->len, "r");
+		file = fmemopen(p->syntax->text, p->syntax->len, "r");
 	if (file == NULL) {
 		parse_oom(p);
 	} else {
@@ -275,8 +276,8 @@ int conf_parse_text(const char *text, size_t len,
 		    struct conf_report *report)
 {
 	static const cfg_opt_t include = CFG_FUNC("include", parse_include);
-	struct conf_scan scan;
-	struct parse p = {.scan = &scan,
+	struct conf_syntax syntax;
+	struct parse p = {.syntax = &syntax,
 			  .place = place,
 			  .tree = tree,
 			  .report = report,
@@ -284,9 +285,10 @@ int conf_parse_text(const char *text, size_t len,
 	cfg_opt_t *table;
 	int status;
 
-	if (conf_scan(text, len, place, tree->pool, report, &scan) < 0)
+	if (conf_syntax_check(text, len, place, tree->pool, report, &syntax) <
+	    0)
 		return -1;
-	table = parse_make_table(&scan.root, tree->pool);
+	table = parse_make_table(&syntax.root, tree->pool);
 	if (table == NULL)
 		return parse_oom(&p);
 	/* No section begins at the top level: OPEN_NAME's entry is used for
@@ -295,7 +297,7 @@ int conf_parse_text(const char *text, size_t len,
 	current = &p;
 	status = parse_run(&p, table);
 	current = NULL;
-	if (status == 0 && p.next_mark == scan.mark_count && !p.failed)
+	if (status == 0 && p.next_mark == syntax.mark_count && !p.failed)
 		return 0;
 	if (!p.failed)
 		conf_error(report, place, "libconfuse cannot read this file");

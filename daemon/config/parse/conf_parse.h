@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The interface of this folder: turns the text of a config file into a part of
- * the tree (conf_tree.h). First the scan (conf_scan.h) reports what libconfuse
- * cannot report, then libconfuse reads the text. Includes are only recorded;
- * keys and values are not interpreted.
+ * the tree (conf_tree.h). First the syntax check (conf_syntax.h) reports what
+ * libconfuse cannot report, then libconfuse reads the text. Includes are only
+ * recorded; keys and values are not interpreted.
  *
  * Thread: one parse at a time in a process, because libconfuse is not
  * reentrant.

@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "config/conf_child.h"
+#include "config/conf_subprocess.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "config/conf_wire.h"
+#include "config/conf_serialize.h"
 
 /* Ten thousand services with long option lists need a tenth of this. */
 #define MEMORY_MAX ((size_t)256 << 20)
@@ -28,84 +28,84 @@
 
 /* ---- the request -------------------------------------------------------- */
 
-static void child_put_source(struct wire *wire,
+static void child_put_source(struct serialized *out,
 			     const struct conf_source *source)
 {
 	size_t i;
 
-	wire_put_text(wire, source->path);
-	wire_put_text(wire, source->module_dir);
-	wire_put_number(wire, source->check_names);
-	wire_put_number(wire, source->blind);
-	wire_put_number(wire, (uint32_t)source->module_dir_count);
+	serialize_text(out, source->path);
+	serialize_text(out, source->module_dir);
+	serialize_number(out, source->check_names);
+	serialize_number(out, source->blind);
+	serialize_number(out, (uint32_t)source->module_dir_count);
 	for (i = 0; i < source->module_dir_count; i++)
-		wire_put_text(wire, source->module_dirs[i]);
+		serialize_text(out, source->module_dirs[i]);
 	if (source->files != NULL)
-		wire_put(wire, source->files, source->files_len);
+		serialize_bytes(out, source->files, source->files_len);
 	else
-		wire_put_text(wire, NULL);
+		serialize_text(out, NULL);
 }
 
 /* Reads the request. -1: the request is damaged. */
-static int child_take_source(struct wire_reader *reader,
+static int child_take_source(struct deserializer *reader,
 			     struct conf_source *source)
 {
 	const char **dirs;
 	size_t i;
 
-	source->path = wire_take_text(reader);
-	source->module_dir = wire_take_text(reader);
-	source->check_names = wire_take_number(reader) != 0;
-	source->blind = wire_take_number(reader) != 0;
-	source->module_dir_count = wire_take_number(reader);
+	source->path = deserialize_text(reader);
+	source->module_dir = deserialize_text(reader);
+	source->check_names = deserialize_number(reader) != 0;
+	source->blind = deserialize_number(reader) != 0;
+	source->module_dir_count = deserialize_number(reader);
 	if (reader->failed || source->path == NULL)
 		return -1;
 	dirs = calloc(source->module_dir_count + 1, sizeof(*dirs));
 	if (dirs == NULL)
 		return -1;
 	for (i = 0; i < source->module_dir_count; i++)
-		dirs[i] = wire_take_text(reader);
+		dirs[i] = deserialize_text(reader);
 	source->module_dirs = dirs;
-	source->files = wire_take(reader, &source->files_len);
+	source->files = deserialize_bytes(reader, &source->files_len);
 	return reader->failed ? -1 : 0;
 }
 
 /* ---- the child ----------------------------------------------------------- */
 
-static int child_write(const struct wire *wire)
+static int child_write(const struct serialized *out)
 {
 	size_t at = 0;
 	ssize_t n;
 
-	while (at < wire->len) {
-		n = write(STDOUT_FILENO, wire->data + at, wire->len - at);
+	while (at < out->len) {
+		n = write(STDOUT_FILENO, out->data + at, out->len - at);
 		if (n < 0 && errno != EINTR)
 			return -1;
 		if (n > 0)
 			at += (size_t)n;
 	}
-	return wire->failed ? -1 : 0;
+	return out->failed ? -1 : 0;
 }
 
-int conf_child_main(void (*find)(const struct conf_source *source,
-				 struct conf_env *env))
+int conf_subprocess_main(void (*find)(const struct conf_source *source,
+				      struct conf_env *env))
 {
 	/* Static, so that a leak checker finds all memory referenced: nothing
 	 * is freed, because the process ends. */
 	static struct conf_env env;
-	static struct wire tree, result;
+	static struct serialized tree, result;
 	static struct conf_source source;
 	static struct conf_errors errors;
 	static struct conf *conf;
 	static char *request;
-	struct wire_reader reader;
+	struct deserializer reader;
 	size_t len;
 
 	subprocess_limit(MEMORY_MAX, SECONDS);
 	request = subprocess_input(&len);
 	if (request == NULL)
 		return 1;
-	reader = (struct wire_reader){request, request + len, false};
+	reader = (struct deserializer){request, request + len, false};
 	if (child_take_source(&reader, &source) < 0)
 		return 1;
 	env.check_names = source.check_names;
@@ -116,16 +116,16 @@ int conf_child_main(void (*find)(const struct conf_source *source,
 	find(&source, &env);
 	conf_errors_init(&errors);
 	conf = conf_load(source.path, &env, &errors);
-	wire_put_errors(&result, &errors);
-	wire_put_number(&result, conf != NULL);
-	wire_put(&result, tree.data != NULL ? tree.data : "", tree.len);
+	serialize_errors(&result, &errors);
+	serialize_number(&result, conf != NULL);
+	serialize_bytes(&result, tree.data != NULL ? tree.data : "", tree.len);
 	return tree.failed || child_write(&result) < 0 ? 1 : 0;
 }
 
 /* ---- the result ---------------------------------------------------------- */
 
 /* True: the child's output has ended, or child->why is set. */
-static bool child_receive(struct conf_child *child)
+static bool child_receive(struct conf_subprocess *child)
 {
 	size_t room;
 	ssize_t n;
@@ -161,7 +161,7 @@ static bool child_receive(struct conf_child *child)
 	}
 }
 
-static void child_too_slow(struct conf_child *child)
+static void child_too_slow(struct conf_subprocess *child)
 {
 	snprintf(child->why, sizeof(child->why),
 		 "reading it takes more than %d seconds", SECONDS);
@@ -187,7 +187,7 @@ static const char *child_show_errors(char *text)
 }
 
 /* Waits for the child; if it was killed, child->why says why. */
-static void child_collect(struct conf_child *child)
+static void child_collect(struct conf_subprocess *child)
 {
 	char text[ERRORS_MAX];
 	const char *crash;
@@ -211,10 +211,10 @@ static void child_collect(struct conf_child *child)
 			 crash != NULL ? crash : strsignal(WTERMSIG(status)));
 }
 
-static int child_start(struct conf_child *child,
+static int child_start(struct conf_subprocess *child,
 		       const struct conf_source *source)
 {
-	struct wire request = {NULL, 0, 0, false};
+	struct serialized request = {NULL, 0, 0, false};
 	int result = -1;
 
 	memset(child, 0, sizeof(*child));
@@ -224,7 +224,7 @@ static int child_start(struct conf_child *child,
 	if (child->path != NULL && !request.failed)
 		result = subprocess_start(&child->process, SELF_CONFIG_READER,
 					  request.data, request.len);
-	wire_fini(&request);
+	serialized_fini(&request);
 	child->running = result == 0;
 	if (result < 0)
 		snprintf(child->why, sizeof(child->why),
@@ -245,7 +245,8 @@ static int64_t child_now_ms(void)
 	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
-void conf_child_run(struct conf_child *child, const struct conf_source *source)
+void conf_subprocess_run(struct conf_subprocess *child,
+			 const struct conf_source *source)
 {
 	int64_t end_ms = child_now_ms() + SECONDS * 1000, left_ms;
 	struct pollfd out = {.events = POLLIN};
@@ -264,7 +265,7 @@ void conf_child_run(struct conf_child *child, const struct conf_source *source)
 	child_collect(child);
 }
 
-static void child_finish(struct conf_child *child)
+static void child_finish(struct conf_subprocess *child)
 {
 	lined_dispatcher_unregister(child->dispatcher, &child->delegate);
 	lined_timer_stop(&child->timer);
@@ -273,8 +274,8 @@ static void child_finish(struct conf_child *child)
 
 static void child_readable(struct lined_delegate *delegate)
 {
-	struct conf_child *child =
-		lined_container_of(delegate, struct conf_child, delegate);
+	struct conf_subprocess *child =
+		lined_container_of(delegate, struct conf_subprocess, delegate);
 
 	if (!child_receive(child))
 		return;
@@ -284,17 +285,18 @@ static void child_readable(struct lined_delegate *delegate)
 
 static void child_timed_out(struct lined_timer *timer)
 {
-	struct conf_child *child =
-		lined_container_of(timer, struct conf_child, timer);
+	struct conf_subprocess *child =
+		lined_container_of(timer, struct conf_subprocess, timer);
 
 	child_too_slow(child);
 	child_finish(child);
 	child->done(child);
 }
 
-int conf_child_start(struct conf_child *child, const struct conf_source *source,
-		     struct lined_dispatcher *d,
-		     void (*done)(struct conf_child *child))
+int conf_subprocess_start(struct conf_subprocess *child,
+			  const struct conf_source *source,
+			  struct lined_dispatcher *d,
+			  void (*done)(struct conf_subprocess *child))
 {
 	static const struct lined_delegate_handlers handlers = {
 		.handle_read = child_readable};
@@ -315,7 +317,7 @@ int conf_child_start(struct conf_child *child, const struct conf_source *source,
 	return -1;
 }
 
-void conf_child_fini(struct conf_child *child)
+void conf_subprocess_fini(struct conf_subprocess *child)
 {
 	if (child->running && child->dispatcher != NULL)
 		child_finish(child);
@@ -329,7 +331,7 @@ void conf_child_fini(struct conf_child *child)
 
 /* Loads the tree. Copies only errors: the child has already reported warnings.
  */
-static struct conf *child_make_conf(const struct conf_child *child,
+static struct conf *child_make_conf(const struct conf_subprocess *child,
 				    const struct conf_env *with,
 				    const char *tree, size_t len,
 				    struct conf_report *report)
@@ -351,12 +353,12 @@ static struct conf *child_make_conf(const struct conf_child *child,
 	return conf;
 }
 
-struct conf *conf_child_load(const struct conf_child *child,
-			     const struct conf_env *env,
-			     struct conf_errors *errors)
+struct conf *conf_subprocess_load(const struct conf_subprocess *child,
+				  const struct conf_env *env,
+				  struct conf_errors *errors)
 {
-	struct wire_reader reader = {child->data, child->data + child->len,
-				     false};
+	struct deserializer reader = {child->data, child->data + child->len,
+				      false};
 	struct conf_report report = {.errors = errors};
 	const struct conf_place itself = {child->path, 0, 0};
 	struct conf *conf = NULL;
@@ -369,9 +371,9 @@ struct conf *conf_child_load(const struct conf_child *child,
 	} else if (child->why[0] != '\0') {
 		conf_error(&report, &itself, "%s", child->why);
 	} else {
-		wire_take_errors(&reader, &report);
-		good = wire_take_number(&reader) != 0;
-		tree = wire_take(&reader, &len);
+		deserialize_errors(&reader, &report);
+		good = deserialize_number(&reader) != 0;
+		tree = deserialize_bytes(&reader, &len);
 		if (reader.failed)
 			conf_error(&report, &itself,
 				   "the process that reads it has ended early: "

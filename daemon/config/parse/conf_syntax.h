@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scans a config file by the lexical rules of libconfuse 3.3, before libconfuse
- * reads it: libconfuse cannot say where an unclosed section or string began,
- * miscounts lines after a comment, refuses a comment in a list, does not report
- * an empty list, and stops at a key that is not in its table. Keys and values
- * are not interpreted.
+ * Checks the syntax of a config file by the rules of libconfuse 3.3, before
+ * libconfuse reads it: libconfuse cannot say where an unclosed section or
+ * string began, miscounts lines after a comment, refuses a comment in a list,
+ * does not report an empty list, and stops at a key that is not in its table.
+ * Keys and values are not interpreted.
  */
 #pragma once
 
@@ -41,7 +41,7 @@ struct conf_mark {
 	bool empty_list;
 };
 
-struct conf_scan {
+struct conf_syntax {
 	/* The text for libconfuse: blanks instead of comments, an empty string
 	 * in each empty list. */
 	char *text;
@@ -51,8 +51,8 @@ struct conf_scan {
 	size_t mark_count;
 };
 
-/* Scans the len bytes of text, which must be followed by a NUL. Allocates in
+/* Checks the len bytes of text, which must be followed by a NUL. Allocates in
  * pool. place is the file. -1: the file is malformed; an error was reported. */
-int conf_scan(const char *text, size_t len, const struct conf_place *place,
-	      struct pool *pool, struct conf_report *report,
-	      struct conf_scan *scan);
+int conf_syntax_check(const char *text, size_t len,
+		      const struct conf_place *place, struct pool *pool,
+		      struct conf_report *report, struct conf_syntax *syntax);

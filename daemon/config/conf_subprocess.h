@@ -27,12 +27,12 @@ struct conf_source {
 	size_t files_len;
 };
 
-struct conf_child {
+struct conf_subprocess {
 	struct subprocess process;
 	struct lined_dispatcher *dispatcher;
 	struct lined_delegate delegate;
 	struct lined_timer timer;
-	void (*done)(struct conf_child *child);
+	void (*done)(struct conf_subprocess *child);
 	char *path;
 	char *data; /* the result */
 	size_t len, room;
@@ -41,24 +41,26 @@ struct conf_child {
 };
 
 /* Reads and waits for the result. */
-void conf_child_run(struct conf_child *child, const struct conf_source *source);
+void conf_subprocess_run(struct conf_subprocess *child,
+			 const struct conf_source *source);
 
 /* Starts reading. done is called later, never within this call. Copies the
- * source. -1: done is not called; conf_child_load() reports the reason. */
-int conf_child_start(struct conf_child *child, const struct conf_source *source,
-		     struct lined_dispatcher *d,
-		     void (*done)(struct conf_child *child));
+ * source. -1: done is not called; conf_subprocess_load() reports the reason. */
+int conf_subprocess_start(struct conf_subprocess *child,
+			  const struct conf_source *source,
+			  struct lined_dispatcher *d,
+			  void (*done)(struct conf_subprocess *child));
 
 /* Makes the conf of the result, as conf_load() does. */
-struct conf *conf_child_load(const struct conf_child *child,
-			     const struct conf_env *env,
-			     struct conf_errors *errors);
+struct conf *conf_subprocess_load(const struct conf_subprocess *child,
+				  const struct conf_env *env,
+				  struct conf_errors *errors);
 
 /* Ends the child if it still runs, and frees the result. Works on zeroed
  * memory, too. */
-void conf_child_fini(struct conf_child *child);
+void conf_subprocess_fini(struct conf_subprocess *child);
 
 /* The child's main(). find fills in an env for the source. Returns the exit
  * code. */
-int conf_child_main(void (*find)(const struct conf_source *source,
-				 struct conf_env *env));
+int conf_subprocess_main(void (*find)(const struct conf_source *source,
+				      struct conf_env *env));
