@@ -139,6 +139,10 @@ START_TEST(unclosed_list_and_string_and_comment_are_named)
 		    "2: this string is not closed on its line\n");
 	fixture_bad("user = 'abc",
 		    "1: this string is not closed on its line\n");
+	fixture_bad("user = 'abc\\'\n",
+		    "1: this string is not closed on its line (\\' does not "
+		    "close it; a \\ before the closing ' is written "
+		    "\\\\)\n");
 	fixture_bad("user = \"abc\\", "1: this string is not closed on its "
 				      "line\n");
 	fixture_bad("workers = 1\n/* x\n", "2: this comment is never closed\n");
@@ -564,6 +568,9 @@ START_TEST(bad_top_values_are_refused)
 		    "6: metrics: listen udp://127.0.0.1:1: metrics are served "
 		    "at tcp://, unix:// or systemd:\n"
 		    "7: user is set already at lined.conf:2\n");
+	fixture_bad("control { idle-timeout = 4m }\nmetrics { }\n",
+		    "1: control: socket is missing\n"
+		    "2: metrics: listen is missing\n");
 	fixture_bad("workers = 010\n",
 		    "1: workers: \"010\" has a leading zero (auto, or 1 to "
 		    "1024)\n");

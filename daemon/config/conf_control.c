@@ -122,7 +122,7 @@ static void control_read(struct conf_build *build, struct conf_node *node)
 	key = conf_options_key(node, "socket");
 	if (control.socket != NULL && key != NULL)
 		control_serve(build, &key->place, &control);
-	else if (control.group != NULL && key == NULL)
+	else if (key == NULL)
 		conf_error(&build->report, &node->place,
 			   "control: socket is missing");
 }
@@ -159,6 +159,9 @@ static void metrics_read(struct conf_build *build, struct conf_node *node)
 		return;
 	conf_options_fill(&options, node, metrics_table, &text);
 	key = conf_options_key(node, "listen");
+	if (key == NULL)
+		conf_error(&build->report, &node->place,
+			   "metrics: listen is missing");
 	if (key == NULL || text[0] == '\0')
 		return;
 	listen = pool_alloc(build->conf->pool, sizeof(*listen));
