@@ -312,7 +312,7 @@ PROBES = {
 # Tried with values that the checks of -t accept.
 VALUES = {"upstream-ca": '"ca.pem"', "upstream-name": '"x"',
           "upstream-certificate": '"x.pem"', "upstream-key": '"x.pem"',
-          "upstream-verify": "true", "upstream-proxy": "v1",
+          "upstream-verify": "false", "upstream-proxy": "v1",
           "push": '"udp://127.0.0.1:9"', "push-preamble": '"x"',
           "push-hold": "64k", "up-hold": "64k",
           "subscribe-only": "true", "publish-only": "true", "topic": '"x"'}

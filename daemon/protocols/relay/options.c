@@ -182,6 +182,8 @@ static bool option_is_off(const struct lined_option *option,
 
 	if (value == &options->tag)
 		return relay_tag_template(options->tag)[0] == '\0';
+	if (value == &options->upstream_verify) /* neither value is "off" */
+		return false;
 	switch (option->type) {
 	case LINED_OPTION_BOOLEAN:
 		return !*(const bool *)value;
