@@ -183,6 +183,7 @@ static enum conf_token lexer_string(struct conf_lexer *lexer, char quote)
 {
 	unsigned opened = lexer->line;
 	enum conf_token status = CONF_TOKEN_STRING;
+	bool escaped = false; /* \' was seen */
 
 	lexer_copy(lexer, 1);
 	while (status != CONF_TOKEN_ERROR) {
@@ -193,16 +194,22 @@ static enum conf_token lexer_string(struct conf_lexer *lexer, char quote)
 		if (*lexer->at == '\0' || *lexer->at == '\n')
 			return conf_lexer_fail(
 				lexer, opened,
-				"this string is not closed on its line");
+				"this string is not closed on its line%s",
+				escaped ? " (\\' does not close it; a \\ "
+					  "before the closing ' is written "
+					  "\\\\)"
+					: "");
 		if (quote == '"' && *lexer->at == '\\')
 			status = lexer_escape(lexer);
 		else if (quote == '"' && strncmp(lexer->at, "${", 2) == 0)
 			status = lexer_variable(lexer);
 		else if (*lexer->at == '\\' && lexer->at[1] == '\n')
 			lexer->line++, lexer_copy(lexer, 2);
-		else
+		else {
+			escaped |= strncmp(lexer->at, "\\'", 2) == 0;
 			lexer_copy(lexer,
 				   *lexer->at == '\\' && lexer->at[1] ? 2 : 1);
+		}
 	}
 	return CONF_TOKEN_ERROR;
 }
