@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Socket addresses as text and back, and "HOST:PORT". All code that reads or
- * writes an address calls these functions, so that logs, tools and protocols
- * have one form. Does no I/O and resolves no names.
+ * Socket addresses, "HOST:PORT" and networks, as text and back. All code that
+ * reads or writes an address calls these functions, so that logs, tools and
+ * protocols have one form.
  */
 #include "config.h"
 
@@ -21,6 +21,7 @@
 #define LETTERS                                                                \
 	"abcdefghijklmnopqrstuvwxyz"                                           \
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define MAPPED_BITS 96
 
 static const struct sockaddr_in *address_in(const struct sockaddr *address)
 {
@@ -88,22 +89,27 @@ char *lined_address_format(const struct sockaddr *address, char *text,
 	return text;
 }
 
-/* Reads the interface behind a %, a name or a number. -1/ENODEV. */
-static int address_read_scope(const char *scope, uint32_t *id)
+/* Reads a decimal number without sign or leading zero. */
+static bool address_read_number(const char *text, unsigned max,
+				unsigned *number)
 {
-	unsigned long number;
-	char *end;
+	size_t len = strspn(text, DIGITS);
+	unsigned long value = strtoul(text, NULL, 10);
 
+	if (len == 0 || text[len] != '\0' || (len > 1 && text[0] == '0') ||
+	    value > max)
+		return false;
+	*number = (unsigned)value;
+	return true;
+}
+
+/* Reads the interface behind a %, a name or a number. -1/ENODEV. */
+static int address_read_scope(const char *scope, unsigned *id)
+{
 	*id = if_nametoindex(scope);
-	if (*id != 0)
+	if (*id != 0 ||
+	    (address_read_number(scope, UINT32_MAX, id) && *id != 0))
 		return 0;
-	if (scope[0] >= '0' && scope[0] <= '9') {
-		number = strtoul(scope, &end, 10);
-		if (*end == '\0' && number > 0 && number <= UINT32_MAX) {
-			*id = (uint32_t)number;
-			return 0;
-		}
-	}
 	errno = ENODEV;
 	return -1;
 }
@@ -173,12 +179,11 @@ int lined_address_set_unix(struct lined_address *address, const char *path)
 static const char *host_port_read_port(struct lined_host_port *to,
 				       const char *text)
 {
-	unsigned long port = strtoul(text, NULL, 10);
+	unsigned port;
 
 	if (text[0] == '0' && text[1] != '\0')
 		return "the port has a leading zero: numbers are decimal";
-	if (text[0] == '\0' || strlen(text) > 5 ||
-	    text[strspn(text, DIGITS)] != '\0' || port > UINT16_MAX)
+	if (!address_read_number(text, UINT16_MAX, &port))
 		return "the port is not 1 to 65535";
 	to->port = (uint16_t)port;
 	return NULL;
@@ -300,4 +305,132 @@ bool lined_address_equal(const struct sockaddr *a, const struct sockaddr *b)
 	       address_in6(a)->sin6_scope_id == address_in6(b)->sin6_scope_id &&
 	       memcmp(&address_in6(a)->sin6_addr, &address_in6(b)->sin6_addr,
 		      sizeof(struct in6_addr)) == 0;
+}
+
+/* ---- networks --------------------------------------------------------- */
+
+static unsigned network_prefix_max(const struct lined_network *network)
+{
+	return network->family == AF_INET ? 32 : 128;
+}
+
+/* Clears the bits past a prefix. Returns whether any of them was set. */
+static bool network_set_prefix(struct lined_network *network, unsigned prefix)
+{
+	size_t len = network_prefix_max(network) / 8, i, bits;
+	bool found = false;
+	uint8_t mask;
+
+	if (prefix > network_prefix_max(network))
+		prefix = network_prefix_max(network);
+	network->prefix = prefix;
+	for (i = 0; i < len; i++) {
+		bits = prefix > i * 8 ? prefix - i * 8 : 0;
+		mask = bits >= 8 ? 0xff : (uint8_t)(0xff00u >> bits);
+		if ((network->bytes[i] & (uint8_t)~mask) != 0)
+			found = true;
+		network->bytes[i] &= mask;
+	}
+	return found;
+}
+
+/* ::ffff:192.0.2.0/120 is 192.0.2.0/24. */
+static void network_unmap(struct lined_network *network)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	if (network->family != AF_INET6 || network->prefix < MAPPED_BITS ||
+	    memcmp(network->bytes, mapped, sizeof(mapped)) != 0)
+		return;
+	memmove(network->bytes, network->bytes + sizeof(mapped), 4);
+	memset(network->bytes + 4, 0, 12);
+	network->family = AF_INET;
+	network->prefix -= MAPPED_BITS;
+}
+
+enum lined_network_status lined_network_parse(struct lined_network *network,
+					      const char *text)
+{
+	size_t len = strcspn(text, "/");
+	char host[INET6_ADDRSTRLEN];
+
+	memset(network, 0, sizeof(*network));
+	if (len >= sizeof(host))
+		return LINED_NETWORK_BAD;
+	memcpy(host, text, len);
+	host[len] = '\0';
+	network->family = strchr(host, ':') != NULL ? AF_INET6 : AF_INET;
+	network->prefix = network_prefix_max(network);
+	if (inet_pton(network->family, host, network->bytes) != 1 ||
+	    (text[len] == '/' &&
+	     !address_read_number(text + len + 1, network->prefix,
+				  &network->prefix)))
+		return LINED_NETWORK_BAD;
+	network_unmap(network);
+	return network_set_prefix(network, network->prefix)
+		       ? LINED_NETWORK_HOST_BITS
+		       : LINED_NETWORK_OK;
+}
+
+bool lined_network_of(struct lined_network *network,
+		      const struct sockaddr *address, unsigned ipv4_prefix,
+		      unsigned ipv6_prefix)
+{
+	memset(network, 0, sizeof(*network));
+	network->family = address->sa_family;
+	if (network->family == AF_INET)
+		memcpy(network->bytes, &address_in(address)->sin_addr, 4);
+	else if (network->family == AF_INET6)
+		memcpy(network->bytes, &address_in6(address)->sin6_addr, 16);
+	else
+		return false;
+	network->prefix = network_prefix_max(network);
+	network_unmap(network);
+	network_set_prefix(network, network->family == AF_INET ? ipv4_prefix
+							       : ipv6_prefix);
+	return true;
+}
+
+bool lined_network_contains(const struct lined_network *network,
+			    const struct sockaddr *address)
+{
+	struct lined_network of;
+
+	return lined_network_of(&of, address, network->prefix,
+				network->prefix) &&
+	       lined_network_equal(network, &of);
+}
+
+const struct lined_network *
+lined_network_longest(const struct lined_network *networks, size_t count,
+		      const struct sockaddr *address)
+{
+	const struct lined_network *longest = NULL;
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if ((longest == NULL || networks[i].prefix > longest->prefix) &&
+		    lined_network_contains(&networks[i], address))
+			longest = &networks[i];
+	return longest;
+}
+
+bool lined_network_equal(const struct lined_network *a,
+			 const struct lined_network *b)
+{
+	return a->family == b->family && a->prefix == b->prefix &&
+	       memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+}
+
+char *lined_network_format(const struct lined_network *network, char *text,
+			   size_t size)
+{
+	char host[INET6_ADDRSTRLEN];
+
+	inet_ntop(network->family, network->bytes, host, sizeof(host));
+	if (network->prefix == network_prefix_max(network))
+		snprintf(text, size, "%s", host);
+	else
+		snprintf(text, size, "%s/%u", host, network->prefix);
+	return text;
 }
