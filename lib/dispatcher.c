@@ -13,9 +13,9 @@
 #include <stdlib.h>
 
 #include "cache_line.h"
+#include "counter.h"
 #include "dispatcher_priv.h"
 #include "resolver.h"
-#include "dispatcher_watch.h"
 
 /* ---- making and ending ------------------------------------------------ */
 
@@ -384,9 +384,25 @@ static void dispatcher_socket_phases(struct lined_dispatcher *d)
 	dispatcher_work_off(&d->dead, d->socket_ops->free);
 }
 
-/* Counts the last turn in turn_stats. A turn lasts until the next wait: events
- * also wait while the program works between two calls of
- * lined_dispatcher_poll(). */
+const uint32_t turn_stats_bounds_us[TURN_STATS_BOUNDS] = {
+	100, 500, 1000, 5000, 10000, 50000, 100000, 500000, 1000000, 5000000,
+};
+
+void turn_stats_count(struct turn_stats *stats, uint64_t busy_ns)
+{
+	unsigned i = 0;
+
+	/* Almost all turns are within the first bound. */
+	while (i < TURN_STATS_BOUNDS &&
+	       busy_ns > turn_stats_bounds_us[i] * UINT64_C(1000))
+		i++;
+	counter_add(&stats->turns, 1);
+	counter_add(&stats->busy_ns, busy_ns);
+	counter_add(&stats->lasted[i], 1);
+}
+
+/* Counts the last turn. A turn lasts until the next wait: events also wait
+ * while the program works between two calls of lined_dispatcher_poll(). */
 static void dispatcher_begin_wait(struct lined_dispatcher *d)
 {
 	dispatcher_read_clock(d);

@@ -18,13 +18,13 @@
 #include <lined/dispatcher.h>
 #include <lined/socket.h>
 
+#include "dispatcher_watch.h"
 #include "list.h"
 #include "mailbox.h"
 #include "memory_ceiling.h"
 #include "poller.h"
 #include "send_queue.h"
 #include "timer_heap.h"
-#include "turn_stats.h"
 #include "websocket_encode.h"
 
 struct resolver;

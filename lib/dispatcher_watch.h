@@ -1,28 +1,54 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The present work of a dispatcher, for another thread that watches it: the
- * group of the socket that it serves, the handler that it calls, the number of
- * its wakeups.
+ * A dispatcher as other threads see it: the load of its thread, and its present
+ * work. All functions are MT-safe.
  */
 #pragma once
 
 #include <stdint.h>
 
+#include <lined/dispatcher.h>
 #include <lined/socket.h>
+
+/* ---- load ---------------------------------------------------------------- */
+
+#define TURN_STATS_BOUNDS 10
+
+/*
+ * The turns of a dispatcher, with a histogram of their length, which is how
+ * long an event may have had to wait. The time in which the dispatcher waits
+ * for events is not included. The numbers only grow. The dispatcher's thread
+ * writes them; any other may read them with relaxed atomic loads.
+ */
+struct turn_stats {
+	uint64_t turns;
+	uint64_t busy_ns;
+	/* Turns that lasted at most bounds[i], and longer than bounds[i - 1];
+	 * in the last place, longer than all bounds. */
+	uint64_t lasted[TURN_STATS_BOUNDS + 1];
+};
+
+extern const uint32_t turn_stats_bounds_us[TURN_STATS_BOUNDS];
+
+/* Counts a turn that worked for busy_ns. Thread: the dispatcher's. */
+void turn_stats_count(struct turn_stats *stats, uint64_t busy_ns);
+
+/* Valid until the dispatcher is freed. */
+const struct turn_stats *dispatcher_turns(const struct lined_dispatcher *d);
+
+/* The number of times that other threads have woken the dispatcher, by messages
+ * or wakes. */
+uint64_t dispatcher_wakeups(const struct lined_dispatcher *d);
+
+/* ---- work ---------------------------------------------------------------- */
 
 /*
  * The group of the socket whose handlers run now; NULL: none. The group may
- * have been freed meanwhile: compare the pointer, do not follow it. MT-safe.
+ * have been freed meanwhile: compare the pointer, do not follow it.
  */
 const struct lined_socket_group *
 dispatcher_serving(const struct lined_dispatcher *d);
 
-/*
- * The address of the handler that runs now, of a timer, a message or a
- * delegate; 0: none. MT-safe.
- */
+/* The address of the handler that runs now, of a timer, a message or a
+ * delegate; 0: none. */
 uintptr_t dispatcher_calling(const struct lined_dispatcher *d);
-
-/* The number of times that other threads have woken the dispatcher, by messages
- * or wakes. MT-safe. */
-uint64_t dispatcher_wakeups(const struct lined_dispatcher *d);

@@ -8,7 +8,6 @@
 #include <lined/dispatcher.h>
 
 #include "dispatcher_priv.h"
-#include "dispatcher_watch.h"
 
 static void message_queue_init(struct message_queue *queue)
 {

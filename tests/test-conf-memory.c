@@ -11,8 +11,8 @@
 #include "allocation.h"
 #include "conf_fixture.h"
 #include "config/conf_serialize.h"
-#include "net/broker.h"
 #include "memory_pool.h"
+#include "net/broker.h"
 #include "tls.h"
 
 #include <confuse.h>

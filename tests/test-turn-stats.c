@@ -7,8 +7,8 @@
 
 #include <time.h>
 
+#include "dispatcher_watch.h"
 #include "support.h"
-#include "turn_stats.h"
 
 static uint64_t all(const struct turn_stats *stats)
 {

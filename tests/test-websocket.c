@@ -11,8 +11,8 @@
 #include "support.h"
 #include "utf8_check.h"
 #include "websocket.h"
-#include "websocket_encode.h"
 #include "websocket_decode.h"
+#include "websocket_encode.h"
 
 #define ROOM 200000
 

@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "control/reply.h"
+#include "dispatcher_watch.h"
 #include "net/admission.h"
 #include "net/penalty.h"
 #include "serve/client_log.h"
@@ -23,7 +24,6 @@
 #include "serve/service.h"
 #include "threads/bus.h"
 #include "threads/registry.h"
-#include "turn_stats.h"
 
 static uint64_t status_load(const uint64_t *counter)
 {

@@ -12,12 +12,12 @@
 #include <string.h>
 
 #include "cache_line.h"
+#include "dispatcher_watch.h"
 #include "log/error_report.h"
 #include "log/log.h"
 #include "serve/service.h"
 #include "threads/bus.h"
 #include "threads/bus_batch.h"
-#include "turn_stats.h"
 
 #define SLOW_TURN_US 100000
 

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#include "log/log.h"
 #include "dispatcher_watch.h"
+#include "log/log.h"
 #include "threads/bus_priv.h"
 
 struct bus *bus_new(struct worker *workers, size_t count)

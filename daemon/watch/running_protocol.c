@@ -10,10 +10,10 @@
 
 #include <pthread.h>
 
+#include "dispatcher_watch.h"
 #include "module/module.h"
 #include "serve/server.h"
 #include "serve/service.h"
-#include "dispatcher_watch.h"
 
 static const struct lined_service *
 running_protocol_instance(const struct list *services,
