@@ -16,18 +16,6 @@
 #define MASKED 0x80
 #define LENGTH 0x7f
 
-size_t websocket_head(char head[WEBSOCKET_HEAD_MAX],
-		      enum websocket_opcode opcode, size_t len)
-{
-	size_t i, bytes = len < 126 ? 0 : len <= UINT16_MAX ? 2 : 8;
-
-	head[0] = (char)(FIN | opcode);
-	head[1] = (char)(bytes == 0 ? len : bytes == 2 ? 126 : 127);
-	for (i = 0; i < bytes; i++)
-		head[2 + i] = (char)(len >> 8 * (bytes - 1 - i));
-	return 2 + bytes;
-}
-
 void websocket_decoder_fini(struct websocket_decoder *decoder)
 {
 	free(decoder->control);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The frames of WebSocket (RFC 6455): decodes frames of a client in place, and
- * writes the heads of frames to it. Pure: knows no sockets.
+ * Decodes the frames of a WebSocket client (RFC 6455) in place. Knows no
+ * sockets.
  */
 #pragma once
 
@@ -31,15 +31,8 @@ enum websocket_code {
 	WEBSOCKET_ERROR = 1011,
 };
 
+/* The longest payload of a control frame. */
 #define WEBSOCKET_CONTROL_MAX 125
-#define WEBSOCKET_HEAD_MAX    10 /* without a mask */
-
-/* Writes the head of a frame that is a whole message, or a control frame.
- * Returns its length. */
-size_t websocket_head(char head[WEBSOCKET_HEAD_MAX],
-		      enum websocket_opcode opcode, size_t len);
-
-/* ---- decoding ------------------------------------------------------------ */
 
 /* The most bytes that decoding adds to those that were read: the terminator of
  * a message whose head came with an earlier read. */

@@ -8,8 +8,19 @@
 
 #include <string.h>
 
-#include "utf8_check.h"
-#include "websocket_decode.h"
+#define FIN 0x80
+
+size_t websocket_head(char head[WEBSOCKET_HEAD_MAX],
+		      enum websocket_opcode opcode, size_t len)
+{
+	size_t i, bytes = len < 126 ? 0 : len <= UINT16_MAX ? 2 : 8;
+
+	head[0] = (char)(FIN | opcode);
+	head[1] = (char)(bytes == 0 ? len : bytes == 2 ? 126 : 127);
+	for (i = 0; i < bytes; i++)
+		head[2 + i] = (char)(len >> 8 * (bytes - 1 - i));
+	return 2 + bytes;
+}
 
 struct websocket_cut websocket_cut_of(const struct lined_framing *framing)
 {

@@ -13,6 +13,15 @@
 #include <lined/buffer.h>
 #include <lined/line.h>
 
+#include "websocket_decode.h"
+
+#define WEBSOCKET_HEAD_MAX 10 /* without a mask */
+
+/* Writes the head of a frame that is a whole message, or a control frame.
+ * Returns its length. */
+size_t websocket_head(char head[WEBSOCKET_HEAD_MAX],
+		      enum websocket_opcode opcode, size_t len);
+
 /* How the lines of a socket end; the terminator is not sent. */
 struct websocket_cut {
 	char end;
