@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The messages that a protocol's lines become.
+ * Encodes the lines of a protocol as frames of WebSocket.
  */
 #include "config.h"
 
@@ -64,17 +64,21 @@ size_t websocket_line_head(char *head, const char *line, size_t len)
 			      len);
 }
 
-size_t websocket_encoded_room(struct websocket_cut cut, const char *text,
-			      size_t len)
+size_t websocket_encoded_len(struct websocket_cut cut, const char *text,
+			     size_t len)
 {
-	const char *end = text + len;
-	size_t room = len;
+	const char *end = text + len, *stop;
+	char head[WEBSOCKET_HEAD_MAX];
+	size_t total = 0;
 
-	while ((text = memchr(text, cut.end, (size_t)(end - text))) != NULL) {
-		room += WEBSOCKET_HEAD_MAX;
-		text++;
+	for (; (stop = memchr(text, cut.end, (size_t)(end - text))) != NULL;
+	     text = stop + 1) {
+		size_t line_len = cut_line_len(cut, text, stop);
+
+		total += line_len +
+			 websocket_head(head, WEBSOCKET_TEXT, line_len);
 	}
-	return room;
+	return total;
 }
 
 size_t websocket_encode(struct websocket_cut cut, char *out, const char *text,
@@ -110,25 +114,17 @@ void websocket_cache_clear(struct websocket_cache *cache)
 	cache->next = 0;
 }
 
-/* Encodes into a buffer of the exact size. */
 static struct lined_buffer *cache_encode(struct websocket_cut cut,
 					 const char *text, size_t len)
 {
-	const char *at = text, *end = text + len, *stop;
-	size_t room = 0, rest;
 	struct lined_buffer *frames;
-	char *out, head[WEBSOCKET_HEAD_MAX];
+	size_t rest;
+	char *out;
 
-	if (len == 0 || end[-1] != cut.end)
+	if (len == 0 || text[len - 1] != cut.end)
 		return NULL;
-	for (; (stop = memchr(at, cut.end, (size_t)(end - at))) != NULL;
-	     at = stop + 1) {
-		size_t line_len = cut_line_len(cut, at, stop);
-
-		room += line_len +
-			websocket_head(head, WEBSOCKET_TEXT, line_len);
-	}
-	frames = lined_buffer_alloc(room, &out);
+	frames =
+		lined_buffer_alloc(websocket_encoded_len(cut, text, len), &out);
 	if (frames != NULL)
 		websocket_encode(cut, out, text, len, &rest);
 	return frames;

@@ -38,9 +38,9 @@ long websocket_single_line(struct websocket_cut cut, const char *text,
 /* Writes the head of the message that a line becomes. Returns its length. */
 size_t websocket_line_head(char *head, const char *line, size_t len);
 
-/* The bytes that the messages of a text need at most. */
-size_t websocket_encoded_room(struct websocket_cut cut, const char *text,
-			      size_t len);
+/* The length of the messages of a text. */
+size_t websocket_encoded_len(struct websocket_cut cut, const char *text,
+			     size_t len);
 
 /* Writes a message for each line. Returns the length of the messages; *rest is
  * the length of the text after the last terminator. */

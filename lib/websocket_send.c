@@ -143,7 +143,7 @@ static int partial_send_lines(struct lined_socket *sock,
 	int rc;
 
 	frames.iov_base = malloc(
-		websocket_encoded_room(cut, ws->partial, ws->partial_len));
+		websocket_encoded_len(cut, ws->partial, ws->partial_len));
 	if (frames.iov_base == NULL)
 		return -1;
 	frames.iov_len = websocket_encode(cut, frames.iov_base, ws->partial,

@@ -290,7 +290,7 @@ START_TEST(each_line_is_a_message)
 	ck_assert_uint_eq(rest, 4);
 	ck_assert_uint_eq(len, 15);
 	ck_assert_mem_eq(out, "\x81\x03one\x81\x03two\x81\x00\x82\x01\xff", 15);
-	ck_assert_uint_ge(websocket_encoded_room(any, text, sizeof(text) - 1),
+	ck_assert_uint_ge(websocket_encoded_len(any, text, sizeof(text) - 1),
 			  len);
 }
 END_TEST
