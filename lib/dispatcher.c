@@ -189,13 +189,6 @@ dispatcher_serving(const struct lined_dispatcher *d)
 	return __atomic_load_n(&d->serving, __ATOMIC_RELAXED);
 }
 
-struct resolver *dispatcher_resolver(struct lined_dispatcher *d)
-{
-	if (d->resolver == NULL)
-		d->resolver = resolver_new(&d->mailbox);
-	return d->resolver;
-}
-
 /* ---- a turn ----------------------------------------------------------- */
 
 static bool dispatcher_is_pending(const struct lined_dispatcher *d)

@@ -150,9 +150,6 @@ struct lined_dispatcher {
 	bool mailbox_open;
 };
 
-/* The resolver; the first call makes it. NULL and errno. */
-struct resolver *dispatcher_resolver(struct lined_dispatcher *d);
-
 /* To be called before and after a handler of a timer, a message or a delegate,
  * for dispatcher_calling(). */
 static inline void dispatcher_begin_call(struct lined_dispatcher *d,

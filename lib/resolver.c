@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Looks up names on threads of its own, because getaddrinfo(3) blocks and
- * cannot be interrupted. The first name starts the first thread. There may be a
- * few, so that a name server that does not answer for one name does not delay
- * all others. `struct resolver` is shared by the dispatcher and these threads;
- * the last of them frees it.
+ * Looks up the addresses of names on threads of its own, because getaddrinfo(3)
+ * blocks and cannot be interrupted. The first name starts the first thread.
+ * There may be a few, so that a name server that does not answer for one name
+ * does not delay all others. `struct resolver` is shared by the dispatcher and
+ * these threads; the last of them frees it.
  */
 #include "config.h"
 
@@ -19,29 +19,39 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "mailbox.h"
+#include <lined/address.h>
+
+#include "dispatcher_priv.h"
 
 /*
- * The lookup of one name for all requests that wait for it. A query is first
- * queued, then run by a thread, then posted to the dispatcher. Only the
- * dispatcher's thread uses `requests`.
+ * One name, for all lookups that wait for it. A query is first queued, then run
+ * by a thread, then posted to the dispatcher. Only the dispatcher's thread uses
+ * `lookups`.
  */
 struct resolver_query {
 	struct lined_message message;
 	struct list link; /* in resolver.queued or resolver.running; in neither
 			     when answered */
-	struct list requests;
+	struct list lookups;
 	bool queued;
 	struct resolver *resolver;
-	const struct resolver_lookup *lookup;
+	const struct resolver_lookup *functions;
 	int error;
 	struct addrinfo *result;
 	char service[8];
 	char host[];
 };
 
+struct lined_lookup {
+	struct list link; /* query.lookups */
+	struct resolver_query *query;
+	void (*answered)(void *arg, int error,
+			 const struct lined_address *addresses, size_t count);
+	void *arg;
+};
+
 struct resolver {
-	const struct resolver_lookup *lookup;
+	const struct resolver_lookup *functions;
 	pthread_mutex_t lock;
 	pthread_cond_t asked;
 	/* Under lock: */
@@ -50,19 +60,19 @@ struct resolver {
 	unsigned threads, idle, queued_count;
 };
 
-static const struct resolver_lookup system_lookup = {
+static const struct resolver_lookup system_functions = {
 	.lookup = getaddrinfo,
 	.free = freeaddrinfo,
 };
 
 static void resolver_query_free(struct resolver_query *query)
 {
-	struct resolver_request *request, *next;
+	struct lined_lookup *lookup, *next;
 
-	list_for_each_safe(request, next, &query->requests, link)
-		free(request);
+	list_for_each_safe(lookup, next, &query->lookups, link)
+		free(lookup);
 	if (query->result != NULL)
-		query->lookup->free(query->result);
+		query->functions->free(query->result);
 	free(query);
 }
 
@@ -77,7 +87,7 @@ static void resolver_destroy(struct resolver *resolver)
 	free(resolver);
 }
 
-struct resolver *resolver_new(struct mailbox *mailbox)
+static struct resolver *resolver_new(struct mailbox *mailbox)
 {
 	struct resolver *resolver = calloc(1, sizeof(*resolver));
 
@@ -87,9 +97,16 @@ struct resolver *resolver_new(struct mailbox *mailbox)
 	pthread_cond_init(&resolver->asked, NULL);
 	list_init(&resolver->queued);
 	list_init(&resolver->running);
-	resolver->lookup = &system_lookup;
+	resolver->functions = &system_functions;
 	resolver->mailbox = mailbox;
 	return resolver;
+}
+
+struct resolver *dispatcher_resolver(struct lined_dispatcher *d)
+{
+	if (d->resolver == NULL)
+		d->resolver = resolver_new(&d->mailbox);
+	return d->resolver;
 }
 
 void resolver_free(struct resolver *resolver)
@@ -108,24 +125,60 @@ void resolver_free(struct resolver *resolver)
 }
 
 void resolver_set_lookup(struct resolver *resolver,
-			 const struct resolver_lookup *lookup)
+			 const struct resolver_lookup *functions)
 {
-	resolver->lookup = lookup;
+	resolver->functions = functions;
 }
 
-/* On the dispatcher's thread. `answered` may cancel the requests after it. */
+static int resolver_errno(int error)
+{
+	switch (error) {
+	case 0:
+		return 0;
+	case EAI_MEMORY:
+		return ENOMEM;
+	case EAI_AGAIN:
+		return EAGAIN;
+	default:
+		return EHOSTUNREACH;
+	}
+}
+
+static size_t resolver_copy(struct lined_address addresses[LINED_LOOKUP_MAX],
+			    const struct addrinfo *result)
+{
+	size_t count = 0;
+
+	for (; result != NULL && count < LINED_LOOKUP_MAX;
+	     result = result->ai_next) {
+		if (result->ai_addrlen > sizeof(addresses[0].storage))
+			continue;
+		memset(&addresses[count], 0, sizeof(addresses[0]));
+		memcpy(&addresses[count].storage, result->ai_addr,
+		       result->ai_addrlen);
+		addresses[count++].len = result->ai_addrlen;
+	}
+	return count;
+}
+
+/* On the dispatcher's thread. `answered` may cancel the lookups after it. */
 static void resolver_deliver(struct lined_message *message)
 {
 	struct resolver_query *query =
 		lined_container_of(message, struct resolver_query, message);
-	struct resolver_request *request;
+	struct lined_address addresses[LINED_LOOKUP_MAX];
+	size_t count = resolver_copy(addresses, query->result);
+	int error = resolver_errno(query->error);
 
-	while (!list_is_empty(&query->requests)) {
-		request = list_entry(query->requests.next,
-				     struct resolver_request, link);
-		list_remove(&request->link);
-		request->answered(request->arg, query->error, query->result);
-		free(request);
+	if (error == 0 && count == 0)
+		error = EADDRNOTAVAIL;
+	while (!list_is_empty(&query->lookups)) {
+		struct lined_lookup *lookup = list_entry(
+			query->lookups.next, struct lined_lookup, link);
+
+		list_remove(&lookup->link);
+		lookup->answered(lookup->arg, error, addresses, count);
+		free(lookup);
 	}
 	resolver_query_free(query);
 }
@@ -147,8 +200,8 @@ static void resolver_look_up(struct resolver_query *query)
 	};
 	struct addrinfo *result = NULL;
 
-	query->error = query->lookup->lookup(query->host, query->service,
-					     &hints, &result);
+	query->error = query->functions->lookup(query->host, query->service,
+						&hints, &result);
 	query->result = query->error == 0 ? result : NULL;
 }
 
@@ -230,9 +283,9 @@ static struct resolver_query *resolver_query_new(struct resolver *resolver,
 	query->message.handler = resolver_deliver;
 	query->message.cancel = resolver_forget;
 	query->resolver = resolver;
-	query->lookup = resolver->lookup;
+	query->functions = resolver->functions;
 	query->queued = true;
-	list_init(&query->requests);
+	list_init(&query->lookups);
 	return query;
 }
 
@@ -285,45 +338,56 @@ resolver_join(struct resolver *resolver, const char *host, const char *service)
 	return query;
 }
 
-struct resolver_request *resolver_ask(
-	struct resolver *resolver, const char *host, uint16_t port,
-	void (*answered)(void *arg, int error, const struct addrinfo *result),
+struct lined_lookup *lined_dispatcher_look_up(
+	struct lined_dispatcher *d, const char *host, uint16_t port,
+	void (*answered)(void *arg, int error,
+			 const struct lined_address *addresses, size_t count),
 	void *arg)
 {
-	struct resolver_request *request = calloc(1, sizeof(*request));
+	struct resolver *resolver = dispatcher_resolver(d);
+	struct lined_lookup *lookup = malloc(sizeof(*lookup));
 	char service[8];
 
-	if (request == NULL)
-		return NULL;
-	snprintf(service, sizeof(service), "%u", (unsigned)port);
-	request->answered = answered;
-	request->arg = arg;
-	pthread_mutex_lock(&resolver->lock);
-	request->query = resolver_join(resolver, host, service);
-	pthread_mutex_unlock(&resolver->lock);
-	if (request->query == NULL) {
-		free(request);
+	if (lookup == NULL || resolver == NULL) {
+		free(lookup);
 		return NULL;
 	}
-	list_append(&request->query->requests, &request->link);
-	return request;
+	snprintf(service, sizeof(service), "%u", (unsigned)port);
+	lookup->answered = answered;
+	lookup->arg = arg;
+	pthread_mutex_lock(&resolver->lock);
+	lookup->query = resolver_join(resolver, host, service);
+	pthread_mutex_unlock(&resolver->lock);
+	if (lookup->query == NULL) {
+		int error = errno;
+
+		free(lookup);
+		errno = error;
+		return NULL;
+	}
+	list_append(&lookup->query->lookups, &lookup->link);
+	return lookup;
 }
 
-void resolver_cancel(struct resolver_request *request)
+void lined_lookup_cancel(struct lined_lookup *lookup)
 {
-	struct resolver_query *query = request->query;
-	struct resolver *resolver = query->resolver;
-	bool abandoned = false;
+	struct resolver_query *query;
+	struct resolver *resolver;
+	bool abandoned;
 
-	list_remove(&request->link);
-	free(request);
-	if (!list_is_empty(&query->requests))
+	if (lookup == NULL)
+		return;
+	query = lookup->query;
+	resolver = query->resolver;
+	list_remove(&lookup->link);
+	free(lookup);
+	if (!list_is_empty(&query->lookups))
 		return;
 	pthread_mutex_lock(&resolver->lock);
-	if (query->queued) {
+	abandoned = query->queued;
+	if (abandoned) {
 		list_remove(&query->link);
 		resolver->queued_count--;
-		abandoned = true;
 	}
 	pthread_mutex_unlock(&resolver->lock);
 	if (abandoned)
