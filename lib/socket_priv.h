@@ -7,13 +7,15 @@
  *	socket_connect.c	connecting
  *	transport_*.c		how bytes get over the descriptor (transport.h)
  *
- *	socket_register.c	registering, events, groups
+ *	socket_register.c	registering, groups
  *	socket_read.c		input: one read, then handle_read
  *	socket_send.c		output: queue, then one write
  *	socket_pause.c		pausing and holding the input (socket_daemon.h)
  *	socket_state.c		reading, writing, deadlines by state; queries
  *	socket_deadline.c	the deadlines
  *	socket_close.c		closing and half-close
+ *
+ *	socket_turn.c		events and the phases of a turn
  *
  * socket_register.c, socket_read.c, socket_send.c, socket_deadline.c and
  * socket_close.c are one object and call each other. They call the files of the
@@ -172,12 +174,6 @@ static inline void socket_set_transport(struct lined_socket *sock,
 		.socket_ops = &socket_ops                                      \
 	}
 
-void socket_on_readable(struct lined_delegate *delegate);
-void socket_on_writable(struct lined_delegate *delegate);
-void socket_on_error(struct lined_delegate *delegate);
-void socket_on_task(struct lined_delegate *delegate);
-extern const struct lined_socket_ops socket_ops;
-
 /* Shared by the tables of all streams, connected or not yet. A handshake that
  * writes has a flush() of its own. */
 #define TRANSPORT_STREAM_IO_BUT_FLUSH                                          \
@@ -188,6 +184,18 @@ extern const struct lined_socket_ops socket_ops;
 	.peer = stream_peer
 #define TRANSPORT_STREAM_IO TRANSPORT_STREAM_IO_BUT_FLUSH, .flush = stream_flush
 
+/* ---- socket_turn.c ---- */
+
+void socket_on_readable(struct lined_delegate *delegate);
+void socket_on_writable(struct lined_delegate *delegate);
+void socket_on_error(struct lined_delegate *delegate);
+void socket_on_task(struct lined_delegate *delegate);
+extern const struct lined_socket_ops socket_ops;
+
+/* The writable() and failed() of most transports. */
+void socket_writable(struct lined_socket *sock);
+void stream_failed(struct lined_socket *sock);
+
 /* ---- socket_register.c ---- */
 
 static inline const struct lined_limits *
@@ -197,27 +205,6 @@ socket_limits(const struct lined_socket *sock)
 
 	return sock->class == 0 ? &group->limits
 				: &group->classes[sock->class - 1];
-}
-
-/* Shows a line to the group's tap. */
-static inline void socket_tap(struct lined_socket *sock,
-			      const struct lined_line *line)
-{
-	if (sock->group->tap != NULL)
-		sock->group->tap(sock, line);
-}
-
-/* To be called before and after code that may call a handler of the socket, for
- * dispatcher_serving(). */
-static inline void socket_begin_serving(struct lined_dispatcher *d,
-					const struct lined_socket *sock)
-{
-	__atomic_store_n(&d->serving, sock->group, __ATOMIC_RELAXED);
-}
-
-static inline void socket_end_serving(struct lined_dispatcher *d)
-{
-	__atomic_store_n(&d->serving, NULL, __ATOMIC_RELAXED);
 }
 
 /* The `shared` of the socket's input (input_buffer.h); NULL while it is not
@@ -237,6 +224,12 @@ static inline uint32_t socket_now(const struct lined_socket *sock)
 {
 	return (uint32_t)sock->dispatcher->now_ms;
 }
+
+/* As lined_dispatcher_register() and lined_dispatcher_unregister(). */
+int socket_register_delegate(struct lined_dispatcher *d,
+			     struct lined_delegate *delegate);
+int socket_unregister_delegate(struct lined_dispatcher *d,
+			       struct lined_delegate *delegate);
 
 /* Drops the input. Not to be called while handle_read runs. */
 void socket_clear_input(struct lined_socket *sock);
@@ -267,11 +260,6 @@ static inline struct lined_rate *socket_rate(struct lined_socket *sock)
  * handle_connect. */
 void socket_established(struct lined_socket *sock,
 			const struct transport *transport);
-/* The writable() and failed() of most transports. */
-void socket_writable(struct lined_socket *sock);
-void stream_failed(struct lined_socket *sock);
-int stream_peer(const struct lined_socket *sock,
-		struct sockaddr_storage *address, socklen_t *len);
 
 /* Sets the descriptor. If the socket is registered, the poller watches it. -1
  * and errno. */
@@ -311,6 +299,9 @@ unsigned socket_wanted_mode(const struct lined_socket *sock);
 /* The deadlines that this state allows, as DEADLINE_BIT()s. Limits and flags
  * decide which of them run. */
 unsigned socket_deadlines(const struct lined_socket *sock);
+
+int stream_peer(const struct lined_socket *sock,
+		struct sockaddr_storage *address, socklen_t *len);
 
 /* ---- socket_deadline.c ---- */
 

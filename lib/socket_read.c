@@ -476,7 +476,8 @@ enum lined_line_status lined_socket_read_line(struct lined_socket *sock,
 	if (status == LINED_LINE_READY) {
 		if (line->truncated)
 			counter_add(&sock->group->counters.truncated, 1);
-		socket_tap(sock, line);
+		if (sock->group->tap != NULL)
+			sock->group->tap(sock, line);
 	}
 	return status;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A socket on its dispatcher: registering it, its events, its phases in a turn
- * and its group. socket_priv.h lists the other files of a socket.
+ * Registers a socket with its dispatcher and the poller, and puts it into its
+ * group. socket_priv.h lists the other files of a socket.
  */
 #include "config.h"
 
@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "socket_daemon.h"
 #include "socket_priv.h"
@@ -42,100 +41,6 @@ lined_socket_handlers(const struct lined_socket *sock)
 void *lined_socket_arg(const struct lined_socket *sock)
 {
 	return sock->arg;
-}
-
-/* ---- events ----------------------------------------------------------- */
-
-/* Charges the change of the input's own memory, which was `before`. */
-static void socket_charge_input(struct lined_socket *sock,
-				struct lined_dispatcher *d, size_t before)
-{
-	size_t after = input_memory(&sock->in, d->read_buffer);
-
-	if (after != before)
-		memory_charge(&d->pool.memory,
-			      (int64_t)after - (int64_t)before);
-}
-
-void socket_clear_input(struct lined_socket *sock)
-{
-	struct lined_dispatcher *d = sock->dispatcher;
-
-	if (d != NULL)
-		memory_charge(
-			&d->pool.memory,
-			-(int64_t)input_memory(&sock->in, d->read_buffer));
-	input_clear(&sock->in, socket_read_buffer(sock));
-}
-
-void socket_on_readable(struct lined_delegate *delegate)
-{
-	struct lined_socket *sock = socket_of_delegate(delegate);
-	struct lined_dispatcher *d = sock->dispatcher;
-	size_t before = input_memory(&sock->in, d->read_buffer);
-
-	d->served = sock;
-	socket_begin_serving(d, sock);
-	socket_transport(sock)->readable(sock);
-	socket_end_serving(d);
-	d->served = NULL;
-	socket_charge_input(sock, d, before);
-}
-
-void socket_on_writable(struct lined_delegate *delegate)
-{
-	struct lined_socket *sock = socket_of_delegate(delegate);
-	struct lined_dispatcher *d = sock->dispatcher;
-
-	socket_begin_serving(d, sock);
-	socket_transport(sock)->writable(sock);
-	socket_end_serving(d);
-}
-
-void socket_on_error(struct lined_delegate *delegate)
-{
-	struct lined_socket *sock = socket_of_delegate(delegate);
-
-	if (socket_transport(sock)->failed != NULL)
-		socket_transport(sock)->failed(sock);
-}
-
-void socket_on_task(struct lined_delegate *delegate)
-{
-	struct lined_socket *sock = socket_of_delegate(delegate);
-	struct lined_dispatcher *d = sock->dispatcher;
-
-	if (sock->handlers->handle_task == NULL)
-		return;
-	socket_begin_serving(d, sock);
-	sock->handlers->handle_task(sock, sock->arg);
-	socket_end_serving(d);
-}
-
-void socket_writable(struct lined_socket *sock)
-{
-	if (sock->blocked) {
-		sock->blocked = false;
-		socket_mark_dirty(sock);
-	}
-	if (socket_wants_write(sock) && socket_is_low(sock) &&
-	    sock->handlers->handle_write != NULL)
-		sock->handlers->handle_write(sock, sock->arg);
-}
-
-/* If the poller watches for input, recv() reports the error. Otherwise get the
- * error here: there may be no output whose write would report it. */
-void stream_failed(struct lined_socket *sock)
-{
-	socklen_t len = sizeof(int);
-	int error = 0;
-
-	if (sock->delegate.mode & LINED_MODE_READ)
-		return;
-	if (getsockopt(sock->delegate.fd, SOL_SOCKET, SO_ERROR, &error, &len) ==
-		    0 &&
-	    error != 0)
-		socket_end(sock, LINED_CLOSE_ERROR, error);
 }
 
 /* ---- registering ------------------------------------------------------ */
@@ -227,6 +132,17 @@ static void socket_charge(struct lined_socket *sock, struct lined_dispatcher *d,
 	send_queue_charge(&sock->out, &d->pool, charge);
 }
 
+void socket_clear_input(struct lined_socket *sock)
+{
+	struct lined_dispatcher *d = sock->dispatcher;
+
+	if (d != NULL)
+		memory_charge(
+			&d->pool.memory,
+			-(int64_t)input_memory(&sock->in, d->read_buffer));
+	input_clear(&sock->in, socket_read_buffer(sock));
+}
+
 /* Undoes the registration; the caller changes d->len. */
 static void socket_leave(struct lined_socket *sock, struct lined_dispatcher *d)
 {
@@ -250,7 +166,7 @@ lined_dispatcher_register_socket(struct lined_dispatcher *d,
 	}
 	sock->dispatcher = d;
 	if (d->socket_ops == NULL) {
-		d->socket_ops = &socket_ops;
+		d->socket_ops = sock->delegate.handlers->socket_ops;
 		d->group.limits = default_limits;
 	}
 	if (sock->group == NULL)
@@ -275,8 +191,8 @@ lined_dispatcher_register_socket(struct lined_dispatcher *d,
 	return &sock->delegate;
 }
 
-static int socket_unregister(struct lined_dispatcher *d,
-			     struct lined_delegate *delegate)
+int socket_unregister_delegate(struct lined_dispatcher *d,
+			       struct lined_delegate *delegate)
 {
 	struct lined_socket *sock = socket_of_delegate(delegate);
 
@@ -298,134 +214,14 @@ static int socket_unregister(struct lined_dispatcher *d,
 	return 0;
 }
 
-static int socket_register(struct lined_dispatcher *d,
-			   struct lined_delegate *delegate)
+int socket_register_delegate(struct lined_dispatcher *d,
+			     struct lined_delegate *delegate)
 {
 	return lined_dispatcher_register_socket(
 		       d, socket_of_delegate(delegate)) != NULL
 		       ? 0
 		       : -1;
 }
-
-/* ---- the phases of a turn --------------------------------------------- */
-
-static struct lined_socket *socket_of_ready(struct list *ready_link)
-{
-	return list_entry(ready_link, struct lined_socket, ready_link);
-}
-
-static void socket_phase_serve(struct list *ready_link)
-{
-	struct lined_socket *sock = socket_of_ready(ready_link);
-	struct lined_dispatcher *d = sock->dispatcher;
-
-	size_t before = input_memory(&sock->in, d->read_buffer);
-
-	d->served = sock;
-	socket_begin_serving(d, sock);
-	socket_transport(sock)->serve(sock);
-	socket_end_serving(d);
-	d->served = NULL;
-	socket_charge_input(sock, d, before);
-}
-
-static void socket_phase_expire(uint32_t *deadline)
-{
-	socket_deadline(
-		lined_container_of(deadline, struct lined_socket, deadline));
-}
-
-static void socket_phase_close(struct list *ready_link)
-{
-	struct lined_socket *sock = socket_of_ready(ready_link);
-	struct lined_dispatcher *d = sock->dispatcher;
-
-	list_append(&d->dead, ready_link);
-	socket_begin_serving(d, sock);
-	socket_deliver_close(sock);
-	socket_end_serving(d);
-}
-
-static void socket_phase_flush(struct list *dirty_link)
-{
-	struct lined_socket *sock =
-		list_entry(dirty_link, struct lined_socket, dirty_link);
-
-	if (sock->state != LINED_SOCKET_CLOSED)
-		socket_transport(sock)->flush(sock);
-}
-
-static void socket_phase_send_early(struct list *dirty_link)
-{
-	socket_send_early(
-		list_entry(dirty_link, struct lined_socket, dirty_link));
-}
-
-/* A queue does not count while the kernel still accepts its bytes: it is about
- * to be empty. */
-static uint64_t socket_held(const struct lined_delegate *delegate)
-{
-	const struct lined_socket *sock = lined_container_of(
-		delegate, const struct lined_socket, delegate);
-	const struct lined_dispatcher *d = sock->dispatcher;
-	uint64_t held;
-
-	if (sock == d->served || sock->state != LINED_SOCKET_CONNECTED ||
-	    d->memory->may_close == NULL)
-		return 0;
-	held = input_memory(&sock->in, d->read_buffer);
-	if (socket_transport(sock)->memory != NULL)
-		held += socket_transport(sock)->memory(sock);
-	if (sock->blocked)
-		held += sock->out.bytes +
-			sock->out.count * SEND_QUEUE_SEGMENT_COST;
-	return held > 0 && d->memory->may_close(sock) ? held : 0;
-}
-
-/* Closes a socket and frees its buffers at once: the memory that is left
- * decides whether another socket is closed. */
-static void socket_shed(struct lined_delegate *delegate)
-{
-	struct lined_socket *sock = socket_of_delegate(delegate);
-
-	/* Before the queue is cleared: a transport reads out.begun. */
-	socket_end(sock, LINED_CLOSE_SLOW, 0);
-	counter_add(&sock->group->counters.queued, -(uint64_t)sock->out.bytes);
-	send_queue_clear(&sock->out, &sock->dispatcher->pool);
-	socket_clear_input(sock);
-}
-
-static void socket_phase_free(struct list *ready_link)
-{
-	socket_free(socket_of_ready(ready_link));
-}
-
-static void socket_shut_down(struct lined_delegate *delegate)
-{
-	lined_socket_close_for(socket_of_delegate(delegate),
-			       LINED_CLOSE_SHUTDOWN, 0);
-}
-
-static void socket_shut_down_unattached(struct list *ready_link)
-{
-	lined_socket_close_for(socket_of_ready(ready_link),
-			       LINED_CLOSE_SHUTDOWN, 0);
-}
-
-const struct lined_socket_ops socket_ops = {
-	.serve_leftover = socket_phase_serve,
-	.expire = socket_phase_expire,
-	.deliver_close = socket_phase_close,
-	.flush = socket_phase_flush,
-	.free = socket_phase_free,
-	.send_early = socket_phase_send_early,
-	.held = socket_held,
-	.shed = socket_shed,
-	.shut_down = socket_shut_down,
-	.shut_down_unattached = socket_shut_down_unattached,
-	.register_delegate = socket_register,
-	.unregister_delegate = socket_unregister,
-};
 
 /* ---- what the poller watches ------------------------------------------ */
 
