@@ -128,6 +128,7 @@ struct lined_dispatcher {
 	const struct lined_socket *served; /* its input is being read */
 	struct memory_ceiling *memory;     /* the ceiling; NULL: none */
 	uint64_t memory_longest;      /* atomic: bytes of the largest socket */
+	uint64_t memory_measured_ms;  /* atomic: when that was measured */
 	uint64_t memory_waits_ms;     /* when a wait for a dispatcher began */
 	uint64_t memory_waits_closed; /* memory->closed at that time */
 	struct websocket_cache websockets;

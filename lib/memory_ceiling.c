@@ -20,8 +20,11 @@
 #define STEP_MIN 4096
 /* A socket that holds less is not worth closing. */
 #define SHED_MIN 4096
-/* How long to wait for a dispatcher whose socket holds more. */
+/* How long to wait for a dispatcher whose socket holds more, or may hold
+ * more. */
 #define SHED_WAIT_MS 50
+/* How long a dispatcher's memory_longest counts as known. */
+#define MEASURED_MS 10
 
 void memory_init(struct memory_ceiling *memory,
 		 struct lined_dispatcher **dispatchers, size_t count)
@@ -140,7 +143,29 @@ static struct lined_delegate *memory_find_longest(struct lined_dispatcher *d,
 	if (found == NULL)
 		*most = 0;
 	__atomic_store_n(&d->memory_longest, *most, __ATOMIC_RELAXED);
+	__atomic_store_n(&d->memory_measured_ms, d->now_ms, __ATOMIC_RELAXED);
 	return found;
+}
+
+/* Asks the dispatchers whose largest socket is not known: an account does not
+ * show it, because a message is charged to the dispatcher that sent it. True:
+ * there are some. */
+static bool memory_ask_unknown(struct lined_dispatcher *d)
+{
+	bool asked = false;
+	size_t i;
+
+	for (i = 0; i < d->memory->count; i++) {
+		struct lined_dispatcher *other = d->memory->dispatchers[i];
+		uint64_t measured_ms = __atomic_load_n(
+			&other->memory_measured_ms, __ATOMIC_RELAXED);
+
+		if (other != d && measured_ms + MEASURED_MS < d->now_ms) {
+			memory_ask(other);
+			asked = true;
+		}
+	}
+	return asked;
 }
 
 /* The other dispatcher whose largest socket holds most, and more than `most`;
@@ -177,23 +202,27 @@ static void memory_flush(struct lined_dispatcher *d)
 }
 
 /* Whether another dispatcher is to close one of its sockets first. When a
- * socket was closed, the time to wait for the next close begins anew. */
+ * socket was closed, the time to wait for a dispatcher that holds more begins
+ * anew; the time for those that do not answer does not. */
 static bool memory_leave_to_other(struct lined_dispatcher *d, uint64_t most)
 {
+	bool unknown = memory_ask_unknown(d);
 	struct lined_dispatcher *other = memory_find_other(d, most);
 	uint64_t closed = __atomic_load_n(&d->memory->closed, __ATOMIC_RELAXED);
 
-	if (other == NULL) {
+	if (other == NULL && !unknown) {
 		d->memory_waits_ms = 0;
 		return false;
 	}
-	if (d->memory_waits_ms == 0 || d->memory_waits_closed != closed) {
+	if (d->memory_waits_ms == 0 ||
+	    (other != NULL && d->memory_waits_closed != closed)) {
 		d->memory_waits_ms = d->now_ms;
 		d->memory_waits_closed = closed;
 	}
 	if (most > 0 && d->now_ms - d->memory_waits_ms >= SHED_WAIT_MS)
 		return false;
-	memory_ask(other);
+	if (other != NULL)
+		memory_ask(other);
 	return true;
 }
 

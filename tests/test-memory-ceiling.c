@@ -304,6 +304,32 @@ START_TEST(ceiling_waits_for_other_dispatchers_each_time)
 }
 END_TEST
 
+/* Messages are charged to the dispatcher that sends them: the other one, whose
+ * socket holds most, does not notice that its memory grows. */
+START_TEST(ceiling_asks_dispatchers_that_have_not_measured)
+{
+	struct memory_case c;
+
+	open_case(&c, true);
+	memory_set_limit(&c.memory, 1000000);
+	run(&c);
+	support_run_for(c.d, 20);
+	fill(&c, 0, 100000 * (size_t)_i);
+	dispatcher_hold(c.others, -900000);
+	dispatcher_hold(c.d, 900000);
+	for (size_t k = 0; k < 20 && !is_closed(&c, CLIENTS - 1); k++)
+		fill(&c, CLIENTS - 1, 40000);
+	ck_assert(!is_closed(&c, CLIENTS - 1));
+	dispatcher_hold(c.d, 300000);
+	run(&c);
+	ck_assert(is_closed(&c, CLIENTS - 1));
+	ck_assert(!is_closed(&c, 0));
+	dispatcher_hold(c.others, 900000);
+	dispatcher_hold(c.d, -1200000);
+	close_case(&c);
+}
+END_TEST
+
 static struct memory_ceiling *asked;
 
 /* As another thread does, at any time. */
@@ -582,6 +608,8 @@ static Suite *make_suite(void)
 	tcase_add_test(ceiling, ceiling_sends_before_it_closes);
 	tcase_add_test(ceiling, ceiling_closes_the_longest_of_all_dispatchers);
 	tcase_add_test(ceiling, ceiling_waits_for_other_dispatchers_each_time);
+	tcase_add_loop_test(
+		ceiling, ceiling_asks_dispatchers_that_have_not_measured, 0, 2);
 	tcase_add_loop_test(
 		ceiling, ceiling_checks_again_if_it_is_asked_meanwhile, 0, 2);
 	tcase_add_test(ceiling, ceiling_spares_what_may_not_be_closed);
