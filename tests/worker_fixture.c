@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "threads/bus_batch.h"
+#include "net/admission.h"
+#include "net/penalty.h"
 #include "serve/service_instance.h"
 #include "threads/registry_arbiter.h"
 #include "support.h"
@@ -31,28 +33,9 @@ struct news {
 	struct hall *hall;
 };
 
-static void on_client_leaves(struct lined_service *service,
-			     struct admission_entry *entry)
+static void on_client_gone(struct lined_service *service)
 {
 	(void)service;
-	(void)entry;
-}
-
-static void on_client_gone(struct lined_service *service, bool placed,
-			   uint8_t class)
-{
-	ck_assert(!placed);
-	ck_assert_uint_eq(class, 0);
-	(void)service;
-}
-
-static void on_penalty(struct lined_service *service, uint8_t class,
-		       const struct sockaddr *address, const char *cause)
-{
-	(void)service;
-	(void)class;
-	(void)address;
-	(void)cause;
 }
 
 static void run_ended(struct worker_call *call)
@@ -74,9 +57,7 @@ static void on_ended(struct lined_service *service)
 }
 
 static const struct instance_owner_ops ops = {
-	.client_leaves = on_client_leaves,
 	.client_gone = on_client_gone,
-	.penalize = on_penalty,
 	.emptied = instance_finish, /* each by itself */
 	.ended = on_ended,
 };
@@ -159,6 +140,8 @@ static void open_service(struct hall *hall, unsigned s,
 			&hall->conf[s], s + 1, &hall->workers[w], hall->main,
 			hall->count, w == 0, &ops, hall);
 		ck_assert_ptr_nonnull(hall->instances[s][w]);
+		hall->instances[s][w]->admission = hall->admission;
+		hall->instances[s][w]->penalties = hall->penalties;
 		registry_join(hall->registries[s], w,
 			      &hall->instances[s][w]->registry,
 			      hall->instances[s][w]);
@@ -190,6 +173,10 @@ void hall_open(struct hall *hall, unsigned workers,
 					      hall->main),
 				 0);
 	hall_open_memory(hall);
+	hall->admission = admission_new(&(struct admission_limits){0});
+	hall->penalties = penalties_new();
+	ck_assert_ptr_nonnull(hall->admission);
+	ck_assert_ptr_nonnull(hall->penalties);
 	hall->bus = bus_new(hall->workers, workers);
 	ck_assert_ptr_nonnull(hall->bus);
 	if (workers > 1) {
@@ -229,6 +216,8 @@ void hall_close(struct hall *hall)
 	for (w = 0; w < hall->count; w++)
 		worker_fini(&hall->workers[w]);
 	bus_free(hall->bus);
+	admission_free(hall->admission);
+	penalties_free(hall->penalties);
 	bus_batches_free(hall->bus_batches);
 	lined_dispatcher_free(hall->main);
 }

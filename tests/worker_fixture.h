@@ -35,6 +35,8 @@ struct hall {
 	struct conf_service conf[HALL_SERVICES];
 	struct registry *registries[HALL_SERVICES];
 	struct lined_service *instances[HALL_SERVICES][HALL_WORKERS];
+	struct admission *admission; /* of all services, without limits */
+	struct penalties *penalties;
 	struct memory_ceiling memory; /* of the workers, without a ceiling */
 	unsigned ended;               /* instances */
 	uint64_t clients;

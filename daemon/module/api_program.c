@@ -79,7 +79,7 @@ void lined_program_refuse(struct lined_socket *client)
 	struct lined_service *instance = client_instance(client);
 	char peer[LINED_ADDRESS_TEXT_MAX];
 
-	instance->ops->refused(instance, ADMISSION_PROGRAMS);
+	admission_refuse(instance->admission, ADMISSION_PROGRAMS);
 	log_info("service %s: refused %s: programs", instance->name,
 		 client_peer(client, peer, sizeof(peer)));
 	lined_socket_close_for(client, LINED_CLOSE_LIMIT, 0);

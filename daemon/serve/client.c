@@ -33,6 +33,13 @@ void *client_data(struct lined_socket *sock)
 	return (char *)client_of(sock) + DATA_OFFSET;
 }
 
+/* The limits of the client's class. */
+static const struct admission_limits *client_limits(struct lined_socket *sock)
+{
+	return conf_class_admission(client_instance(sock)->conf,
+				    socket_class(sock));
+}
+
 static void client_count_timeout(struct lined_socket *sock)
 {
 	enum timeout timeout = timeout_missed(sock);
@@ -122,7 +129,7 @@ static void client_established(struct lined_socket *sock, void *arg)
 	client_web_free(arg);
 	client->peer.unadmitted = client->peer.web = false;
 	list_remove(&client->link);
-	instance->ops->handshake_over(instance, socket_class(sock));
+	admission_end_handshake(instance->admission, client_limits(sock));
 	client_join(instance, sock);
 }
 
@@ -281,7 +288,7 @@ void client_leaving(struct lined_socket *sock)
 	if (!lined_socket_is_datagram(sock))
 		client_penalize_close(sock);
 	if (client->entry != NULL)
-		instance->ops->client_leaves(instance, client->entry);
+		admission_leave(instance->admission, client->entry);
 	client->entry = NULL;
 }
 
@@ -315,14 +322,15 @@ struct lined_place *client_take_place(struct lined_socket *sock)
 
 void client_return_place(struct lined_place *place)
 {
-	const struct instance_owner_ops *ops;
+	struct admission *admission;
 
 	if (place == NULL)
 		return;
-	ops = place->instance->ops;
+	admission = place->instance->admission;
 	if (place->entry != NULL)
-		ops->client_leaves(place->instance, place->entry);
-	ops->place_returned(place->instance, place->class);
+		admission_leave(admission, place->entry);
+	admission_gone(admission, conf_class_admission(place->instance->conf,
+						       place->class));
 	list_remove(&place->link);
 	free(place);
 }
@@ -358,16 +366,17 @@ void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 		return;
 	}
 	if (lined_socket_handlers(sock) == &client_handshake_handlers)
-		instance->ops->handshake_over(instance, socket_class(sock));
+		admission_end_handshake(instance->admission,
+					client_limits(sock));
 	else
 		instance->client_count--;
 	client_count_timeout(sock);
 	client_log_closed(sock, reason, error);
 	client_leaving(sock);
 	client_forget_via(client);
-	instance->ops->client_gone(
-		instance, client->peer.place_taken || client->peer.unadmitted,
-		socket_class(sock));
+	if (!client->peer.place_taken && !client->peer.unadmitted)
+		admission_gone(instance->admission, client_limits(sock));
+	instance->ops->client_gone(instance);
 }
 
 /* ---- classes ----------------------------------------------------------- */
@@ -398,9 +407,9 @@ static void client_change_class(struct lined_service *instance,
 
 	socket_set_class(sock, class);
 	if (!client->peer.place_taken && !client->peer.unadmitted)
-		instance->ops->client_moves(instance, from, to);
+		admission_move(instance->admission, from, to);
 	if (in_handshake)
-		instance->ops->handshake_moves(instance, from, to);
+		admission_move_handshake(instance->admission, from, to);
 }
 
 void client_classes_changed(struct lined_service *instance,
@@ -416,9 +425,9 @@ void client_classes_changed(struct lined_service *instance,
 	list_for_each(place, &instance->places, link) {
 		uint8_t class = client_find_class(instance, &place->peer);
 
-		instance->ops->client_moves(
-			instance, conf_class_admission(before, place->class),
-			conf_class_admission(instance->conf, class));
+		admission_move(instance->admission,
+			       conf_class_admission(before, place->class),
+			       conf_class_admission(instance->conf, class));
 		place->class = class;
 	}
 }

@@ -67,7 +67,19 @@ const char *client_opened_peer(struct lined_socket *sock, char *text,
 	return lined_address_format((struct sockaddr *)&peer, text, size);
 }
 
-/* ---- connected and closed ----------------------------------------------- */
+/* ---- refused, connected, closed ----------------------------------------- */
+
+void client_log_refusal(const char *service, const struct sockaddr *address,
+			const char *why)
+{
+	char text[LINED_ADDRESS_TEXT_MAX];
+
+	if (!log_enabled(LINED_LOG_INFO))
+		return;
+	/* Each reason has its own rate limit: none suppresses another. */
+	log_msg_of(why, LINED_LOG_INFO, "service %s: refused %s: %s", service,
+		   lined_address_format(address, text, sizeof(text)), why);
+}
 
 void client_log_connected(struct lined_socket *sock)
 {

@@ -25,6 +25,11 @@ bool client_tls(struct lined_socket *sock, struct lined_tls *out);
 const char *client_opened_peer(struct lined_socket *sock, char *text,
 			       size_t size);
 
+/* Logs that a client or datagram of this service was refused, with the config
+ * key of the limit. MT-safe. */
+void client_log_refusal(const char *service, const struct sockaddr *address,
+			const char *why);
+
 void client_log_connected(struct lined_socket *sock);
 /* Logs that the client has closed; also the access line, if the config sets
  * `access`. */

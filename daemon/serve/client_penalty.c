@@ -1,16 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Decides whether a connection was closed for a cause that penalizes its
- * address. client_tls.c and client_web.c report faulty handshakes.
+ * address, and penalizes it. client_tls.c and client_web.c report faulty
+ * handshakes.
  */
 #include "config.h"
 
 #include "serve/client_penalty.h"
 
+#include "log/log.h"
+#include "net/penalty.h"
 #include "serve/client.h"
 #include "serve/client_log.h"
 #include "serve/service_instance.h"
 #include "socket_daemon.h"
+
+void client_penalize_address(struct penalties *penalties,
+			     const struct conf_service *conf, uint8_t class,
+			     const struct sockaddr *address, uint64_t now_ms,
+			     const char *cause)
+{
+	uint32_t length_ms =
+		penalties_add(penalties, conf_class_penalty(conf, class),
+			      address, now_ms, cause);
+	char text[LINED_ADDRESS_TEXT_MAX];
+
+	if (length_ms > 0)
+		log_info("service %s: penalty %s: %g s: %s", conf->name,
+			 lined_address_format(address, text, sizeof(text)),
+			 length_ms / 1000.0, cause);
+}
 
 void client_penalize(struct lined_socket *sock, const char *cause)
 {
@@ -24,8 +43,10 @@ void client_penalize(struct lined_socket *sock, const char *cause)
 		return;
 	client->peer.judged = true;
 	client_address_unpack(&address, &client->peer);
-	instance->ops->penalize(instance, socket_class(sock),
-				(struct sockaddr *)&address, cause);
+	client_penalize_address(
+		instance->penalties, instance->conf, socket_class(sock),
+		(struct sockaddr *)&address,
+		lined_dispatcher_now_ms(instance->worker->dispatcher), cause);
 }
 
 void client_penalize_close(struct lined_socket *sock)

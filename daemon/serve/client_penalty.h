@@ -1,10 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Penalties of a client's address (net/penalty.h). Thread: the client's worker.
+ * Penalties of a client's address (net/penalty.h). Thread: the client's worker,
+ * but for what is MT-safe.
  */
 #pragma once
 
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct conf_service;
 struct lined_socket;
+struct penalties;
+
+/* Penalizes the address of a connection that was closed for cause, unless the
+ * class has no penalties, and logs the penalty. conf: the calling thread's;
+ * cause: a constant. MT-safe. */
+void client_penalize_address(struct penalties *penalties,
+			     const struct conf_service *conf, uint8_t class,
+			     const struct sockaddr *address, uint64_t now_ms,
+			     const char *cause);
 
 /* Penalizes the client's address once, for a cause (a constant). Does nothing
  * before the client is admitted: the address may be a proxy's. */

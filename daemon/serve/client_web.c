@@ -223,8 +223,8 @@ static void web_admitted(struct lined_socket *sock, struct client_ask *ask)
 		client->entry = ask->entry;
 		client->peer.unadmitted = false;
 		socket_set_class(sock, ask->class);
-		ask->instance->ops->handshake_moves(
-			ask->instance, NULL,
+		admission_move_handshake(
+			ask->instance->admission, NULL,
 			conf_class_admission(ask->instance->conf, ask->class));
 		client_address_pack(&client->peer,
 				    (struct sockaddr *)&ask->address);
@@ -247,11 +247,14 @@ static void web_answered(struct client_ask *ask)
 
 		web->ask = NULL;
 	}
-	if (ask->sock != NULL && !lined_socket_is_closed(ask->sock))
+	if (ask->sock != NULL && !lined_socket_is_closed(ask->sock)) {
 		web_admitted(ask->sock, ask);
-	else if (ask->verdict == ADMISSION_OK)
-		instance->ops->client_left_early(instance, ask->entry,
-						 ask->class);
+	} else if (ask->verdict == ADMISSION_OK) {
+		admission_leave(instance->admission, ask->entry);
+		admission_gone(
+			instance->admission,
+			conf_class_admission(instance->conf, ask->class));
+	}
 	free(ask);
 }
 
@@ -285,7 +288,7 @@ static void web_refuse_origin(struct lined_socket *sock)
 	struct lined_service *instance = client_instance(sock);
 	char peer[LINED_ADDRESS_TEXT_MAX];
 
-	instance->ops->refused(instance, ADMISSION_ORIGIN);
+	admission_refuse(instance->admission, ADMISSION_ORIGIN);
 	log_info("service %s: refused %s: origin", instance->name,
 		 client_peer(sock, peer, sizeof(peer)));
 	web_respond(sock, HTTP_FORBIDDEN);

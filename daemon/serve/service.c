@@ -21,7 +21,6 @@
 #include "serve/proxy_arrival.h"
 #include "serve/service_accept.h"
 #include "serve/service_workers.h"
-#include "serve/service_penalty.h"
 #include "threads/registry_arbiter.h"
 
 static int service_make_registry(struct service *service)
@@ -86,6 +85,15 @@ int service_listen(struct service *service, struct listener *listener,
 	return service_add_datagrams(service, listener, batch);
 }
 
+static const struct penalty_limits *
+service_penalty_limits(void *arg, const struct sockaddr *address)
+{
+	const struct service *service = arg;
+
+	return conf_class_penalty(service->conf,
+				  conf_class_of(service->conf, address));
+}
+
 void service_take_conf(struct service *service, struct conf *whole,
 		       const struct conf_service *conf)
 {
@@ -98,7 +106,7 @@ void service_take_conf(struct service *service, struct conf *whole,
 	list_for_each(listener, &service->listeners, link)
 		listener_set_send_stall(listener, conf->limits.send_stall_ms);
 	admission_set_limits(service->admission, &limits);
-	service_revise_penalties(service);
+	penalties_revise(service->penalties, service_penalty_limits, service);
 	conf_unref(before);
 }
 

@@ -170,11 +170,6 @@ service_protocol_counters(const struct service *service,
 uint64_t service_refused(const struct service *service,
 			 enum admission_verdict verdict);
 
-/* Logs that a client or datagram was refused, with the config key of the limit.
- * MT-safe. */
-void service_log_refusal(const struct service *service,
-			 const struct sockaddr *address, const char *why);
-
 /* The number of lines and datagrams received so far. */
 uint64_t service_lines(const struct service *service);
 

@@ -20,9 +20,10 @@
 #include "net/admission.h"
 #include "log/log.h"
 #include "serve/client.h"
+#include "serve/client_log.h"
+#include "serve/client_penalty.h"
 #include "serve/proxy_arrival.h"
 #include "serve/service.h"
-#include "serve/service_penalty.h"
 #include "system/peercred.h"
 #include "system/spare_fds.h"
 
@@ -34,6 +35,21 @@ struct arrival_call {
 	struct lined_service *instance;
 	struct client_arrival arrival;
 };
+
+/* Undoes the counting of a connection that does not become a client. limits:
+ * those of its class. */
+static void accept_undo(struct admission *admission,
+			const struct client_arrival *arrival,
+			const struct admission_limits *limits)
+{
+	free(arrival->via);
+	if (arrival->handshake)
+		admission_end_handshake(admission, limits);
+	if (arrival->entry != NULL) {
+		admission_leave(admission, arrival->entry);
+		admission_gone(admission, limits);
+	}
+}
 
 static void accept_arrived(struct lined_service *instance,
 			   const struct client_arrival *arrival)
@@ -49,15 +65,10 @@ static void accept_arrived(struct lined_service *instance,
 		log_warning("service %s: client lost: %s", instance->name,
 			    strerror(errno));
 	}
-	/* The connection was counted when it was accepted. */
 	counter_add(&instance->group.counters.closed[reason], 1);
-	free(arrival->via);
-	if (arrival->handshake)
-		instance->ops->handshake_over(instance, arrival->class);
-	if (arrival->entry != NULL)
-		instance->ops->client_leaves(instance, arrival->entry);
-	instance->ops->client_gone(instance, arrival->entry == NULL,
-				   arrival->class);
+	accept_undo(instance->admission, arrival,
+		    conf_class_admission(instance->conf, arrival->class));
+	instance->ops->client_gone(instance);
 }
 
 static void accept_run_arrival(struct worker_call *call)
@@ -115,13 +126,7 @@ static void accept_place(struct service *service, size_t worker,
 		log_warning("service %s: client lost: %s", service->name,
 			    strerror(ENOMEM));
 		close(arrival->fd);
-		free(arrival->via);
-		if (arrival->handshake)
-			admission_end_handshake(service->admission, limits);
-		if (arrival->entry != NULL) {
-			admission_leave(service->admission, arrival->entry);
-			admission_gone(service->admission, limits);
-		}
+		accept_undo(service->admission, arrival, limits);
 		service_clients_left(service, instance->worker, 1);
 		return;
 	}
@@ -164,8 +169,9 @@ static void accept_refuse(struct service *service,
 			  const struct client_arrival *arrival,
 			  enum admission_verdict verdict)
 {
-	service_log_refusal(service, (const struct sockaddr *)&arrival->address,
-			    admission_verdict_text(verdict));
+	client_log_refusal(service->name,
+			   (const struct sockaddr *)&arrival->address,
+			   admission_verdict_text(verdict));
 	if (service->conf->clients_per_user > 0)
 		accept_tell_refusal(service, arrival->fd, verdict);
 	free(arrival->via);
@@ -206,9 +212,9 @@ accept_admit(struct service *service, struct client_arrival *arrival,
 		verdict = admission_enter(service->admission, limits, address,
 					  now_ms, &arrival->entry);
 	if (verdict == ADMISSION_RATE)
-		service_penalize(service, service->conf, arrival->class,
-				 address, now_ms,
-				 admission_verdict_text(ADMISSION_RATE));
+		client_penalize_address(service->penalties, service->conf,
+					arrival->class, address, now_ms,
+					admission_verdict_text(ADMISSION_RATE));
 	return verdict;
 }
 
@@ -228,8 +234,8 @@ enum admission_verdict service_admit(struct service *service,
 	*entry = arrival.entry;
 	*class = arrival.class;
 	if (verdict != ADMISSION_OK)
-		service_log_refusal(service, address,
-				    admission_verdict_text(verdict));
+		client_log_refusal(service->name, address,
+				   admission_verdict_text(verdict));
 	return verdict;
 }
 
@@ -245,9 +251,9 @@ static void accept_client(struct service *service,
 	/* A WebSocket client gets an HTTP response when the service is full. */
 	if ((verdict == ADMISSION_CLIENTS || verdict == ADMISSION_MEMORY) &&
 	    arrival->web) {
-		service_log_refusal(service,
-				    (struct sockaddr *)&arrival->address,
-				    admission_verdict_text(verdict));
+		client_log_refusal(service->name,
+				   (struct sockaddr *)&arrival->address,
+				   admission_verdict_text(verdict));
 		arrival->refused = true;
 	} else if (verdict != ADMISSION_OK) {
 		if (arrival->handshake)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sums the counters of a service over its instances, and logs counters and
- * refusals. The workers write the counters, which are atomic and read without a
- * lock.
+ * Sums the counters of a service over its instances, and logs them. The workers
+ * write the counters, which are atomic and read without a lock.
  */
 #include "config.h"
 
@@ -11,8 +10,6 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <lined/address.h>
 
 #include "net/admission.h"
 #include "log/log.h"
@@ -105,19 +102,6 @@ uint64_t service_refused(const struct service *service,
 		count +=
 			admission_refused(service->datagram_admission, verdict);
 	return count;
-}
-
-void service_log_refusal(const struct service *service,
-			 const struct sockaddr *address, const char *why)
-{
-	char text[LINED_ADDRESS_TEXT_MAX];
-
-	if (!log_enabled(LINED_LOG_INFO))
-		return;
-	/* Each reason has its own rate limit: none suppresses another. */
-	log_msg_of(why, LINED_LOG_INFO, "service %s: refused %s: %s",
-		   service->name,
-		   lined_address_format(address, text, sizeof(text)), why);
 }
 
 void service_log_counters(const struct service *service)

@@ -51,17 +51,39 @@ static bool instance_admit_datagram(struct lined_socket *sock,
 			  instance->name, (unsigned)lined_address_port(from));
 		return false;
 	}
-	return instance->ops->admit(instance, from);
+	/* No lock: all datagram sockets of a service are on its primary worker,
+	 * and a reload changes rules and limits there. */
+	instance->line_refused = false;
+	if (access_rules_allow(&instance->conf->access, from))
+		return true;
+	admission_refuse(instance->datagram_admission, ADMISSION_DENIED);
+	client_log_refusal(instance->name, from,
+			   admission_verdict_text(ADMISSION_DENIED));
+	return false;
 }
 
 static bool instance_admit_line(struct lined_socket *sock,
 				const struct sockaddr *from, socklen_t len)
 {
 	struct lined_service *instance = client_instance(sock);
+	const struct conf_service *conf = instance->conf;
+	enum admission_verdict verdict;
 
-	return (instance->conf->limits.line_rate == 0 &&
-		instance->conf->class_count == 0) ||
-	       instance->ops->admit_line(instance, from);
+	if (conf->limits.line_rate == 0 && conf->class_count == 0)
+		return true;
+	verdict = admission_datagram_line(
+		instance->datagram_admission,
+		conf_class_admission(conf, conf_class_of(conf, from)), from,
+		lined_dispatcher_now_ms(instance->worker->dispatcher));
+	if (verdict == ADMISSION_OK)
+		return true;
+	if (!instance->line_refused)
+		client_log_refusal(instance->name, from,
+				   verdict == ADMISSION_RATE
+					   ? "line-rate"
+					   : admission_verdict_text(verdict));
+	instance->line_refused = true;
+	return false;
 }
 
 /* ---- life ------------------------------------------------------------- */

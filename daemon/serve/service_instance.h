@@ -81,6 +81,12 @@ struct lined_service {
 	 * no instance of the service has clients; stop() was called. */
 	bool draining, emptied, finishing, ending;
 
+	/* Shared with the other instances of the service. datagram_admission:
+	 * used on the primary worker only. */
+	struct admission *admission, *datagram_admission;
+	struct penalties *penalties;
+	bool line_refused; /* a line of this datagram; logged once */
+
 	const struct instance_owner_ops *ops;
 	void *owner;
 };
@@ -100,51 +106,15 @@ static inline struct lined_service *client_opened_by(struct lined_socket *sock)
 }
 
 struct instance_owner_ops {
-	/* The peer will see the end of the stream: stop counting the client for
-	 * its address. */
-	void (*client_leaves)(struct lined_service *instance,
-			      struct admission_entry *entry);
-	/*
-	 * The client has closed, after client_leaves: stop counting it. placed:
-	 * do not free a place in `clients`, because the client was never
-	 * admitted, or because a struct lined_place keeps the place until
-	 * place_returned.
-	 */
-	void (*client_gone)(struct lined_service *instance, bool placed,
-			    uint8_t class);
-	/* The place of a client that has closed is free. */
-	void (*place_returned)(struct lined_service *instance, uint8_t class);
-	/* A client, or a handshake, has moved to other limits. */
-	void (*client_moves)(struct lined_service *instance,
-			     const struct admission_limits *from,
-			     const struct admission_limits *to);
-	void (*handshake_moves)(struct lined_service *instance,
-				const struct admission_limits *from,
-				const struct admission_limits *to);
+	/* A client that the owner has placed on this worker has closed. */
+	void (*client_gone)(struct lined_service *instance);
 	/* Asks whether to admit a client; ask->answered() is called later. */
 	void (*ask)(struct lined_service *instance, struct client_ask *ask);
-	/* The client was admitted, but has closed before the answer. */
-	void (*client_left_early)(struct lined_service *instance,
-				  struct admission_entry *entry, uint8_t class);
-	/* The connection was closed for this cause (a constant). */
-	void (*penalize)(struct lined_service *instance, uint8_t class,
-			 const struct sockaddr *address, const char *cause);
-	/* Counts a refusal. */
-	void (*refused)(struct lined_service *instance,
-			enum admission_verdict verdict);
-	/* A handshake has ended, successfully or not. */
-	void (*handshake_over)(struct lined_service *instance, uint8_t class);
 	/* A draining instance has no clients any more. When all instances have
 	 * called this, the owner calls instance_finish() for each. */
 	void (*emptied)(struct lined_service *instance);
 	/* The instance has ended; the owner frees it later. */
 	void (*ended)(struct lined_service *instance);
-	/* Whether the access rules accept a datagram. */
-	bool (*admit)(struct lined_service *instance,
-		      const struct sockaddr *from);
-	/* Whether the sender's rate accepts one more line of a datagram. */
-	bool (*admit_line)(struct lined_service *instance,
-			   const struct sockaddr *from);
 };
 
 /* id: the scope of the service's topics, not 0 (BUS_SHARED). NULL/ENOMEM. */

@@ -9,15 +9,11 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "cluster/cluster.h"
-#include "log/error_report.h"
 #include "net/admission.h"
 #include "serve/server_tls.h"
 #include "serve/service_accept.h"
-#include "serve/service_penalty.h"
 
 /* An instance and the calls between it and its service. The calls are part of
  * this struct, because reporting a closed client and posting a drain must not
@@ -29,8 +25,6 @@ struct service_part {
 	/* Closed clients; `departures` is posted while this is above 0. */
 	atomic_uint departed;
 	uint32_t drain_ms;
-	/* A line of the current datagram was refused; the refusal is logged. */
-	bool line_refused;
 };
 
 struct lined_service *service_instance_on(const struct service *service,
@@ -112,50 +106,10 @@ static void service_run_ended(struct worker_call *call)
 	service_check_ended(service);
 }
 
-static void service_instance_client_leaves(struct lined_service *instance,
-					   struct admission_entry *entry)
-{
-	const struct service_part *part = instance->owner;
-
-	admission_leave(part->service->admission, entry);
-}
-
-static void service_instance_place_returned(struct lined_service *instance,
-					    uint8_t class)
-{
-	const struct service_part *part = instance->owner;
-
-	admission_gone(part->service->admission,
-		       conf_class_admission(instance->conf, class));
-}
-
-static void service_instance_client_moves(struct lined_service *instance,
-					  const struct admission_limits *from,
-					  const struct admission_limits *to)
-{
-	const struct service_part *part = instance->owner;
-
-	admission_move(part->service->admission, from, to);
-}
-
-static void
-service_instance_handshake_moves(struct lined_service *instance,
-				 const struct admission_limits *from,
-				 const struct admission_limits *to)
-{
-	const struct service_part *part = instance->owner;
-
-	admission_move_handshake(part->service->admission, from, to);
-}
-
-static void service_instance_client_gone(struct lined_service *instance,
-					 bool placed, uint8_t class)
+static void service_instance_client_gone(struct lined_service *instance)
 {
 	struct service_part *part = instance->owner;
 
-	if (!placed)
-		admission_gone(part->service->admission,
-			       conf_class_admission(instance->conf, class));
 	if (!instance->worker->threaded)
 		service_clients_left(part->service, instance->worker, 1);
 	else if (atomic_fetch_add(&part->departed, 1) == 0)
@@ -190,43 +144,6 @@ static void service_instance_ask(struct lined_service *instance,
 	worker_answer(instance->worker, instance->main, &ask->call);
 }
 
-static void service_instance_left_early(struct lined_service *instance,
-					struct admission_entry *entry,
-					uint8_t class)
-{
-	const struct service_part *part = instance->owner;
-
-	admission_leave(part->service->admission, entry);
-	service_instance_place_returned(instance, class);
-}
-
-static void service_instance_penalize(struct lined_service *instance,
-				      uint8_t class,
-				      const struct sockaddr *address,
-				      const char *cause)
-{
-	service_penalize(service_of(instance), instance->conf, class, address,
-			 lined_dispatcher_now_ms(instance->worker->dispatcher),
-			 cause);
-}
-
-static void service_instance_refused(struct lined_service *instance,
-				     enum admission_verdict verdict)
-{
-	const struct service_part *part = instance->owner;
-
-	admission_refuse(part->service->admission, verdict);
-}
-
-static void service_instance_handshake_over(struct lined_service *instance,
-					    uint8_t class)
-{
-	const struct service_part *part = instance->owner;
-
-	admission_end_handshake(part->service->admission,
-				conf_class_admission(instance->conf, class));
-}
-
 static void service_instance_emptied(struct lined_service *instance)
 {
 	struct service_part *part = instance->owner;
@@ -241,60 +158,11 @@ static void service_instance_ended(struct lined_service *instance)
 	worker_answer(instance->worker, instance->main, &part->ended);
 }
 
-/* No lock: all datagram sockets of a service are on its primary worker, and a
- * reload changes rules and limits there. */
-static bool service_admit_datagram(struct lined_service *instance,
-				   const struct sockaddr *from)
-{
-	struct service_part *part = instance->owner;
-	const struct service *service = part->service;
-
-	part->line_refused = false;
-	if (access_rules_allow(&instance->conf->access, from))
-		return true;
-	admission_refuse(service->datagram_admission, ADMISSION_DENIED);
-	service_log_refusal(service, from,
-			    admission_verdict_text(ADMISSION_DENIED));
-	return false;
-}
-
-static bool service_admit_line(struct lined_service *instance,
-			       const struct sockaddr *from)
-{
-	struct service_part *part = instance->owner;
-	const struct service *service = part->service;
-	uint64_t now_ms = lined_dispatcher_now_ms(instance->worker->dispatcher);
-	const struct admission_limits *class = conf_class_admission(
-		instance->conf, conf_class_of(instance->conf, from));
-	enum admission_verdict verdict = admission_datagram_line(
-		service->datagram_admission, class, from, now_ms);
-
-	if (verdict == ADMISSION_OK)
-		return true;
-	if (!part->line_refused)
-		service_log_refusal(service, from,
-				    verdict == ADMISSION_RATE
-					    ? "line-rate"
-					    : admission_verdict_text(verdict));
-	part->line_refused = true;
-	return false;
-}
-
 static const struct instance_owner_ops service_instance_ops = {
-	.client_leaves = service_instance_client_leaves,
 	.client_gone = service_instance_client_gone,
-	.place_returned = service_instance_place_returned,
-	.client_moves = service_instance_client_moves,
-	.handshake_moves = service_instance_handshake_moves,
 	.ask = service_instance_ask,
-	.client_left_early = service_instance_left_early,
-	.penalize = service_instance_penalize,
-	.refused = service_instance_refused,
-	.handshake_over = service_instance_handshake_over,
 	.emptied = service_instance_emptied,
 	.ended = service_instance_ended,
-	.admit = service_admit_datagram,
-	.admit_line = service_admit_line,
 };
 
 static void service_run_drain(struct worker_call *call)
@@ -374,6 +242,10 @@ int service_instances_make(struct service *service)
 				     i == primary, &service_instance_ops, part);
 		if (service->instances[i] == NULL)
 			return -1;
+		service->instances[i]->admission = service->admission;
+		service->instances[i]->datagram_admission =
+			service->datagram_admission;
+		service->instances[i]->penalties = service->penalties;
 		if (service->cluster != NULL) {
 			struct lined_service *instance = service->instances[i];
 
