@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "counter.h"
 #include "log/log.h"
 #include "serve/client_lines.h"
 #include "serve/client_log.h"
@@ -46,8 +47,7 @@ static void client_count_timeout(struct lined_socket *sock)
 	uint64_t *counts = client_instance(sock)->timeouts;
 
 	if (timeout < TIMEOUTS)
-		__atomic_store_n(&counts[timeout], counts[timeout] + 1,
-				 __ATOMIC_RELAXED);
+		counter_add(&counts[timeout], 1);
 }
 
 /* ---- life -------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "cache_line.h"
+#include "counter.h"
 #include "dispatcher_watch.h"
 #include "log/error_report.h"
 #include "log/log.h"
@@ -102,8 +103,7 @@ static void server_log_slow_turns(const struct server *server)
 		for (j = 0; j <= TURN_STATS_BOUNDS; j++)
 			if (j == TURN_STATS_BOUNDS ||
 			    turn_stats_bounds_us[j] > SLOW_TURN_US)
-				slow += __atomic_load_n(&turns->lasted[j],
-							__ATOMIC_RELAXED);
+				slow += counter_read(&turns->lasted[j]);
 		if (slow > 0)
 			log_notice("worker %zu: %llu turns took longer than "
 				   "100 ms",
@@ -356,6 +356,21 @@ void server_fini(struct server *server)
 	conf_unref(server->start_conf);
 	pthread_mutex_destroy(&server->lists);
 	free(server->workers);
+}
+
+struct service *server_next_service(struct server *server, struct service *at)
+{
+	struct list *next = at != NULL ? at->link.next : server->services.next;
+
+	do {
+		if (next == &server->services)
+			next = server->draining.next;
+		if (next == &server->draining)
+			return NULL;
+		at = list_entry(next, struct service, link);
+		next = next->next;
+	} while (at->conf->internal);
+	return at;
 }
 
 bool server_is_empty(const struct server *server)

@@ -98,6 +98,10 @@ void server_abandon(struct server *server);
 /* The number of clients refused because of the memory ceiling. */
 uint64_t server_memory_refused(const struct server *server);
 
+/* The service after `at` (NULL: the first), of the open and then the draining
+ * ones, without internal ones. NULL: no more. */
+struct service *server_next_service(struct server *server, struct service *at);
+
 /* Whether every service has ended. */
 bool server_is_empty(const struct server *server);
 

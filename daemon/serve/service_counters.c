@@ -11,8 +11,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "net/admission.h"
+#include "counter.h"
 #include "log/log.h"
+#include "net/admission.h"
 
 #define COUNTER_LINE_MAX 1024
 
@@ -35,11 +36,6 @@ static void counters_add(struct counter_line *to, const char *name, uint64_t n)
 		to->text[to->len] = '\0';
 }
 
-static uint64_t counters_load(const uint64_t *counter)
-{
-	return __atomic_load_n(counter, __ATOMIC_RELAXED);
-}
-
 uint64_t service_sum(const struct service *service, size_t offset)
 {
 	uint64_t total = 0;
@@ -48,7 +44,7 @@ uint64_t service_sum(const struct service *service, size_t offset)
 	for (i = 0; i < service->instance_count; i++) {
 		const char *instance = (const char *)service->instances[i];
 
-		total += counters_load(
+		total += counter_read(
 			(const uint64_t *)(const void *)(instance + offset));
 	}
 	return total;
@@ -86,7 +82,7 @@ service_protocol_counters(const struct service *service,
 			if (at == count)
 				sums[count++] =
 					(struct instance_counter){name, 0};
-			sums[at].value += counters_load(&counter->value);
+			sums[at].value += counter_read(&counter->value);
 		}
 	return count;
 }

@@ -15,6 +15,7 @@
 #include <lined/address.h>
 
 #include "cache_line.h"
+#include "counter.h"
 #include "log/log.h"
 #include "serve/client_log.h"
 #include "socket_daemon.h"
@@ -345,8 +346,7 @@ void instance_count(struct lined_service *instance, const char *name,
 			__atomic_store_n(&counter->name, name,
 					 __ATOMIC_RELEASE);
 		if (counter->name == name || strcmp(counter->name, name) == 0) {
-			__atomic_store_n(&counter->value, counter->value + n,
-					 __ATOMIC_RELAXED);
+			counter_add(&counter->value, n);
 			return;
 		}
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes the ends of a bus and sums their counters. With one worker the bus has
- * one end and no backend: it copies no messages and takes no lock.
+ * Makes a bus with an end for each worker, and sums their counters. With one
+ * worker the bus has one end and no backend: it copies no
+ * messages and takes no lock.
  */
 #include "config.h"
 
@@ -11,9 +12,36 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "counter.h"
 #include "dispatcher_watch.h"
 #include "log/log.h"
 #include "threads/bus_priv.h"
+
+static struct bus_end *bus_end_new(struct bus *bus, struct worker *worker,
+				   uint64_t seed)
+{
+	struct bus_end *end = cache_line_calloc(sizeof(*end));
+
+	if (end == NULL)
+		return NULL;
+	if (bus_topics_init(&end->topics, seed) < 0) {
+		free(end);
+		return NULL;
+	}
+	end->worker = worker;
+	end->bus = bus;
+	bus_queue_init(end);
+	bus_hold_init(end);
+	bus_budget_init(&end->budget);
+	return end;
+}
+
+static void bus_end_free(struct bus_end *end)
+{
+	bus_queue_fini(end);
+	bus_topics_fini(&end->topics);
+	free(end);
+}
 
 struct bus *bus_new(struct worker *workers, size_t count)
 {
@@ -59,12 +87,6 @@ void bus_free(struct bus *bus)
 	free(bus);
 }
 
-/* An atomic read: the worker may write the counter at the same time. */
-static uint64_t bus_counter(const uint64_t *counter)
-{
-	return __atomic_load_n(counter, __ATOMIC_RELAXED);
-}
-
 void bus_count(const struct bus *bus, struct bus_counters *counters)
 {
 	size_t i;
@@ -73,9 +95,9 @@ void bus_count(const struct bus *bus, struct bus_counters *counters)
 	for (i = 0; i < bus->count; i++) {
 		const struct bus_end *end = bus->ends[i];
 
-		counters->published += bus_counter(&end->published);
-		counters->refused += bus_counter(&end->refused);
-		counters->pauses += bus_counter(&end->pauses);
+		counters->published += counter_read(&end->published);
+		counters->refused += counter_read(&end->refused);
+		counters->pauses += counter_read(&end->pauses);
 		counters->wakeups +=
 			dispatcher_wakeups(end->worker->dispatcher);
 		if (end->backend != NULL)
@@ -98,4 +120,46 @@ void bus_log_counters(const struct bus *bus)
 		   (unsigned long long)counters.wakeups,
 		   (unsigned long long)counters.refused,
 		   (unsigned long long)counters.pauses);
+}
+
+/* ---- for backends ------------------------------------------------------- */
+
+void bus_end_begin(struct bus_end *end)
+{
+	bus_budget_begin(&end->budget);
+}
+
+void bus_end_done(struct bus_end *end, size_t bytes)
+{
+	bus_budget_end(&end->budget, bytes);
+}
+
+uint64_t bus_end_allowance(const struct bus_end *end)
+{
+	return bus_budget_allowance(&end->budget);
+}
+
+void bus_end_attach(struct bus_end *end, const struct bus_backend *backend,
+		    void *link)
+{
+	end->backend = backend;
+	end->backend_link = link;
+}
+
+void bus_end_attach_uplink(struct bus_end *end, const struct bus_uplink *uplink,
+			   void *link)
+{
+	end->uplink = uplink;
+	end->uplink_link = link;
+}
+
+void bus_end_set_elsewhere(struct bus_end *end, bool on)
+{
+	end->elsewhere = on;
+}
+
+int bus_end_topic_name(const struct bus_end *end, struct bus_topic_name *name,
+		       uint64_t scope, const char *topic)
+{
+	return bus_topic_name(&end->topics, name, scope, topic);
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "cache_line.h"
+#include "counter.h"
 #include "memory_ceiling.h"
 
 /* Followed by the topic's text with its NUL, then by the message. */
@@ -155,7 +156,7 @@ static void bus_batch_flush(void *link)
 	/* Charged here until the last worker has handled the batch. Its
 	 * receivers charge it, too, when they queue it. */
 	dispatcher_hold(end->dispatcher, (int64_t)bytes);
-	__atomic_store_n(&end->posts, end->posts + others, __ATOMIC_RELAXED);
+	counter_add(&end->posts, others);
 	/* The loop's condition does not read the batch: receivers may free it
 	 * right after the last post. */
 	for (i = 0; i < others; i++) {
@@ -222,7 +223,7 @@ static uint64_t bus_batch_posts(const void *link)
 {
 	const struct thread_end *end = link;
 
-	return __atomic_load_n(&end->posts, __ATOMIC_RELAXED);
+	return counter_read(&end->posts);
 }
 
 static const struct bus_backend bus_batch_backend = {

@@ -85,7 +85,7 @@ void bus_member_leave(struct bus_member *member)
 	if (member->left)
 		return;
 	member->left = true;
-	bus_end_unhold(member->end, member);
+	bus_hold_end(member);
 	list_for_each(subscription, &member->subscriptions, member_link)
 		bus_subscription_detach(subscription);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The structures that the files of the bus share. bus.c makes the bus,
- * bus_queue.c is a worker's end with its queue, bus_member.c an instance's
- * subscriptions, bus_shared_memory.c the memory shared by name.
+ * The structures that the files of the bus share. bus.c makes the bus and its
+ * ends, bus_queue.c publishes and delivers, bus_hold.c is the back-pressure,
+ * bus_member.c has an instance's subscriptions, bus_shared_memory.c the memory
+ * shared by name.
  */
 #pragma once
 
@@ -78,12 +79,20 @@ struct bus {
 	_Alignas(CACHE_LINE) uint64_t marks;
 };
 
-struct bus_end *bus_end_new(struct bus *bus, struct worker *worker,
-			    uint64_t seed);
-void bus_end_free(struct bus_end *end);
+/* bus_queue.c. bus_queue_fini() drops the messages that still wait. */
+void bus_queue_init(struct bus_end *end);
+void bus_queue_fini(struct bus_end *end);
 
 /* Frees the topic if it has no subscription and no message. */
 void bus_end_release(struct bus_end *end, struct bus_topic *topic);
 
+/* bus_hold.c */
+void bus_hold_init(struct bus_end *end);
+/* A message of this cost was published: holds the member if the budget of this
+ * turn is used up, or if others are behind. */
+void bus_hold_spend(struct bus_end *end, struct bus_member *member,
+		    size_t cost);
+/* The message phase has delivered its messages: ends holds. */
+void bus_hold_check(struct bus_end *end);
 /* Resumes reading the member's clients if they are held. */
-void bus_end_unhold(struct bus_end *end, struct bus_member *member);
+void bus_hold_end(struct bus_member *member);

@@ -10,11 +10,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "counter.h"
 #include "threads/registry.h"
 
-static void registry_claim_count(uint64_t *counter)
+void registry_claim_ref(struct registry_claim *claim)
 {
-	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+	atomic_fetch_add_explicit(&claim->refs, 1, memory_order_relaxed);
+}
+
+void registry_claim_unref(struct registry_claim *claim)
+{
+	struct registry *registry = claim->registry;
+
+	if (atomic_fetch_sub_explicit(&claim->refs, 1, memory_order_acq_rel) !=
+	    1)
+		return;
+	free(claim);
+	registry_unref(registry);
 }
 
 struct registry_claim *registry_claim_new(struct registry *registry,
@@ -94,7 +106,7 @@ int registry_claim(struct registry_member *member, struct lined_socket *client,
 	claim->arg = arg;
 	client_pending_begin(&claim->pending, pending, client,
 			     CLIENT_HOLD_CLAIM, registry_claim_client_gone);
-	registry_claim_count(&replica->counters.claims);
+	counter_add(&replica->counters.claims, 1);
 	replica->registry->backend->claim(claim);
 	return 0;
 }
@@ -105,7 +117,7 @@ void registry_claim_answered(struct registry_claim *claim)
 		&claim->registry->replicas[claim->from];
 	struct registry_counters *counters = &replica->counters;
 
-	registry_claim_count(claim->won ? &counters->won : &counters->lost);
+	counter_add(claim->won ? &counters->won : &counters->lost, 1);
 	if (!client_pending_is_open(&claim->pending))
 		return;
 	if (!claim->won || claim->releasing)
@@ -123,7 +135,7 @@ void registry_claim_taken(struct registry_claim *claim)
 		&claim->registry->replicas[claim->from];
 	struct lined_socket *client = claim->pending.sock;
 
-	registry_claim_count(&replica->counters.taken);
+	counter_add(&replica->counters.taken, 1);
 	if (claim->releasing || !client_pending_is_open(&claim->pending))
 		return;
 	claim->releasing = true;

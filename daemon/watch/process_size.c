@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "counter.h"
 #include "log/log.h"
 #include "memory_ceiling.h"
 #include "net/admission.h"
@@ -135,10 +136,9 @@ static void process_trim(struct process_size *watch)
 static void process_log_ceiling(struct process_size *watch, uint64_t now_ms)
 {
 	struct memory_ceiling *memory = &watch->server->memory;
-	uint64_t closed = __atomic_load_n(&memory->closed, __ATOMIC_RELAXED);
+	uint64_t closed = counter_read(&memory->closed);
 	uint64_t refused = server_memory_refused(watch->server);
-	uint64_t given_up =
-		__atomic_load_n(&memory->given_up, __ATOMIC_RELAXED);
+	uint64_t given_up = counter_read(&memory->given_up);
 	char text[64] = "";
 
 	/* server_memory_refused() shrinks when a service ends. */
