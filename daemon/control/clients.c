@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/reply.h"
+#include "control/service_search.h"
 #include "serve/client.h"
 #include "serve/client_log.h"
 #include "serve/service_instance.h"
@@ -141,12 +141,12 @@ static void clients_respond(struct clients *clients, struct response *last)
 	clients->request = NULL;
 	for (i = 0; i < clients->part_count; i++)
 		if (clients->parts[i].done &&
-		    request_respond(request, main, &clients->parts[i].response,
-				    false) < 0)
+		    request_respond(request, main,
+				    &clients->parts[i].response) < 0)
 			dropped = true;
 	if (dropped && last->error == NULL)
 		response_refuse(last, "%s", strerror(ENOMEM));
-	reply_last(clients->control, request, last);
+	request_finish(request, last);
 }
 
 static bool clients_found(const struct clients *clients)
@@ -203,30 +203,23 @@ static void clients_timed_out(struct lined_timer *timer)
 static bool clients_choose_services(struct clients *clients, const char *name)
 {
 	struct server *server = clients->control->server;
-	struct list *const lists[] = {&server->services, &server->draining};
-	struct service *service;
-	size_t i;
+	struct service *service = NULL;
 
-	for (i = 0; i < 2; i++)
-		list_for_each(service, lists[i], link) {
-			if (service->conf->internal ||
-			    (name[0] != '\0' &&
-			     strcmp(service->name, name) != 0))
-				continue;
-			service_hold(service);
-			clients->services[clients->service_count++] = service;
-		}
+	while ((service = server_next_service(server, service)) != NULL) {
+		if (name[0] != '\0' && strcmp(service->name, name) != 0)
+			continue;
+		service_hold(service);
+		clients->services[clients->service_count++] = service;
+	}
 	return name[0] == '\0' || clients->service_count > 0;
 }
 
 static size_t clients_count_services(struct server *server)
 {
-	struct service *service;
+	struct service *service = NULL;
 	size_t count = 0;
 
-	list_for_each(service, &server->services, link)
-		count++;
-	list_for_each(service, &server->draining, link)
+	while ((service = server_next_service(server, service)) != NULL)
 		count++;
 	return count;
 }
@@ -292,7 +285,7 @@ static void clients_begin(struct control *control, struct clients *clients,
 	struct response last = {.oom = false};
 
 	if (!clients_choose_services(clients, name)) {
-		reply_no_service(control, name, &last);
+		service_search_failed(control, name, &last);
 	} else if (clients->service_count > 0) {
 		clients_ask_workers(clients);
 		return;
@@ -308,7 +301,7 @@ void clients_run(struct control *control, struct request *request)
 	struct clients *clients = clients_new(control, request);
 
 	if (clients == NULL)
-		reply_no_memory(control, request);
+		request_finish_no_memory(request);
 	else
 		clients_begin(control, clients, request->argument);
 }
@@ -324,12 +317,12 @@ void kick_run(struct control *control, struct request *request)
 			&last,
 			"\"%s\" is no client's id (\"clients\" shows them)",
 			request->argument);
-		reply_last(control, request, &last);
+		request_finish(request, &last);
 		return;
 	}
 	clients = clients_new(control, request);
 	if (clients == NULL) {
-		reply_no_memory(control, request);
+		request_finish_no_memory(request);
 		return;
 	}
 	clients->kick = id;

@@ -7,7 +7,6 @@
 
 #include "cluster/cluster.h"
 
-#include "control/reply.h"
 #include "control/verbs.h"
 #include "serve/server.h"
 
@@ -61,5 +60,5 @@ void cluster_run(struct control *control, struct request *request)
 	struct response response = {.oom = false};
 
 	cluster_add_records(control, &response);
-	reply_last(control, request, &response);
+	request_finish(request, &response);
 }

@@ -7,7 +7,7 @@
 
 #include "control/verbs.h"
 
-#include "control/reply.h"
+#include "control/service_search.h"
 #include "net/admission.h"
 #include "serve/server.h"
 #include "serve/service.h"
@@ -15,14 +15,12 @@
 void drain_run(struct control *control, struct request *request)
 {
 	const char *name = request->argument;
-	struct service *service = reply_find_service(control, name, false);
+	struct service *service = service_search(control, name);
 	struct response response = {.oom = false};
 
-	if (service == NULL)
-		service = reply_find_service(control, name, true);
 	if (service == NULL) {
-		reply_no_service(control, name, &response);
-		reply_last(control, request, &response);
+		service_search_failed(control, name, &response);
+		request_finish(request, &response);
 		return;
 	}
 	request->subject = service;
@@ -41,5 +39,5 @@ void drain_service_ended(struct control *control, struct request *request,
 	response_text(&response, "service", service->name);
 	response_number(&response, "accepted",
 			admission_admitted(service->admission));
-	reply_last(control, request, &response);
+	request_finish(request, &response);
 }

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "control/reply.h"
 #include "net/admission.h"
 #include "net/listener.h"
 #include "serve/reload_plan.h"
@@ -225,8 +224,18 @@ static void plan_refuse(struct plan_read *read, const char *why)
 	struct response response = {.oom = false};
 
 	response_refuse(&response, "%s", why);
-	reply_last(read->control, read->request, &response);
+	request_finish(read->request, &response);
 	plan_free(read);
+}
+
+static void plan_add_messages(struct response *response,
+			      enum lined_log_level level,
+			      const struct conf_messages *messages)
+{
+	size_t i;
+
+	for (i = 0; i < messages->count; i++)
+		response_message(response, level, messages->items[i].text);
 }
 
 static void plan_respond(struct plan_read *read)
@@ -238,16 +247,18 @@ static void plan_respond(struct plan_read *read)
 
 	conf_errors_init(&errors);
 	plan = read->control->ops->plan(read->control, &read->child, &errors);
-	reply_messages(&response, &errors);
+	plan_add_messages(&response, LINED_LOG_ERR, &errors.errors);
+	plan_add_messages(&response, LINED_LOG_WARNING, &errors.warnings);
 	for (i = 0; i < errors.needs.count; i++) {
 		response_record(&response, "need");
 		response_text(&response, "path", errors.needs.items[i].text);
 	}
 	if (!read->full)
-		reply_message(&response, LINED_LOG_NOTICE,
-			      "not checked: files that the config names, and "
-			      "what only the protocols check; ask as root or "
-			      "as the user that lined runs as");
+		response_message(
+			&response, LINED_LOG_NOTICE,
+			"not checked: files that the config names, and "
+			"what only the protocols check; ask as root or "
+			"as the user that lined runs as");
 	if (plan != NULL)
 		plan_print(&response, plan);
 	else if (errors.needs.count > 0 && errors.errors.count == 0)
@@ -260,7 +271,7 @@ static void plan_respond(struct plan_read *read)
 		response_refuse(&response, "%s", strerror(ENOMEM));
 	conf_errors_fini(&errors);
 	reload_plan_free(plan);
-	reply_last(read->control, read->request, &response);
+	request_finish(read->request, &response);
 	plan_free(read);
 }
 
@@ -355,12 +366,12 @@ void plan_run(struct control *control, struct request *request)
 	if (!request->known || (!full && plan_has_another(control, uid))) {
 		response_refuse(&response, "another plan of this user is being "
 					   "made: try again later");
-		reply_last(control, request, &response);
+		request_finish(request, &response);
 		return;
 	}
 	read = calloc(1, sizeof(*read));
 	if (read == NULL) {
-		reply_no_memory(control, request);
+		request_finish_no_memory(request);
 		return;
 	}
 	read->control = control;

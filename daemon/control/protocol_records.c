@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/reply.h"
 #include "control/verbs.h"
 #include "serve/service_instance.h"
 #include "serve/server.h"
@@ -110,9 +109,11 @@ static void records_free(struct records *records)
 static void records_finish(struct control *control, struct request *request,
 			   const char *kind, struct response *response)
 {
-	if (kind[0] == '\0')
-		status_add_all(control, response);
-	reply_last(control, request, response);
+	if (kind[0] == '\0') {
+		status_add(control, response);
+		services_add_all(control, response);
+	}
+	request_finish(request, response);
 }
 
 static void records_came(struct worker_call *call)
@@ -184,7 +185,7 @@ static void records_begin(struct control *control, struct request *request,
 	records = calloc(1,
 			 sizeof(*records) + count * sizeof(*records->services));
 	if (records == NULL) {
-		reply_no_memory(control, request);
+		request_finish_no_memory(request);
 		return;
 	}
 	records->control = control;
@@ -198,7 +199,7 @@ static void records_begin(struct control *control, struct request *request,
 			 records_timed_out);
 	if (lined_timer_start(&records->timer, RECORDS_TIMEOUT_MS, 0) < 0) {
 		records_free(records);
-		reply_no_memory(control, request);
+		request_finish_no_memory(request);
 		return;
 	}
 	/* This call may free `records`. */

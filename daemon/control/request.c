@@ -8,17 +8,16 @@
 
 #include "control/request.h"
 
-#include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "log/log.h"
 #include "serve/client.h"
 #include "serve/server.h"
 #include "serve/service.h"
 #include "serve/service_instance.h"
 #include "socket_daemon.h"
-#include "system/program_keeper.h"
 
 /* A message to the main thread that ends a tap. Allocated with the request: the
  * end of a tap must not fail for lack of memory. */
@@ -190,14 +189,20 @@ int lined_control_request(
 
 /* ---- responding --------------------------------------------------------- */
 
+static bool request_is_last(const struct request_delivery *delivery)
+{
+	return delivery == &delivery->request->last;
+}
+
 static void request_deliver(struct request_delivery *delivery)
 {
 	struct request *request = delivery->request;
 	struct lined_service *instance = request->instance;
+	bool last = request_is_last(delivery);
 	struct lined_response view;
 
-	response_view(&delivery->response, delivery->last, &view);
-	if (delivery->last) {
+	response_view(&delivery->response, last, &view);
+	if (last) {
 		client_pending_end(&request->pending);
 		socket_set_busy(request->pending.sock, false);
 	}
@@ -208,7 +213,7 @@ static void request_deliver(struct request_delivery *delivery)
 
 static void request_delivery_free(struct request_delivery *delivery)
 {
-	if (delivery->last) {
+	if (request_is_last(delivery)) {
 		request_free(delivery->request);
 		return;
 	}
@@ -222,12 +227,12 @@ static void request_delivery_came(struct lined_message *message)
 		lined_container_of(message, struct request_delivery, message);
 	struct request *request = delivery->request;
 
-	if (!delivery->last)
+	if (!request_is_last(delivery))
 		atomic_fetch_sub_explicit(&request->waiting, 1,
 					  memory_order_relaxed);
 	/* Drops lines that were sent before the tap was stopped. */
 	if (client_pending_is_open(&request->pending) &&
-	    (delivery->last || !request->stopped))
+	    (request_is_last(delivery) || !request->stopped))
 		request_deliver(delivery);
 	request_delivery_free(delivery);
 }
@@ -237,79 +242,49 @@ static void request_delivery_cancelled(struct lined_message *message)
 	struct request_delivery *delivery =
 		lined_container_of(message, struct request_delivery, message);
 
-	if (delivery->last &&
+	if (request_is_last(delivery) &&
 	    client_pending_is_open(&delivery->request->pending))
 		client_pending_end(&delivery->request->pending);
 	request_delivery_free(delivery);
 }
 
-int request_respond(struct request *request, struct lined_dispatcher *from,
-		    struct response *response, bool last)
+static void request_send(struct request_delivery *delivery,
+			 struct request *request, struct lined_dispatcher *from,
+			 struct response *response)
 {
-	struct request_delivery *delivery = &request->last;
-
-	if (!last) {
-		delivery = calloc(1, sizeof(*delivery));
-		if (delivery == NULL) {
-			response_fini(response);
-			return -1;
-		}
-		atomic_fetch_add_explicit(&request->waiting, 1,
-					  memory_order_relaxed);
-	}
 	delivery->message.handler = request_delivery_came;
 	delivery->message.cancel = request_delivery_cancelled;
 	delivery->request = request;
 	delivery->response = *response;
-	delivery->last = last;
 	memset(response, 0, sizeof(*response));
 	request_carry(from, request->dispatcher, &delivery->message);
+}
+
+int request_respond(struct request *request, struct lined_dispatcher *from,
+		    struct response *response)
+{
+	struct request_delivery *delivery = calloc(1, sizeof(*delivery));
+
+	if (delivery == NULL) {
+		response_fini(response);
+		return -1;
+	}
+	atomic_fetch_add_explicit(&request->waiting, 1, memory_order_relaxed);
+	request_send(delivery, request, from, response);
 	return 0;
 }
 
-/* ---- rights ------------------------------------------------------------- */
-
-/* Determined only once per client: a connection may carry thousands of
- * requests. */
-static bool client_is_program(const struct lined_socket *sock,
-			      const struct peercred *peer)
+void request_finish(struct request *request, struct response *response)
 {
-	struct client *client =
-		client_of((struct lined_socket *)(uintptr_t)sock);
-
-	if (!client->peer.looked_at) {
-		client->peer.is_program = keeper_may_have(peer);
-		client->peer.looked_at = true;
-	}
-	return client->peer.is_program;
+	list_remove(&request->open);
+	request_send(&request->last, request, request->port->dispatcher,
+		     response);
 }
 
-enum lined_right lined_client_right(const struct lined_socket *client)
+void request_finish_no_memory(struct request *request)
 {
-	struct lined_service *instance = lined_client_service(client);
-	int fd = lined_socket_fd(client);
-	struct peercred peer;
-	gid_t gid = instance->conf->socket_gid;
+	struct response response = {.oom = true};
 
-	/* A program of exec runs as the daemon's user, but gets none of its
-	 * rights. */
-	if (peercred_get(fd, &peer) < 0 || client_is_program(client, &peer))
-		return LINED_RIGHT_NONE;
-	if (peer.uid == 0 || peer.uid == geteuid())
-		return LINED_RIGHT_CHANGE;
-	if (gid != (gid_t)-1 && peercred_in_group(fd, &peer, gid))
-		return LINED_RIGHT_LOOK;
-	return LINED_RIGHT_NONE;
-}
-
-const char *lined_client_identity(const struct lined_socket *client)
-{
-	static _Thread_local char text[64];
-	struct peercred peer;
-
-	if (peercred_get(lined_socket_fd(client), &peer) < 0)
-		return "unknown";
-	snprintf(text, sizeof(text), "uid %ld, pid %ld", (long)peer.uid,
-		 (long)peer.pid);
-	return text;
+	log_warning("control: a request is refused: %s", strerror(ENOMEM));
+	request_finish(request, &response);
 }

@@ -4,8 +4,8 @@
  * main thread, and the responses back. verbs.c implements the request_port,
  * which handles requests.
  *
- * A request belongs to the main thread until request_respond() is called with
- * `last`. The request is freed after that response was delivered or dropped.
+ * A request belongs to the main thread until request_finish() is called. The
+ * request is freed after that response was delivered or dropped.
  */
 #pragma once
 
@@ -39,7 +39,6 @@ struct request_delivery {
 	struct lined_message message;
 	struct request *request;
 	struct response response;
-	bool last;
 };
 
 struct request {
@@ -75,10 +74,13 @@ struct request {
 	atomic_ullong lost;
 };
 
-/*
- * Sends a response and takes over its content. from: the calling thread's
- * dispatcher. -1: no memory, the response was dropped. The last response is
- * sent from the main thread and never fails.
- */
+/* Sends the last response, from the main thread, and takes over its content;
+ * never fails. */
+void request_finish(struct request *request, struct response *response);
+/* As request_finish(), with the error "out of memory". */
+void request_finish_no_memory(struct request *request);
+
+/* Sends a response before the last one and takes over its content. from: the
+ * calling thread's dispatcher. -1: no memory, the response was dropped. */
 int request_respond(struct request *request, struct lined_dispatcher *from,
-		    struct response *response, bool last);
+		    struct response *response);

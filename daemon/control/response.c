@@ -214,6 +214,14 @@ void response_count(struct response *response, const char *group,
 	response_number(response, whole, number);
 }
 
+void response_message(struct response *response, enum lined_log_level level,
+		      const char *text)
+{
+	response_record(response, "message");
+	response_text(response, "level", log_level_text(level));
+	response_text(response, "text", text);
+}
+
 void response_refuse(struct response *response, const char *format, ...)
 {
 	char text[RESPONSE_TEXT_MAX];

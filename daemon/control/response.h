@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include <lined/control.h>
+#include <lined/service.h>
 
 struct pool;
 
@@ -50,6 +51,10 @@ void response_list(struct response *response, const char *name,
  * in names become "_". */
 void response_count(struct response *response, const char *group,
 		    const char *name, uint64_t number);
+
+/* Adds a record `message`. */
+void response_message(struct response *response, enum lined_log_level level,
+		      const char *text);
 
 /* Makes the request fail with this reason (printf(3) format). */
 void response_refuse(struct response *response, const char *format, ...)

@@ -14,7 +14,7 @@
 
 #include <lined/address.h>
 
-#include "control/reply.h"
+#include "control/service_search.h"
 #include "serve/client_log.h"
 #include "serve/service_instance.h"
 #include "serve/server.h"
@@ -36,7 +36,6 @@ struct tap_part {
 };
 
 struct tap {
-	struct control *control;
 	struct request *request;
 	struct service *service; /* held by service_hold() */
 	bool ending;
@@ -80,7 +79,7 @@ static void tap_show(struct tap_part *part, uint64_t client,
 		response_number(&response, "lines", lost);
 	}
 	tap_add_line(&response, client, address, line);
-	if (request_respond(request, own, &response, false) < 0)
+	if (request_respond(request, own, &response) < 0)
 		atomic_fetch_add_explicit(&request->lost, lost + 1,
 					  memory_order_relaxed);
 }
@@ -150,13 +149,12 @@ static void tap_part_is_off(struct worker_call *call)
 
 	if (--tap->open > 0)
 		return;
-	reply_last(tap->control, tap->request, &last);
+	request_finish(tap->request, &last);
 	service_release(tap->service);
 	free(tap);
 }
 
-static struct tap *tap_new(struct control *control, struct request *request,
-			   struct service *service)
+static struct tap *tap_new(struct request *request, struct service *service)
 {
 	size_t count = service->instance_count, i;
 	struct tap *tap;
@@ -164,7 +162,6 @@ static struct tap *tap_new(struct control *control, struct request *request,
 	tap = calloc(1, sizeof(*tap) + count * sizeof(tap->parts[0]));
 	if (tap == NULL)
 		return NULL;
-	tap->control = control;
 	tap->request = request;
 	tap->service = service;
 	tap->open = tap->part_count = count;
@@ -182,19 +179,19 @@ static struct tap *tap_new(struct control *control, struct request *request,
 void tap_run(struct control *control, struct request *request)
 {
 	const char *name = request->argument;
-	struct service *service = reply_find_service(control, name, false);
+	struct service *service = service_search(control, name);
 	struct response last = {.oom = false};
 	struct tap *tap;
 	size_t i;
 
-	if (service == NULL) {
-		reply_no_service(control, name, &last);
-		reply_last(control, request, &last);
+	if (service == NULL || service->draining) {
+		service_search_failed(control, name, &last);
+		request_finish(request, &last);
 		return;
 	}
-	tap = tap_new(control, request, service);
+	tap = tap_new(request, service);
 	if (tap == NULL) {
-		reply_no_memory(control, request);
+		request_finish_no_memory(request);
 		return;
 	}
 	request->subject = tap;

@@ -18,7 +18,7 @@ static void verbs_reload(struct control *control, struct request *request)
 		return;
 	}
 	response_refuse(&response, "reload: refused, lined is stopping");
-	reply_last(control, request, &response);
+	request_finish(request, &response);
 }
 
 void verbs_reload_begins(struct control *control)
@@ -38,12 +38,12 @@ static void verbs_respond_reload(struct control *control,
 	size_t i;
 
 	for (i = 0; i < report->count; i++)
-		reply_message(&response, report->messages[i].level,
-			      report->messages[i].text);
+		response_message(&response, report->messages[i].level,
+				 report->messages[i].text);
 	if (!done)
 		response_refuse(&response,
 				"reload: refused, nothing was changed");
-	reply_last(control, request, &response);
+	request_finish(request, &response);
 }
 
 void verbs_reloaded(struct control *control, bool done,
@@ -70,7 +70,7 @@ static void verbs_set_log_level(struct control *control,
 				request->argument);
 	else
 		log_set_level((enum lined_log_level)level);
-	reply_last(control, request, &response);
+	request_finish(request, &response);
 }
 
 /* ---- the table ---------------------------------------------------------- */
@@ -110,7 +110,7 @@ static void verbs_asked(struct request_port *port, struct request *request)
 			return;
 		}
 	response_refuse(&response, "unknown request");
-	reply_last(control, request, &response);
+	request_finish(request, &response);
 }
 
 /* Ends a tap whose client has stopped it or closed. Other requests, such as a

@@ -6,7 +6,42 @@
  */
 #pragma once
 
-#include "control/reply.h"
+#include <stdbool.h>
+
+#include "config/conf_subprocess.h"
+#include "control/request.h"
+#include "list.h"
+
+struct conf_errors;
+struct control;
+struct reload_plan;
+struct report;
+struct server;
+struct service;
+
+/* Functions of daemon.c. */
+struct control_ops {
+	/* Begins a reload, as SIGHUP does; verbs_reloaded() is called after
+	 * it. */
+	void (*reload)(struct control *control);
+	/* Fills in how a reload would read the config. */
+	void (*source)(struct control *control, struct conf_source *source);
+	/* Plans a reload to the config that the child has read. NULL: the
+	 * reload would be refused; errors has the reasons. */
+	struct reload_plan *(*plan)(struct control *control,
+				    const struct conf_subprocess *child,
+				    struct conf_errors *errors);
+	/* Adds the values of daemon.c to the record `daemon`. */
+	void (*describe)(struct control *control, struct response *response);
+};
+
+struct control {
+	struct request_port port;
+	struct server *server;
+	const struct control_ops *ops;
+	struct list open;  /* requests without their last response */
+	struct list plans; /* waiting or being read */
+};
 
 /* Makes `control` the receiver of requests from the server's clients. */
 void verbs_init(struct control *control, struct server *server,
@@ -25,14 +60,17 @@ void verbs_service_ended(struct control *control, struct service *service);
 
 /* ---- the verbs ---------------------------------------------------------- */
 
-/* status.c: LINED_REQUEST_STATUS, SERVICES */
+/* status.c: LINED_REQUEST_STATUS */
 void status_run(struct control *control, struct request *request);
+void status_add(struct control *control, struct response *response);
+
+/* services.c: SERVICES */
 void services_run(struct control *control, struct request *request);
+void services_add_all(struct control *control, struct response *response);
+
 /* cluster_report.c: CLUSTER */
 void cluster_run(struct control *control, struct request *request);
 void cluster_add_records(struct control *control, struct response *response);
-/* Adds the records of STATUS and SERVICES. */
-void status_add_all(struct control *control, struct response *response);
 
 /* protocol_records.c: ALL, RECORDS */
 void all_run(struct control *control, struct request *request);

@@ -13,7 +13,7 @@
 
 #include <lined/address.h>
 
-#include "control/reply.h"
+#include "control/service_search.h"
 #include "log/log.h"
 #include "memory_ceiling.h"
 #include "net/admission.h"
@@ -188,16 +188,15 @@ static void why_add_all(struct control *control,
 			struct response *response)
 {
 	struct server *server = control->server;
-	struct service *service;
+	struct service *service = NULL;
 
-	list_for_each(service, &server->services, link)
-		if (!service->conf->internal)
-			why_add_service(service, address, response);
-	list_for_each(service, &server->draining, link)
-		if (!service->conf->internal)
+	while ((service = server_next_service(server, service)) != NULL)
+		if (service->draining)
 			why_add(response, service->conf, false, "drain",
 				"the service is draining");
-	reply_each_drained(control, response, why_add_drained);
+		else
+			why_add_service(service, address, response);
+	service_search_drained(control, response, why_add_drained);
 }
 
 /* Calls add() with the address in the request. */
@@ -216,7 +215,7 @@ static void why_answer(struct control *control, struct request *request,
 				"\"%s\" is no address (192.0.2.7, "
 				"2001:db8::1, with a port or without, or unix)",
 				request->argument);
-	reply_last(control, request, &response);
+	request_finish(request, &response);
 }
 
 void why_run(struct control *control, struct request *request)
