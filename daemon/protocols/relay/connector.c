@@ -23,12 +23,6 @@
 /* The longest time for which a connector that ends is read. */
 #define READ_OUT_MS 1000
 
-static uint64_t connector_now_ms(const struct relay_connector *connector)
-{
-	return lined_dispatcher_now_ms(
-		lined_service_dispatcher(connector->relay->service));
-}
-
 bool relay_connector_start_timer(const struct relay *relay,
 				 struct lined_timer *timer, uint64_t delay_ms)
 {
@@ -43,7 +37,7 @@ static void connector_set_state(struct relay_connector *connector,
 				enum relay_connector_state state)
 {
 	connector->state = state;
-	connector->state_ms = connector_now_ms(connector);
+	connector->state_ms = relay_now_ms(connector->relay);
 }
 
 const char *relay_connector_text(const struct relay_connector *connector,
@@ -177,7 +171,7 @@ static void connector_await_round(struct relay_connector *connector,
 	delay_ms = relay_backoff_ms((uint64_t)options->retry_min_ms, most_ms,
 				    connector->failures);
 	connector->failures++;
-	connector->due_ms = connector_now_ms(connector) + delay_ms;
+	connector->due_ms = relay_now_ms(connector->relay) + delay_ms;
 	connector_set_state(connector, RELAY_CONNECTOR_WAITING);
 	relay_connector_start_timer(connector->relay, &connector->retry,
 				    delay_ms);
@@ -199,10 +193,10 @@ static void connector_failed(struct relay_connector *connector,
 	relay_connector_text(connector, text);
 	snprintf(error, sizeof(error), "%s", why);
 	connector_keep_error(connector, error);
-	lined_service_count(service,
-			    was_connected ? connector->handlers->losses
-					  : connector->handlers->failures,
-			    1);
+	relay_count(connector->relay,
+		    was_connected ? connector->handlers->losses
+				  : connector->handlers->failures,
+		    1);
 	if (!connector_try_next(connector))
 		connector_await_round(connector, text, how);
 	else
@@ -312,7 +306,7 @@ static void connector_on_connect(struct lined_socket *sock, void *arg)
 	connector_set_state(connector, RELAY_CONNECTOR_CONNECTED);
 	connector->connected_ms = connector->state_ms;
 	connector->connects++;
-	lined_service_count(service, connector->handlers->connects, 1);
+	relay_count(connector->relay, connector->handlers->connects, 1);
 	lined_service_log(service, connector_level(connector, LINED_LOG_NOTICE),
 			  "%s %s: connected", connector->handlers->kind,
 			  relay_connector_text(connector, text));
@@ -397,7 +391,7 @@ static void connector_judge(struct relay_connector *connector,
 	uint64_t retry_max_ms =
 		(uint64_t)connector->relay->options->retry_max_ms;
 	bool was_good = connector->good_ms > 0 &&
-			connector_now_ms(connector) - connector->good_ms >=
+			relay_now_ms(connector->relay) - connector->good_ms >=
 				retry_max_ms;
 	size_t i;
 
@@ -436,7 +430,7 @@ void relay_connector_good(struct relay_connector *connector)
 {
 	if (connector->good_ms == 0)
 		connector->good_ms = connector->state_ms =
-			connector_now_ms(connector);
+			relay_now_ms(connector->relay);
 }
 
 /* ---- its end ------------------------------------------------------------ */
@@ -475,7 +469,7 @@ void relay_connector_finish(struct relay_connector *connector)
 static void connector_check_rest(struct relay_connector *connector)
 {
 	if (lined_socket_is_quiet(connector->sock) ||
-	    connector_now_ms(connector) - connector->state_ms >= READ_OUT_MS)
+	    relay_now_ms(connector->relay) - connector->state_ms >= READ_OUT_MS)
 		connector_close(connector);
 	else
 		relay_connector_start_timer(connector->relay, &connector->retry,
@@ -546,7 +540,7 @@ void relay_connector_fini(struct relay_connector *connector)
 
 void relay_connector_start(struct relay_connector *connector)
 {
-	uint64_t now_ms = connector_now_ms(connector);
+	uint64_t now_ms = relay_now_ms(connector->relay);
 
 	if (connector->state != RELAY_CONNECTOR_IDLE)
 		return;

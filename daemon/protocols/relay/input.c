@@ -38,7 +38,7 @@ void relay_input_publish(struct relay *relay, uint64_t sender)
 	if (message == NULL ||
 	    relay_channel_publish(relay, up ? RELAY_UP : RELAY_FEED, message) <
 		    0)
-		lined_service_count(relay->service, "lines_not_relayed", lines);
+		relay_count(relay, "lines_not_relayed", lines);
 	lined_buffer_unref(message);
 }
 
@@ -47,7 +47,7 @@ static bool input_passes(struct relay *relay, const struct lined_line *line)
 {
 	if (relay_filter_allows(relay->filter, line->text, line->len))
 		return true;
-	lined_service_count(relay->service, "lines_filtered", 1);
+	relay_count(relay, "lines_filtered", 1);
 	return false;
 }
 
@@ -60,7 +60,7 @@ static bool input_accepts(struct relay *relay, uint64_t sender,
 		if (relay_filter_allows(relay->filter_up, line->text,
 					line->len))
 			return true;
-		lined_service_count(relay->service, "lines_filtered_up", 1);
+		relay_count(relay, "lines_filtered_up", 1);
 		return false;
 	}
 	return !relay_topic_is_repeat(relay, line->text, line->len);
@@ -81,7 +81,7 @@ bool relay_input_line(struct relay *relay, const char *tag, size_t tag_len,
 		relay_input_publish(relay, sender);
 	if (relay_batch_add(&relay->batch, tag, tag_len, line,
 			    lined_service_framing(relay->service)) < 0)
-		lined_service_count(relay->service, "lines_not_relayed", 1);
+		relay_count(relay, "lines_not_relayed", 1);
 	return true;
 }
 
@@ -113,7 +113,6 @@ enum lined_line_status relay_input_discard(struct relay *relay,
 		status = lined_socket_read_line(sock, &line);
 		lines += status == LINED_LINE_READY;
 	} while (status == LINED_LINE_READY || status == LINED_LINE_TOO_LONG);
-	if (lines > 0)
-		lined_service_count(relay->service, "lines_discarded", lines);
+	relay_count(relay, "lines_discarded", lines);
 	return status;
 }

@@ -76,8 +76,8 @@ static void upstreams_send(struct relay_upstreams *upstreams,
 	uint32_t sent = relay_upstream_send(upstream, message);
 
 	if (sent < message->count)
-		lined_service_count(upstreams->relay->service, "upstream_slow",
-				    message->count - sent);
+		relay_count(upstreams->relay, "upstream_slow",
+			    message->count - sent);
 }
 
 void relay_upstreams_give_up(struct relay *relay, uint64_t bytes)
@@ -102,8 +102,7 @@ void relay_upstreams_on_batch(void *arg, struct lined_buffer *buffer)
 		relay_up_hold_waits(&upstreams->hold)) &&
 	       relay_up_hold_add(&upstreams->hold, &message, target) == 0;
 	if (!held && target == NULL)
-		lined_service_count(upstreams->relay->service, "upstream_down",
-				    message.count);
+		relay_count(upstreams->relay, "upstream_down", message.count);
 	else if (!held)
 		upstreams_send(upstreams, target, &message);
 	for (i = 0; upstreams->all && i < upstreams->count; i++) {

@@ -317,12 +317,6 @@ static uint64_t unreached_since_ms(struct relay *relay, const char *text)
 	return since_ms;
 }
 
-static uint64_t pair_now_ms(const struct relay_pair *pair)
-{
-	return lined_dispatcher_now_ms(
-		lined_service_dispatcher(pair->relay->service));
-}
-
 static void pair_mark(const struct relay_pair *pair, bool reached)
 {
 	const struct lined_option_list *list = &pair->relay->options->upstream;
@@ -330,7 +324,7 @@ static void pair_mark(const struct relay_pair *pair, bool reached)
 	/* A reload may have shortened the list. */
 	if (pair->address < list->count)
 		unreached_set(pair->relay, list->items[pair->address],
-			      reached ? 0 : pair_now_ms(pair));
+			      reached ? 0 : relay_now_ms(pair->relay));
 }
 
 /* Whether this pass skips the address. The first pass skips addresses not
@@ -343,7 +337,7 @@ static bool pair_leaves_out(struct relay_pair *pair, const char *text)
 	if (pair->try_dead)
 		return bit == 0 || (pair->tried & bit) != 0;
 	if (bit != 0 && since_ms > 0 &&
-	    pair_now_ms(pair) < since_ms + UNREACHED_MS)
+	    relay_now_ms(pair->relay) < since_ms + UNREACHED_MS)
 		return true;
 	pair->tried |= bit;
 	return false;
@@ -403,7 +397,7 @@ static bool pair_try_next(struct relay_pair *pair)
 
 static void pair_refuse(struct relay_pair *pair)
 {
-	lined_service_count(pair->relay->service, "upstream_failures", 1);
+	relay_count(pair->relay, "upstream_failures", 1);
 	lined_socket_close_for(pair->client.sock, LINED_CLOSE_ERROR,
 			       ECONNREFUSED);
 }
@@ -416,7 +410,7 @@ static void pair_on_connect(struct lined_socket *sock, void *arg)
 		return;
 	pair->connected = true;
 	pair_mark(pair, true);
-	lined_service_count(pair->relay->service, "upstream_connects", 1);
+	relay_count(pair->relay, "upstream_connects", 1);
 	lined_socket_allow_half_close(sock, true);
 	lined_socket_resume(pair->client.sock);
 }

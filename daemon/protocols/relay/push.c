@@ -42,12 +42,6 @@ static struct push_target *push_target_of(struct relay_connector *connector)
 	return lined_container_of(connector, struct push_target, connector);
 }
 
-static uint64_t push_now_ms(const struct relay_push *push)
-{
-	return lined_dispatcher_now_ms(
-		lined_service_dispatcher(push->relay->service));
-}
-
 static void push_count_dropped(const struct relay_push *push, uint64_t lines)
 {
 	if (lines > 0)
@@ -304,7 +298,8 @@ static void push_leave_fired(struct lined_timer *timer)
 		lined_container_of(timer, struct relay_push, leave);
 	struct relay *relay = push->relay;
 
-	if (relay_push_finish(relay) || push_now_ms(push) >= push->leave_ms)
+	if (relay_push_finish(relay) ||
+	    relay_now_ms(push->relay) >= push->leave_ms)
 		relay_push_stop(relay);
 	else
 		relay_connector_start_timer(relay, timer, RELAY_END_STEP_MS);
@@ -317,7 +312,7 @@ static void push_leave(struct relay_push *push)
 	if (push->leave_mark != 0)
 		return;
 	push->leave_mark = lined_bus_mark(push->relay->service);
-	push->leave_ms = push_now_ms(push) + PUSH_LEAVE_MS;
+	push->leave_ms = relay_now_ms(push->relay) + PUSH_LEAVE_MS;
 	relay_connector_start_timer(push->relay, &push->leave,
 				    RELAY_END_STEP_MS);
 }

@@ -33,7 +33,7 @@ static void readers_count_lost(struct relay_client *client, uint64_t lines)
 
 	if (lines == 0)
 		return;
-	lined_service_count(relay->service, "lines_dropped", lines);
+	relay_count(relay, "lines_dropped", lines);
 	if (relay->options->gap_notice[0] == '\0')
 		return;
 	if (client->lost == 0)
@@ -161,9 +161,7 @@ static void readers_shrink_history(struct relay *relay, size_t memory)
 
 	relay_store_shrink(&relay->history, memory);
 	lines -= relay->history.lines;
-	if (lines > 0)
-		lined_service_count(relay->service, "history_lines_dropped",
-				    lines);
+	relay_count(relay, "history_lines_dropped", lines);
 }
 
 uint64_t relay_readers_give_up(struct relay *relay, uint64_t bytes)
@@ -200,12 +198,6 @@ static void readers_add_history(struct relay *relay,
 	readers_trim_history(relay);
 }
 
-static uint64_t readers_now_ms(const struct relay *relay)
-{
-	return lined_dispatcher_now_ms(
-		lined_service_dispatcher(relay->service));
-}
-
 /* Whether the message was published before held lines were given out, but is
  * delivered after them. */
 static bool readers_is_late(const struct relay *relay)
@@ -233,7 +225,7 @@ static void readers_deliver(struct relay *relay,
 	if (relay->options->history > 0 &&
 	    (only != NULL || !readers_is_late(relay)))
 		readers_add_history(relay, message);
-	relay->fed_ms = readers_now_ms(relay);
+	relay->fed_ms = relay_now_ms(relay);
 }
 
 static void readers_receive(struct relay *relay, struct lined_buffer *buffer,
@@ -253,13 +245,11 @@ static void readers_receive(struct relay *relay, struct lined_buffer *buffer,
 	/* Every worker filters for its members; only one of them counts. */
 	if (denied > 0 &&
 	    (only != NULL || lined_service_worker(relay->service) == 0))
-		lined_service_count(relay->service, "lines_filtered_out",
-				    denied);
+		relay_count(relay, "lines_filtered_out", denied);
 	if (fitting != NULL && relay_message_read(&message, fitting))
 		readers_deliver(relay, &message, only);
 	else if (fitting == NULL && errno != 0)
-		lined_service_count(relay->service, "lines_not_relayed",
-				    message.count - denied);
+		relay_count(relay, "lines_not_relayed", message.count - denied);
 	lined_buffer_unref(fitting);
 }
 
@@ -294,7 +284,7 @@ static void readers_heartbeat_fired(struct lined_timer *timer)
 	struct relay *relay =
 		lined_container_of(timer, struct relay, heartbeat);
 	uint64_t every_ms = (uint64_t)relay->options->heartbeat_ms;
-	uint64_t now_ms = readers_now_ms(relay),
+	uint64_t now_ms = relay_now_ms(relay),
 		 due_ms = relay->fed_ms + every_ms;
 	char text[RELAY_NOTICE_MAX + 256];
 	struct relay_client *client;
@@ -466,8 +456,7 @@ static void readers_give_held(struct relay_client *client,
 		lined_buffer_unref(buffer);
 	}
 	dropped += held->lines;
-	if (dropped > 0)
-		lined_service_count(service, "held_lines_dropped", dropped);
+	relay_count(client->relay, "held_lines_dropped", dropped);
 	relay_batch_fini(&batch);
 	relay_store_clear(held);
 	readers_charge(client->relay, held);
@@ -544,7 +533,7 @@ int relay_readers_start(struct relay *relay)
 			    readers_heartbeat_fired);
 	lined_service_timer(relay->service, &relay->aging, readers_aging_fired);
 	readers_start_aging(relay);
-	relay->fed_ms = readers_now_ms(relay);
+	relay->fed_ms = relay_now_ms(relay);
 	readers_set_heartbeat(relay);
 	if (readers_subscribe(relay) < 0)
 		return -1;

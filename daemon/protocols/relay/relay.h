@@ -58,3 +58,19 @@ struct relay_client {
 	uint64_t lost;  /* lines lost since the last gap-notice */
 	uint64_t since; /* gets lines published after this bus mark */
 };
+
+/* The time of the worker's dispatcher. */
+static inline uint64_t relay_now_ms(const struct relay *relay)
+{
+	return lined_dispatcher_now_ms(
+		lined_service_dispatcher(relay->service));
+}
+
+/* Adds n to the service's counter of this name, a string literal. Does nothing
+ * if n is 0: a counter is shown once something was counted. */
+static inline void relay_count(const struct relay *relay, const char *name,
+			       uint64_t n)
+{
+	if (n > 0)
+		lined_service_count(relay->service, name, n);
+}

@@ -39,12 +39,6 @@ static void topic_store(uint32_t *field, uint32_t value)
 	__atomic_store_n(field, value, __ATOMIC_RELEASE);
 }
 
-static uint64_t topic_now_ms(const struct relay *relay)
-{
-	return lined_dispatcher_now_ms(
-		lined_service_dispatcher(relay->service));
-}
-
 /* ---- seats -------------------------------------------------------------- */
 
 /* Combines the options of all seats. -1/ENOMEM: no dedupe. */
@@ -101,19 +95,6 @@ static int64_t topic_take_change(struct relay_topic *topic)
 	return change + relay_store_take_change(&topic->held);
 }
 
-static void topic_count_evicted(const struct relay *relay, uint32_t lines)
-{
-	if (lines > 0)
-		lined_service_count(relay->service, "dedupe_evictions", lines);
-}
-
-static void topic_count_dropped(const struct relay *relay, size_t lines)
-{
-	if (lines > 0)
-		lined_service_count(relay->service, "held_lines_dropped",
-				    lines);
-}
-
 static void topic_name(const struct relay *relay, char *name, size_t size)
 {
 	if (relay->topic[0] != '\0')
@@ -138,12 +119,12 @@ static int topic_sit(struct relay *relay, struct relay_seat *seat, bool is_new)
 		seat->next = topic->seats;
 		topic->seats = seat;
 	}
-	result = topic_sum_up(topic, topic_now_ms(relay));
+	result = topic_sum_up(topic, relay_now_ms(relay));
 	dropped = topic_trim(topic, SIZE_MAX);
 	change = topic_take_change(topic);
 	lined_shared_unlock(seat->shared);
 	lined_service_charge(relay->service, change);
-	topic_count_dropped(relay, dropped);
+	relay_count(relay, "held_lines_dropped", dropped);
 	if (result < 0)
 		lined_service_log(relay->service, LINED_LOG_ERR, "dedupe: %s",
 				  strerror(errno));
@@ -187,7 +168,7 @@ void relay_topic_leave(struct relay *relay)
 		;
 	*at = seat->next;
 	topic->readers -= seat->readers;
-	topic_sum_up(topic, topic_now_ms(relay));
+	topic_sum_up(topic, relay_now_ms(relay));
 	dropped = topic_trim(topic, SIZE_MAX);
 	if (topic->seats == NULL) {
 		relay_dedupe_free(topic->dedupe);
@@ -199,7 +180,7 @@ void relay_topic_leave(struct relay *relay)
 	if (dropped > 0)
 		lined_service_log(relay->service, LINED_LOG_WARNING,
 				  "hold: %zu waiting lines dropped", dropped);
-	topic_count_dropped(relay, dropped);
+	relay_count(relay, "held_lines_dropped", dropped);
 	lined_shared_put(seat->shared, NULL);
 	memset(seat, 0, sizeof(*seat));
 }
@@ -230,13 +211,13 @@ static bool topic_remember(struct relay *relay, const char *text, size_t len,
 	digest = relay_dedupe_digest(seat->topic->dedupe, text, len);
 	lined_shared_lock(seat->shared);
 	seen = relay_dedupe_seen(seat->topic->dedupe, &digest, window_ms,
-				 topic_now_ms(relay), may_grow);
+				 relay_now_ms(relay), may_grow);
 	change = topic_take_change(seat->topic);
 	evicted = relay_dedupe_take_evicted(seat->topic->dedupe);
 	lined_shared_unlock(seat->shared);
 	if (change != 0)
 		lined_service_charge(relay->service, change);
-	topic_count_evicted(relay, evicted);
+	relay_count(relay, "dedupe_evictions", evicted);
 	return seen;
 }
 
@@ -254,12 +235,12 @@ void relay_topic_forget(struct relay *relay, uint64_t bytes)
 	memory = relay_dedupe_memory(topic->dedupe);
 	relay_dedupe_shrink(topic->dedupe,
 			    memory > bytes ? memory - (size_t)bytes : 0,
-			    topic_now_ms(relay));
+			    relay_now_ms(relay));
 	change = topic_take_change(topic);
 	evicted = relay_dedupe_take_evicted(topic->dedupe);
 	lined_shared_unlock(seat->shared);
 	lined_service_charge(relay->service, change);
-	topic_count_evicted(relay, evicted);
+	relay_count(relay, "dedupe_evictions", evicted);
 }
 
 bool relay_topic_is_repeat(struct relay *relay, const char *text, size_t len)
@@ -269,7 +250,7 @@ bool relay_topic_is_repeat(struct relay *relay, const char *text, size_t len)
 	if (!topic_has_dedupe(seat) ||
 	    !topic_remember(relay, text, len, seat->window_ms))
 		return false;
-	lined_service_count(relay->service, "lines_repeated", 1);
+	relay_count(relay, "lines_repeated", 1);
 	return true;
 }
 
@@ -353,7 +334,7 @@ void relay_topic_give_up(struct relay *relay, uint64_t bytes)
 	change = topic_take_change(topic);
 	lined_shared_unlock(seat->shared);
 	lined_service_charge(relay->service, change);
-	topic_count_dropped(relay, dropped);
+	relay_count(relay, "held_lines_dropped", dropped);
 }
 
 bool relay_topic_hold(struct relay *relay, const struct relay_batch *batch,
@@ -379,8 +360,8 @@ bool relay_topic_hold(struct relay *relay, const struct relay_batch *batch,
 	lined_service_charge(relay->service, change);
 	if (read)
 		return false;
-	lined_service_count(relay->service, "lines_held", held);
-	topic_count_dropped(relay, dropped);
+	relay_count(relay, "lines_held", held);
+	relay_count(relay, "held_lines_dropped", dropped);
 	return true;
 }
 

@@ -33,12 +33,6 @@ upstream_service(const struct relay_upstream *upstream)
 	return upstream->connector.relay->service;
 }
 
-static uint64_t upstream_now_ms(const struct relay_upstream *upstream)
-{
-	return lined_dispatcher_now_ms(
-		lined_service_dispatcher(upstream_service(upstream)));
-}
-
 /* ---- being stale, and waiting for workers ------------------------------- */
 
 static void upstream_watch_stale(struct relay_upstream *upstream)
@@ -65,7 +59,7 @@ static void upstream_stale_fired(struct lined_timer *timer)
 				   : connector->connected_ms;
 	uint64_t due_ms =
 		from_ms + (uint64_t)connector->relay->options->stale_timeout_ms;
-	uint64_t now_ms = upstream_now_ms(upstream);
+	uint64_t now_ms = relay_now_ms(upstream->connector.relay);
 
 	if (lined_socket_is_paused(connector->sock)) {
 		upstream_watch_stale(upstream);
@@ -123,8 +117,7 @@ static void upstream_keep_line(struct relay_upstream *upstream,
 	char *text = malloc(line->len + line->terminator_len + 1);
 
 	if (text == NULL) {
-		lined_service_count(upstream_service(upstream),
-				    "lines_not_relayed", 1);
+		relay_count(upstream->connector.relay, "lines_not_relayed", 1);
 		return;
 	}
 	memcpy(text, line->text, line->len);
@@ -158,8 +151,7 @@ static bool upstream_offer_line(struct relay_upstream *upstream,
 {
 	if (!relay_filter_allows(upstream->connector.relay->filter, line->text,
 				 line->len)) {
-		lined_service_count(upstream_service(upstream),
-				    "lines_filtered", 1);
+		relay_count(upstream->connector.relay, "lines_filtered", 1);
 		return false;
 	}
 	if (upstream->handlers->handle_good(upstream)) {
@@ -208,12 +200,10 @@ upstream_read_lines(struct relay_upstream *upstream)
 		}
 	} while (status == LINED_LINE_READY || status == LINED_LINE_TOO_LONG);
 	relay_input_publish(upstream->connector.relay, 0);
-	if (lines > 0)
-		lined_service_count(upstream_service(upstream),
-				    "upstream_lines", lines);
+	relay_count(upstream->connector.relay, "upstream_lines", lines);
 	upstream->lines += lines;
 	if (good) {
-		upstream->line_ms = upstream_now_ms(upstream);
+		upstream->line_ms = relay_now_ms(upstream->connector.relay);
 		relay_connector_good(&upstream->connector);
 	}
 	return status;
@@ -421,7 +411,7 @@ relay_upstream_new(struct relay *relay, const struct relay_address *address,
 	relay_connector_init(&upstream->connector, relay, address,
 			     &upstream_connector_handlers);
 	upstream->handlers = handlers;
-	upstream->line_ms = upstream_now_ms(upstream);
+	upstream->line_ms = relay_now_ms(upstream->connector.relay);
 	lined_service_timer(relay->service, &upstream->stale_timer,
 			    upstream_stale_fired);
 	lined_service_timer(relay->service, &upstream->lag, upstream_lag_fired);
@@ -455,7 +445,7 @@ void relay_upstream_describe(const struct relay_upstream *upstream,
 			     struct lined_records *records)
 {
 	const struct relay_connector *connector = &upstream->connector;
-	uint64_t now_ms = upstream_now_ms(upstream);
+	uint64_t now_ms = relay_now_ms(upstream->connector.relay);
 
 	lined_records_add(records, "upstream");
 	lined_records_text(records, "upstream", connector->address.text);

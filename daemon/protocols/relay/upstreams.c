@@ -182,18 +182,12 @@ static void upstreams_update_first(struct relay_upstreams *upstreams)
 	}
 }
 
-static uint64_t upstreams_now_ms(const struct relay *relay)
-{
-	return lined_dispatcher_now_ms(
-		lined_service_dispatcher(relay->service));
-}
-
 /* Whether it is still the turn of the previous instance. */
 static bool upstreams_wait_handover(struct relay_upstreams *upstreams)
 {
 	struct relay_handover *handover = &upstreams->handover;
 
-	if (!relay_handover_waits(handover, upstreams_now_ms(upstreams->relay)))
+	if (!relay_handover_waits(handover, relay_now_ms(upstreams->relay)))
 		return false;
 	if (relay_connector_start_timer(upstreams->relay, &upstreams->leave,
 					RELAY_END_STEP_MS))
@@ -479,7 +473,7 @@ static int upstreams_open(struct relay *relay)
 	relay->upstreams = upstreams;
 	upstreams->relay = relay;
 	if (relay_handover_open(&upstreams->handover, relay,
-				upstreams_now_ms(relay)) < 0)
+				relay_now_ms(relay)) < 0)
 		return upstreams_log_error(relay);
 	relay_up_hold_start(&upstreams->hold, relay);
 	lined_service_timer(relay->service, &upstreams->hand_over,
@@ -558,7 +552,7 @@ bool relay_upstreams_finish(struct relay *relay)
 static void upstreams_leave(struct relay *relay)
 {
 	struct relay_upstreams *upstreams = relay->upstreams;
-	uint64_t now_ms = upstreams_now_ms(relay);
+	uint64_t now_ms = relay_now_ms(relay);
 
 	lined_bus_unsubscribe(upstreams->lines);
 	upstreams->lines = NULL;
