@@ -329,6 +329,12 @@ static void connector_on_write(struct lined_socket *sock, void *arg)
 		connector->handlers->handle_write(connector);
 }
 
+bool relay_connector_is_open(const struct relay_connector *connector)
+{
+	return relay_connector_connected(connector) &&
+	       !lined_socket_is_closed(connector->sock);
+}
+
 /* Fills the queue only to the high mark, a quarter: above it the core stops
  * reading. See relay_upstream_set_limits(). */
 bool relay_connector_send(struct relay_connector *connector,

@@ -140,6 +140,9 @@ relay_connector_connected(const struct relay_connector *connector)
 	return connector->state == RELAY_CONNECTOR_CONNECTED;
 }
 
+/* Whether lines can be sent. */
+bool relay_connector_is_open(const struct relay_connector *connector);
+
 #define RELAY_CONNECTOR_TEXT_MAX 2048
 
 /* Writes "tcp://host:7", followed by " (192.0.2.1:7)" for a name that was

@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lines of clients go up: to the upstream that feeds, or with `use = "all"` to
- * all of them. With up-hold they may wait.
+ * Sends lines of clients to the upstreams: to the upstream that feeds, or with
+ * `use = "all"` to all of them. With up-hold they wait until an upstream is
+ * connected, and lines that do not leave on its connection go to the next one.
  */
 #include "relay/relay.h"
 #include "relay/upstream.h"
-#include "relay/upstreams.h"
 #include "relay/upstreams_priv.h"
+
+static size_t lines_up_hold(const struct relay_upstreams *upstreams)
+{
+	return (size_t)upstreams->relay->options->up_hold;
+}
 
 /* The open upstream that was given lines of `hold` last, if with `all`, or that
  * feeds; else the first open one, a source only if there is no other. NULL:
  * none. */
 static struct relay_upstream *
-upstreams_find_target(const struct relay_upstreams *upstreams)
+lines_up_find_target(const struct relay_upstreams *upstreams)
 {
 	struct relay_upstream *first = NULL;
 	size_t i;
@@ -20,11 +25,10 @@ upstreams_find_target(const struct relay_upstreams *upstreams)
 	for (i = upstreams->count; i-- > 0;) {
 		struct relay_upstream *upstream = upstreams->list[i];
 
-		if (!relay_upstream_is_open(upstream))
+		if (!relay_connector_is_open(&upstream->connector))
 			continue;
-		if (upstreams->all
-			    ? &upstream->connector == upstreams->hold.lines.to
-			    : upstream == upstreams->feed)
+		if (upstreams->all ? &upstream->connector == upstreams->hold.to
+				   : upstream == upstreams->feed)
 			return upstream;
 		if (first == NULL ||
 		    !relay_address_is_source(&upstream->connector.address))
@@ -33,84 +37,99 @@ upstreams_find_target(const struct relay_upstreams *upstreams)
 	return first;
 }
 
-/* The upstream that gets lines of `hold`. Drops lines that would come behind
- * later ones there. NULL: none. */
-static struct relay_upstream *
-upstreams_target(struct relay_upstreams *upstreams)
+/* The upstream that gets lines of clients. Drops lines of `hold` that would
+ * come behind later ones there. NULL: none. */
+static struct relay_upstream *lines_up_target(struct relay_upstreams *upstreams)
 {
-	struct relay_upstream *target = upstreams_find_target(upstreams);
+	struct relay_upstream *target = lines_up_find_target(upstreams);
 
 	if (upstreams->passed &&
-	    (target == NULL ||
-	     &target->connector != upstreams->hold.lines.to)) {
-		relay_up_hold_give_up(&upstreams->hold, UINT64_MAX);
+	    (target == NULL || &target->connector != upstreams->hold.to)) {
+		relay_unsent_send(&upstreams->hold, NULL, 0);
 		upstreams->passed = false;
 	}
 	return target;
 }
 
-void relay_upstreams_drop_passed(struct relay_upstreams *upstreams)
+/* The connector that takes lines of `hold`; NULL: none. */
+static struct relay_connector *lines_up_taker(struct relay_upstream *target)
 {
-	upstreams_target(upstreams);
+	return target != NULL && !relay_address_is_source(
+					 &target->connector.address)
+		       ? &target->connector
+		       : NULL;
+}
+
+void relay_lines_up_drop_passed(struct relay_upstreams *upstreams)
+{
+	lines_up_target(upstreams);
 	upstreams->passed = false;
 }
 
-void relay_upstreams_send_held(struct relay_upstreams *upstreams)
+bool relay_lines_up_send(struct relay_upstreams *upstreams)
 {
-	relay_up_hold_send(&upstreams->hold, upstreams_target(upstreams));
+	struct relay_connector *taker =
+		lines_up_taker(lines_up_target(upstreams));
+
+	relay_unsent_send(&upstreams->hold, taker, lines_up_hold(upstreams));
+	return taker != NULL && upstreams->hold.waiting > 0;
 }
 
-bool relay_upstreams_send_rest(struct relay_upstreams *upstreams)
+void relay_lines_up_return(struct relay_upstreams *upstreams,
+			   struct relay_upstream *upstream)
 {
-	struct relay_upstream *target = upstreams_target(upstreams);
-
-	relay_up_hold_send(&upstreams->hold, target);
-	return target != NULL && relay_up_hold_waits(&upstreams->hold) &&
-	       !relay_address_is_source(&target->connector.address);
+	relay_unsent_return(&upstreams->hold, &upstream->connector);
+	/* Without up-hold nothing waits: later lines would pass it. */
+	if (lines_up_hold(upstreams) == 0)
+		relay_unsent_send(&upstreams->hold, NULL, 0);
 }
 
-static void upstreams_send(struct relay_upstreams *upstreams,
-			   struct relay_upstream *upstream,
-			   const struct relay_message *message)
+/* Gives the lines to the upstream without holding any. */
+static void lines_up_send_now(const struct relay_upstreams *upstreams,
+			      struct relay_upstream *upstream,
+			      const struct relay_message *message)
 {
-	uint32_t sent = relay_upstream_send(upstream, message);
-
-	if (sent < message->count)
-		relay_count(upstreams->relay, "upstream_slow",
-			    message->count - sent);
+	relay_count(upstreams->relay, "upstream_slow",
+		    message->count - relay_upstream_send(upstream, message));
 }
 
-void relay_upstreams_give_up(struct relay *relay, uint64_t bytes)
+/* Holds the lines until the target takes them. False: not held. */
+static bool lines_up_add(struct relay_upstreams *upstreams,
+			 struct relay_upstream *target,
+			 const struct relay_message *message)
 {
-	struct relay_upstreams *upstreams = relay->upstreams;
+	struct relay_connector *taker = lines_up_taker(target);
+	size_t hold = lines_up_hold(upstreams);
 
-	if (upstreams != NULL)
-		relay_up_hold_give_up(&upstreams->hold, bytes);
+	if (hold == 0 || (target != NULL && taker == NULL) ||
+	    (target != NULL && upstreams->all && upstreams->hold.waiting == 0))
+		return false;
+	return relay_unsent_add(&upstreams->hold, message, taker, hold) == 0;
 }
 
-void relay_upstreams_on_batch(void *arg, struct lined_buffer *buffer)
+void relay_lines_up_on_batch(void *arg, struct lined_buffer *buffer)
 {
 	struct relay_upstreams *upstreams = arg;
-	struct relay_upstream *target = upstreams_target(upstreams);
+	struct relay_upstream *target = lines_up_target(upstreams);
 	struct relay_message message;
-	bool held;
 	size_t i;
 
 	if (!relay_message_read(&message, buffer))
 		return;
-	held = (target == NULL || !upstreams->all ||
-		relay_up_hold_waits(&upstreams->hold)) &&
-	       relay_up_hold_add(&upstreams->hold, &message, target) == 0;
-	if (!held && target == NULL)
-		relay_count(upstreams->relay, "upstream_down", message.count);
-	else if (!held)
-		upstreams_send(upstreams, target, &message);
+	if (!lines_up_add(upstreams, target, &message)) {
+		if (target == NULL)
+			relay_count(upstreams->relay, "upstream_down",
+				    message.count);
+		else
+			lines_up_send_now(upstreams, target, &message);
+	}
 	for (i = 0; upstreams->all && i < upstreams->count; i++) {
 		struct relay_upstream *other = upstreams->list[i];
 
-		if (other == target || !relay_upstream_is_open(other))
+		if (other == target ||
+		    !relay_connector_is_open(&other->connector))
 			continue;
-		upstreams_send(upstreams, other, &message);
+		lines_up_send_now(upstreams, other, &message);
 		upstreams->passed |=
 			!relay_address_is_source(&other->connector.address);
 	}

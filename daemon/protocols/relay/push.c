@@ -21,7 +21,6 @@
 #define PUSH_LEAVE_MS 10000
 
 struct push_target {
-	struct relay_push *push;
 	struct relay_connector connector; /* used for a stream */
 	struct relay_unsent unsent;
 	struct lined_socket *sock; /* used for datagrams */
@@ -42,13 +41,6 @@ static struct push_target *push_target_of(struct relay_connector *connector)
 	return lined_container_of(connector, struct push_target, connector);
 }
 
-static void push_count_dropped(const struct relay_push *push, uint64_t lines)
-{
-	if (lines > 0)
-		lined_service_count(push->relay->service, "push_lines_dropped",
-				    lines);
-}
-
 /* ---- a stream ----------------------------------------------------------- */
 
 static const struct lined_option_list *
@@ -57,27 +49,21 @@ push_preamble(const struct relay_connector *connector)
 	return &connector->relay->options->push_preamble;
 }
 
-/* Sends waiting lines; then drops the oldest, so that at most `most` bytes
- * wait. */
-static void push_send(struct push_target *target, size_t most)
-{
-	if (relay_connector_connected(&target->connector) &&
-	    !lined_socket_is_closed(target->connector.sock)) {
-		relay_unsent_send(&target->unsent, &target->connector);
-	}
-	push_count_dropped(target->push,
-			   relay_unsent_trim(&target->unsent, most));
-}
-
 static size_t push_hold(const struct push_target *target)
 {
-	return (size_t)target->push->relay->options->push_hold;
+	return (size_t)target->connector.relay->options->push_hold;
+}
+
+/* Sends waiting lines; at most push-hold bytes stay waiting. */
+static void push_send(struct push_target *target)
+{
+	relay_unsent_send(&target->unsent, &target->connector,
+			  push_hold(target));
 }
 
 static void push_on_write(struct relay_connector *connector)
 {
-	push_send(push_target_of(connector),
-		  push_hold(push_target_of(connector)));
+	push_send(push_target_of(connector));
 }
 
 static void push_on_connect(struct relay_connector *connector)
@@ -96,11 +82,8 @@ static void push_on_read(struct relay_connector *connector)
 
 static void push_on_close(struct relay_connector *connector, bool was_connected)
 {
-	struct push_target *target = push_target_of(connector);
-
-	if (!was_connected)
-		return;
-	push_send(target, push_hold(target));
+	if (was_connected)
+		push_send(push_target_of(connector));
 }
 
 static void push_on_unsent(struct relay_connector *connector)
@@ -126,7 +109,7 @@ static const struct relay_connector_handlers push_handlers = {
 /* Opens a datagram socket of the target's family; logs errors. */
 static struct lined_socket *push_open(const struct push_target *target)
 {
-	struct lined_service *service = target->push->relay->service;
+	struct lined_service *service = target->connector.relay->service;
 	const struct lined_address *to = &target->connector.address.local;
 	struct lined_address any = {.len = to->len};
 	struct lined_socket *sock = lined_socket_new(NULL, NULL);
@@ -167,7 +150,7 @@ static void push_send_datagrams(struct push_target *target,
 						&to->any, to->len) < 0;
 		text += len;
 	}
-	push_count_dropped(target->push, dropped);
+	relay_count(target->connector.relay, "push_lines_dropped", dropped);
 }
 
 /* ---- lines -------------------------------------------------------------- */
@@ -192,22 +175,20 @@ static void push_on_batch(void *arg, struct lined_buffer *buffer)
 		lined_service_count(relay->service, "lines_filtered_up",
 				    denied);
 	if (buffer == NULL && errno != 0)
-		push_count_dropped(push, (uint64_t)(message.count - denied) *
-						 push->count);
+		relay_count(relay, "push_lines_dropped",
+			    (uint64_t)(message.count - denied) * push->count);
 	if (buffer == NULL || !relay_message_read(&message, buffer))
 		return;
 	for (i = 0; i < push->count; i++) {
 		struct push_target *target = push->list[i];
-		size_t most =
-			relay_unsent_most(&target->unsent, push_hold(target));
 
 		if (relay_address_type(&target->connector.address) ==
 		    SOCK_DGRAM)
 			push_send_datagrams(target, &message);
-		else if (relay_unsent_add(&target->unsent, &message) < 0)
-			push_count_dropped(push, message.count);
-		else
-			push_send(target, most);
+		else if (relay_unsent_add(&target->unsent, &message,
+					  &target->connector,
+					  push_hold(target)) < 0)
+			relay_count(relay, "push_lines_dropped", message.count);
 	}
 	lined_buffer_unref(buffer);
 }
@@ -217,7 +198,7 @@ static void push_on_batch(void *arg, struct lined_buffer *buffer)
 static void push_free_target(struct push_target *target)
 {
 	relay_connector_fini(&target->connector);
-	push_count_dropped(target->push, relay_unsent_trim(&target->unsent, 0));
+	relay_unsent_send(&target->unsent, NULL, 0);
 	if (target->sock != NULL)
 		lined_socket_close(target->sock);
 	free(target);
@@ -230,8 +211,8 @@ static struct push_target *push_new_target(struct relay_push *push,
 
 	if (target == NULL)
 		return NULL;
-	target->push = push;
-	target->unsent.service = push->relay->service;
+	target->unsent.relay = push->relay;
+	target->unsent.dropped = "push_lines_dropped";
 	relay_connector_init(&target->connector, push->relay, address,
 			     &push_handlers);
 	return target;
@@ -396,9 +377,8 @@ void relay_push_give_up(struct relay *relay, uint64_t bytes)
 	size_t i;
 
 	for (i = 0; push != NULL && i < push->count; i++)
-		push_count_dropped(
-			push, relay_unsent_give_up(&push->list[i]->unsent,
-						   bytes / push->count + 1));
+		relay_unsent_give_up(&push->list[i]->unsent,
+				     bytes / push->count + 1);
 }
 
 bool relay_push_finish(struct relay *relay)

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "relay/relay.h"
+
 /* Bytes that malloc() and the buffer's struct add to a batch. */
 #define BATCH_COST 128
 
@@ -84,8 +86,9 @@ unsent_new_joined(struct relay_unsent_batch *batch,
 
 /* ---- lines --------------------------------------------------------------- */
 
-int relay_unsent_add(struct relay_unsent *unsent,
-		     const struct relay_message *message)
+/* Adds a batch at the end, and takes a reference to its buffer. -1/ENOMEM. */
+static int unsent_append(struct relay_unsent *unsent,
+			 const struct relay_message *message)
 {
 	struct relay_unsent_batch *batch = unsent->last;
 	struct lined_buffer *joined = NULL;
@@ -104,8 +107,8 @@ int relay_unsent_add(struct relay_unsent *unsent,
 	if (joined == NULL)
 		batch->message = *message;
 	batch->first_at = batch->message.bytes_at;
-	lined_service_keep(unsent->service, batch->message.buffer);
-	lined_service_charge(unsent->service, sizeof(*batch));
+	lined_service_keep(unsent->relay->service, batch->message.buffer);
+	lined_service_charge(unsent->relay->service, sizeof(*batch));
 	lined_buffer_unref(joined);
 	if (unsent->last != NULL)
 		unsent->last->next = batch;
@@ -135,8 +138,8 @@ static size_t unsent_drop_line(struct relay_unsent_batch *batch)
 static void unsent_free_batch(struct relay_unsent *unsent,
 			      struct relay_unsent_batch *batch)
 {
-	lined_service_charge(unsent->service, -(int64_t)sizeof(*batch));
-	lined_service_unkeep(unsent->service, batch->message.buffer);
+	lined_service_charge(unsent->relay->service, -(int64_t)sizeof(*batch));
+	lined_service_unkeep(unsent->relay->service, batch->message.buffer);
 	free(batch);
 }
 
@@ -190,8 +193,9 @@ static void unsent_turn_to(struct relay_unsent *unsent,
 	unsent->to = connector;
 }
 
-void relay_unsent_send(struct relay_unsent *unsent,
-		       struct relay_connector *connector)
+/* Gives lines to the connector while it has room. */
+static void unsent_give(struct relay_unsent *unsent,
+			struct relay_connector *connector)
 {
 	struct relay_unsent_batch *batch;
 
@@ -211,8 +215,8 @@ void relay_unsent_send(struct relay_unsent *unsent,
 	}
 }
 
-uint64_t relay_unsent_return(struct relay_unsent *unsent,
-			     struct relay_connector *connector)
+void relay_unsent_return(struct relay_unsent *unsent,
+			 struct relay_connector *connector)
 {
 	struct relay_unsent_batch *batch;
 	uint64_t dropped = 0;
@@ -225,8 +229,9 @@ uint64_t relay_unsent_return(struct relay_unsent *unsent,
 		connector->given = batch->next;
 		unsent_free_batch(unsent, batch);
 	}
+	relay_count(unsent->relay, unsent->dropped, dropped);
 	if (connector->given == NULL)
-		return dropped;
+		return;
 	for (batch = connector->given; batch != NULL; batch = batch->next) {
 		unsent->waiting += unsent_bytes(batch);
 		unsent->cost += unsent_cost(batch);
@@ -236,7 +241,6 @@ uint64_t relay_unsent_return(struct relay_unsent *unsent,
 		unsent->last = connector->given_last;
 	unsent->first = connector->given;
 	connector->given = NULL;
-	return dropped;
 }
 
 size_t relay_unsent_memory_max(size_t hold)
@@ -244,33 +248,47 @@ size_t relay_unsent_memory_max(size_t hold)
 	return 2 * hold + COST_SPARE;
 }
 
-size_t relay_unsent_most(const struct relay_unsent *unsent, size_t hold)
+void relay_unsent_send(struct relay_unsent *unsent,
+		       struct relay_connector *connector, size_t hold)
 {
-	return unsent->waiting > hold ||
-			       lined_service_may_keep(unsent->service, 0)
-		       ? hold
-		       : unsent->waiting;
-}
-
-uint64_t relay_unsent_trim(struct relay_unsent *unsent, size_t max)
-{
-	size_t cost = relay_unsent_memory_max(max);
+	size_t cost = relay_unsent_memory_max(hold);
 	struct relay_unsent_batch *batch;
 	uint64_t dropped = 0;
 
+	if (connector != NULL && relay_connector_is_open(connector))
+		unsent_give(unsent, connector);
 	while ((batch = unsent->first) != NULL &&
-	       (unsent->waiting > max || unsent->cost > cost)) {
+	       (unsent->waiting > hold || unsent->cost > cost)) {
 		unsent->waiting -= unsent_drop_line(batch);
 		dropped++;
 		if (batch->first == batch->message.count)
 			unsent_free_batch(unsent, unsent_take(unsent));
 	}
-	return dropped;
+	relay_count(unsent->relay, unsent->dropped, dropped);
 }
 
-uint64_t relay_unsent_give_up(struct relay_unsent *unsent, uint64_t bytes)
+int relay_unsent_add(struct relay_unsent *unsent,
+		     const struct relay_message *message,
+		     struct relay_connector *connector, size_t hold)
 {
-	return relay_unsent_trim(
-		unsent,
+	size_t waiting = unsent->waiting;
+
+	if (waiting < hold &&
+	    !lined_service_may_keep(unsent->relay->service, 0))
+		hold = waiting;
+	if (unsent_append(unsent, message) < 0) {
+		if (waiting == 0)
+			return -1;
+		relay_count(unsent->relay, unsent->dropped, message->count);
+		return 0;
+	}
+	relay_unsent_send(unsent, connector, hold);
+	return 0;
+}
+
+void relay_unsent_give_up(struct relay_unsent *unsent, uint64_t bytes)
+{
+	relay_unsent_send(
+		unsent, NULL,
 		unsent->waiting > bytes ? unsent->waiting - (size_t)bytes : 0);
 }

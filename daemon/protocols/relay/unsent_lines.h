@@ -14,41 +14,41 @@
 
 struct relay_unsent_batch;
 
-/* A zeroed struct with a service has no lines. */
+/* A zeroed struct with relay and dropped has no lines. */
 struct relay_unsent {
-	struct lined_service *service; /* charged for the memory */
+	struct relay *relay;
+	const char *dropped; /* the counter of lines that are dropped */
 	struct relay_unsent_batch *first, *last;
-	size_t waiting; /* bytes of the waiting lines */
-	size_t cost;    /* memory of the waiting batches */
-	struct relay_connector
-		*to; /* was given lines last; NULL: it has ended */
+	size_t waiting;             /* bytes of the waiting lines */
+	size_t cost;                /* memory of the waiting batches */
+	struct relay_connector *to; /* was given lines last; NULL: it has
+				     * ended */
 };
 
-/* Adds a batch and takes a reference to its buffer. -1/ENOMEM. */
+/*
+ * Adds a batch, takes a reference to its buffer, and sends. While memory is
+ * short, no more bytes stay waiting than wait now. Without memory a batch that
+ * would pass waiting lines is dropped. -1/ENOMEM: no line waits, and the caller
+ * must send or drop the batch.
+ */
 int relay_unsent_add(struct relay_unsent *unsent,
-		     const struct relay_message *message);
+		     const struct relay_message *message,
+		     struct relay_connector *connector, size_t hold);
 
-/* Gives lines to the connector's socket while there is room, and forgets lines
- * that have left. */
+/* Gives lines to the connector (NULL: none) while it is open and has room, and
+ * forgets lines that have left. Then drops the oldest lines until at most
+ * `hold` bytes wait, in at most relay_unsent_memory_max(hold) of memory. */
 void relay_unsent_send(struct relay_unsent *unsent,
-		       struct relay_connector *connector);
+		       struct relay_connector *connector, size_t hold);
 
 /* The connection has ended: lines that have not left wait again. Those that
  * would come behind later lines, which another connection was given, are
- * dropped; returns how many. */
-uint64_t relay_unsent_return(struct relay_unsent *unsent,
-			     struct relay_connector *connector);
+ * dropped. */
+void relay_unsent_return(struct relay_unsent *unsent,
+			 struct relay_connector *connector);
 
-/* Drops the oldest lines until at most `max` bytes wait, in at most
- * relay_unsent_memory_max(max) of memory; returns how many lines. */
-uint64_t relay_unsent_trim(struct relay_unsent *unsent, size_t max);
-
-/* Drops about `bytes` of the oldest lines; returns how many lines. */
-uint64_t relay_unsent_give_up(struct relay_unsent *unsent, uint64_t bytes);
+/* Drops about `bytes` of the oldest lines. */
+void relay_unsent_give_up(struct relay_unsent *unsent, uint64_t bytes);
 
 /* The most memory of waiting lines if `hold` bytes may wait. */
 size_t relay_unsent_memory_max(size_t hold);
-
-/* How many bytes may wait after adding the next batch: `hold`, or while memory
- * is short, as many as wait now. */
-size_t relay_unsent_most(const struct relay_unsent *unsent, size_t hold);

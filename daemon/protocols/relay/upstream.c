@@ -163,12 +163,6 @@ static bool upstream_offer_line(struct relay_upstream *upstream,
 	return true;
 }
 
-bool relay_upstream_is_open(const struct relay_upstream *upstream)
-{
-	return relay_connector_connected(&upstream->connector) &&
-	       !lined_socket_is_closed(upstream->connector.sock);
-}
-
 bool relay_upstream_is_between_lines(const struct relay_upstream *upstream)
 {
 	return lined_socket_is_quiet(upstream->connector.sock) &&

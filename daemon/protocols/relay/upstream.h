@@ -60,9 +60,6 @@ void relay_upstream_stop(struct relay_upstream *upstream);
  * send queue; no handler but handle_unsent is called. */
 void relay_upstream_finish(struct relay_upstream *upstream);
 
-/* Whether lines can be sent to it. */
-bool relay_upstream_is_open(const struct relay_upstream *upstream);
-
 /* Whether the stream is between two lines. */
 bool relay_upstream_is_between_lines(const struct relay_upstream *upstream);
 

@@ -215,7 +215,7 @@ static void upstreams_update(struct relay_upstreams *upstreams)
 	upstreams->updating = false;
 	/* Another upstream may be the target now. Without up-hold no line may
 	 * wait, because later lines would pass it. */
-	relay_upstreams_send_held(upstreams);
+	relay_lines_up_send(upstreams);
 }
 
 /* ---- calls from upstreams ----------------------------------------------- */
@@ -258,7 +258,7 @@ static void upstreams_on_room(struct relay_upstream *upstream)
 {
 	struct relay_upstreams *upstreams = upstreams_of(upstream);
 
-	relay_upstreams_send_held(upstreams);
+	relay_lines_up_send(upstreams);
 }
 
 /* An upstream that was left and has ended is idle: send now. Otherwise
@@ -267,7 +267,7 @@ static void upstreams_on_unsent(struct relay_upstream *upstream)
 {
 	struct relay_upstreams *upstreams = upstreams_of(upstream);
 
-	relay_up_hold_return(&upstreams->hold, upstream);
+	relay_lines_up_return(upstreams, upstream);
 	if (upstream->connector.state == RELAY_CONNECTOR_IDLE &&
 	    !upstreams->updating && !upstreams->finishing)
 		upstreams_on_room(upstream);
@@ -430,7 +430,7 @@ static void upstreams_set_use(struct relay_upstreams *upstreams, bool all)
 		else
 			relay_upstream_stop(upstream);
 	}
-	relay_upstreams_drop_passed(upstreams);
+	relay_lines_up_drop_passed(upstreams);
 }
 
 static int upstreams_log_error(const struct relay *relay)
@@ -475,16 +475,23 @@ static int upstreams_open(struct relay *relay)
 	if (relay_handover_open(&upstreams->handover, relay,
 				relay_now_ms(relay)) < 0)
 		return upstreams_log_error(relay);
-	relay_up_hold_start(&upstreams->hold, relay);
+	upstreams->hold.relay = relay;
+	upstreams->hold.dropped = "upstream_down";
 	lined_service_timer(relay->service, &upstreams->hand_over,
 			    upstreams_hand_over_fired);
 	lined_service_timer(relay->service, &upstreams->leave,
 			    upstreams_leave_fired);
 	upstreams->lines = relay_channel_subscribe(
-		relay, RELAY_UP, relay_upstreams_on_batch, upstreams);
+		relay, RELAY_UP, relay_lines_up_on_batch, upstreams);
 	if (upstreams->lines == NULL)
 		return -1;
 	return upstreams_read_options(upstreams);
+}
+
+void relay_upstreams_give_up(struct relay *relay, uint64_t bytes)
+{
+	if (relay->upstreams != NULL)
+		relay_unsent_give_up(&relay->upstreams->hold, bytes);
 }
 
 int relay_upstreams_start(struct relay *relay)
@@ -508,7 +515,7 @@ void relay_upstreams_stop(struct relay *relay)
 	upstreams_free_left(upstreams, true);
 	while (upstreams->count > 0)
 		relay_upstream_free(upstreams->list[--upstreams->count]);
-	relay_up_hold_stop(&upstreams->hold);
+	relay_unsent_send(&upstreams->hold, NULL, 0);
 	relay_handover_close(&upstreams->handover);
 	free(upstreams->list);
 	free(upstreams);
@@ -534,12 +541,12 @@ bool relay_upstreams_finish(struct relay *relay)
 		return true;
 	if (!upstreams->finishing)
 		upstreams_begin_finish(upstreams);
-	waits = relay_upstreams_send_rest(upstreams);
+	waits = relay_lines_up_send(upstreams);
 	for (i = 0; i < upstreams->count; i++) {
 		struct relay_upstream *upstream = upstreams->list[i];
 
 		if (upstream->connector.state != RELAY_CONNECTOR_FINISHING &&
-		    !(waits && relay_upstream_is_open(upstream)))
+		    !(waits && relay_connector_is_open(&upstream->connector)))
 			relay_upstream_finish(upstream);
 		finished &= upstream->connector.state == RELAY_CONNECTOR_IDLE;
 	}

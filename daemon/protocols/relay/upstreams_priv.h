@@ -12,7 +12,7 @@
 #include <lined/timer.h>
 
 #include "relay/handover.h"
-#include "relay/up_hold.h"
+#include "relay/unsent_lines.h"
 
 struct lined_buffer;
 struct lined_subscription;
@@ -30,7 +30,7 @@ struct relay_upstreams {
 	 * that waits until `feed` has ended a line. spare: the upstream that
 	 * fed before. next and spare are connected and paused. NULL: none. */
 	struct relay_upstream *feed, *next, *spare;
-	struct relay_up_hold hold;
+	struct relay_unsent hold;     /* lines of clients that wait (up-hold) */
 	struct lined_timer hand_over; /* `next` takes over in any case */
 	/* Fires when spare is no longer needed; while leaving: to check
 	 * whether all have ended; before the first connection: to check whether
@@ -45,18 +45,20 @@ struct relay_upstreams {
 	bool updating, finishing;
 };
 
-/* ---- upstreams_lines.c: lines of clients --------------------------------- */
+/* ---- lines_up.c: lines of clients ---------------------------------------- */
 
 /* Gives a batch of clients' lines to the upstreams; of type lined_bus_handler.
  */
-void relay_upstreams_on_batch(void *arg, struct lined_buffer *buffer);
+void relay_lines_up_on_batch(void *arg, struct lined_buffer *buffer);
 
-/* Sends lines that wait, as far as there is room. */
-void relay_upstreams_send_held(struct relay_upstreams *upstreams);
+/* Sends lines that wait, as far as there is room. True: some still wait for an
+ * open upstream. */
+bool relay_lines_up_send(struct relay_upstreams *upstreams);
 
-/* As relay_upstreams_send_held(). True: some still wait for an open upstream.
- */
-bool relay_upstreams_send_rest(struct relay_upstreams *upstreams);
+/* A connection has ended: lines that have not left on it wait again, unless the
+ * next upstream was given later ones. */
+void relay_lines_up_return(struct relay_upstreams *upstreams,
+			   struct relay_upstream *upstream);
 
 /* `use` has changed: drops lines that would come behind later ones. */
-void relay_upstreams_drop_passed(struct relay_upstreams *upstreams);
+void relay_lines_up_drop_passed(struct relay_upstreams *upstreams);
