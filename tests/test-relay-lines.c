@@ -22,25 +22,25 @@
 enum { LINES = 3000 };
 
 /* The line of a number: its length, and that of its tag, differ much. */
-static struct relay_stored line_of(unsigned number)
+static struct relay_line line_of(unsigned number)
 {
 	static char text[20000];
 	size_t len = number % 7 == 0 ? number * 5 % sizeof(text) : number % 300;
 
 	memset(text, 'a' + (int)(number % 26), sizeof(text));
-	return (struct relay_stored){text, len, len / 3, len > 2 ? 2 : 0};
+	return (struct relay_line){text, len, len / 3, len > 2 ? 2 : 0};
 }
 
 static void check_lines(const struct relay_store *store, unsigned first,
 			unsigned end)
 {
 	struct relay_store_place place = {0};
-	struct relay_stored line;
+	struct relay_line line;
 	size_t bytes = 0;
 	unsigned i;
 
 	for (i = first; i < end; i++) {
-		struct relay_stored wanted = line_of(i);
+		struct relay_line wanted = line_of(i);
 
 		ck_assert(relay_store_next(store, &place, &line));
 		ck_assert_uint_eq(line.len, wanted.len);
@@ -61,7 +61,7 @@ START_TEST(lines_are_kept_in_order_and_dropped_from_the_oldest)
 
 	check_lines(&store, 0, 0);
 	for (i = 0; i < LINES; i++) {
-		struct relay_stored line = line_of(i);
+		struct relay_line line = line_of(i);
 
 		ck_assert_int_eq(relay_store_add(&store, &line), 0);
 		if (i % 3 == 0) {
@@ -74,7 +74,7 @@ START_TEST(lines_are_kept_in_order_and_dropped_from_the_oldest)
 		relay_store_drop(&store, 1);
 	check_lines(&store, 0, 0);
 	for (i = 0; i < 10; i++) {
-		struct relay_stored line = line_of(i);
+		struct relay_line line = line_of(i);
 
 		ck_assert_int_eq(relay_store_add(&store, &line), 0);
 	}
@@ -138,7 +138,7 @@ START_TEST(a_batch_is_in_network_byte_order)
 	const struct lined_framing framing = {0};
 	struct relay_batch batch = {0};
 	struct relay_message message;
-	struct relay_lengths lengths;
+	struct relay_line line;
 	struct lined_buffer *buffer;
 
 	ck_assert_int_eq(relay_batch_add(&batch, "#", 1, &one, &framing), 0);
@@ -149,10 +149,14 @@ START_TEST(a_batch_is_in_network_byte_order)
 	ck_assert_mem_eq(lined_buffer_data(buffer), wanted, sizeof(wanted) - 1);
 	ck_assert(relay_message_read(&message, buffer));
 	ck_assert_uint_eq(message.sender, UINT64_C(0x0102030405060708));
-	lengths = relay_message_lengths(&message, 1);
-	ck_assert_uint_eq(lengths.len, 5);
-	ck_assert_uint_eq(lengths.tag_len, 0);
-	ck_assert_uint_eq(lengths.terminator_len, 2);
+	relay_message_line(&message, 0, &line);
+	ck_assert_mem_eq(line.text, "#one\n", 5);
+	ck_assert_uint_eq(line.tag_len, 1);
+	relay_message_line(&message, 1, &line);
+	ck_assert_mem_eq(line.text, "two\r\n", 5);
+	ck_assert_uint_eq(line.len, 5);
+	ck_assert_uint_eq(line.tag_len, 0);
+	ck_assert_uint_eq(line.terminator_len, 2);
 	lined_buffer_unref(buffer);
 	relay_batch_fini(&batch);
 }
@@ -169,6 +173,7 @@ START_TEST(a_batch_whose_lengths_are_not_its_lines_is_refused)
 		{{5, 1, 6}, {11, 1, 2}},
 		{{5, UINT16_MAX, UINT16_MAX}, {11, 1, 2}},
 		{{0, 1, 0}, {16, 1, 2}},
+		{{5, 1, 0}, {11, 1, 2}},
 	};
 	static const char empty[16]; /* a head that says: no line */
 	struct lined_buffer *buffer = lined_buffer_new("short", 5);

@@ -108,6 +108,20 @@ int relay_batch_add(struct relay_batch *batch, const char *tag, size_t tag_len,
 	return 0;
 }
 
+int relay_batch_copy(struct relay_batch *batch, const struct relay_line *line)
+{
+	if (batch_reserve(batch, line->len) < 0)
+		return -1;
+	batch_append(batch, line->text, line->len);
+	batch->lengths[batch->count++] = (struct relay_lengths){
+		(uint32_t)line->len, (uint16_t)line->tag_len,
+		(uint16_t)line->terminator_len};
+	batch->ends |=
+		batch_ends_of(line->text + line->len - line->terminator_len,
+			      line->terminator_len);
+	return 0;
+}
+
 size_t relay_batch_bytes(const struct relay_batch *batch)
 {
 	return batch->count > 0 ? batch->len - sizeof(struct batch_head) : 0;
@@ -165,8 +179,8 @@ struct lined_buffer *relay_batch_seal(struct relay_batch *batch,
 	return buffer;
 }
 
-struct relay_lengths relay_message_lengths(const struct relay_message *message,
-					   uint32_t line)
+static struct relay_lengths message_lengths(const struct relay_message *message,
+					    uint32_t line)
 {
 	struct relay_lengths lengths;
 
@@ -180,19 +194,19 @@ struct relay_lengths relay_message_lengths(const struct relay_message *message,
 	return lengths;
 }
 
-/* Whether the lengths add up to the bytes of the lines: a message may come from
- * another node. */
+/* Whether the lengths add up to the bytes of the lines, and each line has a
+ * terminator: a message may come from another node. */
 static bool message_lengths_fit(const struct relay_message *message)
 {
 	uint64_t bytes = 0;
 	uint32_t i;
 
 	for (i = 0; i < message->count; i++) {
-		struct relay_lengths lengths =
-			relay_message_lengths(message, i);
+		struct relay_lengths lengths = message_lengths(message, i);
 
-		if (lengths.len <
-		    (uint32_t)lengths.tag_len + lengths.terminator_len)
+		if (lengths.terminator_len == 0 ||
+		    lengths.len <
+			    (uint32_t)lengths.tag_len + lengths.terminator_len)
 			return false;
 		bytes += lengths.len;
 	}
@@ -222,10 +236,25 @@ bool relay_message_read(struct relay_message *message,
 	return message->count > 0 && message_lengths_fit(message);
 }
 
+void relay_message_line(const struct relay_message *message, uint32_t i,
+			struct relay_line *line)
+{
+	struct relay_lengths lengths = message_lengths(message, i);
+	const char *first =
+		lined_buffer_data(message->buffer) + message->bytes_at;
+
+	*line = (struct relay_line){
+		.text = i > 0 ? line->text + line->len : first,
+		.len = lengths.len,
+		.tag_len = lengths.tag_len,
+		.terminator_len = lengths.terminator_len,
+	};
+}
+
 uint32_t relay_message_line_len(const struct relay_message *message,
 				uint32_t line)
 {
-	return relay_message_lengths(message, line).len;
+	return message_lengths(message, line).len;
 }
 
 /* ---- a message for readers ----------------------------------------------- */
@@ -242,33 +271,27 @@ static bool message_ends_as(const struct relay_message *message,
 		(message->ends & ~(uint32_t)(ENDS_LF | ENDS_CRLF)) == 0);
 }
 
-/* Copies one line of a message into a batch. */
-static int message_copy_line(struct relay_batch *batch,
-			     const struct relay_lengths *lengths,
-			     const char *text, bool fits,
-			     const struct lined_framing *framing)
+/* Copies a line with the terminator of another framing. */
+static int message_convert_line(struct relay_batch *batch,
+				const struct relay_line *line,
+				const struct lined_framing *framing)
 {
-	size_t len = lengths->len - lengths->terminator_len, at, i;
-	struct lined_line line = {
-		.text = text + lengths->tag_len,
-		.len = len - lengths->tag_len,
-		.terminator = text + len,
-		.terminator_len = lengths->terminator_len,
+	size_t len = line->len - line->terminator_len, i;
+	struct lined_line text = {
+		.text = line->text + line->tag_len,
+		.len = len - line->tag_len,
 	};
-	const char *end;
+	const char *last;
+	char *copy;
 
-	if (!fits)
-		line.terminator_len =
-			lined_framing_terminator(framing, &line.terminator);
-	if (relay_batch_add(batch, text, lengths->tag_len, &line, framing) < 0)
+	if (relay_batch_add(batch, line->text, line->tag_len, &text, framing) <
+	    0)
 		return -1;
-	if (fits)
-		return 0;
-	end = line.terminator + line.terminator_len - 1;
-	at = batch->len - line.terminator_len - len;
+	last = batch->bytes + batch->len - 1;
+	copy = batch->bytes + batch->len - batch->lengths[batch->count - 1].len;
 	for (i = 0; i < len; i++)
-		if (batch->bytes[at + i] == *end)
-			batch->bytes[at + i] = ' ';
+		if (copy[i] == *last)
+			copy[i] = ' ';
 	return 0;
 }
 
@@ -277,28 +300,25 @@ struct lined_buffer *relay_message_for(const struct relay_message *message,
 				       const struct relay_filter *filter,
 				       uint32_t *denied)
 {
-	const char *text =
-		lined_buffer_data(message->buffer) + message->bytes_at;
 	bool fits = message_ends_as(message, framing);
 	struct lined_buffer *buffer = NULL;
 	struct relay_batch batch = {0};
+	struct relay_line line;
 	uint32_t i;
 
 	*denied = 0;
 	if (fits && filter == NULL)
 		return lined_buffer_ref(message->buffer);
 	for (i = 0; i < message->count; i++) {
-		struct relay_lengths lengths =
-			relay_message_lengths(message, i);
-		size_t len =
-			lengths.len - lengths.tag_len - lengths.terminator_len;
-
-		if (!relay_filter_allows(filter, text + lengths.tag_len, len))
+		relay_message_line(message, i, &line);
+		if (!relay_filter_allows(filter, line.text + line.tag_len,
+					 line.len - line.tag_len -
+						 line.terminator_len))
 			++*denied;
-		else if (message_copy_line(&batch, &lengths, text, fits,
-					   framing) < 0)
+		else if ((fits ? relay_batch_copy(&batch, &line)
+			       : message_convert_line(&batch, &line, framing)) <
+			 0)
 			goto out;
-		text += lengths.len;
 	}
 	errno = 0;
 	if (fits && *denied == 0)

@@ -21,6 +21,14 @@ struct relay_lengths {
 	uint16_t terminator_len;
 };
 
+/* A line with its tag before it and its terminator behind it. */
+struct relay_line {
+	const char *text;
+	size_t len; /* includes tag and terminator */
+	size_t tag_len;
+	size_t terminator_len;
+};
+
 /* A batch to which lines are added. A zeroed struct is an empty batch. */
 struct relay_batch {
 	char *bytes; /* the message under construction */
@@ -37,6 +45,9 @@ void relay_batch_fini(struct relay_batch *batch);
 int relay_batch_add(struct relay_batch *batch, const char *tag, size_t tag_len,
 		    const struct lined_line *line,
 		    const struct lined_framing *framing);
+
+/* Copies a line that has a terminator. -1/ENOMEM. */
+int relay_batch_copy(struct relay_batch *batch, const struct relay_line *line);
 
 /* The bytes of all lines so far. */
 size_t relay_batch_bytes(const struct relay_batch *batch);
@@ -66,9 +77,11 @@ struct relay_message {
 bool relay_message_read(struct relay_message *message,
 			struct lined_buffer *buffer);
 
-/* The lengths of this line. */
-struct relay_lengths relay_message_lengths(const struct relay_message *message,
-					   uint32_t line);
+/* Fills in a line, which is valid as long as the buffer. Call this for the
+ * lines in order, with the same struct: a line begins where the one before
+ * ends. */
+void relay_message_line(const struct relay_message *message, uint32_t i,
+			struct relay_line *line);
 
 /* The length of this line, including tag and terminator. */
 uint32_t relay_message_line_len(const struct relay_message *message,

@@ -74,7 +74,7 @@ size_t relay_store_line_max(size_t length)
 	return line;
 }
 
-int relay_store_add(struct relay_store *store, const struct relay_stored *line)
+int relay_store_add(struct relay_store *store, const struct relay_line *line)
 {
 	struct store_chunk *chunk = store->last;
 	char lengths[3 * LENGTH_MAX];
@@ -95,8 +95,7 @@ int relay_store_add(struct relay_store *store, const struct relay_stored *line)
 }
 
 bool relay_store_next(const struct relay_store *store,
-		      struct relay_store_place *place,
-		      struct relay_stored *line)
+		      struct relay_store_place *place, struct relay_line *line)
 {
 	const char *from;
 
@@ -123,7 +122,7 @@ static void store_drop_first(struct relay_store *store)
 {
 	struct store_chunk *chunk = store->first;
 	struct relay_store_place place = {0};
-	struct relay_stored line;
+	struct relay_line line;
 
 	relay_store_next(store, &place, &line);
 	chunk->at = place.at;

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "relay/batch.h"
+
 /* A queue of lines. A zeroed struct is empty. */
 struct relay_store {
 	struct store_chunk *first, *last;
@@ -16,13 +18,6 @@ struct relay_store {
 	size_t bytes;   /* bytes of lines with tags and terminators */
 	size_t memory;  /* used by the store */
 	size_t charged; /* value of memory at the last take_change */
-};
-
-struct relay_stored {
-	const char *text;
-	size_t len;     /* includes tag and terminator */
-	size_t tag_len; /* length of the tag before the line */
-	size_t terminator_len;
 };
 
 /* A place between two lines. A zeroed struct is the place before the first
@@ -33,7 +28,7 @@ struct relay_store_place {
 };
 
 /* Appends a copy of a line. -1/ENOMEM. */
-int relay_store_add(struct relay_store *store, const struct relay_stored *line);
+int relay_store_add(struct relay_store *store, const struct relay_line *line);
 
 /* The most memory of a line of `length` bytes without a tag. */
 size_t relay_store_line_max(size_t length);
@@ -44,8 +39,7 @@ void relay_store_drop(struct relay_store *store, size_t lines);
 /* Fills in the line after the place and moves the place after it. The line is
  * valid until the store changes. False: no more lines. */
 bool relay_store_next(const struct relay_store *store,
-		      struct relay_store_place *place,
-		      struct relay_stored *line);
+		      struct relay_store_place *place, struct relay_line *line);
 
 /* Drops the oldest lines until the store uses at most `memory` bytes. */
 void relay_store_shrink(struct relay_store *store, size_t memory);

@@ -135,20 +135,18 @@ static void push_send_datagrams(struct push_target *target,
 				const struct relay_message *message)
 {
 	const struct lined_address *to = &target->connector.address.local;
-	const char *text =
-		lined_buffer_data(message->buffer) + message->bytes_at;
+	struct relay_line line;
 	uint64_t dropped = 0;
 	uint32_t i;
 
 	if (target->sock == NULL)
 		target->sock = push_open(target);
 	for (i = 0; i < message->count; i++) {
-		size_t len = relay_message_line_len(message, i);
-
-		dropped += target->sock == NULL ||
-			   lined_socket_send_to(target->sock, text, len,
-						&to->any, to->len) < 0;
-		text += len;
+		relay_message_line(message, i, &line);
+		dropped +=
+			target->sock == NULL ||
+			lined_socket_send_to(target->sock, line.text, line.len,
+					     &to->any, to->len) < 0;
 	}
 	relay_count(target->connector.relay, "push_lines_dropped", dropped);
 }

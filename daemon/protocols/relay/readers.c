@@ -177,19 +177,13 @@ uint64_t relay_readers_give_up(struct relay *relay, uint64_t bytes)
 static void readers_add_history(struct relay *relay,
 				const struct relay_message *message)
 {
-	const char *text =
-		lined_buffer_data(message->buffer) + message->bytes_at;
 	size_t memory = relay->history.memory;
+	struct relay_line line;
 	uint32_t i;
 
 	for (i = 0; i < message->count; i++) {
-		struct relay_lengths lengths =
-			relay_message_lengths(message, i);
-		struct relay_stored line = {text, lengths.len, lengths.tag_len,
-					    lengths.terminator_len};
-
+		relay_message_line(message, i, &line);
 		relay_store_add(&relay->history, &line);
-		text += lengths.len;
 	}
 	if (relay->history.memory > memory &&
 	    !lined_service_may_keep(relay->service,
@@ -392,7 +386,7 @@ static void readers_send_history(struct relay *relay,
 	size_t most = queue > 0 ? queue / 2 : SIZE_MAX;
 	size_t left = relay->history.bytes;
 	struct relay_store_place place = {0};
-	struct relay_stored line;
+	struct relay_line line;
 
 	while (relay_store_next(&relay->history, &place, &line)) {
 		if (left <= most)
@@ -406,26 +400,15 @@ static void readers_send_history(struct relay *relay,
 
 /* Copies the first held lines into a batch. */
 static void readers_fill_batch(const struct relay_store *held,
-			       struct relay_batch *batch,
-			       const struct lined_framing *framing)
+			       struct relay_batch *batch)
 {
 	struct relay_store_place place = {0};
-	struct relay_stored stored;
+	struct relay_line line;
 
 	while (relay_batch_bytes(batch) < HELD_BATCH_MAX &&
-	       relay_store_next(held, &place, &stored)) {
-		size_t len = stored.len - stored.terminator_len;
-		struct lined_line line = {
-			.text = stored.text + stored.tag_len,
-			.len = len - stored.tag_len,
-			.terminator = stored.text + len,
-			.terminator_len = stored.terminator_len,
-		};
-
-		if (relay_batch_add(batch, stored.text, stored.tag_len, &line,
-				    framing) < 0)
-			break;
-	}
+	       relay_store_next(held, &place, &line) &&
+	       relay_batch_copy(batch, &line) == 0)
+		;
 }
 
 /* Gives the held lines to the first reader, batch by batch, so that they are
@@ -433,7 +416,6 @@ static void readers_fill_batch(const struct relay_store *held,
 static void readers_give_held(struct relay_client *client,
 			      struct relay_store *held)
 {
-	struct lined_service *service = client->relay->service;
 	struct relay_batch batch = {0};
 	uint64_t dropped = 0;
 
@@ -441,8 +423,7 @@ static void readers_give_held(struct relay_client *client,
 		struct lined_buffer *buffer;
 		uint32_t lines;
 
-		readers_fill_batch(held, &batch,
-				   lined_service_framing(service));
+		readers_fill_batch(held, &batch);
 		lines = batch.count;
 		if (lines == 0)
 			break;

@@ -257,19 +257,14 @@ bool relay_topic_is_repeat(struct relay *relay, const char *text, size_t len)
 void relay_topic_hear(struct relay *relay, const struct relay_message *message)
 {
 	const struct relay_seat *seat = &relay->seat;
-	const char *text =
-		lined_buffer_data(message->buffer) + message->bytes_at;
+	struct relay_line line;
 	uint32_t i;
 
 	for (i = 0; i < message->count && topic_has_dedupe(seat); i++) {
-		struct relay_lengths lengths =
-			relay_message_lengths(message, i);
-
-		topic_remember(relay, text + lengths.tag_len,
-			       lengths.len - lengths.tag_len -
-				       lengths.terminator_len,
+		relay_message_line(message, i, &line);
+		topic_remember(relay, line.text + line.tag_len,
+			       line.len - line.tag_len - line.terminator_len,
 			       topic_load(&seat->topic->window_ms));
-		text += lengths.len;
 	}
 }
 
@@ -302,9 +297,8 @@ static uint32_t topic_keep(struct relay_topic *topic,
 
 	for (i = 0; i < batch->count; i++) {
 		const struct relay_lengths *lengths = &batch->lengths[i];
-		struct relay_stored line = {text, lengths->len,
-					    lengths->tag_len,
-					    lengths->terminator_len};
+		struct relay_line line = {text, lengths->len, lengths->tag_len,
+					  lengths->terminator_len};
 
 		held += relay_store_add(&topic->held, &line) == 0;
 		text += lengths->len;
