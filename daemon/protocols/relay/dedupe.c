@@ -290,9 +290,10 @@ void relay_dedupe_shrink(struct relay_dedupe *dedupe, size_t memory,
 
 uint32_t relay_dedupe_take_evicted(struct relay_dedupe *dedupe)
 {
-	uint32_t evicted = dedupe->evicted;
+	uint32_t evicted = dedupe != NULL ? dedupe->evicted : 0;
 
-	dedupe->evicted = 0;
+	if (dedupe != NULL)
+		dedupe->evicted = 0;
 	return evicted;
 }
 

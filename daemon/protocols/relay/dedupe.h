@@ -35,7 +35,8 @@ bool relay_dedupe_seen(struct relay_dedupe *dedupe,
 void relay_dedupe_shrink(struct relay_dedupe *dedupe, size_t memory,
 			 uint64_t now_ms);
 
-/* The number of lines forgotten within their window since the last call. */
+/* The number of lines forgotten within their window since the last call. NULL
+ * is fine. */
 uint32_t relay_dedupe_take_evicted(struct relay_dedupe *dedupe);
 
 /* The bytes used now, and the most. NULL is fine. */

@@ -4,8 +4,8 @@
  */
 #include "relay/input.h"
 
-#include "relay/channel.h"
 #include "relay/filter.h"
+#include "relay/hold.h"
 #include "relay/relay.h"
 
 /* A batch is published before it exceeds this size, for readers with small
@@ -30,14 +30,13 @@ void relay_input_publish(struct relay *relay, uint64_t sender)
 
 	if (lines == 0)
 		return;
-	if (!up && relay_topic_hold(relay, &relay->batch, sender)) {
+	if (!up && relay_hold_batch(relay, &relay->batch, sender)) {
 		relay_batch_clear(&relay->batch);
 		return;
 	}
 	message = relay_batch_seal(&relay->batch, sender);
 	if (message == NULL ||
-	    relay_channel_publish(relay, up ? RELAY_UP : RELAY_FEED, message) <
-		    0)
+	    relay_topic_publish(relay, up ? RELAY_UP : RELAY_FEED, message) < 0)
 		relay_count(relay, "lines_not_relayed", lines);
 	lined_buffer_unref(message);
 }

@@ -9,11 +9,12 @@
 #include "relay/address.h"
 #include "relay/dedupe.h"
 #include "relay/filter.h"
-#include "relay/unsent_lines.h"
+#include "relay/line_store.h"
 #include "relay/mode_proxy.h"
 #include "relay/tag.h"
 #include "relay/tls.h"
 #include "relay/topic.h"
+#include "relay/unsent_lines.h"
 
 #define DAY_MS (24 * 3600 * INT64_C(1000))
 

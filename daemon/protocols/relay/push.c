@@ -10,10 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "relay/channel.h"
 #include "relay/input.h"
-#include "relay/unsent_lines.h"
 #include "relay/relay.h"
+#include "relay/unsent_lines.h"
 #include "relay/upstream.h"
 
 /* Time for targets to take their last lines when pushing ends before the
@@ -317,7 +316,7 @@ int relay_push_start(struct relay *relay)
 	lined_service_timer(relay->service, &push->leave, push_leave_fired);
 	relay_upstream_set_limits(relay);
 	push->feed =
-		relay_channel_subscribe(relay, RELAY_FEED, push_on_batch, push);
+		relay_topic_subscribe(relay, RELAY_FEED, push_on_batch, push);
 	if (push->feed != NULL && push_read_list(push) == 0)
 		return 0;
 fail:
@@ -359,7 +358,7 @@ void relay_push_reload(struct relay *relay)
 		return;
 	}
 	relay_upstream_set_limits(relay);
-	feed = relay_channel_subscribe(relay, RELAY_FEED, push_on_batch, push);
+	feed = relay_topic_subscribe(relay, RELAY_FEED, push_on_batch, push);
 	if (feed != NULL) {
 		lined_bus_unsubscribe(push->feed);
 		push->feed = feed;

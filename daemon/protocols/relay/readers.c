@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "relay/channel.h"
+#include "relay/hold.h"
 #include "relay/relay.h"
 #include "relay/tag.h"
 
@@ -450,7 +450,7 @@ static void readers_members_changed(struct relay *relay)
 	struct relay_store held;
 	uint64_t since;
 
-	if (!relay_topic_set_readers(relay, readers, &held, &since))
+	if (!relay_hold_set_readers(relay, readers, &held, &since))
 		return;
 	relay->clients->since = relay->held_since = since;
 	readers_give_held(relay->clients, &held);
@@ -497,8 +497,8 @@ static int readers_subscribe(struct relay *relay)
 	snprintf(relay->topic, sizeof(relay->topic), "%s",
 		 relay->options->topic);
 	if (!relay->options->publish_only)
-		feed = relay_channel_subscribe(relay, RELAY_FEED,
-					       readers_on_batch, relay);
+		feed = relay_topic_subscribe(relay, RELAY_FEED,
+					     readers_on_batch, relay);
 	if (feed == NULL && !relay->options->publish_only) {
 		memcpy(relay->topic, before, sizeof(before));
 		return -1;

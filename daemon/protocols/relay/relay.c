@@ -11,11 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "relay/readers.h"
 #include "relay/filter.h"
+#include "relay/hold.h"
 #include "relay/input.h"
 #include "relay/mode_proxy.h"
 #include "relay/push.h"
+#include "relay/readers.h"
 #include "relay/tag.h"
 #include "relay/upstreams.h"
 
@@ -271,7 +272,7 @@ static void relay_give_up(struct lined_service *service, uint64_t bytes,
 			relay_topic_forget(relay, bytes - freed);
 		return;
 	}
-	relay_topic_give_up(relay, bytes);
+	relay_hold_give_up(relay, bytes);
 	relay_push_give_up(relay, bytes);
 	relay_upstreams_give_up(relay, bytes);
 }

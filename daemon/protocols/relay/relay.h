@@ -17,8 +17,8 @@
 #include <lined/protocol.h>
 
 #include "relay/batch.h"
-#include "relay/options.h"
 #include "relay/line_store.h"
+#include "relay/options.h"
 #include "relay/tls.h"
 #include "relay/topic.h"
 

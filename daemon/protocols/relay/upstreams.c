@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "relay/channel.h"
 #include "relay/relay.h"
 #include "relay/upstream.h"
 #include "relay/upstreams_priv.h"
@@ -481,7 +480,7 @@ static int upstreams_open(struct relay *relay)
 			    upstreams_hand_over_fired);
 	lined_service_timer(relay->service, &upstreams->leave,
 			    upstreams_leave_fired);
-	upstreams->lines = relay_channel_subscribe(
+	upstreams->lines = relay_topic_subscribe(
 		relay, RELAY_UP, relay_lines_up_on_batch, upstreams);
 	if (upstreams->lines == NULL)
 		return -1;
