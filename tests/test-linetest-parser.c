@@ -137,11 +137,12 @@ static void has_steps(const struct transcript *transcript, const char *wanted)
 				&out, " %s:%s",
 				step->url != NULL
 					? step->url
-					: transport_names
+					: transports
 						  [transcript
 							   ->addresses
 								   [step->address]
-							   .transport],
+							   .transport]
+							  .name,
 				step->url != NULL
 					? ""
 					: transcript->addresses[step->address]

@@ -14,9 +14,6 @@
 
 #include "linetest/websocket_bridge.h"
 
-#define CONNECT_MS 10000
-#define BACKLOG    16
-
 /* ---- events ------------------------------------------------------------- */
 
 static struct client_event *client_add_event(struct client *client, int kind)
@@ -99,7 +96,6 @@ static void client_closed(struct lined_socket *sock, void *arg,
 	client->web = NULL;
 	if (reason == LINED_CLOSE_LOCAL)
 		return;
-	client->failed = !client->eof;
 	client->error = error;
 	client_note(client,
 		    memory_format("gone (%s)",
@@ -156,40 +152,32 @@ static void client_drop(struct client *client)
 
 static void client_fail(struct client *client, int error)
 {
-	client->failed = true;
 	client->error = error;
 	client_drop(client);
 }
-
-/* No limits: deadlines of the transcript end a wait, not those of a socket. */
-static struct lined_socket_group unlimited;
 
 /* Begins a new stream. The unread rest of the previous stream was checked when
  * that stream ended. */
 static bool client_renew(struct client *client)
 {
 	client_close(client);
-	client->connected = client->eof = client->failed = client->skipping =
-		false;
+	client->connected = client->eof = client->skipping = false;
 	client->error = 0;
 	client->read = client->seen.len;
 	bytes_clear(&client->pending);
-	client->sock = lined_socket_new(&handlers, client);
-	if (client->sock == NULL) {
-		client_fail(client, errno);
-		return false;
-	}
-	lined_socket_set_group(client->sock, &unlimited);
-	lined_socket_allow_half_close(client->sock, true);
-	return true;
+	client->sock = net_address_socket(&handlers, client);
+	if (client->sock == NULL)
+		client->error = errno;
+	return client->sock != NULL;
 }
 
 static int client_open_datagram(struct client *client)
 {
-	const struct sockaddr *peer = &client->peer.to.any;
+	bool ipv6 = client->peer.to.any.sa_family == AF_INET6;
 	struct net_address own;
 
-	if (net_address_free(&own, peer->sa_family, SOCK_DGRAM, NULL) < 0 ||
+	if (net_address_free(&own, ipv6 ? TRANSPORT_UDP6 : TRANSPORT_UDP,
+			     NULL) < 0 ||
 	    lined_socket_bind(client->sock, SOCK_DGRAM, &own.to.any,
 			      own.to.len) < 0)
 		return -1;
@@ -207,7 +195,7 @@ static void client_upgraded(void *arg)
 static int client_open_web(struct client *client,
 			   const struct net_address *address)
 {
-	int fd = websocket_bridge_open(client->dispatcher, address, CONNECT_MS,
+	int fd = websocket_bridge_open(client->dispatcher, address,
 				       client_upgraded, client, &client->web);
 
 	if (fd < 0)
@@ -218,15 +206,13 @@ static int client_open_web(struct client *client,
 	return -1;
 }
 
-static int client_open_stream(struct client *client,
-			      const struct net_address *address)
+static int client_open(struct client *client, const struct net_address *address)
 {
-	if (address->web)
+	if (client->is_datagram)
+		return client_open_datagram(client);
+	if (transports[address->transport].web)
 		return client_open_web(client, address);
-	if (address->tls && net_address_use_tls(client->sock, CONNECT_MS) < 0)
-		return -1;
-	return lined_socket_connect_to(client->sock, &address->to.any,
-				       address->to.len, CONNECT_MS);
+	return net_address_connect(address, client->sock);
 }
 
 void client_connect(struct client *client, const struct net_address *address)
@@ -236,11 +222,10 @@ void client_connect(struct client *client, const struct net_address *address)
 	client_note(client, memory_format("connect %s", url));
 	free(url);
 	client->peer = *address;
-	client->is_datagram = address->datagram;
+	client->is_datagram = transports[address->transport].type == SOCK_DGRAM;
 	if (!client_renew(client))
 		return;
-	if ((address->datagram ? client_open_datagram(client)
-			       : client_open_stream(client, address)) < 0 ||
+	if (client_open(client, address) < 0 ||
 	    lined_dispatcher_register_socket(client->dispatcher,
 					     client->sock) == NULL)
 		client_fail(client, errno);
@@ -277,24 +262,9 @@ static const struct lined_socket_handlers listener_handlers = {
 
 int client_listen(struct client *client, const struct net_address *address)
 {
-	struct lined_socket *sock =
-		lined_socket_new(&listener_handlers, client);
-	int error;
-
-	if (sock == NULL)
-		return -1;
-	if (lined_socket_bind(sock, SOCK_STREAM, &address->to.any,
-			      address->to.len) < 0 ||
-	    lined_socket_listen(sock, BACKLOG) < 0 ||
-	    lined_dispatcher_register_socket(client->dispatcher, sock) ==
-		    NULL) {
-		error = errno;
-		lined_socket_close(sock);
-		errno = error;
-		return -1;
-	}
-	client->listener = sock;
-	return 0;
+	client->listener = net_address_listen(address, client->dispatcher,
+					      &listener_handlers, client);
+	return client->listener != NULL ? 0 : -1;
 }
 
 bool client_accept(struct client *client)

@@ -29,9 +29,8 @@ struct client {
 	bool is_datagram;
 	struct net_address peer; /* where datagrams go */
 	bool connected;
-	bool eof;    /* the peer has closed its side, or the connection */
-	bool failed; /* the connection was reset, or could not be made */
-	int error;   /* errno of the last connection, 0: none */
+	bool eof;  /* the peer has closed its side, or the connection */
+	int error; /* errno of the last connection, 0: none */
 	struct bytes said, seen, pending;
 	size_t read;  /* how much of seen the transcript has read */
 	size_t *ends; /* ends of datagrams without a line end */
@@ -56,7 +55,7 @@ void client_init(struct client *client, const char *name,
 		 struct lined_dispatcher *d);
 void client_fini(struct client *client);
 
-/* Starts to connect: connected or failed becomes true. */
+/* Starts to connect: connected becomes true, or sock NULL. */
 void client_connect(struct client *client, const struct net_address *address);
 
 /* Listens; -1 and errno. Connections wait for client_accept(). */

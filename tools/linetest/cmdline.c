@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "linetest/word.h"
 
@@ -121,38 +122,29 @@ static int option_count(const char *option, unsigned max, unsigned *count)
 	return option_wrong(option, optarg, wanted);
 }
 
-/* The transports of --over: streams, because transcripts that do not choose
- * are about streams. */
-static const enum transport over_transports[] = {
-	TRANSPORT_UNIX, TRANSPORT_TCP, TRANSPORT_TCP6,
-	TRANSPORT_TLS,  TRANSPORT_WS,  TRANSPORT_WSS,
-};
-
-#define OVER_TRANSPORTS (sizeof(over_transports) / sizeof(over_transports[0]))
-
+/* Streams only, because transcripts that do not choose a transport are about
+ * streams. */
 static int option_over(struct cmdline *cmdline)
 {
 	const char *at = optarg;
 	enum transport found;
-	size_t len, i;
+	size_t len;
 
 	cmdline->over_count = 0;
 	cmdline->over_given = true;
 	for (;; at += len + 1) {
 		len = strcspn(at, ",");
 		found = transport_find(at, len);
-		for (i = 0; i < OVER_TRANSPORTS; i++)
-			if (over_transports[i] == found)
-				break;
-		if (i == OVER_TRANSPORTS ||
-		    cmdline->over_count == OVER_TRANSPORTS)
+		if (found == TRANSPORTS ||
+		    transports[found].type != SOCK_STREAM ||
+		    cmdline->over_count == TRANSPORTS)
 			return option_wrong("--over", optarg,
 					    "a list of unix, tcp, tcp6, tls, "
 					    "ws and wss, such as unix,tls");
-		if (transport_has_tls(found) && !tls_available()) {
+		if (transports[found].tls && !tls_available()) {
 			fprintf(stderr,
 				"linetest: --over %s: built without OpenSSL\n",
-				transport_names[found]);
+				transports[found].name);
 			return -1;
 		}
 		cmdline->over[cmdline->over_count++] = found;

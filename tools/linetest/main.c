@@ -188,7 +188,7 @@ static void session_run_file(struct session *session,
 	for (i = 0; i < cmdline->over_count && !deadline_all_are_over(); i++) {
 		if (cmdline->over_given)
 			snprintf(over, sizeof(over), "%s, ",
-				 transport_names[cmdline->over[i]]);
+				 transports[cmdline->over[i]].name);
 		session_run_transcript(session, transcripts[i]);
 	}
 	report_file(&session->report, transcripts[0]->path);

@@ -21,11 +21,15 @@
 
 #include "linetest/bytes.h"
 
+#define CONNECT_MS 10000
+#define BACKLOG    64
 #define PORT_FIRST 22000
 #define PORT_LAST  32767
 #define PORT_TRIES 1000
 
 static const int reuse_on = 1;
+
+/* ---- text ---------------------------------------------------------------- */
 
 int net_address_unix(struct net_address *address, const char *path)
 {
@@ -50,20 +54,19 @@ static const char *read_inet(struct net_address *address, const char *text)
 
 int net_address_read(struct net_address *address, const char *url, char **error)
 {
-	const char *why = NULL;
+	const char *colon = strstr(url, "://"), *why = NULL;
+	size_t scheme_len = colon != NULL ? (size_t)(colon - url) : 0;
 
 	memset(address, 0, sizeof(*address));
-	address->datagram = strncmp(url, "udp://", 6) == 0;
-	address->web =
-		strncmp(url, "ws://", 5) == 0 || strncmp(url, "wss://", 6) == 0;
-	address->tls = strncmp(url, "tls://", 6) == 0 ||
-		       (address->web && url[2] == 's');
-	if (address->datagram || address->tls || address->web ||
-	    strncmp(url, "tcp://", 6) == 0)
-		why = read_inet(address, strstr(url, "://") + 3);
-	else if (strncmp(url, "unix:///", 8) != 0)
+	address->transport = transport_find(url, scheme_len);
+	if (address->transport == TRANSPORTS ||
+	    transports[address->transport].family == AF_INET6)
 		why = strerror(EINVAL);
-	else if (net_address_unix(address, url + 7) < 0)
+	else if (address->transport != TRANSPORT_UNIX)
+		why = read_inet(address, colon + 3);
+	else if (colon[3] != '/')
+		why = strerror(EINVAL);
+	else if (net_address_unix(address, colon + 3) < 0)
 		why = strerror(errno);
 	if (why == NULL)
 		return 0;
@@ -75,7 +78,39 @@ int net_address_read(struct net_address *address, const char *url, char **error)
 	return -1;
 }
 
-int net_address_use_tls(struct lined_socket *sock, unsigned timeout_ms)
+char *net_address_url(const struct net_address *address)
+{
+	const struct sockaddr *any = &address->to.any;
+	const struct sockaddr_un *sun =
+		(const struct sockaddr_un *)&address->to.storage;
+	const char *name = transports[address->transport].name;
+	char text[LINED_ADDRESS_TEXT_MAX];
+
+	if (any->sa_family == AF_UNIX)
+		return memory_format("unix://%s", sun->sun_path);
+	return memory_format("%.*s://%s", (int)strcspn(name, "6"), name,
+			     lined_address_format(any, text, sizeof(text)));
+}
+
+/* ---- sockets ------------------------------------------------------------- */
+
+/* No limits of the library: the deadlines of the transcript end a wait, and the
+ * recorder has a limit of its own for its queues. */
+static struct lined_socket_group unlimited;
+
+struct lined_socket *
+net_address_socket(const struct lined_socket_handlers *handlers, void *arg)
+{
+	struct lined_socket *sock = lined_socket_new(handlers, arg);
+
+	if (sock == NULL)
+		return NULL;
+	lined_socket_set_group(sock, &unlimited);
+	lined_socket_allow_half_close(sock, true);
+	return sock;
+}
+
+static int use_tls(struct lined_socket *sock)
 {
 	const struct lined_tls_client_settings settings = {.insecure = true};
 	struct lined_tls_client *tls;
@@ -85,26 +120,39 @@ int net_address_use_tls(struct lined_socket *sock, unsigned timeout_ms)
 	tls = lined_tls_client_new(&settings, error, sizeof(error));
 	if (tls == NULL)
 		return -1;
-	result = lined_socket_use_tls(sock, tls, "localhost", timeout_ms);
+	result = lined_socket_use_tls(sock, tls, "localhost", CONNECT_MS);
 	lined_tls_client_free(tls);
 	return result;
 }
 
-char *net_address_url(const struct net_address *address)
+int net_address_connect(const struct net_address *address,
+			struct lined_socket *sock)
 {
-	const struct sockaddr *any = &address->to.any;
-	const struct sockaddr_un *sun =
-		(const struct sockaddr_un *)&address->to.storage;
-	char text[LINED_ADDRESS_TEXT_MAX];
+	if (transports[address->transport].tls && use_tls(sock) < 0)
+		return -1;
+	return lined_socket_connect_to(sock, &address->to.any, address->to.len,
+				       CONNECT_MS);
+}
 
-	if (any->sa_family == AF_UNIX)
-		return memory_format("unix://%s", sun->sun_path);
-	return memory_format("%s://%s",
-			     address->datagram ? "udp"
-			     : address->web    ? address->tls ? "wss" : "ws"
-			     : address->tls    ? "tls"
-					       : "tcp",
-			     lined_address_format(any, text, sizeof(text)));
+struct lined_socket *
+net_address_listen(const struct net_address *address,
+		   struct lined_dispatcher *d,
+		   const struct lined_socket_handlers *handlers, void *arg)
+{
+	struct lined_socket *sock = lined_socket_new(handlers, arg);
+	int error;
+
+	if (sock == NULL)
+		return NULL;
+	if (lined_socket_bind(sock, SOCK_STREAM, &address->to.any,
+			      address->to.len) == 0 &&
+	    lined_socket_listen(sock, BACKLOG) == 0 &&
+	    lined_dispatcher_register_socket(d, sock) != NULL)
+		return sock;
+	error = errno;
+	lined_socket_close(sock);
+	errno = error;
+	return NULL;
 }
 
 /* ---- free ports --------------------------------------------------------- */
@@ -138,12 +186,6 @@ static unsigned client_ports(void)
 		low = PORT_LAST + 1;
 	fclose(file);
 	return low;
-}
-
-static int set_loopback(struct net_address *address, int family, uint16_t port)
-{
-	return lined_address_set(
-		&address->to, family == AF_INET6 ? "::1" : "127.0.0.1", port);
 }
 
 static int open_and_bind(const struct net_address *address, int type,
@@ -184,9 +226,11 @@ static int port_hold(int fd, const struct net_address *address)
 	return -1;
 }
 
-int net_address_free(struct net_address *address, int family, int type,
+int net_address_free(struct net_address *address, enum transport transport,
 		     int *held)
 {
+	const struct transport_info *info = &transports[transport];
+	const char *host = info->family == AF_INET6 ? "::1" : "127.0.0.1";
 	unsigned end = client_ports(), first = PORT_FIRST, i;
 	int fd;
 
@@ -194,15 +238,15 @@ int net_address_free(struct net_address *address, int family, int type,
 		end = PORT_LAST + 1;
 	if (end <= first + PORT_TRIES)
 		first = end / 2;
+	memset(address, 0, sizeof(*address));
+	address->transport = transport;
 	for (i = 0; i < PORT_TRIES; i++) {
-		memset(address, 0, sizeof(*address));
-		address->datagram = type == SOCK_DGRAM;
-		if (set_loopback(address, family,
-				 (uint16_t)(first + net_address_draw() %
-							    (end - first))) < 0)
+		unsigned port = first + net_address_draw() % (end - first);
+
+		if (lined_address_set(&address->to, host, (uint16_t)port) < 0)
 			return -1;
-		fd = open_and_bind(address, type, false);
-		if (fd >= 0 && held != NULL && type == SOCK_STREAM)
+		fd = open_and_bind(address, info->type, false);
+		if (fd >= 0 && held != NULL && info->type == SOCK_STREAM)
 			*held = port_hold(fd, address);
 		else if (fd >= 0)
 			close(fd);

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Addresses as lined writes them, tcp://HOST:PORT, tls://, udp:// and
- * unix:///PATH, and free addresses on this machine. Numeric hosts and localhost
- * only: a transcript does not depend on name servers.
+ * unix:///PATH, free addresses on this machine, and the sockets that connect to
+ * an address or listen on it. Numeric hosts and localhost only: a transcript
+ * does not depend on name servers.
  */
 #pragma once
 
-#include <stdbool.h>
-
 #include <lined/address.h>
+#include <lined/dispatcher.h>
 #include <lined/socket.h>
+
+#include "linetest/transport.h"
 
 struct net_address {
 	struct lined_address to;
-	bool datagram;
-	bool tls;
-	bool web; /* WebSocket; over TLS if tls is set, too */
+	/* TCP and UDP for IPv6 too, if the address was read from text. */
+	enum transport transport;
 };
 
 /* -1 and a message, to be freed, in *error. */
@@ -26,17 +27,28 @@ int net_address_read(struct net_address *address, const char *url,
 int net_address_unix(struct net_address *address, const char *path);
 
 /*
- * Finds a loopback address with a free port. For streams, *held is a descriptor
- * that reserves the port, except for listeners with SO_REUSEADDR, until it is
- * closed; -1: the port is not reserved. -1 and errno: no such family, or no
- * free port.
+ * Finds a loopback address with a free port, for any transport but UNIX. For
+ * streams, *held is a descriptor that reserves the port, except for listeners
+ * with SO_REUSEADDR, until it is closed; -1: the port is not reserved. held may
+ * be NULL. -1 and errno: no such family, or no free port.
  */
-int net_address_free(struct net_address *address, int family, int type,
+int net_address_free(struct net_address *address, enum transport transport,
 		     int *held);
-
-/* Makes the socket use TLS once it is connected, and accept any certificate of
- * the daemon. -1 and errno. */
-int net_address_use_tls(struct lined_socket *sock, unsigned timeout_ms);
 
 /* As a URL; to be freed. */
 char *net_address_url(const struct net_address *address);
+
+/* A new socket without limits, which may be half-closed. NULL and errno. */
+struct lined_socket *
+net_address_socket(const struct lined_socket_handlers *handlers, void *arg);
+
+/* Starts to connect a stream, with TLS if the transport has it; any certificate
+ * is accepted. -1 and errno. */
+int net_address_connect(const struct net_address *address,
+			struct lined_socket *sock);
+
+/* Returns a registered listener for streams; NULL and errno. */
+struct lined_socket *
+net_address_listen(const struct net_address *address,
+		   struct lined_dispatcher *d,
+		   const struct lined_socket_handlers *handlers, void *arg);

@@ -313,7 +313,7 @@ static bool find_config_address(struct parser *parser, struct step *step,
 	/* The error explains placeholders if the config has none. */
 	parser_error(
 		parser, "the config has no {%s%s%s} to connect to%s",
-		transport >= 0 ? transport_names[transport] : "unix",
+		transport >= 0 ? transports[transport].name : "unix",
 		name != NULL && *name != '\0' ? ":" : "",
 		name != NULL ? name : "",
 		transcript->address_count > 0
@@ -415,7 +415,7 @@ static void listen_on_placeholders(struct parser *parser, const char *text)
 			parser_error(parser,
 				     "{%s:%.*s}: there is no such service, and "
 				     "no \"%.*s: listen\"",
-				     transport_names[transport], (int)name_len,
+				     transports[transport].name, (int)name_len,
 				     name, (int)name_len, name);
 	}
 }
@@ -439,7 +439,7 @@ static char *make_services_config(const struct parser *parser)
 			if (!(service->transports & 1u << j))
 				continue;
 			bytes_add_format(&text, "%s\"{%s:%s}\"", comma,
-					 transport_names[j], service->name);
+					 transports[j].name, service->name);
 			comma = ", ";
 		}
 		bytes_add_format(&text, " }\n%s%s}\n", service->block,

@@ -22,8 +22,6 @@
 #include "linetest/transcript_writer.h"
 #include "list.h"
 
-#define BACKLOG    64
-#define CONNECT_MS 10000
 #define START_MS   30000
 #define FOREVER_MS UINT32_MAX
 
@@ -39,7 +37,6 @@ struct recorder {
 	struct daemon_process process;
 	struct net_address here, daemon;
 	const char *connect; /* the action of clients in the transcript */
-	struct lined_socket *listener;
 	struct list links;
 	unsigned count; /* clients so far */
 };
@@ -175,19 +172,12 @@ static const struct lined_socket_handlers handlers = {
 
 /* ---- clients ------------------------------------------------------------ */
 
-/* No limits of the library: QUEUE_MAX is the limit. */
-static struct lined_socket_group unlimited;
-
 static struct lined_socket *side_init(struct side *side, struct link *link,
 				      struct side *other)
 {
 	side->link = link;
 	side->other = other;
-	side->sock = lined_socket_new(&handlers, side);
-	if (side->sock == NULL)
-		return NULL;
-	lined_socket_set_group(side->sock, &unlimited);
-	lined_socket_allow_half_close(side->sock, true);
+	side->sock = net_address_socket(&handlers, side);
 	return side->sock;
 }
 
@@ -210,7 +200,6 @@ static void recorder_acceptable(struct lined_socket *listener, void *arg)
 {
 	struct recorder *recorder = arg;
 	struct link *link = link_new(recorder);
-	const struct net_address *daemon = &recorder->daemon;
 
 	if (link == NULL)
 		return;
@@ -220,8 +209,7 @@ static void recorder_acceptable(struct lined_socket *listener, void *arg)
 		return;
 	}
 	link_write_action(link, recorder->connect);
-	if (lined_socket_connect_to(link->daemon.sock, &daemon->to.any,
-				    daemon->to.len, CONNECT_MS) < 0 ||
+	if (net_address_connect(&recorder->daemon, link->daemon.sock) < 0 ||
 	    lined_dispatcher_register_socket(recorder->dispatcher,
 					     link->daemon.sock) == NULL) {
 		print_errno(link->transcript.name);
@@ -235,27 +223,16 @@ static const struct lined_socket_handlers listener_handlers = {
 
 static int recorder_listen(struct recorder *recorder)
 {
-	struct lined_socket *sock =
-		lined_socket_new(&listener_handlers, recorder);
 	const struct net_address *here = &recorder->here;
-	char *url = net_address_url(here);
-	int result = -1;
+	char *url;
 
-	if (sock == NULL ||
-	    lined_socket_bind(sock, SOCK_STREAM, &here->to.any, here->to.len) <
-		    0 ||
-	    lined_socket_listen(sock, BACKLOG) < 0 ||
-	    lined_dispatcher_register_socket(recorder->dispatcher, sock) ==
-		    NULL) {
-		print_errno(url);
-		if (sock != NULL)
-			lined_socket_close(sock);
-	} else {
-		recorder->listener = sock;
-		result = 0;
-	}
+	if (net_address_listen(here, recorder->dispatcher, &listener_handlers,
+			       recorder) != NULL)
+		return 0;
+	url = net_address_url(here);
+	print_errno(url);
 	free(url);
-	return result;
+	return -1;
 }
 
 /* ---- the daemon --------------------------------------------------------- */
@@ -306,7 +283,7 @@ static int read_stream_address(struct net_address *address, const char *url)
 	char *error = NULL;
 
 	if (net_address_read(address, url, &error) == 0) {
-		if (!address->datagram)
+		if (transports[address->transport].type == SOCK_STREAM)
 			return 0;
 		error = memory_format("\"%s\": only streams can be recorded",
 				      url);
@@ -343,7 +320,7 @@ static int recorder_find_here(struct recorder *recorder)
 
 	if (asked != NULL)
 		return read_stream_address(&recorder->here, asked);
-	if (net_address_free(&recorder->here, AF_INET, SOCK_STREAM, NULL) < 0)
+	if (net_address_free(&recorder->here, TRANSPORT_TCP, NULL) < 0)
 		return print_errno("no free port");
 	return 0;
 }

@@ -62,31 +62,13 @@ static int run_dir_find_address(struct net_address *address,
 	char *path;
 	int result;
 
-	switch (wanted->transport) {
-	case TRANSPORT_TCP:
-		return net_address_free(address, AF_INET, SOCK_STREAM, held);
-	case TRANSPORT_TLS:
-	case TRANSPORT_WS:
-	case TRANSPORT_WSS:
-		if (net_address_free(address, AF_INET, SOCK_STREAM, held) < 0)
-			return -1;
-		address->tls = transport_has_tls(wanted->transport);
-		address->web = wanted->transport != TRANSPORT_TLS;
-		return 0;
-	case TRANSPORT_TCP6:
-		return net_address_free(address, AF_INET6, SOCK_STREAM, held);
-	case TRANSPORT_UDP:
-		return net_address_free(address, AF_INET, SOCK_DGRAM, held);
-	case TRANSPORT_UDP6:
-		return net_address_free(address, AF_INET6, SOCK_DGRAM, held);
-	default:
-		path = memory_format("%s/%s.sock", dir,
-				     *wanted->name != '\0' ? wanted->name
-							   : "_");
-		result = net_address_unix(address, path);
-		free(path);
-		return result;
-	}
+	if (wanted->transport != TRANSPORT_UNIX)
+		return net_address_free(address, wanted->transport, held);
+	path = memory_format("%s/%s.sock", dir,
+			     *wanted->name != '\0' ? wanted->name : "_");
+	result = net_address_unix(address, path);
+	free(path);
+	return result;
 }
 
 static bool run_dir_has_tls(const struct transcript *transcript)
@@ -94,7 +76,7 @@ static bool run_dir_has_tls(const struct transcript *transcript)
 	size_t i;
 
 	for (i = 0; i < transcript->address_count; i++)
-		if (transport_has_tls(transcript->addresses[i].transport))
+		if (transports[transcript->addresses[i].transport].tls)
 			return true;
 	return false;
 }
@@ -123,7 +105,7 @@ int run_dir_open(struct run_dir *dir, const struct transcript *transcript,
 					 &dir->held[i]) == 0)
 			continue;
 		*error = memory_format("no address for {%s:%s}: %s",
-				       transport_names[wanted->transport],
+				       transports[wanted->transport].name,
 				       wanted->name, strerror(errno));
 		run_dir_close(dir, false);
 		return -1;

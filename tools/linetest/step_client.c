@@ -140,7 +140,7 @@ bool step_connect(struct run *run, const struct step *step)
 	deadline_start(&deadline, run->dispatcher, RUN_DAEMON_MS);
 	do {
 		client_connect(client, &address);
-		while (!client->connected && !client->failed &&
+		while (!client->connected && client->sock != NULL &&
 		       run_turn(run, &deadline))
 			;
 		/* connect(2) to a UNIX socket whose backlog is full does not

@@ -264,7 +264,7 @@ bool step_raw(struct run *run, const struct step *step)
 	bool good;
 
 	template_expand(&step->text, &run->values, &wanted);
-	if (run_client(run, step)->peer.web)
+	if (transports[run_client(run, step)->peer.transport].web)
 		drop_line_ends(&wanted);
 	good = expect_bytes(run, run_client(run, step), step, &wanted);
 	bytes_fini(&wanted);

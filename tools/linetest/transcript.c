@@ -12,22 +12,9 @@
 
 #include "linetest/word.h"
 
-const char *const transport_names[TRANSPORTS] = {"unix", "tcp", "tcp6", "udp",
-						 "udp6", "tls", "ws",   "wss"};
-
 static bool name_equals(const char *text, const char *other, size_t len)
 {
 	return strlen(text) == len && memcmp(text, other, len) == 0;
-}
-
-enum transport transport_find(const char *name, size_t len)
-{
-	unsigned i;
-
-	for (i = 0; i < TRANSPORTS; i++)
-		if (name_equals(transport_names[i], name, len))
-			break;
-	return (enum transport)i;
 }
 
 void transcript_free(struct transcript *transcript)

@@ -12,30 +12,7 @@
 
 #include "linetest/bytes.h"
 #include "linetest/template.h"
-
-/* How a client reaches the daemon. */
-enum transport {
-	TRANSPORT_UNIX,
-	TRANSPORT_TCP,
-	TRANSPORT_TCP6,
-	TRANSPORT_UDP,
-	TRANSPORT_UDP6,
-	TRANSPORT_TLS,
-	TRANSPORT_WS,
-	TRANSPORT_WSS,
-	TRANSPORTS,
-};
-
-/* Whether the transport needs the tls section that linetest adds. */
-static inline bool transport_has_tls(enum transport transport)
-{
-	return transport == TRANSPORT_TLS || transport == TRANSPORT_WSS;
-}
-
-extern const char *const transport_names[TRANSPORTS];
-
-/* TRANSPORTS: the name, of len bytes, is none of them. */
-enum transport transport_find(const char *name, size_t len);
+#include "linetest/transport.h"
 
 /* The end of the lines that `NAME>` sends. */
 enum line_end {

@@ -238,28 +238,12 @@ void websocket_bridge_leave(struct websocket_bridge *bridge)
 
 /* ---- opening ------------------------------------------------------------- */
 
-static struct lined_socket_group unlimited;
-
-static struct lined_socket *
-bridge_socket(const struct lined_socket_handlers *handlers,
-	      struct websocket_bridge *bridge)
-{
-	struct lined_socket *sock = lined_socket_new(handlers, bridge);
-
-	if (sock == NULL)
-		return NULL;
-	lined_socket_set_group(sock, &unlimited);
-	lined_socket_allow_half_close(sock, true);
-	return sock;
-}
-
 static int bridge_connect(struct websocket_bridge *bridge,
 			  struct lined_dispatcher *d,
-			  const struct net_address *address, int fd,
-			  unsigned timeout_ms)
+			  const struct net_address *address, int fd)
 {
-	bridge->inner = bridge_socket(&inner_handlers, bridge);
-	bridge->outer = bridge_socket(&outer_handlers, bridge);
+	bridge->inner = net_address_socket(&inner_handlers, bridge);
+	bridge->outer = net_address_socket(&outer_handlers, bridge);
 	if (bridge->inner == NULL || bridge->outer == NULL ||
 	    lined_socket_wrap(bridge->inner, fd, LINED_SOCKET_CONNECTED) < 0) {
 		close(fd);
@@ -267,10 +251,7 @@ static int bridge_connect(struct websocket_bridge *bridge,
 	}
 	lined_socket_pause(bridge->inner);
 	if (lined_dispatcher_register_socket(d, bridge->inner) == NULL ||
-	    (address->tls &&
-	     net_address_use_tls(bridge->outer, timeout_ms) < 0) ||
-	    lined_socket_connect_to(bridge->outer, &address->to.any,
-				    address->to.len, timeout_ms) < 0 ||
+	    net_address_connect(address, bridge->outer) < 0 ||
 	    lined_dispatcher_register_socket(d, bridge->outer) == NULL)
 		return -1;
 	return 0;
@@ -278,14 +259,14 @@ static int bridge_connect(struct websocket_bridge *bridge,
 
 int websocket_bridge_open(struct lined_dispatcher *d,
 			  const struct net_address *address,
-			  unsigned timeout_ms, void (*connected)(void *arg),
-			  void *arg, struct websocket_bridge **bridge)
+			  void (*connected)(void *arg), void *arg,
+			  struct websocket_bridge **bridge)
 {
 	struct websocket_bridge *new = memory_new(1, sizeof(*new));
 	int ends[2], error;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0) {
-		if (bridge_connect(new, d, address, ends[1], timeout_ms) == 0) {
+		if (bridge_connect(new, d, address, ends[1]) == 0) {
 			new->connected = connected;
 			new->arg = arg;
 			*bridge = new;

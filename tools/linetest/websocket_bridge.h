@@ -17,8 +17,8 @@ struct websocket_bridge;
  * -1 and errno. connected(arg) is called when the upgrade is over. */
 int websocket_bridge_open(struct lined_dispatcher *d,
 			  const struct net_address *address,
-			  unsigned timeout_ms, void (*connected)(void *arg),
-			  void *arg, struct websocket_bridge **bridge);
+			  void (*connected)(void *arg), void *arg,
+			  struct websocket_bridge **bridge);
 
 /* The client has closed its end: connected() is not called any more, and the
  * bridge is freed when its connection has ended. */
