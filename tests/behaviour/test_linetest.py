@@ -15,8 +15,9 @@ import threading
 import time
 import unittest
 
+from certificates import Authority
 from lined_test import LINED, MODULES, PATIENCE, TOP, Client, DaemonTest
-from lined_test import environment, main, service
+from lined_test import environment, free_port, main, service
 
 LINETEST = os.path.abspath(os.environ.get("LINETEST")
                            or os.path.join(os.path.dirname(LINED),
@@ -821,6 +822,23 @@ class Recording(Linetest):
         self.eventually(lambda: "client1: eof" in self.read(), "the end")
         self.finish(process)
         self.linetest("new.lt", code=0)
+
+    def test_a_daemon_over_tls(self):
+        done = subprocess.run([LINETEST, "-t", "--over", "tls", "x.lt"],
+                              capture_output=True)
+        if b"without OpenSSL" in done.stderr:
+            self.skipTest("built without OpenSSL")
+        pair = Authority(self.dir).issue("one", ["IP:127.0.0.1"])
+        url = "tls://127.0.0.1:%d" % free_port()
+        self.start('tls "t" { certificate = "%s" key = "%s" }\n'
+                   % (pair.certificate, pair.key)
+                   + service("e", url, extra='tls = { "t" }'))
+        process, address = self.record("--connect", url)
+        with Client(address) as one:
+            one.send(b"hello\n")
+            self.assertEqual(one.line(), b"hello\n")
+        self.eventually(lambda: "eof" in self.read(), "the end")
+        self.finish(process)
 
     def test_bytes_without_line_ends(self):
         head = self.transcript(
