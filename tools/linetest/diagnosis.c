@@ -7,7 +7,6 @@
 
 #include "linetest/diagnosis.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "linetest/escape.h"
@@ -104,32 +103,28 @@ void diagnosis_difference(struct bytes *out, const char *expected,
 
 /* ---- what a client sent and got ----------------------------------------- */
 
-/* All rows of a client; the last are shown. */
-struct rows {
-	char **items;
-	size_t count;
-};
-
-static struct bytes *row_begin(struct bytes *row, bool is_unread)
+static void diagnosis_add_last(struct bytes *out, const struct bytes *rows,
+			       size_t most)
 {
-	bytes_clear(row);
-	bytes_add_text(row, is_unread ? "    ? " : INDENT);
-	return row;
-}
+	const char *at = bytes_text(rows), *p;
+	size_t count = 0;
 
-static void rows_add(struct rows *rows, const struct bytes *row)
-{
-	rows->items = memory_resize(rows->items, rows->count + 1,
-				    sizeof(*rows->items));
-	rows->items[rows->count++] = memory_copy(row->data, row->len);
+	for (p = at; (p = strchr(p, '\n')) != NULL; p++)
+		count++;
+	if (count > most)
+		bytes_add_format(out, INDENT "(%zu lines before)\n",
+				 count - most);
+	for (; count > most; count--)
+		at = strchr(at, '\n') + 1;
+	bytes_add_text(out, at);
 }
 
 /* Bytes by lines, each with the client's name and the sign of its direction,
  * doubled if the line has no end. The first `read` bytes were expected. */
-static void rows_add_lines(struct rows *rows, const struct client *client,
-			   char sign, const char *data, size_t len, size_t read)
+static void rows_add_lines(struct bytes *rows, const struct client *client,
+			   const char *sign, const char *data, size_t len,
+			   size_t read)
 {
-	struct bytes row = {0};
 	size_t at = 0, size;
 
 	while (at < len) {
@@ -138,43 +133,37 @@ static void rows_add_lines(struct rows *rows, const struct client *client,
 
 		size = lf != NULL ? (size_t)(lf - begin) : len - at;
 		at += size + (lf != NULL);
-		row_begin(&row, at > read);
-		bytes_add_format(&row, "%s%c%s ", client->name, sign,
-				 lf != NULL    ? ""
-				 : sign == '>' ? ">"
-					       : "<");
+		bytes_add_format(rows, "%s%s%s%s ",
+				 at > read ? "    ? " : INDENT, client->name,
+				 sign, lf == NULL ? sign : "");
 		if (lf != NULL && size > 0 && begin[size - 1] == '\r')
 			size--;
-		diagnosis_add_shown(&row, begin, size);
-		rows_add(rows, &row);
+		diagnosis_add_shown(rows, begin, size);
+		bytes_add_byte(rows, '\n');
 	}
-	bytes_fini(&row);
 }
 
-static void rows_add_event(struct rows *rows, const struct client *client,
+static void rows_add_event(struct bytes *rows, const struct client *client,
 			   const struct client_event *event)
 {
-	struct bytes row = {0};
 	size_t read = 0;
 
 	switch (event->kind) {
 	case CLIENT_SAID:
-		rows_add_lines(rows, client, '>',
+		rows_add_lines(rows, client, ">",
 			       client->said.data + event->offset, event->len,
 			       SIZE_MAX);
 		break;
 	case CLIENT_SAW:
 		if (client->read > event->offset)
 			read = client->read - event->offset;
-		rows_add_lines(rows, client, '<',
+		rows_add_lines(rows, client, "<",
 			       client->seen.data + event->offset, event->len,
 			       read);
 		break;
 	default:
-		bytes_add_format(row_begin(&row, false), "%s: %s", client->name,
+		bytes_add_format(rows, INDENT "%s: %s\n", client->name,
 				 event->note);
-		rows_add(rows, &row);
-		bytes_fini(&row);
 		break;
 	}
 }
@@ -182,57 +171,30 @@ static void rows_add_event(struct rows *rows, const struct client *client,
 void diagnosis_client(struct bytes *out, const struct client *client,
 		      size_t most)
 {
-	struct rows rows = {0};
-	size_t i, from = 0;
+	struct bytes rows = {0};
+	size_t i;
 
 	for (i = 0; i < client->event_count; i++)
 		rows_add_event(&rows, client, &client->events[i]);
-	if (rows.count > most)
-		from = rows.count - most;
-	bytes_add_format(out, "  %s%s\n", client->name,
-			 rows.count == 0 ? ": nothing yet" : ":");
-	if (from > 0)
-		bytes_add_format(out, INDENT "(%zu lines before)\n", from);
-	for (i = 0; i < rows.count; i++) {
-		if (i >= from)
-			bytes_add_format(out, "%s\n", rows.items[i]);
-		free(rows.items[i]);
-	}
-	free(rows.items);
+	bytes_add_format(out, "  %s:%s\n", client->name,
+			 rows.len == 0 ? " nothing yet" : "");
+	diagnosis_add_last(out, &rows, most);
+	bytes_fini(&rows);
 }
 
 /* ---- the daemon --------------------------------------------------------- */
 
-/* The log is escaped by the daemon; other bytes on its standard error, a
- * library's for instance, are not. */
-static void diagnosis_add_printable(struct bytes *out, const char *text)
-{
-	size_t size;
-
-	for (; *text != '\0'; text += size > 0 ? size : 1) {
-		size = escape_plain_character(text, strlen(text));
-		if (size > 0 || *text == '\t')
-			bytes_add(out, text, size > 0 ? size : 1);
-		else
-			bytes_add_format(out, "\\x%02x", (unsigned char)*text);
-	}
-}
-
 void diagnosis_log(struct bytes *out, const struct daemon_process *process)
 {
-	size_t from = 0, i;
+	struct bytes rows = {0};
+	size_t i;
 
-	if (process->log_count > LOG_MAX)
-		from = process->log_count - LOG_MAX;
-	bytes_add_format(out, "  the daemon's log%s\n",
-			 process->log_count > 0 ? ":" : ": nothing");
-	if (from > 0)
-		bytes_add_format(out, INDENT "(%zu lines before)\n", from);
-	for (i = from; i < process->log_count; i++) {
-		bytes_add_text(out, INDENT);
-		diagnosis_add_printable(out, process->log[i]);
-		bytes_add_byte(out, '\n');
-	}
+	for (i = 0; i < process->log_count; i++)
+		bytes_add_format(&rows, INDENT "%s\n", process->log[i]);
+	bytes_add_format(out, "  the daemon's log:%s\n",
+			 rows.len == 0 ? " nothing" : "");
+	diagnosis_add_last(out, &rows, LOG_MAX);
+	bytes_fini(&rows);
 }
 
 void diagnosis_config(struct bytes *out, const char *config)
