@@ -22,33 +22,12 @@
 
 static void parse_file(struct parser *parser, const char *path);
 
-/* The only word of a statement; NULL and an error. */
-static char *parse_only_word(struct parser *parser, char *at, const char *usage)
+static void parse_include_file(struct parser *parser, char *name)
 {
-	char *word = word_next(&at);
-
-	if (word != NULL && word_next(&at) == NULL)
-		return word;
-	parser_error(parser, "usage: %s", usage);
-	return NULL;
-}
-
-static bool parse_no_word(struct parser *parser, char *at, const char *usage)
-{
-	if (word_next(&at) == NULL)
-		return true;
-	parser_error(parser, "usage: %s", usage);
-	return false;
-}
-
-static void parse_include_file(struct parser *parser, char *at)
-{
-	char *name = parse_only_word(parser, at, "include FILE"), *path;
 	const struct transcript_file *file;
 	unsigned depth = 0;
+	char *path;
 
-	if (name == NULL)
-		return;
 	for (file = parser->file; file != NULL; file = file->parent)
 		depth++;
 	if (depth >= DEPTH_MAX) {
@@ -62,13 +41,11 @@ static void parse_include_file(struct parser *parser, char *at)
 	free(path);
 }
 
-static void parse_workers(struct parser *parser, char *at)
+static void parse_workers(struct parser *parser, char *word)
 {
-	char *word = parse_only_word(parser, at, "workers N"), *end;
 	unsigned long workers;
+	char *end;
 
-	if (word == NULL)
-		return;
 	workers = strtoul(word, &end, 10);
 	if (*word < '1' || *word > '9' || *end != '\0' || workers > 1024) {
 		parser_error(parser, "workers \"%s\": a number from 1 to 1024",
@@ -81,15 +58,10 @@ static void parse_workers(struct parser *parser, char *at)
 	parser->transcript->workers = (unsigned)workers;
 }
 
-static void parse_transport(struct parser *parser, char *at)
+static void parse_transport(struct parser *parser, char *word)
 {
-	char *word = parse_only_word(
-		parser, at, "transport unix|tcp|tcp6|udp|udp6|tls|ws|wss");
-	enum transport transport;
+	enum transport transport = transport_find(word, strlen(word));
 
-	if (word == NULL)
-		return;
-	transport = transport_find(word, strlen(word));
 	if (transport == TRANSPORTS) {
 		parser_error(parser,
 			     "transport \"%s\": unix, tcp, tcp6, udp, udp6 "
@@ -101,59 +73,45 @@ static void parse_transport(struct parser *parser, char *at)
 	parser->transport_given = true;
 }
 
-static void parse_terminator(struct parser *parser, char *at)
+static void parse_terminator(struct parser *parser, char *word)
 {
-	char *word = parse_only_word(parser, at, "terminator lf|crlf");
-
-	if (word != NULL && !parser_line_end(word, &parser->end))
+	if (!parser_line_end(word, &parser->end))
 		parser_error(parser, "terminator \"%s\": lf or crlf", word);
 }
 
-static void parse_fragment(struct parser *parser, char *at)
+static void parse_fragment(struct parser *parser, char *word)
 {
-	char *word = parse_only_word(parser, at, "fragment off");
-
-	if (word == NULL)
-		return;
 	if (strcmp(word, "off") == 0)
 		parser->transcript->is_whole = true;
 	else
 		parser_error(parser, "usage: fragment off");
 }
 
-static void parse_patience(struct parser *parser, char *at)
+static void parse_patience(struct parser *parser, char *word)
 {
-	char *word = parse_only_word(parser, at, "patience DURATION");
-
-	if (word != NULL)
-		parser_duration(parser, word, &parser->transcript->patience_ms);
+	parser_duration(parser, word, &parser->transcript->patience_ms);
 }
 
-static void parse_wait(struct parser *parser, char *at)
+static void parse_wait(struct parser *parser, char *word)
 {
-	char *word = parse_only_word(parser, at, "wait DURATION");
 	uint32_t ms;
 
-	if (word != NULL && parser_duration(parser, word, &ms)) {
+	if (parser_duration(parser, word, &ms)) {
 		parser_start_once(parser);
 		parser_add_step(parser, STEP_WAIT, STEP_NO_CLIENT)->ms = ms;
 	}
 }
 
-static void parse_start(struct parser *parser, char *at)
+static void parse_start(struct parser *parser, char *word)
 {
-	if (!parse_no_word(parser, at, "start"))
-		return;
 	if (parser->daemon == PARSER_RUNNING)
 		parser_error(parser, "the daemon was started above");
 	parser->daemon = PARSER_IDLE;
 	parser_start(parser);
 }
 
-static void parse_stop(struct parser *parser, char *at)
+static void parse_stop(struct parser *parser, char *word)
 {
-	if (!parse_no_word(parser, at, "stop"))
-		return;
 	if (parser->daemon != PARSER_RUNNING)
 		parser_error(parser, "the daemon does not run here");
 	parser_add_step(parser, STEP_STOP, STEP_NO_CLIENT);
@@ -161,12 +119,10 @@ static void parse_stop(struct parser *parser, char *at)
 }
 
 /* `...` alone: a skip for each client that is connected at this line. */
-static void parse_skip_all(struct parser *parser, char *at)
+static void parse_skip_all(struct parser *parser, char *word)
 {
 	size_t i;
 
-	if (!parse_no_word(parser, at, "..."))
-		return;
 	for (i = 0; i < parser->client_count; i++)
 		if (parser->clients[i].state == PARSER_CONNECTED)
 			parser_add_step(parser, STEP_SKIP, i);
@@ -179,40 +135,53 @@ static void parse_silence_all(struct parser *parser, char *at)
 
 static const struct {
 	const char *keyword;
-	void (*parse)(struct parser *parser, char *at);
+	/* The one word behind it, for the usage; "": none; NULL: parse() takes
+	 * the rest of the row. */
+	const char *word;
+	void (*parse)(struct parser *parser, char *text);
 } statements[] = {
-	{"protocol", parse_protocol},
-	{"config", parse_config},
-	{"include", parse_include_file},
-	{"workers", parse_workers},
-	{"transport", parse_transport},
-	{"terminator", parse_terminator},
-	{"fragment", parse_fragment},
-	{"patience", parse_patience},
-	{"wait", parse_wait},
-	{"start", parse_start},
-	{"stop", parse_stop},
-	{"reload", parse_reload},
-	{"...", parse_skip_all},
-	{"!", parse_silence_all},
+	{"protocol", NULL, parse_protocol},
+	{"config", NULL, parse_config},
+	{"include", "FILE", parse_include_file},
+	{"workers", "N", parse_workers},
+	{"transport", "unix|tcp|tcp6|udp|udp6|tls|ws|wss", parse_transport},
+	{"terminator", "lf|crlf", parse_terminator},
+	{"fragment", "off", parse_fragment},
+	{"patience", "DURATION", parse_patience},
+	{"wait", "DURATION", parse_wait},
+	{"start", "", parse_start},
+	{"stop", "", parse_stop},
+	{"reload", NULL, parse_reload},
+	{"...", "", parse_skip_all},
+	{"!", NULL, parse_silence_all},
 };
 
 /* row is cut into words. */
 static void parse_statement(struct parser *parser, char *row)
 {
-	char *at = row, *word = word_next(&at);
+	char *at = row, *keyword = word_next(&at), *word;
 	size_t i;
 
-	for (i = 0; i < sizeof(statements) / sizeof(*statements); i++) {
-		if (strcmp(word, statements[i].keyword) == 0) {
-			statements[i].parse(parser, at);
-			return;
-		}
+	for (i = 0; i < sizeof(statements) / sizeof(*statements); i++)
+		if (strcmp(keyword, statements[i].keyword) == 0)
+			break;
+	if (i == sizeof(statements) / sizeof(*statements)) {
+		parser_error(parser,
+			     "\"%s\" is no statement (a client's line is "
+			     "NAME> TEXT or NAME< TEXT)",
+			     keyword);
+	} else if (statements[i].word == NULL) {
+		statements[i].parse(parser, at);
+	} else {
+		bool wants_word = *statements[i].word != '\0';
+
+		word = word_next(&at);
+		if ((word != NULL) == wants_word && word_next(&at) == NULL)
+			statements[i].parse(parser, word);
+		else
+			parser_error(parser, "usage: %s%s%s", keyword,
+				     wants_word ? " " : "", statements[i].word);
 	}
-	parser_error(parser,
-		     "\"%s\" is no statement (a client's line is NAME> TEXT or "
-		     "NAME< TEXT)",
-		     word);
 }
 
 static void parse_row(struct parser *parser)
