@@ -156,34 +156,25 @@ void parse_protocol(struct parser *parser, char *at)
 
 /* ---- config ------------------------------------------------------------- */
 
-/* The first placeholder in text, of *len bytes; NULL if there is none. */
-static const char *find_placeholder(const char *text, unsigned *transport,
-				    const char **name, size_t *name_len,
-				    size_t *len)
+/* The text behind the first placeholder in it for an address; NULL: there is
+ * none. */
+static const char *find_address(const char *text, struct placeholder *found)
 {
 	for (text = strchr(text, '{'); text != NULL;
-	     text = strchr(text + 1, '{')) {
-		*len = transcript_placeholder(text, transport, name, name_len);
-		if (*len > 0)
-			return text;
-	}
+	     text = strchr(text + 1, '{'))
+		if (placeholder_read(found, text) &&
+		    found->kind == PLACEHOLDER_ADDRESS)
+			return text + found->len;
 	return NULL;
 }
 
-static void add_placeholders(struct transcript *transcript, const char *text)
+static void add_addresses(struct transcript *transcript, const char *text)
 {
-	unsigned transport;
-	const char *name;
-	size_t name_len, len;
+	struct placeholder found;
 
-	while ((text = find_placeholder(text, &transport, &name, &name_len,
-					&len)) != NULL) {
-		if (transport < TRANSPORTS)
-			transcript_address(transcript,
-					   (enum transport)transport, name,
-					   name_len);
-		text += len;
-	}
+	while ((text = find_address(text, &found)) != NULL)
+		transcript_address(transcript, found.transport, found.name,
+				   found.name_len);
 }
 
 static char *read_config_file(struct parser *parser, const char *name)
@@ -237,7 +228,7 @@ void parse_config(struct parser *parser, char *at)
 		parser->has_config = true;
 		parser->transcript->config = block;
 		parser->transcript->fixes_workers = config_sets_workers(block);
-		add_placeholders(parser->transcript, block);
+		add_addresses(parser->transcript, block);
 		return;
 	}
 	free(block);
@@ -274,7 +265,7 @@ void parse_reload(struct parser *parser, char *at)
 		if (service != NULL)
 			step->address = (size_t)(service - parser->services);
 		else if (block != NULL)
-			add_placeholders(parser->transcript, block);
+			add_addresses(parser->transcript, block);
 		return;
 	}
 	free(block);
@@ -391,32 +382,30 @@ bool parse_destination(struct parser *parser, struct step *step, char *at)
 
 /* An address in a block must have a listener: the service of that name, or a
  * client that plays a server. */
-static void listen_on_placeholders(struct parser *parser, const char *text)
+static void listen_on_addresses(struct parser *parser, const char *text)
 {
+	struct transcript *transcript = parser->transcript;
 	struct parser_service *service;
-	unsigned transport;
-	const char *name;
-	size_t name_len, len, client;
+	struct placeholder found;
+	size_t client;
 
-	while ((text = find_placeholder(text, &transport, &name, &name_len,
-					&len)) != NULL) {
-		text += len;
-		if (transport >= TRANSPORTS)
-			continue;
-		transcript_address(parser->transcript,
-				   (enum transport)transport, name, name_len);
-		service = parser_find_service(parser, name, name_len);
-		client = transcript_find_client(parser->transcript, name,
-						name_len);
+	while ((text = find_address(text, &found)) != NULL) {
+		transcript_address(transcript, found.transport, found.name,
+				   found.name_len);
+		service =
+			parser_find_service(parser, found.name, found.name_len);
+		client = transcript_find_client(transcript, found.name,
+						found.name_len);
 		if (service != NULL)
-			service->transports |= 1u << transport;
+			service->transports |= 1u << found.transport;
 		else if (client == SIZE_MAX ||
 			 !parser_client(parser, client)->listens)
 			parser_error(parser,
 				     "{%s:%.*s}: there is no such service, and "
 				     "no \"%.*s: listen\"",
-				     transports[transport].name, (int)name_len,
-				     name, (int)name_len, name);
+				     transports[found.transport].name,
+				     (int)found.name_len, found.name,
+				     (int)found.name_len, found.name);
 	}
 }
 
@@ -464,11 +453,11 @@ void parse_finish_config(struct parser *parser)
 	if (parser->has_config || parser->service_count == 0)
 		return;
 	for (i = 0; i < parser->service_count; i++)
-		listen_on_placeholders(parser, parser->services[i].block);
+		listen_on_addresses(parser, parser->services[i].block);
 	for (k = 0; k < transcript->step_count; k++) {
 		step = &transcript->steps[k];
-		if (step->kind == STEP_RELOAD && step->config != NULL)
-			listen_on_placeholders(parser, step->config);
+		if (step->config != NULL)
+			listen_on_addresses(parser, step->config);
 	}
 	for (i = 0; i < parser->service_count; i++) {
 		struct parser_service *service = &parser->services[i];
@@ -486,7 +475,7 @@ void parse_finish_config(struct parser *parser)
 		struct parser_service *service;
 
 		step = &transcript->steps[k];
-		if (step->kind != STEP_RELOAD || step->config == NULL)
+		if (step->config == NULL)
 			continue;
 		service = &parser->services[step->address];
 		free(service->block);

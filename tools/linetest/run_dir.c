@@ -141,11 +141,11 @@ void run_dir_close(struct run_dir *dir, bool keep)
 }
 
 static void run_dir_fill_address(const struct run_dir *dir, struct bytes *out,
-				 enum transport transport, const char *name,
-				 size_t name_len)
+				 const struct placeholder *address)
 {
-	size_t found = transcript_find_address(dir->transcript, transport, name,
-					       name_len);
+	size_t found =
+		transcript_find_address(dir->transcript, address->transport,
+					address->name, address->name_len);
 	char *url;
 
 	if (found == SIZE_MAX)
@@ -157,25 +157,21 @@ static void run_dir_fill_address(const struct run_dir *dir, struct bytes *out,
 
 char *run_dir_fill(const struct run_dir *dir, const char *config)
 {
+	struct placeholder found;
 	struct bytes out = {0};
-	unsigned transport;
-	const char *name;
-	size_t name_len, len;
 
 	while (*config != '\0') {
-		len = transcript_placeholder(config, &transport, &name,
-					     &name_len);
-		if (len == 0)
+		if (!placeholder_read(&found, config)) {
 			bytes_add_byte(&out, *config++);
-		else if (transport == TRANSPORTS)
-			bytes_add_text(&out, dir->path);
-		else if (transport > TRANSPORTS)
-			bytes_add_text(&out, dir->transcript->here);
+			continue;
+		}
+		if (found.kind == PLACEHOLDER_ADDRESS)
+			run_dir_fill_address(dir, &out, &found);
 		else
-			run_dir_fill_address(dir, &out,
-					     (enum transport)transport, name,
-					     name_len);
-		config += len;
+			bytes_add_text(&out, found.kind == PLACEHOLDER_DIR
+						     ? dir->path
+						     : dir->transcript->here);
+		config += found.len;
 	}
 	return bytes_take(&out);
 }

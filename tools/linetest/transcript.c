@@ -103,31 +103,33 @@ size_t transcript_address(struct transcript *transcript,
 	return transcript->address_count++;
 }
 
-size_t transcript_placeholder(const char *text, unsigned *transport,
-			      const char **name, size_t *name_len)
+bool placeholder_read(struct placeholder *found, const char *text)
 {
 	const char *end = text + strlen(text), *p = text + 1;
 	size_t len;
-	unsigned i;
 
 	if (*text != '{')
-		return 0;
+		return false;
 	len = word_name_len(p, end);
-	i = transport_find(p, len);
-	if (i == TRANSPORTS && name_equals("here", p, len))
-		i++;
-	else if (i == TRANSPORTS && !name_equals("dir", p, len))
-		return 0;
-	*transport = i;
+	found->transport = transport_find(p, len);
+	if (found->transport != TRANSPORTS)
+		found->kind = PLACEHOLDER_ADDRESS;
+	else if (name_equals("here", p, len))
+		found->kind = PLACEHOLDER_HERE;
+	else if (name_equals("dir", p, len))
+		found->kind = PLACEHOLDER_DIR;
+	else
+		return false;
 	p += len;
-	*name = p;
-	*name_len = 0;
-	if (*p == ':' && i < TRANSPORTS) {
-		*name = ++p;
-		*name_len = word_name_len(p, end);
-		if (*name_len == 0)
-			return 0;
-		p += *name_len;
+	found->name = p;
+	found->name_len = 0;
+	if (*p == ':' && found->kind == PLACEHOLDER_ADDRESS) {
+		found->name = ++p;
+		found->name_len = word_name_len(p, end);
+		if (found->name_len == 0)
+			return false;
+		p += found->name_len;
 	}
-	return *p == '}' ? (size_t)(p + 1 - text) : 0;
+	found->len = (size_t)(p + 1 - text);
+	return *p == '}';
 }

@@ -125,10 +125,14 @@ size_t transcript_find_address(const struct transcript *transcript,
 			       enum transport transport, const char *name,
 			       size_t len);
 
-/*
- * Reads a placeholder of a config: {unix}, {tcp:NAME}, {dir}, {here} and so on.
- * Returns its length; 0: the text does not begin with one. *transport is
- * TRANSPORTS for {dir} and TRANSPORTS + 1 for {here}; *name is not terminated.
- */
-size_t transcript_placeholder(const char *text, unsigned *transport,
-			      const char **name, size_t *name_len);
+/* A placeholder of a config: {unix}, {tcp:NAME}, {dir}, {here} and so on. */
+struct placeholder {
+	enum { PLACEHOLDER_ADDRESS, PLACEHOLDER_DIR, PLACEHOLDER_HERE } kind;
+	enum transport transport;
+	const char *name; /* not terminated */
+	size_t name_len;
+	size_t len; /* of the placeholder */
+};
+
+/* Whether the text begins with a placeholder. */
+bool placeholder_read(struct placeholder *found, const char *text);
