@@ -6,12 +6,13 @@
 
 #include "linetest/cmdline.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include <lined/word.h>
 
 #include "linetest/word.h"
 
@@ -105,17 +106,20 @@ static int option_wrong(const char *option, const char *value,
 	return -1;
 }
 
+static bool option_number(uint64_t max, uint64_t *number)
+{
+	const struct lined_word word = {optarg, strlen(optarg)};
+
+	return lined_word_unsigned(&word, max, number);
+}
+
 static int option_count(const char *option, unsigned max, unsigned *count)
 {
-	char *end;
-	unsigned long value;
+	uint64_t number;
 	char wanted[64];
 
-	errno = 0;
-	value = strtoul(optarg, &end, 10);
-	if (*optarg >= '0' && *optarg <= '9' && *end == '\0' && errno == 0 &&
-	    value >= 1 && value <= max) {
-		*count = (unsigned)value;
+	if (option_number(max, &number) && number > 0) {
+		*count = (unsigned)number;
 		return 0;
 	}
 	snprintf(wanted, sizeof(wanted), "a number from 1 to %u", max);
@@ -155,12 +159,8 @@ static int option_over(struct cmdline *cmdline)
 
 static int option_seed(struct cmdline *cmdline)
 {
-	char *end;
-
-	errno = 0;
-	cmdline->seed = strtoull(optarg, &end, 10);
 	cmdline->seed_given = true;
-	if (*optarg >= '0' && *optarg <= '9' && *end == '\0' && errno == 0)
+	if (option_number(UINT64_MAX, &cmdline->seed))
 		return 0;
 	return option_wrong("--seed", optarg, "a number");
 }

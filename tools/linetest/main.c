@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "linetest/deadline.h"
@@ -44,7 +44,6 @@ static char *find_lined(const struct cmdline *cmdline, const char *self)
 {
 	const char *asked = cmdline->lined;
 	char *dir, *found = NULL;
-	char *slash;
 
 	if (asked == NULL)
 		asked = getenv("LINED");
@@ -53,13 +52,12 @@ static char *find_lined(const struct cmdline *cmdline, const char *self)
 	dir = realpath("/proc/self/exe", NULL);
 	if (dir == NULL && strchr(self, '/') != NULL)
 		dir = realpath(self, NULL);
-	slash = dir != NULL ? strrchr(dir, '/') : NULL;
-	if (slash != NULL)
-		*slash = '\0';
-	if (dir != NULL)
+	if (dir != NULL) {
+		*strrchr(dir, '/') = '\0';
 		found = find_file(dir, "lined", X_OK);
-	if (dir != NULL && found == NULL)
-		found = find_file(dir, "../sbin/lined", X_OK);
+		if (found == NULL)
+			found = find_file(dir, "../sbin/lined", X_OK);
+	}
 	free(dir);
 	if (found == NULL)
 		found = find_file(SBINDIR, "lined", X_OK);
@@ -151,29 +149,22 @@ static bool session_run_cuts(struct session *session,
 	return true;
 }
 
+/* With 1, 2, 4 and so on workers; the last is the number of --workers. */
 static void session_run_transcript(struct session *session,
 				   const struct transcript *transcript)
 {
-	unsigned most = session->cmdline->workers, workers;
+	unsigned workers = 1, most = session->cmdline->workers;
+	bool more;
 
-	if (transcript->fixes_workers || transcript->workers > 0 || most == 0) {
-		session->settings.workers = transcript->workers;
-		if (session->settings.server != NULL)
-			session->settings.workers = 0;
-		else if (transcript->workers == 0 && !transcript->fixes_workers)
-			session->settings.workers = 1;
-		session_run_cuts(session, transcript);
-	} else {
-		/* 1, 2, 4 and so on; the last is the number of --workers. */
-		for (workers = 1;; workers *= 2) {
-			if (workers > most)
-				workers = most;
-			session->settings.workers = workers;
-			if (!session_run_cuts(session, transcript) ||
-			    workers == most)
-				break;
-		}
-	}
+	if (session->settings.server != NULL)
+		workers = most = 0;
+	else if (transcript->fixes_workers || transcript->workers > 0)
+		workers = most = transcript->workers;
+	do {
+		session->settings.workers = workers;
+		more = session_run_cuts(session, transcript) && workers < most;
+		workers = workers * 2 < most ? workers * 2 : most;
+	} while (more);
 }
 
 /* Plays a transcript over each transport: transcripts has an item for each. */
@@ -211,24 +202,21 @@ static void warn_globals(const struct report *report, const char *dir)
 
 static uint64_t new_seed(void)
 {
-	struct timespec now;
+	uint64_t seed;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	return ((uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000) %
-	       1000000000;
+	if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
+		return 0;
+	return seed % 1000000000;
 }
 
 static enum exit_code play_transcripts(const struct cmdline *cmdline,
 				       struct transcript **transcripts,
-				       const char *self)
+				       const struct daemon_settings *daemon)
 {
-	char *lined = find_lined(cmdline, self);
-	char *build_modules = find_build_modules(lined), *error;
 	struct net_address server;
 	struct session session = {
 		.cmdline = cmdline,
-		.settings = {.daemon = {lined, asked_modules(cmdline),
-					build_modules},
+		.settings = {.daemon = *daemon,
 			     .patience_ms = cmdline->patience_ms,
 			     .timeout_ms = cmdline->timeout_ms > 0
 						   ? cmdline->timeout_ms
@@ -237,6 +225,7 @@ static enum exit_code play_transcripts(const struct cmdline *cmdline,
 		.report = {.tap = cmdline->tap, .verbose = cmdline->verbose},
 		.seed = cmdline->seed_given ? cmdline->seed : new_seed(),
 	};
+	char *error;
 	int i;
 
 	report_init(&session.report);
@@ -248,8 +237,6 @@ static enum exit_code play_transcripts(const struct cmdline *cmdline,
 			escape_print(stderr, "linetest: --connect: %s\n",
 				     error);
 			free(error);
-			free(lined);
-			free(build_modules);
 			return EXIT_WRONG;
 		}
 	}
@@ -257,8 +244,6 @@ static enum exit_code play_transcripts(const struct cmdline *cmdline,
 		session_run_file(&session,
 				 transcripts + (size_t)i * cmdline->over_count);
 	report_end(&session.report);
-	free(lined);
-	free(build_modules);
 	return session.report.failed_runs > 0 ? EXIT_FAILED : EXIT_PASSED;
 }
 
@@ -287,7 +272,7 @@ static bool transcript_is_head(const struct transcript *transcript)
 
 static enum exit_code record_transcript(const struct cmdline *cmdline,
 					struct transcript **transcripts,
-					const char *self)
+					const struct daemon_settings *daemon)
 {
 	const struct transcript *head =
 		cmdline->file_count > 0 ? transcripts[0] : NULL;
@@ -296,25 +281,16 @@ static enum exit_code record_transcript(const struct cmdline *cmdline,
 		.head = head,
 		.listen = cmdline->listen,
 		.connect = cmdline->connect,
+		.daemon = *daemon,
+		.workers = cmdline->workers > 0 ? cmdline->workers : 1,
 		.timeout_ms = cmdline->timeout_ms,
 	};
-	char *lined, *build_modules;
-	int result;
 
 	if (head != NULL && !transcript_is_head(head))
 		return EXIT_WRONG;
-	settings.workers = cmdline->workers > 0 ? cmdline->workers : 1;
 	if (head != NULL && head->workers > 0)
 		settings.workers = head->workers;
-	lined = find_lined(cmdline, self);
-	build_modules = find_build_modules(lined);
-	settings.daemon.lined = lined;
-	settings.daemon.modules = asked_modules(cmdline);
-	settings.daemon.build_modules = build_modules;
-	result = recorder_run(&settings);
-	free(lined);
-	free(build_modules);
-	return result < 0 ? EXIT_FAILED : EXIT_PASSED;
+	return recorder_run(&settings) < 0 ? EXIT_FAILED : EXIT_PASSED;
 }
 
 /* ---- main --------------------------------------------------------------- */
@@ -328,11 +304,9 @@ static void handle_end_signal(int number)
 static void catch_end_signals(void)
 {
 	static const int numbers[] = {SIGHUP, SIGINT, SIGTERM};
-	struct sigaction action;
+	struct sigaction action = {.sa_handler = handle_end_signal};
 	size_t i;
 
-	memset(&action, 0, sizeof(action));
-	action.sa_handler = handle_end_signal;
 	sigemptyset(&action.sa_mask);
 	for (i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
 		sigaction(numbers[i], &action, NULL);
@@ -345,6 +319,25 @@ static enum exit_code flush_results(enum exit_code code)
 		return code;
 	fprintf(stderr, "linetest: standard output: %s\n", strerror(errno));
 	return code == EXIT_PASSED ? EXIT_FAILED : code;
+}
+
+static enum exit_code run_transcripts(const struct cmdline *cmdline,
+				      struct transcript **transcripts,
+				      const char *self)
+{
+	char *lined = find_lined(cmdline, self);
+	char *build_modules = find_build_modules(lined);
+	const struct daemon_settings daemon = {lined, asked_modules(cmdline),
+					       build_modules};
+	enum exit_code code;
+
+	catch_end_signals();
+	code = cmdline->record != NULL
+		       ? record_transcript(cmdline, transcripts, &daemon)
+		       : play_transcripts(cmdline, transcripts, &daemon);
+	free(lined);
+	free(build_modules);
+	return code;
 }
 
 /* A transcript that is to be played must have a step. */
@@ -395,12 +388,7 @@ int main(int argc, char **argv)
 		escape_print(stderr, "%s", bytes_text(&errors));
 		code = EXIT_WRONG;
 	} else if (!cmdline.check) {
-		catch_end_signals();
-		code = cmdline.record != NULL
-			       ? record_transcript(&cmdline, transcripts,
-						   argv[0])
-			       : play_transcripts(&cmdline, transcripts,
-						  argv[0]);
+		code = run_transcripts(&cmdline, transcripts, argv[0]);
 	}
 	for (i = 0; i < count; i++)
 		transcript_free(transcripts[i]);

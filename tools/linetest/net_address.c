@@ -12,8 +12,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <lined/address.h>
@@ -157,20 +157,13 @@ net_address_listen(const struct net_address *address,
 
 /* ---- free ports --------------------------------------------------------- */
 
-/* A number that differs between runs and between processes, to try ports in
- * another order; not random enough for secrets. */
 static unsigned net_address_draw(void)
 {
-	static uint64_t state;
-	struct timespec now;
+	unsigned number;
 
-	if (state == 0) {
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		state = (uint64_t)now.tv_nsec << 20 ^ (uint64_t)getpid() << 40 ^
-			(uint64_t)now.tv_sec ^ 1;
-	}
-	state = state * 6364136223846793005u + 1442695040888963407u;
-	return (unsigned)(state >> 33);
+	if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number))
+		return (unsigned)getpid();
+	return number;
 }
 
 /* The lowest port that the system assigns to clients; PORT_LAST + 1 if it is
