@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "config/conf_protocol.h"
-#include "net/own_address.h"
 #include "system/crash.h"
 
 #define PROTOCOL_NAME_MAX 64
@@ -112,8 +111,9 @@ bool conf_check_is_set(const struct lined_check *check, const char *option)
 bool conf_check_listens(const struct lined_check *check,
 			const struct sockaddr *address, int type)
 {
-	return own_address_listens(check->service->listen,
-				   check->service->listen_count, address, type);
+	return listen_addresses_are_reached(check->service->listen,
+					    check->service->listen_count,
+					    address, type);
 }
 
 void conf_check_report(struct lined_check *check, bool is_error,

@@ -12,7 +12,7 @@
 #include "log/error_report.h"
 #include "memory_ceiling.h"
 #include "net/address_hash.h"
-#include "net/own_address.h"
+#include "net/listen_address.h"
 #include "serve/client.h"
 #include "serve/client_lines.h"
 #include "serve/client_log.h"
@@ -93,8 +93,9 @@ lined_service_framing(const struct lined_service *instance)
 bool lined_service_listens(const struct lined_service *instance,
 			   const struct sockaddr *address, int type)
 {
-	return own_address_listens(instance->conf->listen,
-				   instance->conf->listen_count, address, type);
+	return listen_addresses_are_reached(instance->conf->listen,
+					    instance->conf->listen_count,
+					    address, type);
 }
 
 void lined_service_timer(struct lined_service *instance,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads listen addresses and compares them. listener.c opens them;
- * conf_service.c checks whether a protocol can be served at an address.
+ * Reads listen addresses, compares them, and says which connections reach them.
+ * listener.c opens them; conf_service.c checks whether a protocol can be served
+ * at an address.
  */
 #include "config.h"
 
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <lined/address.h>
 
@@ -355,5 +357,59 @@ bool listen_address_overlap(const struct listen_address *a,
 			if (listen_endpoints_overlap(listen_endpoint_at(a, i),
 						     listen_endpoint_at(b, j)))
 				return true;
+	return false;
+}
+
+/* ---- connections to lined itself ----------------------------------------- */
+
+/* Whether the address belongs to this host: only such an address can be bound,
+ * so a bind is tried. */
+static bool listen_is_of_host(const struct sockaddr *address)
+{
+	struct lined_address own = {.len = sizeof(struct sockaddr_in)};
+	bool local;
+	int fd;
+
+	if (address->sa_family == AF_INET6)
+		own.len = sizeof(struct sockaddr_in6);
+	memcpy(&own.storage, address, own.len);
+	/* sin6_port has the same place. */
+	((struct sockaddr_in *)&own.storage)->sin_port = 0;
+	fd = socket(address->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	local = fd >= 0 && bind(fd, &own.any, own.len) == 0;
+	if (fd >= 0)
+		close(fd);
+	return local;
+}
+
+static bool listen_endpoint_is_reached(const struct sockaddr *endpoint,
+				       const struct sockaddr *address)
+{
+	if (lined_address_equal(endpoint, address))
+		return true;
+	return endpoint->sa_family == address->sa_family &&
+	       lined_address_port(endpoint) == lined_address_port(address) &&
+	       lined_address_is_any(endpoint) && listen_is_of_host(address);
+}
+
+bool listen_addresses_are_reached(const struct listen_address *listen,
+				  size_t count, const struct sockaddr *address,
+				  int type)
+{
+	const struct sockaddr_un *path = (const void *)address;
+	size_t i, k;
+
+	for (i = 0; i < count; i++, listen++) {
+		if ((listen->kind == LISTEN_UDP) != (type == SOCK_DGRAM))
+			continue;
+		if (listen->path != NULL && address->sa_family == AF_UNIX &&
+		    strncmp(listen->path, path->sun_path,
+			    sizeof(path->sun_path)) == 0)
+			return true;
+		for (k = 0; k < listen->endpoint_count; k++)
+			if (listen_endpoint_is_reached(
+				    listen_endpoint_at(listen, k), address))
+				return true;
+	}
 	return false;
 }

@@ -8,12 +8,13 @@
  *
  * HOST is numeric (IPv6 in brackets), `localhost`, or `*`; the last two mean
  * both families. A multicast group of udp:// may be followed by
- * ?source=ADDRESS&interface=NAME. Only parses text; owns no memory.
+ * ?source=ADDRESS&interface=NAME. Opens nothing and owns no memory.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/socket.h>
 
 #include <lined/address.h>
 
@@ -84,3 +85,13 @@ bool listen_endpoints_overlap(const struct sockaddr *a,
  */
 bool listen_address_overlap(const struct listen_address *a,
 			    const struct listen_address *b);
+
+/*
+ * Whether one of these addresses accepts what is sent to `address`: it is the
+ * same address, or all addresses of this host, of which `address` is one. type:
+ * SOCK_STREAM or SOCK_DGRAM. Addresses of systemd's sockets are not compared.
+ * MT-safe.
+ */
+bool listen_addresses_are_reached(const struct listen_address *listen,
+				  size_t count, const struct sockaddr *address,
+				  int type);
