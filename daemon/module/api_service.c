@@ -269,18 +269,18 @@ bool lined_service_may_keep(const struct lined_service *instance,
 
 /* ---- passwords ---------------------------------------------------------- */
 
-/* Fills in the key of the client's address or user. */
-static void api_key(struct lined_socket *client,
-		    unsigned char key[ADDRESS_KEY_LEN])
+/* The key of the client's address or user. */
+static uint64_t api_key(struct lined_socket *client)
 {
 	struct sockaddr_storage address;
 	struct peercred peer = {.uid = (uid_t)-1};
+	uint64_t key;
 
 	client_address_unpack(&address, &client_of(client)->peer);
-	if (address_key((struct sockaddr *)&address, key))
-		return;
+	if (address_hash_key((struct sockaddr *)&address, &key))
+		return key;
 	peercred_get(lined_socket_fd(client), &peer);
-	address_key_of_user(peer.uid, key);
+	return address_hash_key_of_user(peer.uid);
 }
 
 static void api_password_delayed(struct lined_service *instance)
@@ -295,12 +295,10 @@ int lined_service_verify_password(struct lined_service *instance,
 						   void *arg, bool good),
 				  void *arg)
 {
-	unsigned char key[ADDRESS_KEY_LEN];
-
-	api_key(client, key);
 	return verifier_verify(instance->worker, instance, client,
-			       &client_of(client)->pending, key, password, hash,
-			       verified, arg, api_password_delayed);
+			       &client_of(client)->pending, api_key(client),
+			       password, hash, verified, arg,
+			       api_password_delayed);
 }
 
 int lined_password_check_hash(const char *hash)

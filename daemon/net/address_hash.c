@@ -12,58 +12,60 @@
 
 #include <lined/address.h>
 
-/* All hosts of a link share fe80::/64, so each address has a key of its own:
- * fe80 and 48 bits of the interface identifier, usually the MAC address. */
-static void address_key_of_link_local(const unsigned char id[8],
-				      unsigned char key[ADDRESS_KEY_LEN])
+/* No IPv6 host has an address in 0:ff00::/32 or 0:fe00::/32, so the keys of
+ * IPv4 addresses, users and IPv6 addresses do not collide. */
+static uint64_t address_hash_tagged(unsigned char tag, uint32_t number)
 {
-	memcpy(key + 2, id, 3);
-	memcpy(key + 5, id + 5, 3);
-	key[3] ^= id[3];
-	key[4] ^= id[4];
+	unsigned char bytes[8] = {0, 0, tag, 0};
+	uint64_t key;
+
+	memcpy(bytes + 4, &number, sizeof(number));
+	memcpy(&key, bytes, sizeof(key));
+	return key;
 }
 
-bool address_key(const struct sockaddr *address,
-		 unsigned char key[ADDRESS_KEY_LEN])
+/* All hosts of a link share fe80::/64, so each address has a key of its own:
+ * fe80 and 48 bits of the interface identifier, usually the MAC address. */
+static void address_hash_link_local(const struct in6_addr *address,
+				    unsigned char bytes[8])
 {
+	const unsigned char *id = address->s6_addr + 8;
+
+	memcpy(bytes + 2, id, 3);
+	memcpy(bytes + 5, id + 5, 3);
+	bytes[3] ^= id[3];
+	bytes[4] ^= id[4];
+}
+
+bool address_hash_key(const struct sockaddr *address, uint64_t *key)
+{
+	const struct sockaddr_in6 *in6 = (const void *)address;
 	struct lined_network network;
+	uint32_t number;
 
 	if (!lined_network_of(&network, address, 32, 64))
 		return false;
-	memcpy(key, network.bytes, 8);
-	if (network.family == AF_INET6 &&
-	    IN6_IS_ADDR_LINKLOCAL(
-		    &((const struct sockaddr_in6 *)address)->sin6_addr))
-		address_key_of_link_local(((const struct sockaddr_in6 *)address)
-							  ->sin6_addr.s6_addr +
-						  8,
-					  key);
 	if (network.family == AF_INET) {
-		/* No IPv6 host has an address in 0:ff00::/32, so the keys of
-		 * both families do not collide. */
-		memcpy(key, "\0\0\xff\0", 4);
-		memcpy(key + 4, network.bytes, 4);
+		memcpy(&number, network.bytes, sizeof(number));
+		*key = address_hash_tagged(0xff, number);
+		return true;
 	}
+	if (IN6_IS_ADDR_LINKLOCAL(&in6->sin6_addr))
+		address_hash_link_local(&in6->sin6_addr, network.bytes);
+	memcpy(key, network.bytes, sizeof(*key));
 	return true;
 }
 
-/* No IPv6 host has an address in 0:fe00::/32, either. */
-void address_key_of_user(uid_t uid, unsigned char key[ADDRESS_KEY_LEN])
+uint64_t address_hash_key_of_user(uid_t uid)
 {
-	uint32_t number = (uint32_t)uid;
-
-	memcpy(key, "\0\0\xfe\0", 4);
-	memcpy(key + 4, &number, 4);
+	return address_hash_tagged(0xfe, (uint32_t)uid);
 }
 
-uint64_t address_key_hash(const unsigned char key[ADDRESS_KEY_LEN],
-			  uint64_t seed)
+/* The last step of splitmix64, over key and seed. */
+uint64_t address_hash(uint64_t key, uint64_t seed)
 {
-	uint64_t hash;
+	uint64_t hash = key ^ seed;
 
-	/* The last step of splitmix64, over key and seed. */
-	memcpy(&hash, key, sizeof(hash));
-	hash ^= seed;
 	hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9u;
 	hash = (hash ^ (hash >> 27)) * 0x94d049bb133111ebu;
 	return hash ^ (hash >> 31);

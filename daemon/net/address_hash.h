@@ -10,16 +10,12 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
-#define ADDRESS_KEY_LEN 8
-
 /* False: not an IP address; such clients are not counted by address. */
-bool address_key(const struct sockaddr *address,
-		 unsigned char key[ADDRESS_KEY_LEN]);
+bool address_hash_key(const struct sockaddr *address, uint64_t *key);
 
 /* The key of a local user; no address has the same key. */
-void address_key_of_user(uid_t uid, unsigned char key[ADDRESS_KEY_LEN]);
+uint64_t address_hash_key_of_user(uid_t uid);
 
 /* A hash of a key. A client that does not know the seed cannot choose keys that
  * collide. */
-uint64_t address_key_hash(const unsigned char key[ADDRESS_KEY_LEN],
-			  uint64_t seed);
+uint64_t address_hash(uint64_t key, uint64_t seed);

@@ -24,8 +24,7 @@
 
 struct admission_entry {
 	struct admission_entry *next;
-	unsigned char key[ADDRESS_KEY_LEN]; /* an IPv6 /64, an IPv4 address, or
-					       a user */
+	uint64_t key; /* an IPv6 /64, an IPv4 address, or a user */
 	uint32_t clients;
 	atomic_uint left; /* clients that left and are still in `clients` */
 	struct admission_entry *next_left;
@@ -94,10 +93,9 @@ void admission_set_limits(struct admission *admission,
 
 /* ---- the table -------------------------------------------------------- */
 
-static size_t admission_bucket(const struct admission *admission,
-			       const unsigned char key[ADDRESS_KEY_LEN])
+static size_t admission_bucket(const struct admission *admission, uint64_t key)
 {
-	return (size_t)address_key_hash(key, admission->seed) &
+	return (size_t)address_hash(key, admission->seed) &
 	       (admission->bucket_count - 1);
 }
 
@@ -155,21 +153,20 @@ static void admission_grow(struct admission *admission)
 	free(old);
 }
 
-static struct admission_entry *
-admission_find(const struct admission *admission,
-	       const unsigned char key[ADDRESS_KEY_LEN])
+static struct admission_entry *admission_find(const struct admission *admission,
+					      uint64_t key)
 {
 	struct admission_entry *entry =
 		admission->buckets[admission_bucket(admission, key)];
 
-	while (entry != NULL && memcmp(entry->key, key, 8) != 0)
+	while (entry != NULL && entry->key != key)
 		entry = entry->next;
 	return entry;
 }
 
 static struct admission_entry *
-admission_find_or_add(struct admission *admission,
-		      const unsigned char key[ADDRESS_KEY_LEN], uint64_t now_ms)
+admission_find_or_add(struct admission *admission, uint64_t key,
+		      uint64_t now_ms)
 {
 	struct admission_entry *entry = admission_find(admission, key);
 	size_t to;
@@ -184,7 +181,7 @@ admission_find_or_add(struct admission *admission,
 	entry = calloc(1, sizeof(*entry));
 	if (entry == NULL)
 		return NULL;
-	memcpy(entry->key, key, 8);
+	entry->key = key;
 	to = admission_bucket(admission, key);
 	entry->next = admission->buckets[to];
 	admission->buckets[to] = entry;
@@ -287,13 +284,13 @@ enum admission_verdict admission_enter(struct admission *admission,
 		class != NULL ? class : &admission->limits;
 	atomic_uint *places = admission_places(admission, class);
 	struct admission_entry *found = &admission->local;
-	unsigned char key[ADDRESS_KEY_LEN];
+	uint64_t key;
 
 	*entry = NULL;
 	admission_collect(admission);
 	if (limits->clients > 0 && atomic_load(places) >= limits->clients)
 		return admission_count(admission, ADMISSION_CLIENTS);
-	if (address_key(address, key)) {
+	if (address_hash_key(address, &key)) {
 		found = admission_find_or_add(admission, key, now_ms);
 		if (found == NULL)
 			return admission_count(admission, ADMISSION_MEMORY);
@@ -316,12 +313,11 @@ enum admission_verdict admission_enter_user(struct admission *admission,
 	const struct admission_limits *limits = &admission->limits;
 	uint32_t places = limits->clients;
 	struct admission_entry *found;
-	unsigned char key[ADDRESS_KEY_LEN];
 
 	*entry = NULL;
 	admission_collect(admission);
-	address_key_of_user(uid, key);
-	found = admission_find_or_add(admission, key, now_ms);
+	found = admission_find_or_add(admission, address_hash_key_of_user(uid),
+				      now_ms);
 	if (found == NULL)
 		return admission_count(admission, ADMISSION_MEMORY);
 	if (!privileged)
@@ -342,11 +338,11 @@ void admission_ask(const struct admission *admission,
 	const struct admission_limits *limits =
 		class != NULL ? class : &admission->limits;
 	const struct admission_entry *entry = NULL;
-	unsigned char key[ADDRESS_KEY_LEN];
+	uint64_t key;
 	struct lined_rate connects = {0};
 
 	memset(ruling, 0, sizeof(*ruling));
-	ruling->counted = address_key(address, key);
+	ruling->counted = address_hash_key(address, &key);
 	if (ruling->counted)
 		entry = admission_find(admission, key);
 	ruling->clients =
@@ -419,9 +415,9 @@ admission_datagram_line(struct admission *admission,
 	const struct admission_limits *limits =
 		class != NULL ? class : &admission->limits;
 	struct admission_entry *entry;
-	unsigned char key[ADDRESS_KEY_LEN];
+	uint64_t key;
 
-	if (limits->datagram_rate == 0 || !address_key(address, key))
+	if (limits->datagram_rate == 0 || !address_hash_key(address, &key))
 		return ADMISSION_OK;
 	entry = admission_find_or_add(admission, key, now_ms);
 	if (entry == NULL)

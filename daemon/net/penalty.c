@@ -25,9 +25,8 @@
 struct penalty {
 	struct list by_age;
 	struct penalty *next; /* next in the bucket */
-	unsigned char key[ADDRESS_KEY_LEN];
+	uint64_t key, began_ms;
 	uint32_t length_ms;
-	uint64_t began_ms;
 	const char *cause;
 	/* The last penalized address of this key, for penalties_revise(). */
 	union {
@@ -59,13 +58,13 @@ struct penalties *penalties_new(void)
 /* ---- the table -------------------------------------------------------- */
 
 static struct penalty **penalty_find(const struct penalties *penalties,
-				     const unsigned char key[ADDRESS_KEY_LEN])
+				     uint64_t key)
 {
 	struct penalty **at =
-		&penalties->buckets[address_key_hash(key, penalties->seed) %
+		&penalties->buckets[address_hash(key, penalties->seed) %
 				    BUCKETS];
 
-	while (*at != NULL && memcmp((*at)->key, key, ADDRESS_KEY_LEN) != 0)
+	while (*at != NULL && (*at)->key != key)
 		at = &(*at)->next;
 	return at;
 }
@@ -138,9 +137,8 @@ static bool penalties_open(struct penalties *penalties)
 }
 
 /* NULL: no memory. */
-static struct penalty *
-penalties_find_or_add(struct penalties *penalties,
-		      const unsigned char key[ADDRESS_KEY_LEN], uint64_t now_ms)
+static struct penalty *penalties_find_or_add(struct penalties *penalties,
+					     uint64_t key, uint64_t now_ms)
 {
 	struct penalty **at, *penalty;
 
@@ -153,7 +151,7 @@ penalties_find_or_add(struct penalties *penalties,
 	penalty = calloc(1, sizeof(*penalty));
 	if (penalty == NULL)
 		return NULL;
-	memcpy(penalty->key, key, ADDRESS_KEY_LEN);
+	penalty->key = key;
 	at = penalty_find(penalties, key);
 	penalty->next = *at;
 	*at = penalty;
@@ -200,11 +198,12 @@ uint32_t penalties_add(struct penalties *penalties,
 		       const struct sockaddr *address, uint64_t now_ms,
 		       const char *cause)
 {
-	unsigned char key[ADDRESS_KEY_LEN];
 	struct penalty *penalty;
 	uint32_t length_ms = 0;
+	uint64_t key;
 
-	if (penalty_is_exempt(limits, address) || !address_key(address, key))
+	if (penalty_is_exempt(limits, address) ||
+	    !address_hash_key(address, &key))
 		return 0;
 	pthread_mutex_lock(&penalties->lock);
 	penalty = penalties_find_or_add(penalties, key, now_ms);
@@ -225,10 +224,10 @@ static struct penalty *penalties_look_up(const struct penalties *penalties,
 					 uint64_t now_ms,
 					 struct penalty_ruling *ruling)
 {
-	unsigned char key[ADDRESS_KEY_LEN];
 	struct penalty *penalty = NULL;
+	uint64_t key;
 
-	if (penalties->buckets != NULL && address_key(address, key))
+	if (penalties->buckets != NULL && address_hash_key(address, &key))
 		penalty = *penalty_find(penalties, key);
 	if (penalty == NULL || penalty_is_past(penalty, now_ms))
 		return NULL;

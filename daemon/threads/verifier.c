@@ -39,8 +39,7 @@ enum job_state {
 struct verifier_peer {
 	struct list link; /* verifier.peers */
 	struct list jobs;
-	unsigned char key[ADDRESS_KEY_LEN];
-	uint64_t pause_end_ms;
+	uint64_t key, pause_end_ms;
 };
 
 struct verifier_job {
@@ -275,26 +274,24 @@ static struct verifier_job *job_new(const char *password, const char *hash)
 }
 
 /* NULL/ENOMEM. */
-static struct verifier_peer *
-verifier_find_peer(const unsigned char key[ADDRESS_KEY_LEN])
+static struct verifier_peer *verifier_find_peer(uint64_t key)
 {
 	struct verifier_peer *peer;
 
 	list_for_each(peer, &verifier.peers, link)
-		if (memcmp(peer->key, key, ADDRESS_KEY_LEN) == 0)
+		if (peer->key == key)
 			return peer;
 	peer = calloc(1, sizeof(*peer));
 	if (peer == NULL)
 		return NULL;
-	memcpy(peer->key, key, ADDRESS_KEY_LEN);
+	peer->key = key;
 	list_init(&peer->jobs);
 	list_init(&peer->link);
 	list_append(&verifier.peers, &peer->link);
 	return peer;
 }
 
-static int verifier_enqueue(struct verifier_job *job,
-			    const unsigned char key[ADDRESS_KEY_LEN])
+static int verifier_enqueue(struct verifier_job *job, uint64_t key)
 {
 	int result;
 
@@ -314,8 +311,7 @@ static int verifier_enqueue(struct verifier_job *job,
 
 int verifier_verify(struct worker *worker, struct lined_service *instance,
 		    struct lined_socket *client,
-		    struct client_pending **pending,
-		    const unsigned char key[ADDRESS_KEY_LEN],
+		    struct client_pending **pending, uint64_t key,
 		    const char *password, const char *hash,
 		    void (*verified)(struct lined_socket *client, void *arg,
 				     bool good),

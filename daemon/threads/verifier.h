@@ -20,8 +20,7 @@
  */
 int verifier_verify(struct worker *worker, struct lined_service *instance,
 		    struct lined_socket *client,
-		    struct client_pending **pending,
-		    const unsigned char key[ADDRESS_KEY_LEN],
+		    struct client_pending **pending, uint64_t key,
 		    const char *password, const char *hash,
 		    void (*verified)(struct lined_socket *client, void *arg,
 				     bool good),
