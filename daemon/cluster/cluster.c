@@ -94,7 +94,7 @@ static void cluster_nodes_parted(struct nodes *nodes)
 
 static void cluster_nodes_gone(struct nodes *nodes, struct node *node)
 {
-	cluster_bus_leave(cluster_of_nodes(nodes), node);
+	cluster_frames_leave(cluster_of_nodes(nodes), node);
 }
 
 static void cluster_nodes_changed(struct nodes *nodes)
@@ -189,7 +189,7 @@ static void cluster_down(struct cluster *cluster, uint64_t now_us)
 	atomic_store(&cluster->out.life, 0);
 	nodes_down(&cluster->nodes);
 	cluster_be_alone(cluster, now_us);
-	cluster_bus_deliver(cluster, UINT64_MAX);
+	cluster_frames_deliver(cluster, UINT64_MAX);
 }
 
 /* Called before a change is passed on: a worker may publish a line as soon as
@@ -283,7 +283,7 @@ static bool cluster_handle(struct cluster *cluster, struct broker_event *event,
 		cluster_down(cluster, now_us);
 		break;
 	case BROKER_FRAME:
-		cluster_bus_take(cluster, event);
+		cluster_frames_take(cluster, event);
 		return false;
 	case BROKER_STORED:
 		cluster_stored(cluster, event, now_us);
@@ -352,7 +352,7 @@ static void cluster_events_arrived(struct lined_message *message)
 		    cluster_handle(cluster, event, now_us))
 			cluster_free_event(cluster, event);
 	}
-	cluster_bus_deliver(cluster, now_us);
+	cluster_frames_deliver(cluster, now_us);
 }
 
 static void cluster_drop_events(struct cluster *cluster, bool due)
@@ -459,7 +459,7 @@ static void cluster_ticked(struct lined_timer *timer)
 			cluster->asked_us = now_us;
 		}
 	}
-	cluster_bus_deliver(cluster, now_us);
+	cluster_frames_deliver(cluster, now_us);
 }
 
 /* ---- life --------------------------------------------------------------- */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The parts that the cluster's files share. cluster.c takes the broker's
- * events, cluster_bus.c sends and delivers lines, cluster_registry.c turns
- * decisions about names into changes on the workers, cluster_service.c has the
- * services, cluster_out.c sends to the broker, cluster_status.c answers
- * questions. nodes.c and name_claims.c decide and call none of these.
+ * events, cluster_bus.c sends lines, cluster_frames.c delivers those of other
+ * nodes, cluster_registry.c turns decisions about names into changes on the
+ * workers, cluster_service.c has the services, cluster_out.c sends to the
+ * broker, cluster_status.c answers questions. nodes.c and name_claims.c decide
+ * and call none of these.
  */
 #pragma once
 
@@ -163,14 +164,17 @@ size_t cluster_out_backlog(struct cluster_out *out);
 
 int cluster_bus_init(struct cluster *cluster);
 void cluster_bus_fini(struct cluster *cluster);
+
+/* ---- cluster_frames.c --------------------------------------------------- */
+
 /* Takes ownership of a frame's event; delivers the frame, or keeps it until its
  * revision is seen. */
-void cluster_bus_take(struct cluster *cluster, struct broker_event *event);
+void cluster_frames_take(struct cluster *cluster, struct broker_event *event);
 /* Delivers the frames whose revision has been seen or whose waiting time is
  * over. */
-void cluster_bus_deliver(struct cluster *cluster, uint64_t now_us);
+void cluster_frames_deliver(struct cluster *cluster, uint64_t now_us);
 /* Delivers a node's waiting frames and counts them as late. */
-void cluster_bus_leave(struct cluster *cluster, struct node *node);
+void cluster_frames_leave(struct cluster *cluster, struct node *node);
 
 /* ---- cluster_registry.c ------------------------------------------------- */
 

@@ -197,12 +197,12 @@ static bool account_follows(const struct cluster *cluster,
 	       cluster->nodes.state != NODES_PROBING;
 }
 
-void __real_cluster_bus_take(struct cluster *cluster,
+void __real_cluster_frames_take(struct cluster *cluster,
 			     struct broker_event *event);
-void __wrap_cluster_bus_take(struct cluster *cluster,
+void __wrap_cluster_frames_take(struct cluster *cluster,
 			     struct broker_event *event);
 
-void __wrap_cluster_bus_take(struct cluster *cluster,
+void __wrap_cluster_frames_take(struct cluster *cluster,
 			     struct broker_event *event)
 {
 	struct account_frames *frames;
@@ -222,7 +222,7 @@ void __wrap_cluster_bus_take(struct cluster *cluster,
 			frames->next = frame.line + frame.lines;
 		}
 	}
-	__real_cluster_bus_take(cluster, event);
+	__real_cluster_frames_take(cluster, event);
 }
 
 /* Each line of other nodes was received or is counted as lost, and no other. */
