@@ -167,14 +167,14 @@ START_TEST(a_lost_answer_is_asked_for_again)
 
 	stage_begin(&stage);
 	nodes_tick(&stage.cluster->nodes, late_us);
-	tag = stage.cluster->nodes.own_tag;
+	tag = stage.cluster->nodes.own.tag;
 	ck_assert_uint_ne(tag, 0);
 	nodes_tick(&stage.cluster->nodes, 2 * late_us);
-	ck_assert_uint_gt(stage.cluster->nodes.own_tag, tag);
-	tag = stage.cluster->nodes.primary_tag;
+	ck_assert_uint_gt(stage.cluster->nodes.own.tag, tag);
+	tag = stage.cluster->nodes.primary_lease.tag;
 	ck_assert_uint_ne(tag, 0);
 	nodes_tick(&stage.cluster->nodes, 3 * late_us);
-	ck_assert_uint_gt(stage.cluster->nodes.primary_tag, tag);
+	ck_assert_uint_gt(stage.cluster->nodes.primary_lease.tag, tag);
 
 	alice = claim(&stage, "alice");
 	ck_assert_int_eq(stage_broker.last->kind, BROKER_STORE);
@@ -423,7 +423,7 @@ START_TEST(a_node_that_stops_leaves_it_to_others_to_be_primary)
 	ck_assert(asks(BROKER_STORE));
 	cluster_retire(stage.cluster);
 	ck_assert(asks(BROKER_ERASE));
-	stage_answer(&stage, BROKER_DONE, nodes->primary_tag, 8);
+	stage_answer(&stage, BROKER_DONE, nodes->primary_lease.tag, 8);
 	ck_assert(asks(BROKER_ERASE));
 	ck_assert_uint_eq(stage_broker.last->expected, 8);
 	before = stage_broker.requests;

@@ -62,15 +62,6 @@ static void cluster_bus_append(struct cluster_end *end, const void *bytes,
 	end->len += len;
 }
 
-static void cluster_bus_append_number(struct cluster_end *end, uint32_t number)
-{
-	const unsigned char bytes[] = {
-		(unsigned char)(number >> 24), (unsigned char)(number >> 16),
-		(unsigned char)(number >> 8), (unsigned char)number};
-
-	cluster_bus_append(end, bytes, sizeof(bytes));
-}
-
 static void cluster_bus_append_message(struct cluster_end *end,
 				       const char *service,
 				       const struct bus_topic_name *topic,
@@ -80,13 +71,14 @@ static void cluster_bus_append_message(struct cluster_end *end,
 	uint32_t lines = lined_buffer_lines(message);
 	unsigned char name_len = (unsigned char)strlen(service);
 	unsigned char topic_len = (unsigned char)topic->len;
+	char numbers[8];
 
 	cluster_bus_append(end, &name_len, 1);
 	cluster_bus_append(end, service, name_len);
 	cluster_bus_append(end, &topic_len, 1);
 	cluster_bus_append(end, topic->text, (size_t)topic->len + 1);
-	cluster_bus_append_number(end, lines);
-	cluster_bus_append_number(end, len);
+	frame_put(frame_put(numbers, lines, 4), len, 4);
+	cluster_bus_append(end, numbers, sizeof(numbers));
 	cluster_bus_append(end, lined_buffer_data(message), len);
 	end->lines += lines;
 }

@@ -97,14 +97,6 @@ static void arrival_arrived(struct lined_message *message)
 	arrival_unref(arrival, parcel->worker->dispatcher);
 }
 
-static uint32_t arrival_read_number(const char *at)
-{
-	const unsigned char *bytes = (const unsigned char *)at;
-
-	return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 |
-	       (uint32_t)bytes[2] << 8 | bytes[3];
-}
-
 /* Reads one message of a frame; returns its end. NULL: damaged. */
 static const char *arrival_read_message(struct cluster *cluster, const char *at,
 					const char *end,
@@ -134,9 +126,9 @@ static const char *arrival_read_message(struct cluster *cluster, const char *at,
 			       at) < 0)
 		return NULL;
 	at += topic_len + 1;
-	message->lines = arrival_read_number(at);
-	message->len = arrival_read_number(at + 4);
-	message->data = at + 8;
+	message->lines = (uint32_t)frame_get(&at, 4);
+	message->len = frame_get(&at, 4);
+	message->data = at;
 	return (size_t)(end - message->data) >= message->len
 		       ? message->data + message->len
 		       : NULL;
@@ -229,16 +221,9 @@ static void cluster_frames_post(struct cluster *cluster, struct node *node,
 	if (lines < frame->lines)
 		cluster_frames_lose(node, frame->lines - lines,
 				    ": a frame is damaged");
-	for (i = 0; i < cluster->count; i++) {
-		struct arrival_parcel *parcel = &arrival->parcels[i];
-		struct worker *worker = parcel->worker;
-
-		if (cluster_is_on_main(worker))
-			arrival_arrived(&parcel->message);
-		else if (lined_dispatcher_post(worker->dispatcher,
-					       &parcel->message) < 0)
-			arrival_cancelled(&parcel->message);
-	}
+	for (i = 0; i < cluster->count; i++)
+		cluster_post(arrival->parcels[i].worker,
+			     &arrival->parcels[i].message);
 	arrival_unref(arrival, cluster->dispatcher);
 }
 

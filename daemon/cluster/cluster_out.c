@@ -17,7 +17,7 @@
 /* Equals NODES_VERSION. */
 #define FRAME_VERSION '1'
 
-static char *frame_put(char *at, uint64_t number, size_t bytes)
+char *frame_put(char *at, uint64_t number, size_t bytes)
 {
 	size_t i;
 
@@ -26,7 +26,7 @@ static char *frame_put(char *at, uint64_t number, size_t bytes)
 	return at + bytes;
 }
 
-static uint64_t frame_get(const char **at, size_t bytes)
+uint64_t frame_get(const char **at, size_t bytes)
 {
 	uint64_t number = 0;
 	size_t i;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The parts that the cluster's files share. cluster.c takes the broker's
- * events, cluster_bus.c sends lines, cluster_frames.c delivers those of other
- * nodes, cluster_registry.c turns decisions about names into changes on the
- * workers, cluster_service.c has the services, cluster_out.c sends to the
- * broker, cluster_status.c answers questions. nodes.c and name_claims.c decide
- * and call none of these.
+ * events, cluster_nodes.c joins and parts, cluster_bus.c sends lines,
+ * cluster_frames.c delivers those of other nodes, cluster_registry.c turns
+ * decisions about names into changes on the workers, cluster_service.c has the
+ * services, cluster_out.c sends to the broker, cluster_status.c answers
+ * questions. nodes.c and name_claims.c decide and call none of these.
  */
 #pragma once
 
@@ -96,9 +96,14 @@ struct cluster {
 	atomic_size_t arrived_bytes;
 };
 
-static inline bool cluster_is_on_main(const struct worker *worker)
+/* Runs the message's handler on the worker, at once if that is this thread. */
+static inline void cluster_post(const struct worker *worker,
+				struct lined_message *message)
 {
-	return !worker->threaded;
+	if (!worker->threaded)
+		message->handler(message);
+	else if (lined_dispatcher_post(worker->dispatcher, message) < 0)
+		message->cancel(message);
 }
 
 static inline void cluster_changed(struct cluster *cluster)
@@ -138,6 +143,11 @@ struct frame {
 	size_t len;
 };
 
+/* Writes and reads a number of a frame, the high byte first; both move `at`
+ * after it. */
+char *frame_put(char *at, uint64_t number, size_t bytes);
+uint64_t frame_get(const char **at, size_t bytes);
+
 /* False: the bytes are not a frame of this version. */
 bool frame_read(struct frame *frame, const char *bytes, size_t len);
 
@@ -175,6 +185,15 @@ void cluster_frames_take(struct cluster *cluster, struct broker_event *event);
 void cluster_frames_deliver(struct cluster *cluster, uint64_t now_us);
 /* Delivers a node's waiting frames and counts them as late. */
 void cluster_frames_leave(struct cluster *cluster, struct node *node);
+
+/* ---- cluster_nodes.c ---------------------------------------------------- */
+
+extern const struct nodes_ops cluster_nodes_ops;
+
+/* Joins the node if both buckets are listed and the node's lease is stored. */
+void cluster_try_join(struct cluster *cluster);
+/* This node decides about names by itself from now on. */
+void cluster_be_alone(struct cluster *cluster, uint64_t now_us);
 
 /* ---- cluster_registry.c ------------------------------------------------- */
 

@@ -74,14 +74,10 @@ static void cluster_names_erase(struct names *names, const char *key,
 static void registry_change(struct registry_claim *claim, size_t i, bool added)
 {
 	struct registry_copy *copy = &claim->copies[i];
-	struct lined_message *message = added ? &copy->add : &copy->remove;
-	struct worker *worker = claim->registry->replicas[i].worker;
 
 	registry_claim_ref(claim);
-	if (cluster_is_on_main(worker))
-		message->handler(message);
-	else if (lined_dispatcher_post(worker->dispatcher, message) < 0)
-		message->cancel(message);
+	cluster_post(claim->registry->replicas[i].worker,
+		     added ? &copy->add : &copy->remove);
 }
 
 static void registry_change_all(struct registry_claim *claim, bool added)
@@ -236,7 +232,7 @@ static void cluster_to_main(struct registry_claim *claim,
 	struct worker *worker = claim->registry->replicas[claim->from].worker;
 
 	registry_claim_ref(claim);
-	if (cluster_is_on_main(worker))
+	if (!worker->threaded)
 		lined_dispatcher_defer(worker->dispatcher, message);
 	else if (lined_dispatcher_post(service->cluster->dispatcher, message) <
 		 0)

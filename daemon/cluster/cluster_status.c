@@ -40,16 +40,6 @@ bool cluster_is_open(const struct cluster *cluster)
 	return cluster != NULL && cluster->settings != NULL;
 }
 
-static size_t cluster_count_names(const struct cluster *cluster)
-{
-	const struct list *link = cluster->names.all.next;
-	size_t count = 0;
-
-	for (; link != &cluster->names.all; link = link->next)
-		count++;
-	return count;
-}
-
 void cluster_describe(const struct cluster *cluster,
 		      struct cluster_report *report)
 {
@@ -67,7 +57,7 @@ void cluster_describe(const struct cluster *cluster,
 			    cluster_hears_all(cluster),
 		.revision = cluster->names.applied,
 		.round_trip_us = cluster->nodes.round_trip_us,
-		.names = cluster_count_names(cluster),
+		.names = cluster->names.count,
 		.settled = cluster->names.settled,
 		.sent = atomic_load(&out->sent),
 		.unsent = atomic_load(&out->unsent),

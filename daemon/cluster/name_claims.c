@@ -73,12 +73,14 @@ static struct name *name_get(struct names *names, const char *key)
 		return NULL;
 	}
 	list_append(&names->all, &name->link);
+	names->count++;
 	return name;
 }
 
 static void name_free(struct names *names, struct name *name)
 {
 	tdelete(name, &names->tree, name_compare);
+	names->count--;
 	list_remove(&name->link);
 	list_remove(&name->answer_link);
 	free((void *)(uintptr_t)name->own.data);
@@ -238,18 +240,23 @@ static void name_settle_alone(struct names *names, struct name *name)
 		name_win(names, name);
 }
 
+/* Refuses the waiting claim at *at and removes it from the list. */
+static void name_refuse_waiter(struct names *names, struct name_waiter **at)
+{
+	struct name_waiter *waiter = *at;
+
+	*at = waiter->next;
+	names->ops->refused(names, waiter->claim);
+	free((void *)(uintptr_t)waiter->value.data);
+	free(waiter);
+}
+
 /* Refuses all waiting claims, because the current claim is not being released.
  */
 static void name_refuse_waiters(struct names *names, struct name *name)
 {
-	struct name_waiter *waiter;
-
-	while ((waiter = name->waiters) != NULL) {
-		name->waiters = waiter->next;
-		names->ops->refused(names, waiter->claim);
-		free((void *)(uintptr_t)waiter->value.data);
-		free(waiter);
-	}
+	while (name->waiters != NULL)
+		name_refuse_waiter(names, &name->waiters);
 }
 
 /* Makes the next waiting claim the current one. False: none waits, or the
@@ -352,35 +359,23 @@ int names_claim(struct names *names, const char *key,
 	return 0;
 }
 
-/* Refuses a waiting claim that was released. */
-static void name_drop_waiter(struct names *names, struct name *name,
-			     const void *claim)
-{
-	struct name_waiter **at = &name->waiters, *waiter;
-
-	for (; (waiter = *at) != NULL; at = &waiter->next) {
-		if (waiter->claim != claim)
-			continue;
-		*at = waiter->next;
-		names->ops->refused(names, waiter->claim);
-		free((void *)(uintptr_t)waiter->value.data);
-		free(waiter);
-		return;
-	}
-}
-
 void names_release(struct names *names, const char *key, void *claim)
 {
 	struct name *name = name_find(names, key);
+	struct name_waiter **at;
 
 	if (name == NULL)
 		return;
-	if (name->claim != claim) {
-		name_drop_waiter(names, name, claim);
+	if (name->claim == claim) {
+		name->ending = true;
+		name_settle(names, name);
 		return;
 	}
-	name->ending = true;
-	name_settle(names, name);
+	for (at = &name->waiters; *at != NULL; at = &(*at)->next)
+		if ((*at)->claim == claim) {
+			name_refuse_waiter(names, at);
+			return;
+		}
 }
 
 /* ---- the broker's events ------------------------------------------------ */
@@ -410,11 +405,16 @@ static void names_settle_awaiting(struct names *names)
 	}
 }
 
-static void names_told(struct names *names, struct name *name,
-		       uint64_t revision)
+void names_listed(struct names *names, uint64_t revision)
 {
 	if (names->applied < revision)
 		names->applied = revision;
+}
+
+static void names_told(struct names *names, struct name *name,
+		       uint64_t revision)
+{
+	names_listed(names, revision);
 	if (name != NULL) {
 		name->revision = revision;
 		if (names->mode == NAMES_JOINED)
@@ -441,12 +441,6 @@ void names_erased(struct names *names, const char *key, uint64_t revision)
 	if (name != NULL)
 		name->stored = false;
 	names_told(names, name, revision);
-}
-
-void names_listed(struct names *names, uint64_t revision)
-{
-	if (names->applied < revision)
-		names->applied = revision;
 }
 
 void names_join(struct names *names)

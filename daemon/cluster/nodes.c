@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Leases and their consequences. The bucket reports a renewed lease but not one
+ * Leases: stores this node's, follows those of others, and decides who is there
+ * and who is primary. The bucket reports a renewed lease but not one
  * that has run out, so each node measures the time itself.
  */
 #include "config.h"
@@ -20,131 +21,11 @@
 #define PRIMARY_KEY   "primary"
 #define NODE_PREFIX   "n."
 
-#define NODES_GONE_MAX 256
 /* With this many nodes, frames of unknown nodes are dropped. */
 #define NODES_HEARD_MAX 1024
 
 /* Tags of nodes are above this number; tags of names count from 1. */
 #define NODES_TAGS (UINT64_C(1) << 62)
-
-/* ---- the list ----------------------------------------------------------- */
-
-static struct node *nodes_find(const struct nodes *nodes, uint64_t number)
-{
-	struct node *node;
-
-	list_for_each(node, &nodes->list, link)
-		if (node->number == number)
-			return node;
-	return NULL;
-}
-
-static struct node *nodes_add(struct nodes *nodes, uint64_t number,
-			      uint64_t now_us)
-{
-	struct node *node = calloc(1, sizeof(*node));
-
-	if (node == NULL)
-		return NULL;
-	node->number = number;
-	node->heard_us = now_us;
-	list_init(&node->waiting);
-	snprintf(node->name, sizeof(node->name), "%016" PRIx64, number);
-	list_append(&nodes->list, &node->link);
-	nodes->count++;
-	nodes->there++;
-	return node;
-}
-
-static void nodes_set_missing(struct nodes *nodes, struct node *node,
-			      bool missing)
-{
-	if (node->missing == missing)
-		return;
-	node->missing = missing;
-	nodes->ops->changed(nodes);
-}
-
-static void nodes_remove(struct nodes *nodes, struct node *node)
-{
-	nodes_set_missing(nodes, node, false);
-	nodes->ops->gone(nodes, node);
-	nodes->there -= !node->gone;
-	nodes->count--;
-	list_remove(&node->link);
-	free(node);
-}
-
-/* Marks the node as gone; if too many are gone, frees the first one. */
-static void nodes_lose(struct nodes *nodes, struct node *node)
-{
-	struct node *first;
-
-	node->stored = false;
-	nodes->there -= !node->gone;
-	node->gone = true;
-	nodes_set_missing(nodes, node, false);
-	if (nodes->count - nodes->there <= NODES_GONE_MAX)
-		return;
-	list_for_each(first, &nodes->list, link)
-		if (first->gone)
-			break;
-	nodes_remove(nodes, first);
-}
-
-/* The node's lease left the bucket while this node was cut off, or the bucket
- * itself is new. Until the node stores its lease again it counts as gone, and
- * as missing. */
-static void nodes_await(struct nodes *nodes, struct node *node, uint64_t now_us)
-{
-	if (node->gone)
-		return;
-	node->gone = true;
-	nodes->there--;
-	node->heard_us = now_us;
-	nodes_set_missing(nodes, node, true);
-}
-
-static void nodes_find_again(struct nodes *nodes, struct node *node,
-			     uint64_t now_us)
-{
-	node->heard_us = now_us;
-	nodes->there += node->gone;
-	node->gone = false;
-}
-
-bool nodes_read_name(char name[NODE_NAME_MAX + 1], const char *text, size_t len)
-{
-	size_t i;
-
-	if (len == 0 || len > NODE_NAME_MAX)
-		return false;
-	for (i = 0; i < len; i++) {
-		if (!broker_escape_is_plain((unsigned char)text[i]) &&
-		    text[i] != '.')
-			return false;
-		name[i] = text[i];
-	}
-	name[len] = '\0';
-	return true;
-}
-
-bool nodes_is_alive(const struct nodes *nodes, uint64_t number)
-{
-	const struct node *node = nodes_find(nodes, number);
-
-	return number == nodes->number || (node != NULL && !node->gone);
-}
-
-bool nodes_are_whole(const struct nodes *nodes)
-{
-	const struct node *node;
-
-	list_for_each(node, &nodes->list, link)
-		if (node->missing)
-			return false;
-	return nodes->state == NODES_JOINED;
-}
 
 /* ---- requests ----------------------------------------------------------- */
 
@@ -161,6 +42,14 @@ static void nodes_set_state(struct nodes *nodes, enum nodes_state state)
 		nodes->ops->parted(nodes);
 }
 
+static void nodes_store(struct nodes *nodes, struct nodes_lease *lease,
+			const char *key, const char *text, uint64_t now_us)
+{
+	lease->tag = NODES_TAGS + ++nodes->tags;
+	lease->renewed_us = now_us;
+	nodes->ops->store(nodes, key, text, lease->revision, lease->tag);
+}
+
 static void nodes_store_own(struct nodes *nodes, uint64_t now_us)
 {
 	char text[128];
@@ -168,10 +57,7 @@ static void nodes_store_own(struct nodes *nodes, uint64_t now_us)
 	snprintf(text, sizeof(text), "%d %" PRIx64 " %s %" PRIu64,
 		 NODES_VERSION, nodes->number, PACKAGE_VERSION,
 		 nodes->lease_us / 1000);
-	nodes->own_tag = NODES_TAGS + ++nodes->tags;
-	nodes->asked_us = nodes->renewed_us = now_us;
-	nodes->ops->store(nodes, nodes->key, text, nodes->own_revision,
-			  nodes->own_tag);
+	nodes_store(nodes, &nodes->own, nodes->key, text, now_us);
 }
 
 static void nodes_store_primary(struct nodes *nodes, uint64_t now_us)
@@ -179,15 +65,12 @@ static void nodes_store_primary(struct nodes *nodes, uint64_t now_us)
 	char text[32];
 
 	snprintf(text, sizeof(text), "%" PRIx64, nodes->number);
-	nodes->primary_tag = NODES_TAGS + ++nodes->tags;
-	nodes->primary_renewed_us = now_us;
-	nodes->ops->store(nodes, PRIMARY_KEY, text, nodes->primary_revision,
-			  nodes->primary_tag);
+	nodes_store(nodes, &nodes->primary_lease, PRIMARY_KEY, text, now_us);
 }
 
 static void nodes_probe(struct nodes *nodes, uint64_t now_us)
 {
-	nodes->asked_us = now_us;
+	nodes->probed_us = now_us;
 	nodes->twin_heard_us = 0;
 	nodes_set_state(nodes, NODES_PROBING);
 	nodes->ops->probe(nodes);
@@ -196,7 +79,8 @@ static void nodes_probe(struct nodes *nodes, uint64_t now_us)
 static void nodes_give_up_primary(struct nodes *nodes)
 {
 	if (nodes->state == NODES_JOINED && nodes->primary == nodes->number)
-		nodes->ops->erase(nodes, PRIMARY_KEY, nodes->primary_revision);
+		nodes->ops->erase(nodes, PRIMARY_KEY,
+				  nodes->primary_lease.revision);
 }
 
 static void nodes_set_primary(struct nodes *nodes, uint64_t number,
@@ -205,7 +89,7 @@ static void nodes_set_primary(struct nodes *nodes, uint64_t number,
 	bool before = nodes->is_primary;
 
 	nodes->primary = number;
-	nodes->primary_revision = revision;
+	nodes->primary_lease.revision = revision;
 	nodes->primary_heard_us = now_us;
 	nodes->is_primary = number == nodes->number;
 	if (before != nodes->is_primary) {
@@ -225,15 +109,15 @@ void nodes_up(struct nodes *nodes)
 
 	list_for_each(node, &nodes->list, link)
 		node->stored = false;
-	nodes->own_revision = nodes->primary_revision = 0;
-	nodes->own_tag = nodes->primary_tag = 0;
+	nodes->own.revision = nodes->primary_lease.revision = 0;
+	nodes->own.tag = nodes->primary_lease.tag = 0;
 	nodes->primary = nodes->twin = 0;
 	nodes_set_state(nodes, NODES_LISTING);
 }
 
 void nodes_down(struct nodes *nodes)
 {
-	nodes->own_tag = nodes->primary_tag = 0;
+	nodes->own.tag = nodes->primary_lease.tag = 0;
 	nodes_set_state(nodes, NODES_DOWN);
 }
 
@@ -251,7 +135,7 @@ void nodes_listed(struct nodes *nodes, uint64_t now_us)
 	if (nodes->is_primary && nodes->primary != 0 &&
 	    nodes->primary != nodes->number)
 		nodes_set_primary(nodes, nodes->primary,
-				  nodes->primary_revision, now_us);
+				  nodes->primary_lease.revision, now_us);
 	if (nodes->twin != 0) {
 		nodes_probe(nodes, now_us);
 		return;
@@ -263,7 +147,7 @@ void nodes_listed(struct nodes *nodes, uint64_t now_us)
 static void nodes_stored_own(struct nodes *nodes, uint64_t number,
 			     uint64_t revision, uint64_t now_us)
 {
-	nodes->own_revision = revision;
+	nodes->own.revision = revision;
 	if (number == nodes->number)
 		return;
 	nodes->twin = number;
@@ -314,7 +198,9 @@ static void nodes_stored_other(struct nodes *nodes, const char *key,
 	}
 	strcpy(node->name, name);
 	node->stored = true;
-	nodes_find_again(nodes, node, now_us);
+	node->heard_us = now_us;
+	nodes->there += node->gone;
+	node->gone = false;
 	if (version != NODES_VERSION && !node->foreign)
 		log_err("cluster: node %s has version %d of the frames, this "
 			"one has %d: neither hears the other",
@@ -335,7 +221,7 @@ void nodes_stored(struct nodes *nodes, const char *key, uint64_t revision,
 		/* nodes_listed() decides after the listing. */
 		if (nodes->state == NODES_LISTING) {
 			nodes->primary = number;
-			nodes->primary_revision = revision;
+			nodes->primary_lease.revision = revision;
 			nodes->primary_heard_us = now_us;
 		} else {
 			nodes_set_primary(nodes, number, revision, now_us);
@@ -359,11 +245,11 @@ void nodes_erased(struct nodes *nodes, const char *key, uint64_t revision)
 
 	if (strcmp(key, PRIMARY_KEY) == 0) {
 		nodes->primary = 0;
-		nodes->primary_revision = revision;
+		nodes->primary_lease.revision = revision;
 		return;
 	}
 	if (strcmp(key, nodes->key) == 0) {
-		nodes->own_revision = revision;
+		nodes->own.revision = revision;
 		nodes->twin = 0;
 		return;
 	}
@@ -383,13 +269,13 @@ static void nodes_own_answered(struct nodes *nodes, uint64_t revision,
 {
 	/* This node already knew that the key has no entry: do not retry at
 	 * once. */
-	if (!done && revision == 0 && nodes->own_revision == 0)
+	if (!done && revision == 0 && nodes->own.revision == 0)
 		return;
-	nodes->own_tag = 0;
+	nodes->own.tag = 0;
 	if (!done) {
 		/* Revision 0: this node's lease has ended; otherwise another
 		 * node has the name, as the bucket's event will say. */
-		nodes->own_revision = revision;
+		nodes->own.revision = revision;
 		if (revision == 0) {
 			nodes_set_state(nodes, NODES_ASKING);
 			nodes_store_own(nodes, now_us);
@@ -398,9 +284,9 @@ static void nodes_own_answered(struct nodes *nodes, uint64_t revision,
 		}
 		return;
 	}
-	if (revision > nodes->own_revision)
-		nodes->own_revision = revision;
-	nodes->round_trip_us = now_us - nodes->asked_us;
+	if (revision > nodes->own.revision)
+		nodes->own.revision = revision;
+	nodes->round_trip_us = now_us - nodes->own.renewed_us;
 	nodes->twin = 0;
 	nodes->twin_logged = false;
 	nodes_set_state(nodes, NODES_JOINED);
@@ -412,17 +298,17 @@ void nodes_answered(struct nodes *nodes, uint64_t tag, uint64_t revision,
 {
 	if (tag == 0)
 		return;
-	if (tag == nodes->own_tag) {
+	if (tag == nodes->own.tag) {
 		nodes_own_answered(nodes, revision, done, now_us);
-	} else if (tag == nodes->primary_tag) {
-		nodes->primary_tag = 0;
+	} else if (tag == nodes->primary_lease.tag) {
+		nodes->primary_lease.tag = 0;
 		if (done)
 			nodes_set_primary(nodes, nodes->number, revision,
 					  now_us);
 		else if (revision == 0)
-			nodes->primary_revision = 0, nodes->primary = 0;
-		else if (nodes->primary_revision < revision)
-			nodes->primary_revision = revision;
+			nodes->primary_lease.revision = 0, nodes->primary = 0;
+		else if (nodes->primary_lease.revision < revision)
+			nodes->primary_lease.revision = revision;
 	}
 }
 
@@ -465,21 +351,27 @@ static void nodes_tick_probe(struct nodes *nodes, uint64_t now_us)
 				"name or that one is gone",
 				nodes->name);
 		nodes->twin_logged = true;
-		if (now_us > nodes->asked_us + third_us)
+		if (now_us > nodes->probed_us + third_us)
 			nodes_probe(nodes, now_us);
-	} else if (now_us > nodes->asked_us + probe_us) {
+	} else if (now_us > nodes->probed_us + probe_us) {
 		nodes_set_state(nodes, NODES_ASKING);
 		nodes_store_own(nodes, now_us);
 	}
 }
 
+/* Whether to store this node's lease again. A request without an answer is
+ * repeated; a dead link is found earlier by pings. */
+static bool nodes_is_due(const struct nodes *nodes,
+			 const struct nodes_lease *lease, uint64_t now_us)
+{
+	return now_us > lease->renewed_us + (lease->tag != 0
+						     ? NODES_ANSWER_US
+						     : nodes->lease_us / 3);
+}
+
 static void nodes_tick_own(struct nodes *nodes, uint64_t now_us)
 {
-	/* A request without an answer is repeated; a dead link is found earlier
-	 * by pings. */
-	if (nodes->own_tag != 0
-		    ? now_us > nodes->asked_us + NODES_ANSWER_US
-		    : now_us > nodes->renewed_us + nodes->lease_us / 3)
+	if (nodes_is_due(nodes, &nodes->own, now_us))
 		nodes_store_own(nodes, now_us);
 }
 
@@ -491,15 +383,11 @@ static void nodes_tick_primary(struct nodes *nodes, uint64_t now_us)
 
 	if (nodes->retires)
 		return;
-	if (nodes->primary_tag != 0) {
-		if (now_us > nodes->primary_renewed_us + NODES_ANSWER_US)
-			nodes_store_primary(nodes, now_us);
-	} else if (nodes->primary == nodes->number) {
-		if (now_us > nodes->primary_renewed_us + nodes->lease_us / 3)
-			nodes_store_primary(nodes, now_us);
-	} else if (nodes->primary == 0 || dead || silent_us > nodes->lease_us) {
+	if (nodes->primary_lease.tag != 0 || nodes->primary == nodes->number
+		    ? nodes_is_due(nodes, &nodes->primary_lease, now_us)
+		    : nodes->primary == 0 || dead ||
+			      silent_us > nodes->lease_us)
 		nodes_store_primary(nodes, now_us);
-	}
 }
 
 static void nodes_tick_others(struct nodes *nodes, uint64_t now_us)
@@ -586,7 +474,7 @@ void nodes_close(struct nodes *nodes)
 
 	nodes_give_up_primary(nodes);
 	if (nodes->state == NODES_JOINED)
-		nodes->ops->erase(nodes, nodes->key, nodes->own_revision);
+		nodes->ops->erase(nodes, nodes->key, nodes->own.revision);
 	nodes->is_primary = false;
 	nodes->primary = 0;
 	nodes_down(nodes);

@@ -70,6 +70,13 @@ struct nodes_ops {
 	void (*changed)(struct nodes *nodes);
 };
 
+/* A lease that this node stores again and again. */
+struct nodes_lease {
+	uint64_t revision;   /* the last revision of its key; 0: none */
+	uint64_t tag;        /* the request under way; 0: none */
+	uint64_t renewed_us; /* when it was stored last */
+};
+
 struct nodes {
 	const struct nodes_ops *ops;
 	char name[NODE_NAME_MAX + 1], key[3 * NODE_NAME_MAX + 8];
@@ -79,18 +86,17 @@ struct nodes {
 	size_t count;
 	atomic_size_t there; /* nodes that are not gone */
 
-	uint64_t opened_us, asked_us, renewed_us;
-	uint64_t own_revision, tags;
-	uint64_t own_tag, primary_tag; /* requests under way; 0: none */
-	uint64_t twin, twin_heard_us;  /* node of the same name; 0: none */
+	uint64_t opened_us, probed_us, tags;
+	struct nodes_lease own, primary_lease;
+	uint64_t twin, twin_heard_us; /* node of the same name; 0: none */
 	bool twin_logged, full_logged, ever_joined;
 	/* A node with another `lease` has joined. Both nodes connect anew; the
 	 * node whose lease differs from the bucket's is refused. */
 	bool lease_differs;
 	uint64_t round_trip_us; /* how long the last renewal took */
 
-	uint64_t primary, primary_revision; /* number; 0: none */
-	uint64_t primary_heard_us, primary_renewed_us;
+	uint64_t primary; /* number; 0: none */
+	uint64_t primary_heard_us;
 	bool is_primary;
 	bool retires; /* another node should become primary */
 };
@@ -132,3 +138,18 @@ bool nodes_are_whole(const struct nodes *nodes);
 /* Copies a name of len bytes. False: the name is not valid. */
 bool nodes_read_name(char name[NODE_NAME_MAX + 1], const char *text,
 		     size_t len);
+
+/* ---- node_list.c, for nodes.c ------------------------------------------- */
+
+/* NULL: not in the list. */
+struct node *nodes_find(const struct nodes *nodes, uint64_t number);
+/* NULL: no memory. */
+struct node *nodes_add(struct nodes *nodes, uint64_t number, uint64_t now_us);
+void nodes_set_missing(struct nodes *nodes, struct node *node, bool missing);
+void nodes_remove(struct nodes *nodes, struct node *node);
+/* Marks the node as gone; if too many are gone, frees the first one. */
+void nodes_lose(struct nodes *nodes, struct node *node);
+/* The node's lease left the bucket while this node was cut off, or the bucket
+ * itself is new. Until the node stores its lease again it counts as gone, and
+ * as missing. */
+void nodes_await(struct nodes *nodes, struct node *node, uint64_t now_us);
