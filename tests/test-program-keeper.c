@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "support.h"
+#include "system/fd_message.h"
 #include "system/hardening_helper.h"
 #include "system/hardening_helper_messages.h"
 #include "system/self_spawn.h"
@@ -221,9 +222,9 @@ static int request(enum helper_kind kind, int number, const char *path)
 	int fds[3];
 
 	snprintf(request.path, sizeof(request.path), "%s", path);
-	ck_assert_int_gt(helper_send(sock, &request, sizeof(request), NULL, 0),
+	ck_assert_int_gt(send(sock, &request, sizeof(request), MSG_NOSIGNAL),
 			 0);
-	ck_assert_int_eq(helper_receive(sock, &answer, sizeof(answer), fds),
+	ck_assert_int_eq(fd_message_receive(sock, &answer, sizeof(answer), fds),
 			 sizeof(answer));
 	close(fds[0]);
 	errno = answer.error;

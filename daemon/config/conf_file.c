@@ -21,6 +21,7 @@
 
 #include "config/parse/conf_parse.h"
 #include "memory_pool.h"
+#include "system/fd_close.h"
 
 #define FILES_MAX 1024u
 #define TEXT_MAX  (16u << 20) /* bytes of all files */
@@ -183,8 +184,7 @@ static int file_read(struct file_reader *r, const char *path,
 		if (text == NULL)
 			why = strerror(errno);
 	}
-	if (fd >= 0)
-		close(fd);
+	fd_close(fd);
 	if (why != NULL)
 		file_report(r, path, from, why);
 	if (text != NULL)

@@ -20,6 +20,7 @@
 
 #include "net/multicast.h"
 #include "net/systemd_fd_store.h"
+#include "system/fd_close.h"
 #include "system/sd_notify.h"
 
 #define BIND_TRIES   20
@@ -158,9 +159,8 @@ int inet_socket_open(const struct listen_endpoint *endpoint, bool datagram,
 {
 	const struct sockaddr *address = &endpoint->address.any;
 	int type = datagram ? SOCK_DGRAM : SOCK_STREAM;
-	int fd, error;
+	int fd = fd_store_take(inherited, address, type), error;
 
-	fd = fd_store_take(inherited, address, type);
 	if (fd >= 0)
 		return fd;
 	fd = socket(address->sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -168,22 +168,20 @@ int inet_socket_open(const struct listen_endpoint *endpoint, bool datagram,
 		return -1;
 	if (datagram)
 		backlog = 0;
-	if (inet_socket_set_options(fd, endpoint, datagram) == 0) {
-		if (inet_socket_bind(fd, endpoint, backlog) == 0)
-			return fd;
-		error = errno;
-		if (error == EADDRINUSE) {
-			fd_store_drop_rivals(inherited, address, type);
-			if (inet_socket_bind_after_drop(fd, endpoint,
-							backlog) == 0 ||
-			    inet_socket_bind_beside(fd, endpoint, backlog,
-						    closing) == 0)
-				return fd;
-		}
-		errno = error;
-	}
+	if (inet_socket_set_options(fd, endpoint, datagram) < 0)
+		goto fail;
+	if (inet_socket_bind(fd, endpoint, backlog) == 0)
+		return fd;
 	error = errno;
-	close(fd);
+	if (error == EADDRINUSE) {
+		fd_store_drop_rivals(inherited, address, type);
+		if (inet_socket_bind_after_drop(fd, endpoint, backlog) == 0 ||
+		    inet_socket_bind_beside(fd, endpoint, backlog, closing) ==
+			    0)
+			return fd;
+	}
 	errno = error;
+fail:
+	fd_close(fd);
 	return -1;
 }

@@ -19,6 +19,7 @@
 #include <lined/address.h>
 
 #include "net/multicast.h"
+#include "system/fd_close.h"
 
 /* Longest host, port and query. */
 #define LISTEN_TEXT_MAX 512
@@ -377,8 +378,7 @@ static bool listen_is_of_host(const struct sockaddr *address)
 	((struct sockaddr_in *)&own.storage)->sin_port = 0;
 	fd = socket(address->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	local = fd >= 0 && bind(fd, &own.any, own.len) == 0;
-	if (fd >= 0)
-		close(fd);
+	fd_close(fd);
 	return local;
 }
 

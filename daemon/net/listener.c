@@ -19,6 +19,7 @@
 #include "net/inet_socket.h"
 #include "net/multicast.h"
 #include "net/systemd_fd_store.h"
+#include "system/fd_close.h"
 #include "system/inherited_sockets.h"
 
 /* ---- texts --------------------------------------------------------------- */
@@ -139,8 +140,7 @@ static bool listener_has_ipv6(void)
 	bool has = fd >= 0 && bind(fd, (struct sockaddr *)&loopback,
 				   sizeof(loopback)) == 0;
 
-	if (fd >= 0)
-		close(fd);
+	fd_close(fd);
 	return has;
 }
 

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "net/systemd_fd_store.h"
+#include "system/fd_close.h"
 #include "system/hardening_helper.h"
 
 #define LOCK_TRIES   25
@@ -70,6 +71,20 @@ int unix_path_check_mode(const struct unix_path_mode *mode, char *error,
 	gid_t gid;
 
 	return unix_path_find_owners(mode, &uid, &gid, error, size);
+}
+
+static bool unix_path_matches(const struct unix_path_file *file,
+			      const struct stat *status)
+{
+	return status->st_dev == file->device && status->st_ino == file->inode;
+}
+
+static void unix_path_record(struct unix_path_file *file,
+			     const struct stat *status)
+{
+	file->known = true;
+	file->device = status->st_dev;
+	file->inode = status->st_ino;
 }
 
 static void unix_path_directory(const char *path, char *directory, size_t size)
@@ -135,24 +150,21 @@ static void unix_path_say_chown(const struct unix_path_mode *mode, uid_t uid,
 static int unix_path_hold(const char *path, struct unix_path_file *file,
 			  struct stat *now)
 {
-	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC), error = ESTALE;
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
 		return -1;
-	if (fstat(fd, now) < 0) {
-		error = errno;
-	} else if (S_ISSOCK(now->st_mode) &&
-		   (file->known
-			    ? now->st_dev == file->device &&
-				      now->st_ino == file->inode
-			    : now->st_uid == geteuid() && now->st_nlink == 1)) {
-		file->known = true;
-		file->device = now->st_dev;
-		file->inode = now->st_ino;
-		return fd;
+	if (fstat(fd, now) == 0) {
+		if (S_ISSOCK(now->st_mode) &&
+		    (file->known ? unix_path_matches(file, now)
+				 : now->st_uid == geteuid() &&
+					   now->st_nlink == 1)) {
+			unix_path_record(file, now);
+			return fd;
+		}
+		errno = ESTALE;
 	}
-	close(fd);
-	errno = error;
+	fd_close(fd);
 	return -1;
 }
 
@@ -211,25 +223,12 @@ int unix_path_set_mode(const char *path, struct unix_path_file *file,
 
 /* ---- the file at the path ---------------------------------------------- */
 
-/* Notes which file a stored socket has. The socket was found by its name
- * (systemd_fd_store.h), so another user may already own the file. */
-static void unix_path_identify(const char *path, struct unix_path_file *file)
-{
-	struct stat status;
-
-	if (lstat(path, &status) < 0)
-		return;
-	file->known = true;
-	file->device = status.st_dev;
-	file->inode = status.st_ino;
-}
-
 bool unix_path_is(const char *path, const struct unix_path_file *file)
 {
 	struct stat status;
 
 	return file->known && lstat(path, &status) == 0 &&
-	       status.st_dev == file->device && status.st_ino == file->inode;
+	       unix_path_matches(file, &status);
 }
 
 void unix_path_remove(const char *path, const struct unix_path_file *file)
@@ -320,7 +319,6 @@ static int unix_path_lock_directory(const char *path)
 static int unix_path_bind(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int error;
 
 	if (fd < 0)
 		return -1;
@@ -330,9 +328,7 @@ static int unix_path_bind(const struct sockaddr_un *address)
 	if (unix_path_remove_stale(address) == 0 &&
 	    bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
 		return fd;
-	error = errno;
-	close(fd);
-	errno = error;
+	fd_close(fd);
 	return -1;
 }
 
@@ -341,6 +337,7 @@ int unix_path_open(const char *path, const struct unix_path_mode *mode,
 		   struct unix_path_file *file, char *error, size_t size)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct stat status;
 	bool listening = true;
 	int fd, lock = -1;
 
@@ -352,7 +349,10 @@ int unix_path_open(const char *path, const struct unix_path_mode *mode,
 	strcpy(address.sun_path, path);
 	fd = fd_store_take(inherited, (struct sockaddr *)&address, SOCK_STREAM);
 	if (fd >= 0) {
-		unix_path_identify(path, file);
+		/* The socket was found by its name (systemd_fd_store.h), so
+		 * another user may already own the file. */
+		if (lstat(path, &status) == 0)
+			unix_path_record(file, &status);
 	} else {
 		listening = false;
 		lock = unix_path_lock_directory(path);
@@ -375,7 +375,6 @@ fail:
 	close(fd);
 	fd = -1;
 unlock:
-	if (lock >= 0)
-		close(lock);
+	fd_close(lock);
 	return fd;
 }

@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "system/fd_close.h"
+
 #define DIED_AT_START 3
 
 static int result_fd = -1;
@@ -67,11 +69,8 @@ int detach(void)
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -1;
 	if (detach_fork(fds) < 0) {
-		int error = errno;
-
-		close(fds[0]);
-		close(fds[1]);
-		errno = error;
+		fd_close(fds[0]);
+		fd_close(fds[1]);
 		return -1;
 	}
 	close(fds[0]);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lined's end of the helper, and functions used by both ends. They use a
- * SOCK_SEQPACKET pair, with one request and one answer at a time: no answer
- * takes longer than a fork or an open.
+ * lined's end of the helper, and functions that work at either end. The ends
+ * are a SOCK_SEQPACKET pair, with one request and one answer at a time: no
+ * answer takes longer than a fork or an open.
  */
 #include "config.h"
 
@@ -24,63 +24,12 @@
 #include <unistd.h>
 
 #include "log/log.h"
+#include "system/fd_close.h"
+#include "system/fd_message.h"
 #include "system/hardening_helper_messages.h"
 
 /* A stopped helper must not stop lined for good. */
 #define ANSWER_TIMEOUT_S 10
-
-/* Room for up to three descriptors with a message. */
-union helper_fds {
-	struct cmsghdr header;
-	char room[CMSG_SPACE(3 * sizeof(int))];
-};
-
-ssize_t helper_send(int sock, const void *data, size_t len, const int *fds,
-		    size_t count)
-{
-	union helper_fds beside;
-	struct iovec part = {(void *)(uintptr_t)data, len};
-	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-	ssize_t n;
-
-	if (count > 0) {
-		memset(&beside, 0, sizeof(beside));
-		message.msg_control = &beside;
-		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
-		beside.header.cmsg_level = SOL_SOCKET;
-		beside.header.cmsg_type = SCM_RIGHTS;
-		beside.header.cmsg_len = CMSG_LEN(count * sizeof(int));
-		memcpy(CMSG_DATA(&beside.header), fds, count * sizeof(int));
-	}
-	do
-		n = sendmsg(sock, &message, MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	return n;
-}
-
-ssize_t helper_receive(int sock, void *data, size_t len, int fds[3])
-{
-	union helper_fds beside;
-	struct iovec part = {data, len};
-	struct msghdr message = {.msg_iov = &part,
-				 .msg_iovlen = 1,
-				 .msg_control = &beside,
-				 /* CMSG_SPACE() has room for four. */
-				 .msg_controllen = CMSG_LEN(3 * sizeof(int))};
-	ssize_t n;
-
-	fds[0] = fds[1] = fds[2] = -1;
-	do
-		n = recvmsg(sock, &message, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
-	if (n > 0 && CMSG_FIRSTHDR(&message) != NULL &&
-	    beside.header.cmsg_type == SCM_RIGHTS)
-		memcpy(fds, CMSG_DATA(&beside.header),
-		       beside.header.cmsg_len - CMSG_LEN(0));
-	return n;
-}
-
-/* ---- lined's end -------------------------------------------------------- */
 
 static struct {
 	pthread_mutex_t lock;
@@ -128,17 +77,18 @@ static int helper_ask(const struct helper_request *request, const int *fds,
 		      size_t count, int *fd)
 {
 	struct helper_answer answer = {.value = -1, .error = ESRCH};
-	int came[3] = {-1, -1, -1};
+	struct iovec part = {(void *)(uintptr_t)request, sizeof(*request)};
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+	int came[FD_MESSAGE_MAX] = {-1, -1, -1};
 
 	pthread_mutex_lock(&helper.lock);
 	if (helper.sock >= 0 &&
-	    helper_send(helper.sock, request, sizeof(*request), fds, count) <
-		    0 &&
+	    fd_message_send(helper.sock, &message, fds, count, 0) < 0 &&
 	    errno != EPIPE && errno != ECONNRESET) {
 		answer.error = errno;
 	} else if (helper.sock >= 0 &&
-		   helper_receive(helper.sock, &answer, sizeof(answer), came) !=
-			   sizeof(answer)) {
+		   fd_message_receive(helper.sock, &answer, sizeof(answer),
+				      came) != sizeof(answer)) {
 		helper_lose();
 		answer = (struct helper_answer){-1, ESRCH};
 	}
@@ -172,27 +122,24 @@ int helper_open(const char *removable)
 		return -1;
 	fds[0] = ends[1];
 	if (setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience,
-		       sizeof(patience)) == 0 &&
-	    self_spawn(&helper.pid, SELF_HELPER, fds) == 0) {
-		close(ends[1]);
-		helper.sock = ends[0];
-		/* The helper accepts this request only once. */
-		helper.there =
-			helper_ask_path(HELPER_REMOVABLE,
-					removable != NULL ? removable : "",
-					&fd) == 0;
-		if (helper.there)
-			return 0;
-		/* A helper that gets no requests must not keep its rights. */
-		error = errno;
-		if (helper.sock >= 0)
-			helper_end();
-		errno = error;
+		       sizeof(patience)) < 0 ||
+	    self_spawn(&helper.pid, SELF_HELPER, fds) < 0) {
+		fd_close(ends[0]);
+		fd_close(ends[1]);
 		return -1;
 	}
-	error = errno;
-	close(ends[0]);
 	close(ends[1]);
+	helper.sock = ends[0];
+	/* The helper accepts this request only once. */
+	helper.there =
+		helper_ask_path(HELPER_REMOVABLE,
+				removable != NULL ? removable : "", &fd) == 0;
+	if (helper.there)
+		return 0;
+	/* A helper that gets no requests must not keep its rights. */
+	error = errno;
+	if (helper.sock >= 0)
+		helper_end();
 	errno = error;
 	return -1;
 }

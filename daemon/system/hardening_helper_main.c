@@ -18,6 +18,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "system/fd_close.h"
+#include "system/fd_message.h"
 #include "system/hardening_helper_messages.h"
 
 /* The socket, from helper_open(). */
@@ -85,7 +87,7 @@ static int helper_unlink(char *path, const char *removable)
 	char *slash = strrchr(path, '/');
 	const char *name = slash != NULL ? slash + 1 : path;
 	struct stat file;
-	int directory, result = -1, error;
+	int directory, result = -1;
 
 	if (strcmp(path, removable) == 0)
 		return unlink(path);
@@ -102,9 +104,7 @@ static int helper_unlink(char *path, const char *removable)
 		if (S_ISSOCK(file.st_mode))
 			result = unlinkat(directory, name, 0);
 	}
-	error = errno;
-	close(directory);
-	errno = error;
+	fd_close(directory);
 	return result;
 }
 
@@ -113,6 +113,8 @@ static void helper_answer(struct helper_request *request, const int fds[3])
 	static char removable[PATH_MAX];
 	static bool fixed;
 	struct helper_answer answer = {.value = -1};
+	struct iovec part = {&answer, sizeof(answer)};
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
 	int fd = -1;
 
 	errno = EINVAL;
@@ -142,9 +144,8 @@ static void helper_answer(struct helper_request *request, const int fds[3])
 		break;
 	}
 	answer.error = answer.value < 0 ? errno : 0;
-	helper_send(HELPER_FD, &answer, sizeof(answer), &fd, fd >= 0);
-	if (fd >= 0)
-		close(fd);
+	fd_message_send(HELPER_FD, &message, &fd, fd >= 0, 0);
+	fd_close(fd);
 }
 
 /* Drops standard output and error: they may be a pipe whose reader waits for
@@ -162,7 +163,7 @@ static int helper_leave_output(void)
 int helper_main(void)
 {
 	static struct helper_request request;
-	int fds[3];
+	int fds[FD_MESSAGE_MAX];
 
 	/* A service manager may signal all processes at once, but lined still
 	 * has sockets to remove. */
@@ -170,15 +171,11 @@ int helper_main(void)
 	syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
 	if (helper_leave_output() < 0)
 		return EXIT_FAILURE;
-	while (helper_receive(HELPER_FD, &request, sizeof(request), fds) ==
+	while (fd_message_receive(HELPER_FD, &request, sizeof(request), fds) ==
 	       sizeof(request)) {
-		int i;
-
 		request.path[sizeof(request.path) - 1] = '\0';
 		helper_answer(&request, fds);
-		for (i = 0; i < 3; i++)
-			if (fds[i] >= 0)
-				close(fds[i]);
+		fd_message_close(fds);
 	}
 	return EXIT_SUCCESS;
 }

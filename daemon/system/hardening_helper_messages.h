@@ -6,9 +6,7 @@
 #pragma once
 
 #include <limits.h>
-#include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
 #include <sys/types.h>
 
 enum helper_kind {
@@ -28,14 +26,6 @@ struct helper_request {
 struct helper_answer {
 	int32_t value, error; /* value -1: see error */
 };
-
-/* Sends a message, with up to three descriptors. -1 and errno. */
-ssize_t helper_send(int sock, const void *data, size_t len, const int *fds,
-		    size_t count);
-
-/* Receives a message; descriptors that are missing become -1. Returns the
- * length; 0 at the end; -1 and errno. */
-ssize_t helper_receive(int sock, void *data, size_t len, int fds[3]);
 
 /* helper_open_device(), HELPER_READS and HELPER_MEMORY, done in this process.
  */

@@ -23,6 +23,8 @@
 
 #include <linux/landlock.h>
 
+#include "system/fd_close.h"
+
 /* Landlock version 3, Linux 6.2. */
 #ifndef LANDLOCK_ACCESS_FS_TRUNCATE
 #define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
@@ -55,7 +57,7 @@ static int landlock_permit(int rules, const char *path, uint64_t access)
 {
 	struct landlock_path_beneath_attr below = {.allowed_access = access};
 	struct stat file;
-	int result = -1, error;
+	int result = -1;
 
 	below.parent_fd = open(path, O_PATH | O_CLOEXEC);
 	if (below.parent_fd < 0)
@@ -66,9 +68,7 @@ static int landlock_permit(int rules, const char *path, uint64_t access)
 		result = (int)syscall(SYS_landlock_add_rule, rules,
 				      LANDLOCK_RULE_PATH_BENEATH, &below, 0);
 	}
-	error = errno;
-	close(below.parent_fd);
-	errno = error;
+	fd_close(below.parent_fd);
 	return result;
 }
 
@@ -150,8 +150,7 @@ int hardening_landlock(const struct hardening *wanted, const char **why)
 	if (result < 0)
 		*why = errno == EPERM ? "it needs no-new-privileges"
 				      : strerror(errno);
-	if (rules >= 0)
-		close(rules);
+	fd_close(rules);
 	return result;
 }
 

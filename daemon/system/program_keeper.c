@@ -9,40 +9,34 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "system/fd_close.h"
+#include "system/fd_message.h"
 #include "system/hardening_helper.h"
 
 int keeper_open(pid_t *pid)
 {
-	int ends[2], fds[3] = {-1, -1, -1}, error;
+	int ends[2], fds[3] = {-1, -1, -1};
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return -1;
 	fds[0] = ends[1];
-	if (fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0 &&
-	    helper_spawn(pid, SELF_KEEPER, fds) == 0) {
-		close(ends[1]);
-		return ends[0];
+	if (fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0 ||
+	    helper_spawn(pid, SELF_KEEPER, fds) < 0) {
+		fd_close(ends[0]);
+		ends[0] = -1;
 	}
-	error = errno;
-	close(ends[0]);
-	close(ends[1]);
-	errno = error;
-	return -1;
+	fd_close(ends[1]);
+	return ends[0];
 }
 
 int keeper_send(int sock, const struct keeper_request *request,
 		const char *texts, size_t texts_len, const int fds[3])
 {
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(3 * sizeof(int))];
-	} control;
 	struct iovec parts[] = {
 		{(void *)(uintptr_t)request, sizeof(*request)},
 		{(void *)(uintptr_t)texts, texts_len},
@@ -53,16 +47,9 @@ int keeper_send(int sock, const struct keeper_request *request,
 		errno = EMSGSIZE;
 		return -1;
 	}
-	if (fds != NULL) {
-		memset(&control, 0, sizeof(control));
-		message.msg_control = &control;
-		message.msg_controllen = sizeof(control);
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(3 * sizeof(int));
-		memcpy(CMSG_DATA(&control.header), fds, 3 * sizeof(int));
-	}
-	return sendmsg(sock, &message, MSG_NOSIGNAL) < 0 ? -1 : 0;
+	return fd_message_send(sock, &message, fds, fds != NULL ? 3 : 0, 0) < 0
+		       ? -1
+		       : 0;
 }
 
 int keeper_receive(int sock, struct keeper_report *report)

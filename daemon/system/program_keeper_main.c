@@ -21,8 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "system/fd_message.h"
 #include "system/hardening.h"
-#include "system/hardening_helper_messages.h"
 #include "system/self_spawn.h"
 
 /* The socket, from keeper_open(). */
@@ -258,8 +258,8 @@ static bool keeper_take_request(struct keeper *keeper)
 {
 	static _Alignas(struct keeper_request) char text[KEEPER_REQUEST_MAX];
 	const struct keeper_request *request = (const void *)text;
-	int fds[3], i;
-	ssize_t n = helper_receive(KEEPER_FD, text, sizeof(text), fds);
+	int fds[FD_MESSAGE_MAX];
+	ssize_t n = fd_message_receive(KEEPER_FD, text, sizeof(text), fds);
 
 	if (n < (ssize_t)sizeof(*request))
 		return false;
@@ -268,9 +268,7 @@ static bool keeper_take_request(struct keeper *keeper)
 	else
 		keeper_take_start(keeper, request, text + sizeof(*request),
 				  text + n, fds);
-	for (i = 0; i < 3; i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
+	fd_message_close(fds);
 	return true;
 }
 

@@ -25,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "system/fd_message.h"
 #include "system/spare_fds.h"
 
 /* The most waiting notices: more than a config has listeners to store. */
@@ -80,10 +81,6 @@ static socklen_t notice_address(struct sockaddr_un *address)
  * descriptor. */
 static int notice_send(const char *text, int fd)
 {
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control;
 	struct sockaddr_un address;
 	struct iovec part = {(char *)text, strlen(text)};
 	struct msghdr message = {
@@ -95,16 +92,8 @@ static int notice_send(const char *text, int fd)
 
 	if (message.msg_namelen == 0 || notice_open_socket() < 0)
 		return 0;
-	if (fd >= 0) {
-		memset(&control, 0, sizeof(control));
-		message.msg_control = &control;
-		message.msg_controllen = sizeof(control);
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-	}
-	if (sendmsg(manager_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+	if (fd_message_send(manager_fd, &message, &fd, fd >= 0, MSG_DONTWAIT) >=
+	    0)
 		return 0;
 	return errno == EAGAIN || errno == ENOBUFS ? -1 : 0;
 }

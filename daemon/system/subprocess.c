@@ -14,13 +14,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "system/fd_close.h"
 #include "system/hardening_helper.h"
 #include "system/sanitized.h"
 
 /* A file in memory with these bytes, positioned at its start. */
 static int subprocess_file(const char *bytes, size_t len)
 {
-	int fd = memfd_create("lined", MFD_CLOEXEC), error;
+	int fd = memfd_create("lined", MFD_CLOEXEC);
 	ssize_t n;
 
 	if (fd < 0)
@@ -37,38 +38,29 @@ static int subprocess_file(const char *bytes, size_t len)
 	if (lseek(fd, 0, SEEK_SET) == 0)
 		return fd;
 fail:
-	error = errno;
-	close(fd);
-	errno = error;
+	fd_close(fd);
 	return -1;
-}
-
-static void subprocess_close(int fd)
-{
-	if (fd >= 0)
-		close(fd);
 }
 
 int subprocess_start(struct subprocess *process, enum self_role role,
 		     const void *input, size_t len)
 {
-	int ends[2] = {-1, -1}, in = subprocess_file(input, len), error = 0;
-	int fds[3] = {in, -1, -1};
+	int ends[2] = {-1, -1}, in = subprocess_file(input, len);
+	int fds[3] = {in, -1, -1}, result = 0;
 
 	process->err = fds[2] = in >= 0 ? subprocess_file("", 0) : -1;
 	if (process->err < 0 || pipe2(ends, O_CLOEXEC) < 0 ||
 	    (fds[1] = ends[1], fcntl(ends[0], F_SETFL, O_NONBLOCK)) < 0 ||
 	    helper_spawn(&process->pid, role, fds) < 0)
-		error = errno;
-	subprocess_close(in);
-	subprocess_close(ends[1]);
+		result = -1;
+	fd_close(in);
+	fd_close(ends[1]);
 	process->out = ends[0];
-	if (error == 0)
-		return 0;
-	subprocess_close(ends[0]);
-	subprocess_close(process->err);
-	errno = error;
-	return -1;
+	if (result < 0) {
+		fd_close(ends[0]);
+		fd_close(process->err);
+	}
+	return result;
 }
 
 int subprocess_end(struct subprocess *process, char *text, size_t size)

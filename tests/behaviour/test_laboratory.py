@@ -41,7 +41,7 @@ FOUND = [
     ("worker_batch_new .*server_apply .*reload_apply", "ENOMEM", lab.ONCE),
     ("malloc .*decoder_begin_payload ", "ENOMEM", lab.ONCE),
     # a helper without requests that stayed
-    ("sendmsg .*helper_send .*helper_ask ", "ENOBUFS", lab.ONCE),
+    ("sendmsg .*fd_message_send .*helper_ask ", "ENOBUFS", lab.ONCE),
 ]
 
 
