@@ -198,12 +198,12 @@ static bool account_follows(const struct cluster *cluster,
 }
 
 void __real_cluster_frames_take(struct cluster *cluster,
-			     struct broker_event *event);
+				struct broker_event *event);
 void __wrap_cluster_frames_take(struct cluster *cluster,
-			     struct broker_event *event);
+				struct broker_event *event);
 
 void __wrap_cluster_frames_take(struct cluster *cluster,
-			     struct broker_event *event)
+				struct broker_event *event)
 {
 	struct account_frames *frames;
 	struct frame frame;
