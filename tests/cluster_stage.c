@@ -198,7 +198,7 @@ void stage_close(struct stage *stage)
 
 	for (i = 0; i < stage->kept_count; i++)
 		lined_buffer_unref(stage->kept[i]);
-	bus_unsubscribe(stage->subscription);
+	lined_bus_unsubscribe(stage->subscription);
 	bus_member_leave(&stage->member);
 	bus_member_fini(&stage->member);
 	cluster_open(stage->cluster, NULL, 0);

@@ -218,7 +218,7 @@ START_TEST(a_worker_that_learns_of_a_change_publishes_with_its_revision)
 	ck_assert_uint_eq(stage.seen, 5);
 	stage_tell(&stage, BROKER_ERASED, BROKER_NAMES, 6, "a.alice", NULL);
 	ck_assert_uint_eq(stage.seen, 6);
-	registry_unwatch(watch);
+	lined_registry_unwatch(watch);
 	registry_member_leave(&member);
 	registry_member_fini(&member);
 	stage_close(&stage);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Implements lined/bus.h. */
+/* Implements the functions of lined/bus.h that need an instance. */
 #include "config.h"
 
 #include <lined/bus.h>
@@ -55,7 +55,7 @@ static void client_topic_gone(struct client_pending *pending)
 	struct client_topic *topic =
 		lined_container_of(pending, struct client_topic, pending);
 
-	bus_unsubscribe(topic->subscription);
+	lined_bus_unsubscribe(topic->subscription);
 	free(topic);
 }
 
@@ -126,11 +126,6 @@ int lined_client_unsubscribe(struct lined_socket *client, const char *name)
 bool lined_bus_is_lagging(const struct lined_service *instance)
 {
 	return bus_is_lagging(&instance->bus);
-}
-
-void lined_bus_unsubscribe(struct lined_subscription *subscription)
-{
-	bus_unsubscribe(subscription);
 }
 
 uint64_t lined_bus_mark(struct lined_service *instance)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Implements lined/registry.h. */
+/* Implements the functions of lined/registry.h that need an instance. */
 #include "config.h"
 
 #include <lined/registry.h>
@@ -48,11 +48,6 @@ lined_registry_watch(struct lined_service *instance, const char *prefix,
 		     void *arg)
 {
 	return registry_watch(&instance->registry, prefix, changed, arg);
-}
-
-void lined_registry_unwatch(struct lined_registry_watch *watch)
-{
-	registry_unwatch(watch);
 }
 
 void lined_registry_on_taken(struct lined_service *instance,

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Implements lined/service.h. */
+/*
+ * Implements the functions of lined/service.h that are about the service; those
+ * about a client are in api_client.c.
+ */
 #include "config.h"
 
 #include <lined/service.h>
@@ -14,9 +17,6 @@
 #include "net/address_hash.h"
 #include "net/listen_address.h"
 #include "serve/client.h"
-#include "serve/client_lines.h"
-#include "serve/client_log.h"
-#include "serve/client_penalty.h"
 #include "serve/service_instance.h"
 #include "system/crypt_hash.h"
 #include "system/hardening_helper.h"
@@ -176,68 +176,6 @@ int lined_service_printf(struct lined_service *instance, const char *format,
 size_t lined_service_clients(const struct lined_service *instance)
 {
 	return instance->client_count;
-}
-
-/* ---- clients ------------------------------------------------------------ */
-
-/* Removes const: client_of() takes a mutable socket, but the functions below
- * change nothing. */
-static struct lined_socket *api_socket(const struct lined_socket *client)
-{
-	return (struct lined_socket *)(uintptr_t)client;
-}
-
-uint64_t lined_client_id(const struct lined_socket *client)
-{
-	return client_of(api_socket(client))->id;
-}
-
-const char *lined_client_peer(const struct lined_socket *client)
-{
-	static _Thread_local char text[LINED_ADDRESS_TEXT_MAX];
-
-	return client_peer(api_socket(client), text, sizeof(text));
-}
-
-const char *lined_client_listen(const struct lined_socket *client)
-{
-	return client_listen(client_of(api_socket(client)));
-}
-
-struct lined_service *lined_client_service(const struct lined_socket *client)
-{
-	return client_instance(api_socket(client));
-}
-
-void *lined_client_data(struct lined_socket *client)
-{
-	return client_data(client);
-}
-
-int lined_client_timer(struct lined_socket *client, uint64_t delay_ms,
-		       void (*expired)(struct lined_socket *client))
-{
-	return client_timer_start(client, delay_ms, expired);
-}
-
-void lined_client_penalize(struct lined_socket *client)
-{
-	client_penalize(client, client_instance(client)->protocol->name);
-}
-
-struct lined_place *lined_client_take_place(struct lined_socket *client)
-{
-	return client_take_place(client);
-}
-
-void lined_place_return(struct lined_place *place)
-{
-	client_return_place(place);
-}
-
-int lined_client_expect_block(struct lined_socket *client, size_t len)
-{
-	return client_lines_expect_block(client, len);
 }
 
 /* ---- memory ------------------------------------------------------------- */

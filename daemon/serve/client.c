@@ -22,18 +22,6 @@
 #include "serve/service_instance.h"
 #include "socket_daemon.h"
 
-/* The offset of the protocol's bytes after struct client. */
-#define DATA_OFFSET                                                            \
-	((sizeof(struct client) + _Alignof(max_align_t) - 1) &                 \
-	 ~(_Alignof(max_align_t) - 1))
-
-void *client_data(struct lined_socket *sock)
-{
-	if (client_instance(sock)->protocol->client_size == 0)
-		return NULL;
-	return (char *)client_of(sock) + DATA_OFFSET;
-}
-
 /* The limits of the client's class. */
 static const struct admission_limits *client_limits(struct lined_socket *sock)
 {
@@ -63,7 +51,7 @@ client_make_socket(const struct lined_protocol *protocol,
 	socklen_t len;
 
 	if (protocol->client_size > 0)
-		size = DATA_OFFSET + protocol->client_size;
+		size = CLIENT_DATA_OFFSET + protocol->client_size;
 	sock = lined_socket_new_owned(NULL, NULL, size);
 	if (sock == NULL)
 		return NULL;
@@ -166,74 +154,6 @@ static void client_begin_handshake(struct lined_socket *sock,
 		lined_socket_close_for(sock, LINED_CLOSE_ERROR, errno);
 }
 
-/* ---- the protocol's timer ---------------------------------------------- */
-
-/* The timer is pending for the client: a client without a timer needs no
- * memory for it, and the timer ends with the client. */
-struct client_timer {
-	struct client_pending pending;
-	struct lined_timer timer;
-	void (*expired)(struct lined_socket *client);
-};
-
-static void client_timer_gone(struct client_pending *pending)
-{
-	struct client_timer *timer =
-		lined_container_of(pending, struct client_timer, pending);
-
-	lined_timer_stop(&timer->timer);
-	free(timer);
-}
-
-static void client_timer_fired(struct lined_timer *fired)
-{
-	struct client_timer *timer =
-		lined_container_of(fired, struct client_timer, timer);
-	struct lined_socket *sock = timer->pending.sock;
-	void (*expired)(struct lined_socket * client) = timer->expired;
-
-	client_pending_end(&timer->pending);
-	free(timer);
-	if (!lined_socket_is_closed(sock))
-		expired(sock);
-}
-
-static struct client_timer *client_timer_find(struct lined_socket *sock)
-{
-	struct client_pending *pending = client_of(sock)->pending;
-
-	while (pending != NULL && pending->gone != client_timer_gone)
-		pending = pending->next;
-	return pending != NULL ? lined_container_of(
-					 pending, struct client_timer, pending)
-			       : NULL;
-}
-
-int client_timer_start(struct lined_socket *sock, uint64_t delay_ms,
-		       void (*expired)(struct lined_socket *client))
-{
-	struct client_timer *timer = client_timer_find(sock);
-
-	if (timer == NULL && (expired == NULL || lined_socket_is_closed(sock)))
-		return 0;
-	if (timer == NULL) {
-		timer = malloc(sizeof(*timer));
-		if (timer == NULL)
-			return -1;
-		client_pending_begin(&timer->pending, &client_of(sock)->pending,
-				     sock, 0, client_timer_gone);
-		lined_timer_init(&timer->timer, lined_socket_dispatcher(sock),
-				 client_timer_fired);
-	}
-	timer->expired = expired;
-	if (expired != NULL &&
-	    lined_timer_start(&timer->timer, delay_ms, 0) == 0)
-		return 0;
-	client_pending_end(&timer->pending);
-	client_timer_gone(&timer->pending);
-	return expired != NULL ? -1 : 0;
-}
-
 /* ---- life -------------------------------------------------------------- */
 
 int client_start(struct lined_service *instance,
@@ -290,49 +210,6 @@ void client_leaving(struct lined_socket *sock)
 	if (client->entry != NULL)
 		admission_leave(instance->admission, client->entry);
 	client->entry = NULL;
-}
-
-struct lined_place {
-	struct list link; /* lined_service.places */
-	struct lined_service *instance;
-	struct admission_entry *entry;
-	struct client_address peer;
-	uint8_t class;
-};
-
-struct lined_place *client_take_place(struct lined_socket *sock)
-{
-	struct client *client = client_of(sock);
-	struct lined_place *place = malloc(sizeof(*place));
-
-	if (place == NULL)
-		return NULL;
-	*place = (struct lined_place){
-		.instance = client_instance(sock),
-		.entry = client->entry,
-		.peer = client->peer,
-		.class = socket_class(sock),
-	};
-	list_init(&place->link);
-	list_append(&place->instance->places, &place->link);
-	client->entry = NULL;
-	client->peer.place_taken = true;
-	return place;
-}
-
-void client_return_place(struct lined_place *place)
-{
-	struct admission *admission;
-
-	if (place == NULL)
-		return;
-	admission = place->instance->admission;
-	if (place->entry != NULL)
-		admission_leave(admission, place->entry);
-	admission_gone(admission, conf_class_admission(place->instance->conf,
-						       place->class));
-	list_remove(&place->link);
-	free(place);
 }
 
 /* Frees `via`; the listener's text stays. */

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -41,6 +42,20 @@ struct client {
 	struct admission_entry *entry;  /* NULL: no longer counted */
 	struct client_pending *pending; /* what ends with the client */
 	struct client_address peer;     /* a datagram socket's own address */
+};
+
+/* The offset of the protocol's bytes after struct client. */
+#define CLIENT_DATA_OFFSET                                                     \
+	((sizeof(struct client) + _Alignof(max_align_t) - 1) &                 \
+	 ~(_Alignof(max_align_t) - 1))
+
+/* The place of a client that lined_client_take_place() keeps. */
+struct lined_place {
+	struct list link; /* lined_service.places */
+	struct lined_service *instance;
+	struct admission_entry *entry;
+	struct client_address peer;
+	uint8_t class;
 };
 
 #define CLIENT_EARLY_MAX 16
@@ -102,17 +117,6 @@ void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
  * client again. */
 void client_classes_changed(struct lined_service *instance,
 			    const struct conf_service *before);
-
-/* Implements lined_client_take_place() and lined_place_return(). */
-struct lined_place *client_take_place(struct lined_socket *sock);
-void client_return_place(struct lined_place *place);
-
-/* Implements lined_client_data(). */
-void *client_data(struct lined_socket *sock);
-
-/* Implements lined_client_timer(). */
-int client_timer_start(struct lined_socket *sock, uint64_t delay_ms,
-		       void (*expired)(struct lined_socket *client));
 
 /* The text of the listener that accepted the client. */
 static inline const char *client_listen(const struct client *client)

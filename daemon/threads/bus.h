@@ -87,7 +87,7 @@ void bus_member_init(struct bus_member *member, const struct worker *worker,
 		     void (*hold)(struct bus_member *member, bool on));
 
 /* The instance ends: none of its handlers is called any more. Subscriptions
- * remain valid for bus_unsubscribe(). */
+ * remain valid for lined_bus_unsubscribe(). */
 void bus_member_leave(struct bus_member *member);
 
 /* Frees the remaining subscriptions. Any thread, after bus_member_leave(). */
@@ -110,7 +110,6 @@ struct lined_subscription *
 bus_subscribe(struct bus_member *member, uint64_t scope, const char *topic,
 	      void (*handler)(void *arg, struct lined_buffer *message),
 	      void *arg);
-void bus_unsubscribe(struct lined_subscription *subscription);
 uint64_t bus_mark(const struct bus_member *member);
 bool bus_is_before(const struct bus_member *member, uint64_t mark);
 bool bus_is_elsewhere(const struct bus_member *member);

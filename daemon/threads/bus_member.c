@@ -69,7 +69,7 @@ static void bus_subscription_detach(struct lined_subscription *subscription)
 	bus_end_release(end, topic);
 }
 
-void bus_unsubscribe(struct lined_subscription *subscription)
+void lined_bus_unsubscribe(struct lined_subscription *subscription)
 {
 	if (subscription == NULL)
 		return;

@@ -52,8 +52,8 @@ void bus_end_release(struct bus_end *end, struct bus_topic *topic)
 }
 
 /* Delivers a message. A handler may publish, subscribe, and end any
- * subscription: bus_unsubscribe() moves `cursor` off a subscription that ends.
- * Messages that a handler publishes wait for the next message phase. */
+ * subscription: lined_bus_unsubscribe() moves `cursor` off a subscription that
+ * ends. Messages that a handler publishes wait for the next message phase. */
 static void bus_queue_serve(struct bus_end *end, struct bus_topic *topic,
 			    struct lined_buffer *message, uint64_t stamp)
 {

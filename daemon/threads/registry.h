@@ -67,7 +67,7 @@ void registry_join(struct registry *registry, size_t worker,
 		   const struct lined_service *instance);
 
 /* The instance ends: none of its handlers is called any more. Watches remain
- * valid for registry_unwatch(). */
+ * valid for lined_registry_unwatch(). */
 void registry_member_leave(struct registry_member *member);
 
 /* Frees the remaining watches. Any thread, after registry_member_leave(). */
@@ -101,7 +101,6 @@ registry_watch(struct registry_member *member, const char *prefix,
 	       void (*changed)(const struct lined_registry_entry *entry,
 			       bool here, void *arg),
 	       void *arg);
-void registry_unwatch(struct lined_registry_watch *watch);
 
 /* ---- backends ---------------------------------------------------------- */
 

@@ -317,7 +317,7 @@ registry_watch(struct registry_member *member, const char *prefix,
 	return watch;
 }
 
-void registry_unwatch(struct lined_registry_watch *watch)
+void lined_registry_unwatch(struct lined_registry_watch *watch)
 {
 	if (watch == NULL)
 		return;
