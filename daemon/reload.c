@@ -278,7 +278,7 @@ int reload_start(struct reload *reload, struct conf *conf)
 	if (plan == NULL)
 		log_err("config: %s", strerror(errno));
 	else
-		result = server_apply(plan, NULL);
+		result = reload_apply(plan, NULL);
 	reload_plan_free(plan);
 	if (result == 0)
 		reload_warn_unnamed(reload, conf, NULL);
@@ -288,8 +288,8 @@ int reload_start(struct reload *reload, struct conf *conf)
 	return result;
 }
 
-static bool reload_apply(const struct reload *reload, struct reload_plan *plan,
-			 struct report *report)
+static bool reload_try(const struct reload *reload, struct reload_plan *plan,
+		       struct report *report)
 {
 	const char *const *key;
 
@@ -302,7 +302,7 @@ static bool reload_apply(const struct reload *reload, struct reload_plan *plan,
 		report_add(report, LINED_LOG_ERR, "reload: a worker is stuck");
 		return false;
 	}
-	if (server_apply(plan, report) < 0)
+	if (reload_apply(plan, report) < 0)
 		return false;
 	if (plan->log)
 		reload_open_log(reload->cmdline, plan->conf);
@@ -324,7 +324,7 @@ static bool reload_run(struct reload *reload, struct report *report)
 	conf_errors_fini(&errors);
 	plan = reload_make_plan(reload, conf);
 	if (plan != NULL)
-		done = reload_apply(reload, plan, report);
+		done = reload_try(reload, plan, report);
 	else if (good)
 		report_add(report, LINED_LOG_ERR, "config: %s",
 			   strerror(ENOMEM));

@@ -53,7 +53,7 @@ static void on_ended(struct lined_service *service)
 	must(news != NULL);
 	news->call.run = run_ended;
 	news->hall = service->owner;
-	worker_answer(service->worker, service->main, &news->call);
+	worker_answer(service->worker, &news->call);
 }
 
 static const struct instance_owner_ops ops = {
@@ -136,9 +136,9 @@ static void open_service(struct hall *hall, unsigned s,
 		registry_new(hall->workers, hall->count, 0, &registry_arbiter);
 	ck_assert_ptr_nonnull(hall->registries[s]);
 	for (w = 0; w < hall->count; w++) {
-		hall->instances[s][w] = instance_new(
-			&hall->conf[s], s + 1, &hall->workers[w], hall->main,
-			hall->count, w == 0, &ops, hall);
+		hall->instances[s][w] =
+			instance_new(&hall->conf[s], s + 1, &hall->workers[w],
+				     hall->count, w == 0, &ops, hall);
 		ck_assert_ptr_nonnull(hall->instances[s][w]);
 		hall->instances[s][w]->admission = hall->admission;
 		hall->instances[s][w]->penalties = hall->penalties;

@@ -96,7 +96,6 @@ static void clients_part_run(struct worker_call *call)
 	struct clients_part *part =
 		lined_container_of(call, struct clients_part, call);
 	const struct clients *clients = part->clients;
-	struct lined_dispatcher *main = clients->control->server->dispatcher;
 	size_t i;
 
 	for (i = 0; i < clients->service_count; i++) {
@@ -111,7 +110,7 @@ static void clients_part_run(struct worker_call *call)
 						  &part->response);
 	}
 	call->run = clients_part_came;
-	worker_answer(part->worker, main, call);
+	worker_answer(part->worker, call);
 }
 
 /* ---- on the main thread -------------------------------------------------- */

@@ -90,7 +90,7 @@ static void records_ask(struct worker_call *call)
 		worker_leave(worker);
 	}
 	call->run = records_came;
-	worker_answer(worker, server->dispatcher, call);
+	worker_answer(worker, call);
 }
 
 /* ---- on the main thread -------------------------------------------------- */

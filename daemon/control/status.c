@@ -128,7 +128,7 @@ void status_add(struct control *control, struct response *response)
 		      lined_dispatcher_poller(server->dispatcher));
 	response_number(response, "workers", server->worker_count);
 	response_number(response, "services", status_count_services(server));
-	response_number(response, "clients", server->clients);
+	response_number(response, "clients", server->env.clients);
 	response_number(response, "memory_held", memory_held(&server->memory));
 	response_number(response, "memory_kept", memory_kept(&server->memory));
 	response_number(response, "memory_limit",

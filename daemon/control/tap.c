@@ -134,7 +134,7 @@ static void tap_part_off(struct worker_call *call)
 	list_remove(&part->link);
 	tap_set_hooks(instance);
 	call->run = tap_part_is_off;
-	worker_answer(instance->worker, instance->main, call);
+	worker_answer(instance->worker, call);
 }
 
 /* ---- on the main thread ------------------------------------------------- */

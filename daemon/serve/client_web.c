@@ -61,50 +61,46 @@ void client_web_free(struct client_web *web)
 
 /* ---- responses ----------------------------------------------------------- */
 
-static const char *web_status_fields(enum http_status status)
-{
-	switch (status) {
-	case HTTP_METHOD_NOT_ALLOWED:
-		return "Connection: close\r\nAllow: GET, HEAD\r\n";
-	case HTTP_UPGRADE_REQUIRED:
-		return "Connection: Upgrade, close\r\nUpgrade: websocket\r\n"
-		       "Sec-WebSocket-Version: 13\r\n";
-	case HTTP_UNAVAILABLE:
-		return "Connection: close\r\nRetry-After: 10\r\n";
-	default:
-		return "Connection: close\r\n";
-	}
-}
+#define CLOSE "Connection: close\r\n"
 
-/* Text after the status, for a person who reads the response. */
-static const char *web_advice(const struct web_request *request,
-			      enum http_status status)
+/* The header fields of a response, and its text, for a person who reads it. */
+struct web_answer {
+	enum http_status status;
+	const char *fields, *advice;
+};
+
+static struct web_answer web_answer_of(enum http_status status)
 {
-	switch (status) {
-	case HTTP_FORBIDDEN:
-		return "pages of this Origin may not connect";
-	case HTTP_NOT_FOUND:
-		return "nothing is at this path";
-	case HTTP_METHOD_NOT_ALLOWED:
-		return "only GET and HEAD are";
-	case HTTP_UPGRADE_REQUIRED:
-		return "this address speaks WebSocket, version 13; "
-		       "connect to ws:// or wss://";
-	case HTTP_TOO_LARGE:
-		return "a request has at most 8 KB";
-	case HTTP_UNAVAILABLE:
-		return "full or about to stop; try again later";
-	default:
-		return request->fault != NULL ? request->fault
-					      : "this is no HTTP/1.1 request";
-	}
+	static const struct web_answer answers[] = {
+		{HTTP_FORBIDDEN, CLOSE, "pages of this Origin may not connect"},
+		{HTTP_NOT_FOUND, CLOSE, "nothing is at this path"},
+		{HTTP_METHOD_NOT_ALLOWED, CLOSE "Allow: GET, HEAD\r\n",
+		 "only GET and HEAD are"},
+		{HTTP_UPGRADE_REQUIRED,
+		 "Connection: Upgrade, close\r\nUpgrade: websocket\r\n"
+		 "Sec-WebSocket-Version: 13\r\n",
+		 "this address speaks WebSocket, version 13; "
+		 "connect to ws:// or wss://"},
+		{HTTP_TOO_LARGE, CLOSE, "a request has at most 8 KB"},
+		{HTTP_UNAVAILABLE, CLOSE "Retry-After: 10\r\n",
+		 "full or about to stop; try again later"},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
+		if (answers[i].status == status)
+			return answers[i];
+	return (struct web_answer){status, CLOSE,
+				   "this is no HTTP/1.1 request"};
 }
 
 static void web_respond(struct lined_socket *sock, enum http_status status)
 {
 	const struct client_web *web = lined_socket_arg(sock);
+	const struct web_answer answer = web_answer_of(status);
 	const char *text = http_status_text(status);
-	const char *advice = web_advice(&web->request, status);
+	const char *advice =
+		web->request.fault != NULL ? web->request.fault : answer.advice;
 	char response[RESPONSE_MAX];
 	int len;
 
@@ -112,7 +108,7 @@ static void web_respond(struct lined_socket *sock, enum http_status status)
 		       "HTTP/1.1 %d %s\r\n%s"
 		       "Content-Type: text/plain; charset=utf-8\r\n"
 		       "Content-Length: %zu\r\n\r\n",
-		       (int)status, text, web_status_fields(status),
+		       (int)status, text, answer.fields,
 		       strlen(text) + strlen(advice) + 3);
 	if (!web->request.http.head)
 		len += snprintf(response + len, sizeof(response) - (size_t)len,

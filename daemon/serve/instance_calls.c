@@ -191,7 +191,7 @@ static void service_run_cluster(struct worker_call *call)
 	instance_set_cluster(cluster->instance, cluster->primary,
 			     cluster->whole);
 	call->run = service_end_cluster;
-	worker_answer(cluster->instance->worker, cluster->instance->main, call);
+	worker_answer(cluster->instance->worker, call);
 }
 
 void service_tell_cluster(struct service *service)

@@ -2,7 +2,7 @@
 /*
  * The plan of a reload: for each service and each address of the running server
  * and of a new config, the step that the reload takes. Planning opens and
- * changes nothing and takes O(n log n) time. server_apply() carries a plan out,
+ * changes nothing and takes O(n log n) time. reload_apply() carries a plan out,
  * `linectl plan` prints it.
  *
  * A plan is valid until the main thread's next turn. Main thread.
@@ -15,6 +15,7 @@
 #include "config/conf.h"
 
 struct listener;
+struct report;
 struct server;
 struct service;
 
@@ -30,7 +31,7 @@ struct reload_listen {
 	enum reload_listen_action action;
 	struct listener *from; /* set for KEEP and TAKE */
 	bool lost; /* OPEN: open now, but the path was removed or replaced */
-	struct listener *opened; /* for OPEN and TAKE, by server_apply() */
+	struct listener *opened; /* for OPEN and TAKE, by reload_apply() */
 };
 
 /* A service of the new config. */
@@ -45,7 +46,7 @@ struct reload_service {
 	unsigned changes;
 	bool mode_changes;            /* mode or owner of UNIX sockets */
 	struct reload_listen *listen; /* one for each of conf->listen */
-	/* Set by server_apply(): the kept or the new service. */
+	/* Set by reload_apply(): the kept or the new service. */
 	struct service *service;
 };
 
@@ -98,3 +99,7 @@ reload_plan_next_service(const struct reload_plan *plan,
 const struct reload_listen *
 reload_plan_next_listen(const struct reload_plan *plan,
 			const struct listener *listener);
+
+/* Carries out the plan (reload_apply.c). -1: nothing has changed; the reasons
+ * are reported. */
+int reload_apply(struct reload_plan *plan, struct report *report);

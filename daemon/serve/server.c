@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The server's life: starts workers, drains services, stops. server_apply.c
+ * The server's life: starts workers, drains services, stops. reload_apply.c
  * applies a config; service.c is about a single service.
  */
 #include "config.h"
@@ -21,21 +21,6 @@
 #include "threads/bus_batch.h"
 
 #define SLOW_TURN_US 100000
-
-static struct server *server_of_env(struct service_env *env)
-{
-	return lined_container_of(env, struct server, env);
-}
-
-static void server_client_came(struct service_env *env)
-{
-	server_of_env(env)->clients++;
-}
-
-static void server_clients_left(struct service_env *env, size_t count)
-{
-	server_of_env(env)->clients -= count;
-}
 
 /* ---- draining --------------------------------------------------------- */
 
@@ -129,7 +114,8 @@ static void server_check_stopped(struct server *server)
 
 static void server_service_ended(struct service *service)
 {
-	struct server *server = server_of_env(service->env);
+	struct server *server =
+		lined_container_of(service->env, struct server, env);
 
 	server_move(server, service, NULL);
 	if (service->begun && !service->conf->internal)
@@ -161,12 +147,6 @@ void server_abandon(struct server *server)
 		service_close_listeners(service, server->stopping);
 }
 
-static const struct service_owner_ops server_owner_ops = {
-	.client_came = server_client_came,
-	.clients_left = server_clients_left,
-	.ended = server_service_ended,
-};
-
 /* ---- the cluster -------------------------------------------------------- */
 
 static void server_cluster_changed(struct cluster *cluster, void *arg)
@@ -183,7 +163,8 @@ static void server_cluster_changed(struct cluster *cluster, void *arg)
 			service_tell_cluster(service);
 }
 
-int server_prepare_cluster(struct server *server, const struct conf *conf)
+int server_prepare_cluster(struct server *server, const struct conf *conf,
+			   struct report *report)
 {
 	if (!conf->cluster.is_set || server->env.cluster != NULL)
 		return 0;
@@ -192,7 +173,10 @@ int server_prepare_cluster(struct server *server, const struct conf *conf)
 	server->env.cluster = cluster_new(server->dispatcher, server->workers,
 					  server->worker_count, &broker_nats,
 					  &server->cluster_events);
-	return server->env.cluster != NULL ? 0 : -1;
+	if (server->env.cluster != NULL)
+		return 0;
+	report_add(report, LINED_LOG_ERR, "cluster: %s", strerror(ENOMEM));
+	return -1;
 }
 
 void server_use_cluster(struct server *server, const struct conf *conf,
@@ -316,7 +300,7 @@ int server_init(struct server *server, struct lined_dispatcher *dispatcher,
 		.workers = server->workers,
 		.worker_count = workers,
 		.main_worker = &server->workers[0],
-		.ops = &server_owner_ops,
+		.ended = server_service_ended,
 		.memory = &server->memory,
 		.tls = &server->tls,
 	};

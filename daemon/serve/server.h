@@ -22,7 +22,6 @@
 struct bus;
 struct bus_batches;
 struct inherited;
-struct reload_plan;
 struct report;
 
 struct server {
@@ -51,7 +50,6 @@ struct server {
 	struct cluster_events cluster_events;
 	struct conf *cluster_conf; /* config of the cluster; NULL: none */
 	struct server_tls tls;
-	size_t clients; /* clients of all services */
 	bool stopping;
 	uint64_t stop_end_ms;   /* while stopping: when the drains must end */
 	bool internal_stopping; /* the internal services drain, too */
@@ -75,16 +73,14 @@ int server_init(struct server *server, struct lined_dispatcher *dispatcher,
 /* Call this after events->stopped, or if no config was applied. */
 void server_fini(struct server *server);
 
-/* Carries out the plan. -1: nothing has changed; the reasons are reported. */
-int server_apply(struct reload_plan *plan, struct report *report);
-
 /* Drains an open service, within drain-timeout. */
 void server_drain(struct server *server, struct service *service);
 
 /* server_prepare_cluster() makes the cluster if the config has one and the
- * server does not (-1: no memory). server_use_cluster() joins, leaves or
+ * server does not (-1: reported). server_use_cluster() joins, leaves or
  * changes the cluster, and reports errors. */
-int server_prepare_cluster(struct server *server, const struct conf *conf);
+int server_prepare_cluster(struct server *server, const struct conf *conf,
+			   struct report *report);
 void server_use_cluster(struct server *server, const struct conf *conf,
 			struct report *report);
 

@@ -36,15 +36,8 @@ struct service_env {
 	const struct memory_ceiling *memory; /* usage of all clients */
 	struct cluster *cluster;             /* NULL: no cluster */
 	uint64_t last_client_id, last_service_id;
-	const struct service_owner_ops *ops;
-};
-
-struct service_owner_ops {
-	/* A client was admitted; `count` clients have closed. Not called for
-	 * internal services. */
-	void (*client_came)(struct service_env *env);
-	void (*clients_left)(struct service_env *env, size_t count);
-	/* All instances have ended; the owner frees the service. */
+	size_t clients; /* of all services but internal ones */
+	/* All instances of the service have ended: the owner frees it. */
 	void (*ended)(struct service *service);
 };
 
@@ -147,8 +140,8 @@ static inline uint64_t service_next_client_id(struct service *service)
  * service manager keeps over a restart. */
 void service_close_listeners(struct service *service, bool keep_stored);
 
-/* Closes all listeners and drains the instances; ops->ended is called when all
- * have ended. */
+/* Closes all listeners and drains the instances; env->ended() is called when
+ * all have ended. */
 void service_drain(struct service *service, uint32_t timeout_ms,
 		   bool keep_stored);
 
@@ -173,7 +166,7 @@ uint64_t service_refused(const struct service *service,
 /* The number of lines and datagrams received so far. */
 uint64_t service_lines(const struct service *service);
 
-/* Until service_release(), a hold delays ops->ended, which frees the service.
+/* Until service_release(), a hold delays env->ended(), which frees the service.
  */
 void service_hold(struct service *service);
 void service_release(struct service *service);

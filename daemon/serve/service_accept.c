@@ -103,7 +103,7 @@ void service_clients_left(struct service *service, struct worker *worker,
 {
 	worker->load -= count;
 	if (!service->conf->internal)
-		service->env->ops->clients_left(service->env, count);
+		service->env->clients -= count;
 }
 
 /* Passes a client, admitted or to be refused by an HTTP response, to the
@@ -262,7 +262,7 @@ static void accept_client(struct service *service,
 		return;
 	}
 	if (!service->conf->internal)
-		service->env->ops->client_came(service->env);
+		service->env->clients++;
 	arrival->id = service_next_client_id(service);
 	accept_place(service, accept_choose_worker(service), arrival, limits);
 }

@@ -175,9 +175,8 @@ static void instance_hold(struct bus_member *member, bool on)
 }
 
 struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
-				   struct worker *worker,
-				   struct lined_dispatcher *main,
-				   unsigned workers, bool primary,
+				   struct worker *worker, unsigned workers,
+				   bool primary,
 				   const struct instance_owner_ops *ops,
 				   void *owner)
 {
@@ -200,7 +199,6 @@ struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
 	}
 	instance->data = instance->own_data;
 	instance->worker = worker;
-	instance->main = main;
 	instance->protocol = conf->module;
 	instance->workers = workers;
 	instance->primary = primary;

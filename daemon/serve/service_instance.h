@@ -33,7 +33,6 @@ struct instance_counter {
 
 struct lined_service {
 	struct worker *worker;
-	struct lined_dispatcher *main; /* the main thread's */
 	const struct lined_protocol *protocol;
 	const struct conf_service *conf;
 	char *name; /* a copy, because a reload replaces conf */
@@ -119,9 +118,8 @@ struct instance_owner_ops {
 
 /* id: the scope of the service's topics, not 0 (BUS_SHARED). NULL/ENOMEM. */
 struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
-				   struct worker *worker,
-				   struct lined_dispatcher *main,
-				   unsigned workers, bool primary,
+				   struct worker *worker, unsigned workers,
+				   bool primary,
 				   const struct instance_owner_ops *ops,
 				   void *owner);
 void instance_free(struct lined_service *instance);

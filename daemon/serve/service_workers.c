@@ -59,7 +59,7 @@ static void service_run_departures(struct worker_call *call)
 static void service_check_ended(struct service *service)
 {
 	if (service->running == 0 && service->holds == 0)
-		service->env->ops->ended(service);
+		service->env->ended(service);
 }
 
 void service_hold(struct service *service)
@@ -113,8 +113,7 @@ static void service_instance_client_gone(struct lined_service *instance)
 	if (!instance->worker->threaded)
 		service_clients_left(part->service, instance->worker, 1);
 	else if (atomic_fetch_add(&part->departed, 1) == 0)
-		worker_answer(instance->worker, instance->main,
-			      &part->departures);
+		worker_answer(instance->worker, &part->departures);
 }
 
 static void service_run_answer(struct worker_call *call)
@@ -141,21 +140,21 @@ static void service_instance_ask(struct lined_service *instance,
 				 struct client_ask *ask)
 {
 	ask->call.run = service_run_ask;
-	worker_answer(instance->worker, instance->main, &ask->call);
+	worker_answer(instance->worker, &ask->call);
 }
 
 static void service_instance_emptied(struct lined_service *instance)
 {
 	struct service_part *part = instance->owner;
 
-	worker_answer(instance->worker, instance->main, &part->emptied);
+	worker_answer(instance->worker, &part->emptied);
 }
 
 static void service_instance_ended(struct lined_service *instance)
 {
 	struct service_part *part = instance->owner;
 
-	worker_answer(instance->worker, instance->main, &part->ended);
+	worker_answer(instance->worker, &part->ended);
 }
 
 static const struct instance_owner_ops service_instance_ops = {
@@ -236,10 +235,9 @@ int service_instances_make(struct service *service)
 	for (i = 0; i < count; i++) {
 		struct service_part *part = &service->parts[i];
 
-		service->instances[i] =
-			instance_new(service->conf, scope, &workers[i],
-				     service->env->dispatcher, (unsigned)count,
-				     i == primary, &service_instance_ops, part);
+		service->instances[i] = instance_new(
+			service->conf, scope, &workers[i], (unsigned)count,
+			i == primary, &service_instance_ops, part);
 		if (service->instances[i] == NULL)
 			return -1;
 		service->instances[i]->admission = service->admission;

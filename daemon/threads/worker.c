@@ -87,15 +87,16 @@ static int worker_start_thread(struct worker *worker)
 }
 
 int worker_start(struct worker *worker, unsigned index, bool threaded,
-		 struct lined_dispatcher *main_dispatcher)
+		 struct lined_dispatcher *main)
 {
 	worker->index = index;
+	worker->main = main;
 	worker->threaded = threaded;
 	worker->thread = pthread_self();
 	worker->stopping = false;
 	worker->load = 0;
 	if (!threaded) {
-		worker->dispatcher = main_dispatcher;
+		worker->dispatcher = main;
 		return 0;
 	}
 	worker->dispatcher = lined_dispatcher_new();
@@ -149,10 +150,9 @@ void worker_post(struct worker *worker, struct worker_call *call)
 	worker_carry(worker->dispatcher, worker->threaded, call);
 }
 
-void worker_answer(struct worker *worker, struct lined_dispatcher *main,
-		   struct worker_call *call)
+void worker_answer(struct worker *worker, struct worker_call *call)
 {
-	worker_carry(main, worker->threaded, call);
+	worker_carry(worker->main, worker->threaded, call);
 }
 
 /* ---- batches ---------------------------------------------------------- */

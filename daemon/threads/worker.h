@@ -21,6 +21,7 @@ struct bus_end;
 struct worker {
 	_Alignas(CACHE_LINE) unsigned index;
 	struct lined_dispatcher *dispatcher;
+	struct lined_dispatcher *main; /* the main thread's */
 	bool threaded;
 	pthread_t thread; /* the main thread if not threaded */
 	bool stopping;    /* for the worker's thread only */
@@ -58,7 +59,7 @@ struct worker_call {
  * otherwise with the main dispatcher, which the caller keeps. -1 and errno.
  */
 int worker_start(struct worker *worker, unsigned index, bool threaded,
-		 struct lined_dispatcher *main_dispatcher);
+		 struct lined_dispatcher *main);
 
 /*
  * worker_stop() ends the thread after all posted calls. worker_fini() frees the
@@ -135,5 +136,4 @@ static inline void worker_leave(struct worker *worker)
 }
 
 /* Runs call->run on the main thread. The worker's thread. */
-void worker_answer(struct worker *worker, struct lined_dispatcher *main,
-		   struct worker_call *call);
+void worker_answer(struct worker *worker, struct worker_call *call);

@@ -35,7 +35,7 @@ static void systemd_describe_status(const struct systemd *systemd,
 				    char text[SYSTEMD_STATUS_MAX])
 {
 	const struct server *server = systemd->server;
-	size_t clients = server->clients, services;
+	size_t clients = server->env.clients, services;
 	const struct worker *stuck = worker_watch_find_stuck(systemd->watch);
 	size_t len;
 

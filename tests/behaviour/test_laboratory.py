@@ -38,7 +38,7 @@ FOUND = [
      lab.ONCE),
     ("crypt_hash_compare ", "ENOMEM", lab.ONCE),
     ("recv .*arrival_(take|read|advance) ", "EINTR", lab.ONCE),
-    ("worker_batch_new .*server_apply .*reload_apply", "ENOMEM", lab.ONCE),
+    ("worker_batch_new .*reload_apply .*reload_try", "ENOMEM", lab.ONCE),
     ("malloc .*decoder_begin_payload ", "ENOMEM", lab.ONCE),
     # a helper without requests that stayed
     ("sendmsg .*fd_message_send .*helper_ask ", "ENOBUFS", lab.ONCE),

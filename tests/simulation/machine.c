@@ -232,7 +232,7 @@ static void machine_apply(struct machine *machine, bool stalled)
 	must(plan != NULL);
 	loops_main_calls(machine->main, true);
 	loops_stall(stalled);
-	must(server_apply(plan, NULL) == 0 || stalled);
+	must(reload_apply(plan, NULL) == 0 || stalled);
 	loops_stall(false);
 	memory_set_limit(&machine->server.memory, scene.ceiling);
 	loops_main_calls(machine->main, false);
