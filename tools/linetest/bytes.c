@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Grows by half, never shrinks.
+ * Adds to an array of bytes, which grows by half and never shrinks.
  */
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A growing array of bytes.
+ * A growing array of bytes, with a NUL behind them.
  */
 #pragma once
 

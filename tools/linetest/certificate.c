@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A certificate that anybody can read is good enough for a daemon on loopback,
- * and takes no time to make. It is valid for a hundred years.
+ * Holds a certificate and its key, valid for a hundred years, and writes them
+ * to files. Anybody can read the key: it serves daemons on loopback only. To
+ * make a new key for each run would take time.
  */
 #include "config.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keeps everything that is received, so that the text of a failure has all of
- * it; lines are found when a step needs them.
+ * Connects, sends and receives for a client of a transcript, or listens and
+ * accepts for a server. Keeps everything that is received, so that the text of
+ * a failure has all of it; lines are found when a step needs them.
  */
 #include "config.h"
 

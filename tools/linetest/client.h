@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A client of a transcript, or a server that the transcript plays: its
- * connection, the bytes sent and received, and how many of them the transcript
- * has read.
+ * connection, the bytes sent and received, and how many of them the steps have
+ * read.
  */
 #pragma once
 
@@ -32,7 +32,7 @@ struct client {
 	bool eof;  /* the peer has closed its side, or the connection */
 	int error; /* errno of the last connection, 0: none */
 	struct bytes said, seen, pending;
-	size_t read;  /* how much of seen the transcript has read */
+	size_t read;  /* how much of seen the steps have read */
 	size_t *ends; /* ends of datagrams without a line end */
 	size_t end_count;
 	bool skipping; /* after `...` */
@@ -73,11 +73,10 @@ void client_half_close(struct client *client);
 void client_close(struct client *client);
 void client_reset(struct client *client);
 
-/* The next line that the transcript has not read. False: there is no whole
- * line. */
+/* The next line that the steps have not read. False: there is no whole line. */
 bool client_line(const struct client *client, struct client_line *line);
 
-/* How many bytes the transcript has not read. */
+/* How many bytes the steps have not read. */
 size_t client_unread(const struct client *client);
 
 /* Marks len more bytes as read. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command line, by getopt_long(3).
+ * Parses the command line of linetest(1) by getopt_long(3), and prints help.
  */
 #include "config.h"
 

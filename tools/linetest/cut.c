@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The same seed makes the same cuts on every machine.
+ * Cuts the bytes of a client into writes. The same seed makes the same cuts on
+ * every machine.
  */
 #include "config.h"
 

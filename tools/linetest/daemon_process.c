@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starts and stops lined. Lines of its log say when it serves or has reloaded;
- * a notification would depend on a build for systemd.
+ * Starts, reloads and stops lined. Lines of its log tell when it serves or has
+ * reloaded; a notification would depend on a build for systemd.
  */
 #include "config.h"
 

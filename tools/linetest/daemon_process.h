@@ -22,7 +22,7 @@ struct daemon_process {
 	char **log;     /* lines, without priorities */
 	size_t log_count;
 	size_t arrivals; /* clients that were accepted or refused, by the log */
-	size_t log_read; /* how many lines the transcript has read */
+	size_t log_read; /* how many lines the steps have read */
 };
 
 /* The strings are the caller's. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Timers of the dispatcher. A tick ends each turn soon, for conditions that the
- * dispatcher does not see: the end of a process, a signal.
+ * Waits by timers of the dispatcher. A tick ends each turn soon, for conditions
+ * that the dispatcher does not see: the end of a process, a signal.
  */
 #include "config.h"
 

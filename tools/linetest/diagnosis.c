@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Escapes everything that was received; cuts long text, and adds its whole
- * length.
+ * Writes the text of a failure. Escapes everything that was received; cuts long
+ * text, and adds its whole length.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Escapes, both ways. Does not depend on the locale, so that a transcript means
- * the same on every machine.
+ * Reads and writes escapes. Does not depend on the locale, so that a transcript
+ * means the same on every machine.
  */
 #include "config.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes a POSIX extended regular expression of a template, a group for each
- * name. A template whose names all have a value, as most have, is compared byte
- * by byte instead.
+ * Matches a line with a template: makes a POSIX extended regular expression of
+ * the template, a group for each name. A template whose names all have a value,
+ * as most have, is compared byte by byte instead.
  */
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads the symbol tables of ELF files.
+ * Finds writable global variables in the symbol tables of ELF files.
  */
 #include "config.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Addresses from and to text. Free ports are looked for below those that the
- * system gives to clients, so that no client takes one before the daemon does.
+ * Reads and writes addresses, finds free ones, and makes sockets for them. Free
+ * ports are looked for below those that the system gives to clients, so that no
+ * client takes one before the daemon does.
  */
 #include "config.h"
 
@@ -94,8 +95,8 @@ char *net_address_url(const struct net_address *address)
 
 /* ---- sockets ------------------------------------------------------------- */
 
-/* No limits of the library: the deadlines of the transcript end a wait, and the
- * recorder has a limit of its own for its queues. */
+/* A group without limits: the deadlines of a run end a wait, and the recorder
+ * has a limit of its own for its queues. */
 static struct lined_socket_group unlimited;
 
 struct lined_socket *

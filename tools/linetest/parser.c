@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Errors, steps and words. Knows no statement.
+ * Adds errors and steps to a transcript, for the statements in parser_*.c.
  */
 #include "config.h"
 

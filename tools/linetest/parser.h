@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The state of reading a transcript, and functions for all statements: errors,
- * steps, words. The statements themselves are in parser_statement.c (files, and
- * those without a client), parser_client.c and parser_config.c. Everything that
+ * The state of parsing a transcript, and functions for all statements: errors,
+ * steps. The statements themselves are in parser_statement.c (files, and those
+ * without a client), parser_client.c and parser_config.c. Everything that
  * can be known without playing the transcript is checked while it is read:
  * which clients are connected, which names have a value, that each block ends.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lines of a transcript that begin with a client's name: what it sends,
- * gets and does.
+ * Parses the lines of a transcript that begin with a client's name: what it
+ * sends, gets and does.
  */
 #include "config.h"
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The config of the daemon: the statements `protocol`, `config` and `reload`,
- * the addresses in them, and which address a client connects to. Makes the
- * config, but reads only the placeholders in it; the rest is checked by lined
- * itself.
+ * Parses the statements `protocol`, `config` and `reload`, the addresses in
+ * them, and which address a client connects to; makes the config of the daemon.
+ * Reads only the placeholders of a config; lined itself checks the rest.
  */
 #include "config.h"
 

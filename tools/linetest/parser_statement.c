@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads a transcript: its files, and the statements that begin with a keyword.
+ * Parses a transcript: its files, and the statements that begin with a keyword.
  * Continues after an error, so that all errors are reported at once.
  */
 #include "config.h"

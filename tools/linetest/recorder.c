@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A listener, and a connection to the daemon for each client. Bytes are passed
- * on at once; transcript_writer.c makes lines of them. Streams only.
+ * Listens for clients and opens a connection to the daemon for each. Passes
+ * bytes on at once; transcript_writer.c makes lines of them. Streams only.
  */
 #include "config.h"
 

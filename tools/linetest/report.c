@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Prints each result at once, on standard output.
+ * Prints each result of a run at once, on standard output.
  */
 #include "config.h"
 

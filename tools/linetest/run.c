@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The state of a run, and waiting: the steps wait by run_turn().
+ * Holds the state of a run, and waits for the steps, by run_turn().
  */
 #include "config.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The path of a UNIX socket has room for about a hundred bytes: if TMPDIR is
- * too long for that, /tmp is used.
+ * Makes and removes the directory of a run, and writes configs into it. The
+ * path of a UNIX socket has room for about a hundred bytes: if TMPDIR is too
+ * long for that, /tmp is used.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plays a transcript step by step: each step is done and its effect awaited
- * before the next one begins.
+ * Plays the steps of a transcript: does each step, and waits for its effect
+ * before the next one. Stops the daemon at the end.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The steps in which a client acts: it connects, sends (cut as the run has it)
- * and closes; or, as a server, listens and accepts.
+ * Plays the steps in which a client acts: connects, sends (cut as the run has
+ * it) and closes; or, as a server, listens and accepts.
  */
 #include "config.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The steps of the daemon: writes its config, starts it, reloads it, stops it.
+ * Plays the steps of the daemon: writes its config, starts it, reloads it,
+ * stops it.
  */
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The steps that expect something: lines, bytes, silence, the end of a
+ * Plays the steps that expect something: lines, bytes, silence, the end of a
  * connection, a line of the log. Each waits until the expected text or event
  * has come and marks the text as read, or reports the difference.
  */

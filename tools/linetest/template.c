@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads the text of a step into parts, and puts them together again. match.c
- * matches it.
+ * Reads the text of a step into bytes and names, and puts them together again
+ * with the values of the names. match.c compares lines with it.
  */
 #include "config.h"
 

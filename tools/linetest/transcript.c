@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The memory of a transcript, and the names in it. parser_statement.c reads it,
- * run_play.c plays it.
+ * Holds a transcript in memory: its steps, clients and addresses by name, and
+ * the placeholders of its config. parser_*.c make it, run_play.c plays it.
  */
 #include "config.h"
 

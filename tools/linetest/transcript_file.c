@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A file is read at once. Both LF and CRLF end a line, so that any editor may
- * write a transcript.
+ * Reads a file of a transcript, all at once, and gives its lines. Both LF and
+ * CRLF end a line, so that any editor may write a transcript.
  */
 #include "config.h"
 
@@ -32,7 +32,7 @@ static unsigned transcript_file_line_at(const struct transcript_file *file,
 	return line;
 }
 
-/* Some editors write a byte order mark before UTF-8, too. */
+/* Some editors write a byte order mark before UTF-8. */
 static void drop_byte_order_mark(struct bytes *text)
 {
 	static const char mark[] = "\xef\xbb\xbf";

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Flushes each line, so that the file is complete after every kind of end.
+ * Writes a transcript while it is recorded. Flushes each line, so that the file
+ * is complete even if linetest is killed.
  */
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of transports.
+ * Lists the transports: their names, families and types.
  */
 #include "config.h"
 

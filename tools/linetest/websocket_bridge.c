@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The upgrade, and frames in both directions. Frames of other opcodes are
- * ignored. A response that is no upgrade ends the connection.
+ * Makes the upgrade to WebSocket, and translates frames in both directions.
+ * Ignores frames of other opcodes. A response that is no upgrade ends the
+ * connection.
  */
 #include "config.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Words are separated by blanks. Does not depend on the locale.
+ * Cuts a row into words, which are separated by blanks, and reads names and
+ * times. Does not depend on the locale.
  */
 #include "config.h"
 
