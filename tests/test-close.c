@@ -92,76 +92,74 @@ static const struct lined_socket_handlers ending_handlers = {
 	.handle_close = ending_close,
 };
 
+/* The ending of each test. */
+static struct ending ending;
+
 /* Without limits but those the test sets in ending->group. */
-static void ending_begin(struct ending *ending)
+static void ending_begin(void)
 {
-	memset(ending, 0, sizeof(*ending));
-	ending->dispatcher = support_dispatcher();
-	ending->group.closed = ending_group_closed;
-	ending->sock =
-		support_pair_in_group(ending->dispatcher, &ending_handlers,
-				      ending, &ending->group, &ending->peer);
-	ending->fd = lined_socket_fd(ending->sock);
+	memset(&ending, 0, sizeof(ending));
+	ending.dispatcher = support_dispatcher();
+	ending.group.closed = ending_group_closed;
+	ending.sock =
+		support_pair_in_group(ending.dispatcher, &ending_handlers,
+				      &ending, &ending.group, &ending.peer);
+	ending.fd = lined_socket_fd(ending.sock);
 }
 
-static void ending_wait(struct ending *ending)
+static void ending_wait(void)
 {
-	support_run_until_count(ending->dispatcher, &ending->closes, 1);
-	support_run_turns(ending->dispatcher, 2);
+	support_run_until_count(ending.dispatcher, &ending.closes, 1);
+	support_run_turns(ending.dispatcher, 2);
 }
 
-static void ending_finish(struct ending *ending, enum lined_close_reason reason,
-			  int error)
+static void ending_finish(enum lined_close_reason reason, int error)
 {
-	ck_assert_uint_eq(ending->closes, 1);
-	ck_assert_uint_eq(ending->group_closes, 1);
-	ck_assert_uint_eq(ending->group.counters.closed[reason], 1);
-	ck_assert_int_eq(ending->reason, reason);
-	ck_assert_int_eq(ending->error, error);
-	ck_assert_int_eq(fcntl(ending->fd, F_GETFD), -1);
-	close(ending->peer);
-	lined_dispatcher_free(ending->dispatcher);
-	ck_assert_uint_eq(ending->closes, 1);
+	ck_assert_uint_eq(ending.closes, 1);
+	ck_assert_uint_eq(ending.group_closes, 1);
+	ck_assert_uint_eq(ending.group.counters.closed[reason], 1);
+	ck_assert_int_eq(ending.reason, reason);
+	ck_assert_int_eq(ending.error, error);
+	ck_assert_int_eq(fcntl(ending.fd, F_GETFD), -1);
+	close(ending.peer);
+	lined_dispatcher_free(ending.dispatcher);
+	ck_assert_uint_eq(ending.closes, 1);
 }
 
 START_TEST(handle_close_never_runs_inside_close)
 {
-	struct ending ending;
-
-	ending_begin(&ending);
+	ending_begin();
 	lined_socket_close_for(ending.sock, LINED_CLOSE_LIMIT, EMFILE);
 	ck_assert_uint_eq(ending.closes, 0);
 	ck_assert(lined_socket_is_closed(ending.sock));
 	/* The first reason holds. */
 	lined_socket_close(ending.sock);
 	ck_assert_int_eq(lined_dispatcher_poll(ending.dispatcher, -1), 0);
-	ending_finish(&ending, LINED_CLOSE_LIMIT, EMFILE);
+	ending_finish(LINED_CLOSE_LIMIT, EMFILE);
 }
 END_TEST
 
 START_TEST(close_drops_what_is_queued)
 {
-	struct ending ending;
 	int error;
 
-	ending_begin(&ending);
+	ending_begin();
 	ck_assert_int_eq(lined_socket_send(ending.sock, "lost\n", 5), 0);
 	lined_socket_close(ending.sock);
 	ck_assert_int_eq(lined_socket_send(ending.sock, "more\n", 5), -1);
 	ck_assert_int_eq(errno, EPIPE);
-	ending_wait(&ending);
+	ending_wait();
 	ck_assert_uint_eq(support_drain(NULL, ending.peer, &error), 0);
-	ending_finish(&ending, LINED_CLOSE_LOCAL, 0);
+	ending_finish(LINED_CLOSE_LOCAL, 0);
 }
 END_TEST
 
 START_TEST(close_after_flush_delivers_all_that_is_queued)
 {
 	static char block[1024 * 1024];
-	struct ending ending;
 	int error, i;
 
-	ending_begin(&ending);
+	ending_begin();
 	for (i = 0; i < 6; i++)
 		ck_assert_int_eq(
 			lined_socket_send(ending.sock, block, sizeof(block)),
@@ -170,31 +168,28 @@ START_TEST(close_after_flush_delivers_all_that_is_queued)
 	ck_assert_uint_eq(support_drain(ending.dispatcher, ending.peer, &error),
 			  6 * sizeof(block));
 	ck_assert_int_eq(error, 0);
-	ending_wait(&ending);
-	ending_finish(&ending, LINED_CLOSE_SHUTDOWN, 0);
+	ending_wait();
+	ending_finish(LINED_CLOSE_SHUTDOWN, 0);
 }
 END_TEST
 
 START_TEST(close_after_flush_with_nothing_queued_is_soon)
 {
-	struct ending ending;
-
-	ending_begin(&ending);
+	ending_begin();
 	lined_socket_close_after_flush(ending.sock, LINED_CLOSE_LIMIT, 0);
 	while (ending.closes == 0)
 		lined_dispatcher_poll(ending.dispatcher, -1);
 	support_expect_eof(NULL, ending.peer);
-	ending_finish(&ending, LINED_CLOSE_LIMIT, 0);
+	ending_finish(LINED_CLOSE_LIMIT, 0);
 }
 END_TEST
 
 START_TEST(close_after_flush_reads_no_more)
 {
 	static char block[4 * 1024 * 1024];
-	struct ending ending;
 	int error;
 
-	ending_begin(&ending);
+	ending_begin();
 	lined_socket_send(ending.sock, block, sizeof(block));
 	lined_socket_close_after_flush(ending.sock, LINED_CLOSE_LOCAL, 0);
 	support_puts(ending.peer, "too late\n");
@@ -206,9 +201,9 @@ START_TEST(close_after_flush_reads_no_more)
 	ck_assert_int_eq(error, 0);
 	close(ending.peer);
 	ending.peer = -1;
-	ending_wait(&ending);
+	ending_wait();
 	ck_assert_uint_eq(ending.reads, 0);
-	ending_finish(&ending, LINED_CLOSE_LOCAL, 0);
+	ending_finish(LINED_CLOSE_LOCAL, 0);
 }
 END_TEST
 
@@ -216,31 +211,29 @@ START_TEST(close_after_flush_gives_up_at_its_deadline)
 {
 	static char block[16 * 1024 * 1024];
 	uint64_t start_ms = support_now_ms();
-	struct ending ending;
 
-	ending_begin(&ending);
+	ending_begin();
 	ck_assert_int_eq(lined_socket_send(ending.sock, block, sizeof(block)),
 			 0);
 	lined_socket_close_after_flush(ending.sock, LINED_CLOSE_SHUTDOWN, 120);
-	ending_wait(&ending);
+	ending_wait();
 	ck_assert_uint_ge(support_now_ms() - start_ms + 2, 120);
-	ending_finish(&ending, LINED_CLOSE_SHUTDOWN, 0);
+	ending_finish(LINED_CLOSE_SHUTDOWN, 0);
 }
 END_TEST
 
 START_TEST(a_close_cuts_a_close_after_flush_short)
 {
 	static char block[16 * 1024 * 1024];
-	struct ending ending;
 
-	ending_begin(&ending);
+	ending_begin();
 	lined_socket_send(ending.sock, block, sizeof(block));
 	lined_socket_close_after_flush(ending.sock, LINED_CLOSE_SHUTDOWN, 0);
 	support_run_turns(ending.dispatcher, 3);
 	ck_assert_uint_eq(ending.closes, 0);
 	lined_socket_close_for(ending.sock, LINED_CLOSE_KICKED, 0);
 	ck_assert_int_eq(lined_dispatcher_poll(ending.dispatcher, -1), 0);
-	ending_finish(&ending, LINED_CLOSE_KICKED, 0);
+	ending_finish(LINED_CLOSE_KICKED, 0);
 }
 END_TEST
 
@@ -249,12 +242,11 @@ END_TEST
 START_TEST(the_last_answer_arrives_though_the_peer_still_sends)
 {
 	static char answer[256 * 1024], junk[64 * 1024];
-	struct ending ending;
 	size_t got = 0;
 	ssize_t n;
 	int i;
 
-	ending_begin(&ending);
+	ending_begin();
 	lined_socket_pause(ending.sock);
 	support_write(ending.peer, junk, sizeof(junk));
 	support_run_turns(ending.dispatcher, 2);
@@ -280,8 +272,8 @@ START_TEST(the_last_answer_arrives_though_the_peer_still_sends)
 	support_expect_eof(ending.dispatcher, ending.peer);
 	close(ending.peer);
 	ending.peer = -1;
-	ending_wait(&ending);
-	ending_finish(&ending, LINED_CLOSE_LIMIT, 0);
+	ending_wait();
+	ending_finish(LINED_CLOSE_LIMIT, 0);
 }
 END_TEST
 
@@ -290,11 +282,10 @@ END_TEST
 START_TEST(the_last_answer_arrives_though_the_peer_sends_again)
 {
 	static char answer[1024 * 1024];
-	struct ending ending;
 	size_t got = 0;
 	ssize_t n;
 
-	ending_begin(&ending);
+	ending_begin();
 	lined_socket_send(ending.sock, answer, sizeof(answer));
 	lined_socket_close_after_flush(ending.sock, LINED_CLOSE_LIMIT, 0);
 	while (ending.closes == 0 && lined_socket_queued(ending.sock) > 0) {
@@ -314,8 +305,8 @@ START_TEST(the_last_answer_arrives_though_the_peer_sends_again)
 	support_expect_eof(ending.dispatcher, ending.peer);
 	close(ending.peer);
 	ending.peer = -1;
-	ending_wait(&ending);
-	ending_finish(&ending, LINED_CLOSE_LIMIT, 0);
+	ending_wait();
+	ending_finish(LINED_CLOSE_LIMIT, 0);
 }
 END_TEST
 
@@ -324,9 +315,8 @@ START_TEST(lingering_ends_by_itself)
 {
 	static char junk[64 * 1024];
 	uint64_t start_ms = support_now_ms();
-	struct ending ending;
 
-	ending_begin(&ending);
+	ending_begin();
 	lined_socket_pause(ending.sock);
 	support_write(ending.peer, junk, sizeof(junk));
 	support_run_turns(ending.dispatcher, 2);
@@ -336,7 +326,7 @@ START_TEST(lingering_ends_by_itself)
 		lined_dispatcher_poll(ending.dispatcher, 20);
 		ck_assert_uint_le(support_now_ms() - start_ms, 8000);
 	}
-	ending_finish(&ending, LINED_CLOSE_LIMIT, 0);
+	ending_finish(LINED_CLOSE_LIMIT, 0);
 }
 END_TEST
 
@@ -344,9 +334,8 @@ END_TEST
 START_TEST(bytes_that_lingering_discards_are_counted)
 {
 	struct lined_traffic traffic;
-	struct ending ending;
 
-	ending_begin(&ending);
+	ending_begin();
 	lined_socket_pause(ending.sock);
 	support_puts(ending.peer, "unread\n");
 	support_run_turns(ending.dispatcher, 2);
@@ -357,8 +346,8 @@ START_TEST(bytes_that_lingering_discards_are_counted)
 	ck_assert_uint_eq(traffic.bytes_in, strlen("unread\n"));
 	close(ending.peer);
 	ending.peer = -1;
-	ending_wait(&ending);
-	ending_finish(&ending, LINED_CLOSE_LIMIT, 0);
+	ending_wait();
+	ending_finish(LINED_CLOSE_LIMIT, 0);
 }
 END_TEST
 
@@ -366,42 +355,36 @@ END_TEST
 
 START_TEST(the_end_of_the_peer_is_PEER)
 {
-	struct ending ending;
-
-	ending_begin(&ending);
+	ending_begin();
 	support_puts(ending.peer, "one\ntwo\n");
 	shutdown(ending.peer, SHUT_WR);
-	ending_wait(&ending);
+	ending_wait();
 	ck_assert_uint_eq(ending.lines, 2);
 	ck_assert_int_eq(ending.status, LINED_LINE_CLOSED);
-	ending_finish(&ending, LINED_CLOSE_PEER, 0);
+	ending_finish(LINED_CLOSE_PEER, 0);
 }
 END_TEST
 
 START_TEST(what_is_sent_at_the_end_of_the_peer_still_leaves)
 {
-	struct ending ending;
-
-	ending_begin(&ending);
+	ending_begin();
 	ending.answer_the_end = true;
 	support_puts(ending.peer, "one\n");
 	shutdown(ending.peer, SHUT_WR);
 	support_expect(ending.dispatcher, ending.peer, "bye\n");
 	support_expect_eof(ending.dispatcher, ending.peer);
-	ending_wait(&ending);
-	ending_finish(&ending, LINED_CLOSE_PEER, 0);
+	ending_wait();
+	ending_finish(LINED_CLOSE_PEER, 0);
 }
 END_TEST
 
 START_TEST(a_reset_is_an_ERROR_with_its_errno)
 {
-	struct ending ending;
-
-	ending_begin(&ending);
+	ending_begin();
 	support_reset(ending.peer);
 	ending.peer = -1;
-	ending_wait(&ending);
-	ending_finish(&ending, LINED_CLOSE_ERROR, ECONNRESET);
+	ending_wait();
+	ending_finish(LINED_CLOSE_ERROR, ECONNRESET);
 }
 END_TEST
 
@@ -416,9 +399,8 @@ enum paused_how {
 START_TEST(a_reset_is_noticed_while_paused)
 {
 	static char block[8 * 1024 * 1024];
-	struct ending ending;
 
-	ending_begin(&ending);
+	ending_begin();
 	lined_socket_pause(ending.sock);
 	switch ((enum paused_how)_i) {
 	case PAUSED_UNREAD:
@@ -437,19 +419,17 @@ START_TEST(a_reset_is_noticed_while_paused)
 	ck_assert_uint_eq(ending.reads, 0);
 	support_reset(ending.peer);
 	ending.peer = -1;
-	ending_wait(&ending);
+	ending_wait();
 	ck_assert_int_eq(ending.reason, LINED_CLOSE_ERROR);
 	ck_assert(ending.error == ECONNRESET || ending.error == EPIPE);
 	ck_assert_uint_eq(ending.reads, 0);
-	ending_finish(&ending, LINED_CLOSE_ERROR, ending.error);
+	ending_finish(LINED_CLOSE_ERROR, ending.error);
 }
 END_TEST
 
 START_TEST(the_end_of_the_peer_waits_for_a_paused_reader_without_spinning)
 {
-	struct ending ending;
-
-	ending_begin(&ending);
+	ending_begin();
 	lined_socket_pause(ending.sock);
 	support_puts(ending.peer, "last\n");
 	close(ending.peer);
@@ -457,9 +437,9 @@ START_TEST(the_end_of_the_peer_waits_for_a_paused_reader_without_spinning)
 	ck_assert_uint_le(support_run_for(ending.dispatcher, 60), 6);
 	ck_assert_uint_eq(ending.closes, 0);
 	lined_socket_resume(ending.sock);
-	ending_wait(&ending);
+	ending_wait();
 	ck_assert_uint_eq(ending.lines, 1);
-	ending_finish(&ending, LINED_CLOSE_PEER, 0);
+	ending_finish(LINED_CLOSE_PEER, 0);
 }
 END_TEST
 
@@ -467,10 +447,9 @@ END_TEST
  * are read: a drain that closed it then would lose them. */
 START_TEST(who_was_kept_from_sending_is_not_quiet_yet)
 {
-	struct ending ending;
 	unsigned turns = 0;
 
-	ending_begin(&ending);
+	ending_begin();
 	support_puts(ending.peer, "one\n");
 	support_run_until_count(ending.dispatcher, &ending.lines, 1);
 	ck_assert(lined_socket_is_quiet(ending.sock));
@@ -491,8 +470,8 @@ START_TEST(who_was_kept_from_sending_is_not_quiet_yet)
 	ck_assert(lined_socket_is_quiet(ending.sock));
 
 	lined_socket_close(ending.sock);
-	ending_wait(&ending);
-	ending_finish(&ending, LINED_CLOSE_LOCAL, 0);
+	ending_wait();
+	ending_finish(LINED_CLOSE_LOCAL, 0);
 }
 END_TEST
 
@@ -501,10 +480,9 @@ END_TEST
 START_TEST(shutdown_write_ends_sending_after_the_queue)
 {
 	static char block[4 * 1024 * 1024];
-	struct ending ending;
 	int error;
 
-	ending_begin(&ending);
+	ending_begin();
 	lined_socket_send(ending.sock, block, sizeof(block));
 	lined_socket_shutdown_write(ending.sock);
 	support_fails(lined_socket_send(ending.sock, "x", 1), EPIPE);
@@ -518,16 +496,14 @@ START_TEST(shutdown_write_ends_sending_after_the_queue)
 	support_run_until_count(ending.dispatcher, &ending.lines, 1);
 	close(ending.peer);
 	ending.peer = -1;
-	ending_wait(&ending);
-	ending_finish(&ending, LINED_CLOSE_PEER, 0);
+	ending_wait();
+	ending_finish(LINED_CLOSE_PEER, 0);
 }
 END_TEST
 
 START_TEST(with_half_close_allowed_sending_goes_on_after_the_end)
 {
-	struct ending ending;
-
-	ending_begin(&ending);
+	ending_begin();
 	lined_socket_allow_half_close(ending.sock, true);
 	support_puts(ending.peer, "one\n");
 	shutdown(ending.peer, SHUT_WR);
@@ -539,16 +515,14 @@ START_TEST(with_half_close_allowed_sending_goes_on_after_the_end)
 	ck_assert_int_eq(lined_socket_send(ending.sock, "two\n", 4), 0);
 	support_expect(ending.dispatcher, ending.peer, "two\n");
 	lined_socket_close(ending.sock);
-	ending_wait(&ending);
-	ending_finish(&ending, LINED_CLOSE_LOCAL, 0);
+	ending_wait();
+	ending_finish(LINED_CLOSE_LOCAL, 0);
 }
 END_TEST
 
 START_TEST(both_halves_closed_is_the_end)
 {
-	struct ending ending;
-
-	ending_begin(&ending);
+	ending_begin();
 	lined_socket_allow_half_close(ending.sock, true);
 	shutdown(ending.peer, SHUT_WR);
 	support_run_until_count(ending.dispatcher, &ending.reads, 1);
@@ -556,18 +530,17 @@ START_TEST(both_halves_closed_is_the_end)
 	lined_socket_shutdown_write(ending.sock);
 	support_expect(ending.dispatcher, ending.peer, "two\n");
 	support_expect_eof(ending.dispatcher, ending.peer);
-	ending_wait(&ending);
-	ending_finish(&ending, LINED_CLOSE_PEER, 0);
+	ending_wait();
+	ending_finish(LINED_CLOSE_PEER, 0);
 }
 END_TEST
 
 /* ---- taken out of the dispatcher ------------------------------------- */
 
-static struct lined_delegate *register_again(struct ending *ending,
-					     struct lined_dispatcher *d)
+static struct lined_delegate *register_again(struct lined_dispatcher *d)
 {
 	struct lined_delegate *delegate =
-		lined_dispatcher_register_socket(d, ending->sock);
+		lined_dispatcher_register_socket(d, ending.sock);
 
 	ck_assert_msg(delegate != NULL, "register: %s", strerror(errno));
 	return delegate;
@@ -578,10 +551,9 @@ START_TEST(a_socket_moves_to_another_dispatcher)
 {
 	struct lined_dispatcher *other = support_dispatcher();
 	struct lined_delegate *delegate;
-	struct ending ending;
 	struct lined_line line;
 
-	ending_begin(&ending);
+	ending_begin();
 	delegate = &ending.sock->delegate;
 	support_puts(ending.peer, "one\ntw");
 	support_run_until_count(ending.dispatcher, &ending.lines, 1);
@@ -600,15 +572,15 @@ START_TEST(a_socket_moves_to_another_dispatcher)
 	ck_assert_int_eq(errno, ENOTCONN);
 	ck_assert_int_eq(lined_socket_read_line(ending.sock, &line),
 			 LINED_LINE_PARTIAL);
-	ck_assert_ptr_eq(register_again(&ending, other), delegate);
+	ck_assert_ptr_eq(register_again(other), delegate);
 	support_puts(ending.peer, "o\n");
 	support_run_until_count(other, &ending.lines, 2);
 	support_expect(other, ending.peer, "queued\n");
 	lined_dispatcher_free(ending.dispatcher);
 	ending.dispatcher = other;
 	lined_socket_close(ending.sock);
-	ending_wait(&ending);
-	ending_finish(&ending, LINED_CLOSE_LOCAL, 0);
+	ending_wait();
+	ending_finish(LINED_CLOSE_LOCAL, 0);
 }
 END_TEST
 
@@ -616,9 +588,8 @@ END_TEST
 START_TEST(a_socket_comes_back_by_its_delegate)
 {
 	struct lined_delegate *delegate;
-	struct ending ending;
 
-	ending_begin(&ending);
+	ending_begin();
 	delegate = &ending.sock->delegate;
 	ck_assert_int_eq(lined_dispatcher_register(ending.dispatcher, delegate),
 			 -1);
@@ -633,16 +604,14 @@ START_TEST(a_socket_comes_back_by_its_delegate)
 	support_puts(ending.peer, "one\n");
 	support_run_until_count(ending.dispatcher, &ending.lines, 1);
 	lined_socket_close(ending.sock);
-	ending_wait(&ending);
-	ending_finish(&ending, LINED_CLOSE_LOCAL, 0);
+	ending_wait();
+	ending_finish(LINED_CLOSE_LOCAL, 0);
 }
 END_TEST
 
 START_TEST(a_socket_that_was_taken_out_may_be_closed)
 {
-	struct ending ending;
-
-	ending_begin(&ending);
+	ending_begin();
 	lined_socket_send(ending.sock, "queued\n", 7);
 	ck_assert_int_eq(lined_dispatcher_unregister(ending.dispatcher,
 						     &ending.sock->delegate),
@@ -650,7 +619,7 @@ START_TEST(a_socket_that_was_taken_out_may_be_closed)
 	lined_socket_close(ending.sock);
 	ck_assert_uint_eq(ending.closes, 1);
 	ck_assert_int_eq(lined_dispatcher_poll(ending.dispatcher, -1), 0);
-	ending_finish(&ending, LINED_CLOSE_LOCAL, 0);
+	ending_finish(LINED_CLOSE_LOCAL, 0);
 }
 END_TEST
 
@@ -659,7 +628,6 @@ START_TEST(a_socket_that_connects_is_not_taken_out)
 {
 	struct lined_dispatcher *d = support_dispatcher();
 	struct lined_delegate *delegate;
-	struct ending ending;
 
 	memset(&ending, 0, sizeof(ending));
 	ending.sock = support_socket(&ending_handlers, &ending);
@@ -703,14 +671,13 @@ END_TEST
 
 static void try_to_take_out(struct lined_socket *sock, void *arg)
 {
-	struct ending *ending = arg;
 	struct lined_line line;
 
-	support_fails(lined_dispatcher_unregister(ending->dispatcher,
-						  &sock->delegate),
-		      EBUSY);
+	support_fails(
+		lined_dispatcher_unregister(ending.dispatcher, &sock->delegate),
+		EBUSY);
 	if (lined_socket_read_line(sock, &line) == LINED_LINE_READY)
-		ending->lines++;
+		ending.lines++;
 	lined_socket_want_write(sock, false);
 }
 
@@ -723,17 +690,16 @@ START_TEST(a_socket_is_not_taken_out_in_its_own_handler)
 		.handle_task = try_to_take_out,
 		.handle_close = ending_close,
 	};
-	struct ending ending;
 
-	ending_begin(&ending);
+	ending_begin();
 	lined_socket_set_handlers(ending.sock, &handlers, &ending);
 	ck_assert_ptr_eq(lined_socket_handlers(ending.sock), &handlers);
 	lined_socket_want_write(ending.sock, true);
 	support_puts(ending.peer, "one\ntwo\n"); /* read, and left over */
 	support_run_until_count(ending.dispatcher, &ending.lines, 2);
 	lined_socket_close(ending.sock);
-	ending_wait(&ending);
-	ending_finish(&ending, LINED_CLOSE_LOCAL, 0);
+	ending_wait();
+	ending_finish(LINED_CLOSE_LOCAL, 0);
 }
 END_TEST
 
@@ -879,16 +845,14 @@ END_TEST
 
 START_TEST(a_socket_taken_out_of_its_group_has_the_defaults)
 {
-	struct ending ending;
-
-	ending_begin(&ending);
+	ending_begin();
 	lined_socket_set_group(ending.sock, NULL);
 	support_puts(ending.peer, "one\n");
 	support_run_until_count(ending.dispatcher, &ending.lines, 1);
 	ck_assert_int_eq(lined_socket_send(ending.sock, "two\n", 4), 0);
 	support_expect(ending.dispatcher, ending.peer, "two\n");
 	lined_socket_close(ending.sock);
-	ending_wait(&ending);
+	ending_wait();
 	ck_assert_uint_eq(ending.group.counters.lines_in, 0);
 	ck_assert_uint_eq(ending.group_closes, 0);
 	close(ending.peer);

@@ -24,34 +24,59 @@ struct send_case {
 	int peer;
 };
 
+/* Each test begins with an empty one. */
+static struct send_case c;
+
 /*
  * A pair of UNIX sockets whose buffers are small: the kernel takes little, so
  * the queue is met soon, and makes progress as soon as the peer reads.
  */
-static void open_case(struct send_case *c, uint32_t send_queue)
+static void case_init(struct send_case *one, uint32_t send_queue)
 {
 	int size = 16384, fds[2];
 
-	memset(c, 0, sizeof(*c));
-	c->d = support_dispatcher();
-	c->group.limits.send_queue = send_queue;
+	memset(one, 0, sizeof(*one));
+	one->d = support_dispatcher();
+	one->group.limits.send_queue = send_queue;
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	for (int i = 0; i < 2; i++)
 		setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	c->peer = fds[1];
-	c->sock = support_socket(&recorder_handlers, &c->recorder);
-	lined_socket_set_group(c->sock, &c->group);
+	one->peer = fds[1];
+	one->sock = support_socket(&recorder_handlers, &one->recorder);
+	lined_socket_set_group(one->sock, &one->group);
 	ck_assert_int_eq(
-		lined_socket_wrap(c->sock, fds[0], LINED_SOCKET_CONNECTED), 0);
-	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(c->d, c->sock));
+		lined_socket_wrap(one->sock, fds[0], LINED_SOCKET_CONNECTED),
+		0);
+	ck_assert_ptr_nonnull(
+		lined_dispatcher_register_socket(one->d, one->sock));
 }
 
-static void close_case(struct send_case *c)
+static void case_fini(struct send_case *one)
 {
-	lined_dispatcher_free(c->d);
-	if (c->peer >= 0)
-		close(c->peer);
-	recorder_fini(&c->recorder);
+	lined_dispatcher_free(one->d);
+	if (one->peer >= 0)
+		close(one->peer);
+	recorder_fini(&one->recorder);
+}
+
+static void open_case(uint32_t send_queue)
+{
+	case_init(&c, send_queue);
+}
+
+static void close_case(void)
+{
+	if (c.d != NULL)
+		case_fini(&c);
+	c.d = NULL;
+}
+
+static TCase *send_case(Suite *suite, const char *name)
+{
+	TCase *tcase = support_case(suite, name);
+
+	tcase_add_checked_fixture(tcase, NULL, close_case);
+	return tcase;
 }
 
 /* ---- order and ownership ---------------------------------------------- */
@@ -64,9 +89,8 @@ START_TEST(all_kinds_of_sends_keep_their_order)
 				       {NULL, 0},
 				       {(void *)(uintptr_t) "ces;", 4}};
 	struct lined_socket *alone;
-	struct send_case c;
 
-	open_case(&c, 0);
+	open_case(0);
 	ck_assert_int_eq(lined_socket_send(c.sock, "one;", 4), 0);
 	ck_assert_int_eq(lined_socket_send_shared(c.sock, buffer, 2, 3), 0);
 	ck_assert_int_eq(lined_socket_send_shared(c.sock, buffer, 5, 5), 0);
@@ -89,32 +113,28 @@ START_TEST(all_kinds_of_sends_keep_their_order)
 	ck_assert(!lined_socket_is_send_data_buffered(c.sock));
 	ck_assert_uint_eq(c.group.counters.bytes_out, 26);
 	lined_buffer_unref(buffer);
-	close_case(&c);
 }
 END_TEST
 
 START_TEST(sent_bytes_are_copied)
 {
-	struct send_case c;
 	char bytes[] = "before";
 
-	open_case(&c, 0);
+	open_case(0);
 	ck_assert_int_eq(lined_socket_send(c.sock, bytes, 6), 0);
 	memcpy(bytes, "after!", 6);
 	support_expect(c.d, c.peer, "before");
-	close_case(&c);
 }
 END_TEST
 
 START_TEST(a_formatted_text_is_one_send_of_any_length)
 {
 	char longer[3000], *want = malloc(8 * sizeof(longer));
-	struct send_case c;
 
 	ck_assert_ptr_nonnull(want);
 	memset(longer, 'x', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = '\0';
-	open_case(&c, 0);
+	open_case(0);
 	ck_assert_int_eq(lined_socket_printf(c.sock, "%s %d;", "one", 1), 0);
 	ck_assert_int_eq(lined_socket_printf(c.sock, "%s", ""), 0);
 	/* Around what it has room for. */
@@ -128,7 +148,6 @@ START_TEST(a_formatted_text_is_one_send_of_any_length)
 	lined_socket_close(c.sock);
 	support_fails(lined_socket_printf(c.sock, "late"), EPIPE);
 	free(want);
-	close_case(&c);
 }
 END_TEST
 
@@ -137,10 +156,9 @@ START_TEST(size_that_no_send_has_is_refused)
 {
 	static char byte;
 	const struct iovec pieces[] = {{&byte, SIZE_MAX - 10}, {&byte, 20}};
-	struct send_case c;
 
 	for (uint32_t limit = 0; limit <= 1000; limit += 1000) {
-		open_case(&c, limit);
+		open_case(limit);
 		lined_socket_set_overflow(c.sock, LINED_OVERFLOW_DROP_NEWEST);
 		ck_assert_int_eq(lined_socket_send(c.sock, "kept", 4), 0);
 		ck_assert_int_eq(lined_socket_sendv(c.sock, pieces, 2), -1);
@@ -149,7 +167,7 @@ START_TEST(size_that_no_send_has_is_refused)
 				 -1);
 		ck_assert_int_eq(errno, limit > 0 ? ENOBUFS : EMSGSIZE);
 		support_expect(c.d, c.peer, "kept");
-		close_case(&c);
+		close_case();
 	}
 }
 END_TEST
@@ -157,9 +175,8 @@ END_TEST
 START_TEST(part_outside_of_a_buffer_is_refused)
 {
 	struct lined_buffer *buffer = lined_buffer_new("abc", 3);
-	struct send_case c;
 
-	open_case(&c, 0);
+	open_case(0);
 	ck_assert_int_eq(lined_socket_send_shared(c.sock, buffer, 4, 0), -1);
 	ck_assert_int_eq(errno, EINVAL);
 	ck_assert_int_eq(lined_socket_send_shared(c.sock, buffer, 1, 3), -1);
@@ -167,7 +184,6 @@ START_TEST(part_outside_of_a_buffer_is_refused)
 		lined_socket_send_shared(c.sock, buffer, 2, (size_t)-1), -1);
 	ck_assert_uint_eq(lined_socket_queued(c.sock), 0);
 	lined_buffer_unref(buffer);
-	close_case(&c);
 }
 END_TEST
 
@@ -184,7 +200,7 @@ START_TEST(shared_buffer_is_released_when_the_last_has_sent)
 	struct send_case cases[3];
 
 	for (int i = 0; i < 3; i++) {
-		open_case(&cases[i], 0);
+		case_init(&cases[i], 0);
 		ck_assert_int_eq(
 			lined_socket_send_shared(cases[i].sock, buffer, 0, 7),
 			0);
@@ -196,7 +212,7 @@ START_TEST(shared_buffer_is_released_when_the_last_has_sent)
 	}
 	ck_assert_uint_eq(released, 1);
 	for (int i = 0; i < 3; i++)
-		close_case(&cases[i]);
+		case_fini(&cases[i]);
 	ck_assert_uint_eq(released, 1);
 }
 END_TEST
@@ -207,9 +223,8 @@ START_TEST(shared_buffer_is_released_by_a_close)
 	unsigned released = 0;
 	struct lined_buffer *buffer = lined_buffer_wrap(
 		bytes, sizeof(bytes), count_release, &released);
-	struct send_case c;
 
-	open_case(&c, 0);
+	open_case(0);
 	ck_assert_int_eq(
 		lined_socket_send_shared(c.sock, buffer, 0, sizeof(bytes)), 0);
 	lined_buffer_unref(buffer);
@@ -220,7 +235,6 @@ START_TEST(shared_buffer_is_released_by_a_close)
 	lined_socket_close(c.sock);
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	ck_assert_uint_eq(released, 1);
-	close_case(&c);
 }
 END_TEST
 
@@ -281,12 +295,11 @@ END_TEST
 
 START_TEST(full_queue_closes_a_slow_reader)
 {
-	struct send_case c;
 	char chunk[4096];
 	unsigned sent = 0;
 
 	memset(chunk, 'x', sizeof(chunk));
-	open_case(&c, 65536);
+	open_case(65536);
 	while (lined_socket_send(c.sock, chunk, sizeof(chunk)) == 0) {
 		ck_assert_uint_le(lined_socket_queued(c.sock), 65536);
 		support_run_turns(c.d, 1);
@@ -296,7 +309,6 @@ START_TEST(full_queue_closes_a_slow_reader)
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	ck_assert_int_eq(c.recorder.reason, LINED_CLOSE_SLOW);
 	ck_assert_uint_eq(c.group.counters.closed[LINED_CLOSE_SLOW], 1);
-	close_case(&c);
 }
 END_TEST
 
@@ -317,7 +329,7 @@ static void make_record(char *record, size_t size, unsigned number)
 	record[size - 1] = '\n';
 }
 
-static void send_records(struct send_case *c, struct records *r, unsigned count)
+static void send_records(struct records *r, unsigned count)
 {
 	char *record = malloc(r->size);
 	struct lined_buffer *buffer;
@@ -328,27 +340,26 @@ static void send_records(struct send_case *c, struct records *r, unsigned count)
 		if (i % 3 == 2) {
 			buffer = lined_buffer_new(record, r->size);
 			ck_assert_ptr_nonnull(buffer);
-			r->taken[i] = lined_socket_send_shared(c->sock, buffer,
+			r->taken[i] = lined_socket_send_shared(c.sock, buffer,
 							       0, r->size) == 0;
 			lined_buffer_unref(buffer);
 		} else {
-			r->taken[i] = lined_socket_send(c->sock, record,
-							r->size) == 0;
+			r->taken[i] =
+				lined_socket_send(c.sock, record, r->size) == 0;
 		}
 		if (!r->taken[i])
 			ck_assert_int_eq(errno, ENOBUFS);
 		r->kept += r->taken[i];
-		ck_assert_uint_le(lined_socket_queued(c->sock),
-				  c->group.limits.send_queue);
+		ck_assert_uint_le(lined_socket_queued(c.sock),
+				  c.group.limits.send_queue);
 		if (i % 7 == 0)
-			support_run_turns(c->d, 1);
+			support_run_turns(c.d, 1);
 	}
 	free(record);
 }
 
 /* Reads until the end; every record whole, numbers ascending; how many. */
-static unsigned receive_records(struct send_case *c, const struct records *r,
-				unsigned *last)
+static unsigned receive_records(const struct records *r, unsigned *last)
 {
 	char *record = malloc(r->size), *want = malloc(r->size);
 	uint64_t start_ms = support_now_ms();
@@ -359,14 +370,14 @@ static unsigned receive_records(struct send_case *c, const struct records *r,
 	ck_assert_ptr_nonnull(record);
 	ck_assert_ptr_nonnull(want);
 	*last = 0;
-	lined_socket_close_after_flush(c->sock, LINED_CLOSE_LOCAL, 0);
+	lined_socket_close_after_flush(c.sock, LINED_CLOSE_LOCAL, 0);
 	for (;;) {
-		n = recv(c->peer, record + have, r->size - have, MSG_DONTWAIT);
+		n = recv(c.peer, record + have, r->size - have, MSG_DONTWAIT);
 		if (n == 0)
 			break;
 		if (n < 0) {
 			ck_assert_int_eq(errno, EAGAIN);
-			support_run_turns(c->d, 1);
+			support_run_turns(c.d, 1);
 			ck_assert_uint_lt(support_now_ms() - start_ms,
 					  SUPPORT_WATCHDOG_MS);
 			continue;
@@ -393,21 +404,20 @@ static unsigned receive_records(struct send_case *c, const struct records *r,
 static void check_drop_newest(size_t size, uint32_t queue, unsigned count)
 {
 	static struct records r;
-	struct send_case c;
 	unsigned last;
 
 	memset(&r, 0, sizeof(r));
 	r.size = size;
-	open_case(&c, queue);
+	open_case(queue);
 	lined_socket_set_overflow(c.sock, LINED_OVERFLOW_DROP_NEWEST);
-	send_records(&c, &r, count);
+	send_records(&r, count);
 	ck_assert_uint_lt(r.kept, count);
 	ck_assert_uint_eq(c.group.counters.sends_dropped, count - r.kept);
 	ck_assert_uint_eq(lined_socket_take_dropped(c.sock), count - r.kept);
 	ck_assert_uint_eq(lined_socket_take_dropped(c.sock), 0);
 	ck_assert_uint_eq(c.recorder.closes, 0);
-	ck_assert_uint_eq(receive_records(&c, &r, &last), r.kept);
-	close_case(&c);
+	ck_assert_uint_eq(receive_records(&r, &last), r.kept);
+	close_case();
 }
 
 START_TEST(drop_newest_keeps_exactly_what_was_taken)
@@ -421,22 +431,21 @@ END_TEST
 static void check_drop_oldest(size_t size, uint32_t queue, unsigned count)
 {
 	static struct records r;
-	struct send_case c;
 	unsigned last, got, dropped;
 
 	memset(&r, 0, sizeof(r));
 	r.size = size;
-	open_case(&c, queue);
+	open_case(queue);
 	lined_socket_set_overflow(c.sock, LINED_OVERFLOW_DROP_OLDEST);
-	send_records(&c, &r, count);
+	send_records(&r, count);
 	ck_assert_uint_eq(r.kept, count);
 	dropped = lined_socket_take_dropped(c.sock);
 	ck_assert_uint_gt(dropped, 0);
 	ck_assert_uint_eq(c.group.counters.sends_dropped, dropped);
-	got = receive_records(&c, &r, &last);
+	got = receive_records(&r, &last);
 	ck_assert_uint_eq(got + dropped, count);
 	ck_assert_uint_eq(last, count - 1);
-	close_case(&c);
+	close_case();
 }
 
 START_TEST(drop_oldest_never_cuts_one_already_begun)
@@ -451,10 +460,9 @@ END_TEST
 START_TEST(drop_oldest_drops_the_new_one_where_nothing_else_can_go)
 {
 	static char big[100000];
-	struct send_case c;
 	size_t rest;
 
-	open_case(&c, sizeof(big));
+	open_case(sizeof(big));
 	lined_socket_set_overflow(c.sock, LINED_OVERFLOW_DROP_OLDEST);
 	ck_assert_int_eq(lined_socket_send(c.sock, big, sizeof(big)), 0);
 	support_run_turns(c.d, 3);
@@ -468,7 +476,6 @@ START_TEST(drop_oldest_drops_the_new_one_where_nothing_else_can_go)
 	ck_assert_int_eq(lined_socket_send(c.sock, big, sizeof(big) - rest), 0);
 	ck_assert_uint_eq(lined_socket_take_dropped(c.sock), 0);
 	ck_assert_uint_eq(c.recorder.closes, 0);
-	close_case(&c);
 }
 END_TEST
 
@@ -476,11 +483,10 @@ END_TEST
 START_TEST(drop_oldest_drops_nothing_where_that_makes_no_room)
 {
 	static char big[100000], got[100050];
-	struct send_case c;
 	size_t rest, more, have = 0;
 	ssize_t n;
 
-	open_case(&c, sizeof(big));
+	open_case(sizeof(big));
 	lined_socket_set_overflow(c.sock, LINED_OVERFLOW_DROP_OLDEST);
 	ck_assert_int_eq(lined_socket_send(c.sock, big, sizeof(big)), 0);
 	support_run_turns(c.d, 3);
@@ -505,22 +511,18 @@ START_TEST(drop_oldest_drops_nothing_where_that_makes_no_room)
 		support_run_turns(c.d, 1);
 	}
 	ck_assert_uint_eq(have, sizeof(big) + 3 + more);
-	close_case(&c);
 }
 END_TEST
 
 /* The memory of many short sends is bounded, too. */
 START_TEST(short_sends_count_what_holds_them)
 {
-	struct send_case c;
-
-	open_case(&c, 4900);
+	open_case(4900);
 	lined_socket_set_overflow(c.sock, LINED_OVERFLOW_DROP_OLDEST);
 	while (lined_socket_take_dropped(c.sock) == 0)
 		ck_assert_int_eq(lined_socket_send(c.sock, "\n", 1), 0);
 	ck_assert_uint_le(lined_socket_queued(c.sock), 4900 / 49 + 1);
 	ck_assert_uint_lt(lined_socket_room(c.sock), 49);
-	close_case(&c);
 }
 END_TEST
 
@@ -528,10 +530,9 @@ END_TEST
 START_TEST(old_sends_are_dropped_by_age)
 {
 	static char big[100000];
-	struct send_case c;
 	size_t rest;
 
-	open_case(&c, 0);
+	open_case(0);
 	lined_socket_keep_apart(c.sock, true);
 	ck_assert_uint_eq(lined_socket_drop_older(c.sock, 0), 0);
 	do {
@@ -548,18 +549,16 @@ START_TEST(old_sends_are_dropped_by_age)
 	ck_assert_uint_eq(lined_socket_take_dropped(c.sock), 2);
 	ck_assert_uint_eq(lined_socket_queued(c.sock), rest + 3);
 	ck_assert_uint_eq(c.group.counters.queued, rest + 3);
-	close_case(&c);
 }
 END_TEST
 
 START_TEST(send_over_the_limit_is_dropped_alone)
 {
 	static char big[10000];
-	struct send_case c;
 
 	for (int policy = LINED_OVERFLOW_DROP_NEWEST;
 	     policy <= LINED_OVERFLOW_DROP_OLDEST; policy++) {
-		open_case(&c, 8192);
+		open_case(8192);
 		lined_socket_set_overflow(c.sock, (enum lined_overflow)policy);
 		ck_assert_int_eq(lined_socket_send(c.sock, "a", 1), 0);
 		ck_assert_int_eq(lined_socket_send(c.sock, big, sizeof(big)),
@@ -568,7 +567,7 @@ START_TEST(send_over_the_limit_is_dropped_alone)
 		ck_assert_int_eq(lined_socket_send(c.sock, "b", 1), 0);
 		ck_assert_uint_eq(lined_socket_take_dropped(c.sock), 1);
 		support_expect(c.d, c.peer, "ab");
-		close_case(&c);
+		close_case();
 	}
 }
 END_TEST
@@ -608,18 +607,17 @@ static const struct lined_socket_handlers watcher_handlers = {
 	.handle_read = watcher_read,
 };
 
-static size_t flood(struct send_case *c, const char *data, size_t len,
-		    size_t sent)
+static size_t flood(const char *data, size_t len, size_t sent)
 {
 	unsigned quiet = 0;
 
 	while (sent < len && quiet < 20) {
-		ssize_t n = send(c->peer, data + sent, len - sent,
+		ssize_t n = send(c.peer, data + sent, len - sent,
 				 MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		quiet = n > 0 ? 0 : quiet + 1;
 		sent += n > 0 ? (size_t)n : 0;
-		support_run_for(c->d, n > 0 ? 1 : 5);
+		support_run_for(c.d, n > 0 ? 1 : 5);
 	}
 	return sent;
 }
@@ -631,7 +629,6 @@ START_TEST(peer_that_never_reads_is_not_read_until_it_does)
 	char *data = malloc(len + 1), *got = malloc(len);
 	size_t sent = 0, have = 0;
 	uint64_t start_ms = support_now_ms();
-	struct send_case c;
 	unsigned stopped;
 	ssize_t n;
 
@@ -642,9 +639,9 @@ START_TEST(peer_that_never_reads_is_not_read_until_it_does)
 		sprintf(data + at, "%zu", at);
 		data[at + width - 1] = '\n';
 	}
-	open_case(&c, QUEUE);
+	open_case(QUEUE);
 	lined_socket_set_handlers(c.sock, &watcher_handlers, &w);
-	sent = flood(&c, data, len, 0);
+	sent = flood(data, len, 0);
 	ck_assert_uint_lt(sent, len);
 	ck_assert_uint_gt(lined_socket_queued(c.sock), QUEUE / 4);
 	ck_assert(!lined_socket_is_writeable(c.sock));
@@ -674,7 +671,6 @@ START_TEST(peer_that_never_reads_is_not_read_until_it_does)
 	ck_assert(lined_socket_is_writeable(c.sock));
 	free(data);
 	free(got);
-	close_case(&c);
 }
 END_TEST
 
@@ -699,11 +695,10 @@ enum { SMALL_SENDS, MIXED_SENDS, SHARED_SENDS, KINDS };
 START_TEST(memory_follows_the_queue_whatever_is_sent)
 {
 	struct lined_buffer *shared = lined_buffer_new("0123456789abcdef", 16);
-	struct send_case c;
 	size_t before;
 
 	for (int overflow = 0; overflow < 3; overflow++) {
-		open_case(&c, 1024 * 1024);
+		open_case(1024 * 1024);
 		lined_socket_set_overflow(c.sock,
 					  (enum lined_overflow)overflow);
 		before = resident_kib();
@@ -722,7 +717,7 @@ START_TEST(memory_follows_the_queue_whatever_is_sent)
 		}
 		ck_assert_uint_ge(lined_socket_queued(c.sock), 100000);
 		ck_assert_uint_le(resident_kib() - before, 24 * 1024);
-		close_case(&c);
+		close_case();
 	}
 	lined_buffer_unref(shared);
 }
@@ -745,10 +740,9 @@ START_TEST(handle_write_comes_while_wanted_and_writeable)
 	static const struct lined_socket_handlers handlers = {
 		.handle_write = pump_write,
 	};
-	struct send_case c;
 	unsigned writes = 0, before;
 
-	open_case(&c, QUEUE);
+	open_case(QUEUE);
 	lined_socket_set_handlers(c.sock, &handlers, &writes);
 	support_run_turns(c.d, 3);
 	ck_assert_uint_eq(writes, 0);
@@ -773,7 +767,6 @@ START_TEST(handle_write_comes_while_wanted_and_writeable)
 	before = writes;
 	support_run_turns(c.d, 5);
 	ck_assert_uint_eq(writes, before);
-	close_case(&c);
 }
 END_TEST
 
@@ -784,10 +777,9 @@ START_TEST(handle_write_waits_until_the_queue_is_low)
 		.handle_write = pump_write,
 	};
 	static char chunk[1000];
-	struct send_case c;
 	unsigned writes = 0;
 
-	open_case(&c, QUEUE);
+	open_case(QUEUE);
 	lined_socket_set_handlers(c.sock, &handlers, &writes);
 	while (lined_socket_queued(c.sock) <= QUEUE / 8 + sizeof(chunk)) {
 		ck_assert_int_eq(
@@ -803,7 +795,6 @@ START_TEST(handle_write_waits_until_the_queue_is_low)
 		support_run_turns(c.d, 1);
 	}
 	ck_assert_uint_gt(writes, 0);
-	close_case(&c);
 }
 END_TEST
 
@@ -813,16 +804,14 @@ START_TEST(handle_write_ends_with_the_write_side)
 	static const struct lined_socket_handlers handlers = {
 		.handle_write = pump_write,
 	};
-	struct send_case c;
 	unsigned writes = 0;
 
-	open_case(&c, QUEUE);
+	open_case(QUEUE);
 	lined_socket_set_handlers(c.sock, &handlers, &writes);
 	lined_socket_want_write(c.sock, true);
 	lined_socket_shutdown_write(c.sock);
 	ck_assert_uint_le(support_run_for(c.d, 60), 3);
 	ck_assert_uint_eq(writes, 0);
-	close_case(&c);
 }
 END_TEST
 
@@ -896,24 +885,20 @@ END_TEST
 START_TEST(closed_socket_takes_no_sends)
 {
 	struct lined_buffer *buffer = lined_buffer_new("x", 1);
-	struct send_case c;
 
-	open_case(&c, 0);
+	open_case(0);
 	lined_socket_close(c.sock);
 	ck_assert_int_eq(lined_socket_send(c.sock, "x", 1), -1);
 	ck_assert_int_eq(errno, EPIPE);
 	ck_assert_int_eq(lined_socket_send_shared(c.sock, buffer, 0, 1), -1);
 	ck_assert_int_eq(errno, EPIPE);
 	lined_buffer_unref(buffer);
-	close_case(&c);
 }
 END_TEST
 
 START_TEST(ended_write_side_takes_no_sends)
 {
-	struct send_case c;
-
-	open_case(&c, 0);
+	open_case(0);
 	ck_assert_int_eq(lined_socket_send(c.sock, "last\n", 5), 0);
 	lined_socket_shutdown_write(c.sock);
 	ck_assert_int_eq(lined_socket_send(c.sock, "x", 1), -1);
@@ -922,7 +907,6 @@ START_TEST(ended_write_side_takes_no_sends)
 	support_expect_eof(c.d, c.peer);
 	support_puts(c.peer, "still read\n");
 	support_run_until_count(c.d, &c.recorder.lines, 1);
-	close_case(&c);
 }
 END_TEST
 
@@ -949,12 +933,11 @@ START_TEST(sends_in_handle_close_reach_the_others)
 	static const struct lined_socket_handlers handlers = {
 		.handle_close = mourner_close,
 	};
-	struct send_case c;
 	struct mourner m = {.closes = 0};
 	struct lined_socket *sock;
 	int peer;
 
-	open_case(&c, 0);
+	open_case(0);
 	m.other = c.sock;
 	sock = support_pair(c.d, &handlers, &m, &peer);
 	lined_socket_close(sock);
@@ -963,22 +946,19 @@ START_TEST(sends_in_handle_close_reach_the_others)
 	/* Flushed in the same turn. */
 	support_expect(NULL, c.peer, "gone\n");
 	close(peer);
-	close_case(&c);
 }
 END_TEST
 
 START_TEST(stalled_queue_closes_a_slow_reader)
 {
 	static char bytes[1 << 20];
-	struct send_case c;
 
-	open_case(&c, 2 << 20);
+	open_case(2 << 20);
 	c.group.limits.send_stall_ms = 80;
 	lined_socket_limits_changed(c.sock);
 	ck_assert_int_eq(lined_socket_send(c.sock, bytes, sizeof(bytes)), 0);
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	ck_assert_int_eq(c.recorder.reason, LINED_CLOSE_SLOW);
-	close_case(&c);
 }
 END_TEST
 
@@ -986,12 +966,11 @@ END_TEST
 START_TEST(slow_progress_is_no_stall)
 {
 	static char bytes[4 << 20], sink[65536];
-	struct send_case c;
 	uint64_t start_ms;
 	size_t got = 0;
 	ssize_t n;
 
-	open_case(&c, sizeof(bytes));
+	open_case(sizeof(bytes));
 	c.group.limits.send_stall_ms = 400;
 	lined_socket_limits_changed(c.sock);
 	ck_assert_int_eq(lined_socket_send(c.sock, bytes, sizeof(bytes)), 0);
@@ -1004,17 +983,16 @@ START_TEST(slow_progress_is_no_stall)
 	ck_assert_uint_eq(c.recorder.closes, 0);
 	ck_assert_uint_gt(got, 0);
 	ck_assert_uint_lt(got, sizeof(bytes));
-	close_case(&c);
 }
 END_TEST
 
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("send");
-	TCase *order = support_case(suite, "order");
-	TCase *overflow = support_case(suite, "overflow");
-	TCase *pressure = support_case(suite, "pressure");
-	TCase *ends = support_case(suite, "ends");
+	TCase *order = send_case(suite, "order");
+	TCase *overflow = send_case(suite, "overflow");
+	TCase *pressure = send_case(suite, "pressure");
+	TCase *ends = send_case(suite, "ends");
 
 	tcase_add_test(order, all_kinds_of_sends_keep_their_order);
 	tcase_add_test(order, sent_bytes_are_copied);

@@ -187,6 +187,9 @@ struct tls_case {
 	SSL *ssl;
 };
 
+/* Each test begins with an empty one. */
+static struct tls_case c;
+
 static struct {
 	unsigned count;
 	enum tls_result result;
@@ -203,90 +206,92 @@ static void note_outcome(struct lined_socket *sock, enum tls_result result,
 		tls_established(sock);
 }
 
-static void open_with(struct tls_case *c, const struct tls_settings *settings,
-		      size_t count)
+static void open_with(const struct tls_settings *settings, size_t count)
 {
 	int fds[2];
 
-	memset(c, 0, sizeof(*c));
+	memset(&c, 0, sizeof(c));
 	memset(&outcome, 0, sizeof(outcome));
-	c->d = support_dispatcher();
-	c->server = server_make(settings, count);
+	c.d = support_dispatcher();
+	c.server = server_make(settings, count);
 	ck_assert_int_eq(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 	fcntl(fds[1], F_SETFL, O_NONBLOCK);
-	c->fd = fds[1];
-	c->sock = support_socket(&recorder_handlers, &c->recorder);
+	c.fd = fds[1];
+	c.sock = support_socket(&recorder_handlers, &c.recorder);
 	ck_assert_int_eq(
-		lined_socket_wrap(c->sock, fds[0], LINED_SOCKET_CONNECTED), 0);
-	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(c->d, c->sock));
-	c->ctx = SSL_CTX_new(TLS_client_method());
-	c->ssl = SSL_new(c->ctx);
-	SSL_set_fd(c->ssl, c->fd);
-	SSL_set_connect_state(c->ssl);
+		lined_socket_wrap(c.sock, fds[0], LINED_SOCKET_CONNECTED), 0);
+	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(c.d, c.sock));
+	c.ctx = SSL_CTX_new(TLS_client_method());
+	c.ssl = SSL_new(c.ctx);
+	SSL_set_fd(c.ssl, c.fd);
+	SSL_set_connect_state(c.ssl);
 }
 
-static void case_accept(struct tls_case *c)
+static void case_accept(void)
 {
-	ck_assert_int_eq(tls_accept(c->sock, c->server, 5000, note_outcome), 0);
+	ck_assert_int_eq(tls_accept(c.sock, c.server, 5000, note_outcome), 0);
 }
 
-static void open_case(struct tls_case *c)
+static void open_case(void)
 {
 	struct tls_settings settings = settings_of(&server_id);
 
-	open_with(c, &settings, 1);
-	case_accept(c);
+	open_with(&settings, 1);
+	case_accept();
 }
 
-static void close_case(struct tls_case *c)
+static void close_case(void)
 {
-	SSL_free(c->ssl);
-	SSL_CTX_free(c->ctx);
-	lined_dispatcher_free(c->d);
-	tls_server_free(c->server);
-	close(c->fd);
-	recorder_fini(&c->recorder);
+	if (c.d == NULL)
+		return;
+	SSL_free(c.ssl);
+	SSL_CTX_free(c.ctx);
+	lined_dispatcher_free(c.d);
+	tls_server_free(c.server);
+	close(c.fd);
+	recorder_fini(&c.recorder);
+	c.d = NULL;
 	ERR_clear_error();
 }
 
 /* Runs until the peer's handshake has ended; its result. */
-static int peer_shakes(struct tls_case *c)
+static int peer_shakes(void)
 {
 	int rc, turns;
 
 	for (turns = 0; turns < 1000; turns++) {
-		rc = SSL_do_handshake(c->ssl);
+		rc = SSL_do_handshake(c.ssl);
 		if (rc == 1)
 			break;
-		if (SSL_get_error(c->ssl, rc) != SSL_ERROR_WANT_READ)
+		if (SSL_get_error(c.ssl, rc) != SSL_ERROR_WANT_READ)
 			break;
-		support_run_turns(c->d, 1);
+		support_run_turns(c.d, 1);
 	}
 	ck_assert_int_lt(turns, 1000);
-	support_run_turns(c->d, 3);
+	support_run_turns(c.d, 3);
 	return rc;
 }
 
-static void shake(struct tls_case *c)
+static void shake(void)
 {
-	int rc = peer_shakes(c);
+	int rc = peer_shakes();
 
 	ck_assert_msg(rc == 1, "%s",
 		      ERR_reason_error_string(ERR_peek_last_error()));
 	ck_assert_uint_eq(outcome.count, 1);
 	ck_assert_int_eq(outcome.result, TLS_OK);
-	ck_assert(lined_socket_is_connected(c->sock));
+	ck_assert(lined_socket_is_connected(c.sock));
 }
 
-static void peer_writes(struct tls_case *c, const char *text)
+static void peer_writes(const char *text)
 {
-	ck_assert_int_eq(SSL_write(c->ssl, text, (int)strlen(text)),
+	ck_assert_int_eq(SSL_write(c.ssl, text, (int)strlen(text)),
 			 (int)strlen(text));
 }
 
 /* Reads this text, in whatever records. */
-static void peer_expects(struct tls_case *c, const char *text)
+static void peer_expects(const char *text)
 {
 	size_t want = strlen(text), got = 0;
 	char data[4096];
@@ -294,29 +299,29 @@ static void peer_expects(struct tls_case *c, const char *text)
 
 	ck_assert_uint_lt(want, sizeof(data));
 	for (turns = 0; got < want && turns < 1000; turns++) {
-		n = SSL_read(c->ssl, data + got, (int)(want - got));
+		n = SSL_read(c.ssl, data + got, (int)(want - got));
 		if (n > 0)
 			got += (size_t)n;
 		else
-			support_run_turns(c->d, 1);
+			support_run_turns(c.d, 1);
 	}
 	data[got] = '\0';
 	ck_assert_str_eq(data, text);
 }
 
 /* The end of the stream: what SSL_read() says. */
-static int peer_end(struct tls_case *c)
+static int peer_end(void)
 {
 	char byte;
 	int n, error, turns;
 
 	for (turns = 0; turns < 1000; turns++) {
-		n = SSL_read(c->ssl, &byte, 1);
+		n = SSL_read(c.ssl, &byte, 1);
 		ck_assert_int_le(n, 0);
-		error = SSL_get_error(c->ssl, n);
+		error = SSL_get_error(c.ssl, n);
 		if (error != SSL_ERROR_WANT_READ)
 			return error;
-		support_run_turns(c->d, 1);
+		support_run_turns(c.d, 1);
 	}
 	ck_abort_msg("no end");
 }
@@ -325,25 +330,23 @@ static int peer_end(struct tls_case *c)
 
 START_TEST(lines_come_and_go_after_the_handshake)
 {
-	struct tls_case c;
 	struct lined_tls tls;
 
-	open_case(&c);
+	open_case();
 	c.recorder.echo = true;
 	ck_assert_int_gt(c.d->pool.memory.held, 14 * 1024);
 	ck_assert(lined_socket_is_connecting(c.sock));
 	ck_assert(!tls_describe(c.sock, &tls));
-	shake(&c);
-	peer_writes(&c, "one\ntwo\nthr");
-	peer_expects(&c, "one\ntwo\n");
-	peer_writes(&c, "ee\n");
-	peer_expects(&c, "three\n");
+	shake();
+	peer_writes("one\ntwo\nthr");
+	peer_expects("one\ntwo\n");
+	peer_writes("ee\n");
+	peer_expects("three\n");
 	ck_assert(tls_describe(c.sock, &tls));
 	ck_assert_str_eq(tls.version, "TLSv1.3");
 	ck_assert_str_eq(tls.name, "");
 	ck_assert_str_eq(tls.server_name, "");
 	ck_assert(!tls.verified);
-	close_case(&c);
 }
 END_TEST
 
@@ -357,41 +360,38 @@ START_TEST(records_of_one_byte)
 		{TLS1_3_VERSION, "TLSv1.3"},
 	};
 	static const char text[] = "hello\nworld\n";
-	struct tls_case c;
 	struct lined_tls tls;
 	size_t i;
 
-	open_case(&c);
+	open_case();
 	c.recorder.echo = true;
 	SSL_set_max_proto_version(c.ssl, versions[_i].version);
 	SSL_set_tlsext_host_name(c.ssl, "some.name");
-	shake(&c);
+	shake();
 	for (i = 0; text[i] != '\0'; i++)
 		ck_assert_int_eq(SSL_write(c.ssl, text + i, 1), 1);
-	peer_expects(&c, text);
+	peer_expects(text);
 	ck_assert(tls_describe(c.sock, &tls));
 	ck_assert_str_eq(tls.version, versions[_i].name);
 	ck_assert_str_eq(tls.server_name, "some.name");
-	close_case(&c);
 }
 END_TEST
 
 /* Both sides' bytes one by one, through a memory BIO. */
 START_TEST(bytes_may_be_cut_anywhere)
 {
-	struct tls_case c;
 	BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
 	char byte, text[32];
 	unsigned rounds;
 	bool said = false;
 	int n;
 
-	open_case(&c);
+	open_case();
 	c.recorder.echo = true;
 	SSL_set_bio(c.ssl, in, out);
 	for (rounds = 0; rounds < 20000; rounds++) {
 		if (!said && SSL_do_handshake(c.ssl) == 1) {
-			peer_writes(&c, "cut\n");
+			peer_writes("cut\n");
 			said = true;
 		}
 		if (BIO_read(out, &byte, 1) == 1)
@@ -404,19 +404,17 @@ START_TEST(bytes_may_be_cut_anywhere)
 			break;
 	}
 	ck_assert_int_eq(n, 4);
-	close_case(&c);
 }
 END_TEST
 
 /* The client's first line in one piece with the end of its handshake. */
 START_TEST(input_behind_the_handshake_is_served)
 {
-	struct tls_case c;
 	BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
 	char data[8192];
 	int n, i;
 
-	open_case(&c);
+	open_case();
 	SSL_set_bio(c.ssl, in, out);
 	for (i = 0; i < 10 && SSL_do_handshake(c.ssl) != 1; i++) {
 		n = BIO_read(out, data, sizeof(data));
@@ -427,7 +425,7 @@ START_TEST(input_behind_the_handshake_is_served)
 		if (n > 0)
 			BIO_write(in, data, n);
 	}
-	peer_writes(&c, "at once\n");
+	peer_writes("at once\n");
 	n = BIO_read(out, data, sizeof(data));
 	support_write(c.fd, data, (size_t)n);
 	lined_socket_pause(c.sock);
@@ -437,34 +435,29 @@ START_TEST(input_behind_the_handshake_is_served)
 	lined_socket_resume(c.sock);
 	support_run_until_count(c.d, &c.recorder.lines, 1);
 	ck_assert_str_eq(recorder_log(&c.recorder), "<at once\\n>");
-	close_case(&c);
 }
 END_TEST
 
 /* The same from a client that is gone before our last words to it. */
 START_TEST(input_of_a_peer_that_has_gone_is_served)
 {
-	struct tls_case c;
 	int i;
 
-	open_case(&c);
+	open_case();
 	for (i = 0; i < 10 && SSL_do_handshake(c.ssl) != 1; i++)
 		support_run_turns(c.d, 1);
-	peer_writes(&c, "at once\n");
+	peer_writes("at once\n");
 	close(c.fd);
 	c.fd = -1;
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	ck_assert_int_eq(outcome.result, TLS_OK);
 	ck_assert_str_eq(recorder_log(&c.recorder), "<at once\\n>$#peer");
-	close_case(&c);
 }
 END_TEST
 
 START_TEST(plaintext_is_closed_at_once)
 {
-	struct tls_case c;
-
-	open_case(&c);
+	open_case();
 	support_puts(c.fd, "h");
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	ck_assert_int_eq(outcome.result, TLS_PLAINTEXT);
@@ -472,60 +465,50 @@ START_TEST(plaintext_is_closed_at_once)
 	ck_assert_int_eq(c.recorder.error, EPROTO);
 	ck_assert_uint_eq(c.recorder.reads, 0);
 	ck_assert_uint_eq(outcome.count, 1);
-	close_case(&c);
 }
 END_TEST
 
 START_TEST(rubbish_is_a_protocol_error)
 {
-	struct tls_case c;
-
-	open_case(&c);
+	open_case();
 	support_write(c.fd, "\x16\x03\x01\x00\x05hello", 10);
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	ck_assert_int_eq(outcome.result, TLS_PROTOCOL);
 	ck_assert_str_ne(outcome.why, "");
-	close_case(&c);
 }
 END_TEST
 
 START_TEST(stalled_handshake_ends_at_its_deadline)
 {
 	struct tls_settings settings = settings_of(&server_id);
-	struct tls_case c;
 
-	open_with(&c, &settings, 1);
+	open_with(&settings, 1);
 	ck_assert_int_eq(tls_accept(c.sock, c.server, 30, note_outcome), 0);
 	support_write(c.fd, "\x16\x03", 2);
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	ck_assert_int_eq(outcome.result, TLS_TIMEOUT);
 	ck_assert_int_eq(c.recorder.reason, LINED_CLOSE_TIMEOUT);
-	close_case(&c);
 }
 END_TEST
 
 START_TEST(peer_that_leaves_in_the_handshake_is_gone)
 {
-	struct tls_case c;
-
-	open_case(&c);
+	open_case();
 	SSL_do_handshake(c.ssl);
 	support_run_turns(c.d, 2);
 	shutdown(c.fd, SHUT_WR);
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	ck_assert_int_eq(outcome.result, TLS_GONE);
-	close_case(&c);
 }
 END_TEST
 
 /* A peer that sends this much of its flight (0: the hello, 1: the rest) and is
  * gone. Returns the length of the flight. */
-static size_t peer_vanishes(struct tls_case *c, int version, unsigned flight,
-			    size_t cut)
+static size_t peer_vanishes(int version, unsigned flight, size_t cut)
 {
 	struct recorder recorder = {.quiet = true};
 	BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
-	SSL *ssl = SSL_new(c->ctx);
+	SSL *ssl = SSL_new(c.ctx);
 	unsigned char data[8192];
 	unsigned i;
 	int fds[2], n = 0;
@@ -533,11 +516,11 @@ static size_t peer_vanishes(struct tls_case *c, int version, unsigned flight,
 	memset(&outcome, 0, sizeof(outcome));
 	ck_assert_int_eq(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	c->sock = support_socket(&recorder_handlers, &recorder);
+	c.sock = support_socket(&recorder_handlers, &recorder);
 	ck_assert_int_eq(
-		lined_socket_wrap(c->sock, fds[0], LINED_SOCKET_CONNECTED), 0);
-	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(c->d, c->sock));
-	case_accept(c);
+		lined_socket_wrap(c.sock, fds[0], LINED_SOCKET_CONNECTED), 0);
+	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(c.d, c.sock));
+	case_accept();
 	SSL_set_bio(ssl, in, out);
 	SSL_set_connect_state(ssl);
 	SSL_set_max_proto_version(ssl, version);
@@ -547,15 +530,15 @@ static size_t peer_vanishes(struct tls_case *c, int version, unsigned flight,
 		ck_assert_int_gt(n, 0);
 		support_write(fds[1], data,
 			      i == flight && cut < (size_t)n ? cut : (size_t)n);
-		support_run_turns(c->d, 1);
+		support_run_turns(c.d, 1);
 		if (i < flight) {
 			n = (int)recv(fds[1], data, sizeof(data), 0);
 			BIO_write(in, data, n);
 		}
 	}
 	close(fds[1]);
-	support_run_until_count(c->d, &recorder.closes, 1);
-	support_run_turns(c->d, 1);
+	support_run_until_count(c.d, &recorder.closes, 1);
+	support_run_turns(c.d, 1);
 	SSL_free(ssl);
 	recorder_fini(&recorder);
 	ck_assert_uint_eq(outcome.count, 1);
@@ -568,19 +551,17 @@ START_TEST(peer_that_vanishes_in_any_state_of_the_handshake_is_gone)
 	struct tls_settings settings = settings_of(&server_id);
 	size_t cut, len;
 	unsigned flight;
-	struct tls_case c;
 
-	open_with(&c, &settings, 1);
+	open_with(&settings, 1);
 	lined_socket_close(c.sock);
 	for (flight = 0; flight < 2; flight++)
 		for (cut = 0, len = 1; cut <= len; cut++) {
-			len = peer_vanishes(&c, versions[_i], flight, cut);
+			len = peer_vanishes(versions[_i], flight, cut);
 			ck_assert_int_eq(outcome.result,
 					 flight == 1 && cut == len ? TLS_OK
 								   : TLS_GONE);
 		}
 	ck_assert_uint_eq(lined_dispatcher_len(c.d), 0);
-	close_case(&c);
 }
 END_TEST
 
@@ -592,10 +573,9 @@ START_TEST(crowd_of_handshakes_takes_several_turns)
 	struct lined_socket *sock;
 	unsigned i, closed, turns = 0;
 	int fds[40][2];
-	struct tls_case c;
 
 	memset(recorders, 0, sizeof(recorders));
-	open_with(&c, &settings, 1);
+	open_with(&settings, 1);
 	for (i = 0; i < 40; i++) {
 		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC,
 					    0, fds[i]),
@@ -617,50 +597,41 @@ START_TEST(crowd_of_handshakes_takes_several_turns)
 		close(fds[i][1]);
 		recorder_fini(&recorders[i]);
 	}
-	close_case(&c);
 }
 END_TEST
 
 START_TEST(peer_that_rejects_the_certificate_is_gone)
 {
-	struct tls_case c;
-
-	open_case(&c);
+	open_case();
 	SSL_set_verify(c.ssl, SSL_VERIFY_PEER, NULL);
-	ck_assert_int_ne(peer_shakes(&c), 1);
+	ck_assert_int_ne(peer_shakes(), 1);
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	ck_assert_int_eq(outcome.result, TLS_GONE);
-	close_case(&c);
 }
 END_TEST
 
 START_TEST(version_that_is_too_old_is_a_protocol_error)
 {
 	struct tls_settings settings = settings_of(&server_id);
-	struct tls_case c;
 
 	settings.tls_1_3 = true;
-	open_with(&c, &settings, 1);
-	case_accept(&c);
+	open_with(&settings, 1);
+	case_accept();
 	SSL_set_max_proto_version(c.ssl, TLS1_2_VERSION);
-	ck_assert_int_ne(peer_shakes(&c), 1);
+	ck_assert_int_ne(peer_shakes(), 1);
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	ck_assert_int_eq(outcome.result, TLS_PROTOCOL);
 	ck_assert_str_eq(outcome.why, "unsupported protocol");
-	close_case(&c);
 }
 END_TEST
 
 START_TEST(socket_closed_in_the_handshake_says_so_once)
 {
-	struct tls_case c;
-
-	open_case(&c);
+	open_case();
 	lined_socket_close(c.sock);
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	ck_assert_int_eq(outcome.result, TLS_CLOSED);
 	ck_assert_uint_eq(outcome.count, 1);
-	close_case(&c);
 }
 END_TEST
 
@@ -668,12 +639,11 @@ END_TEST
 
 START_TEST(sends_of_a_turn_are_one_record)
 {
-	struct tls_case c;
 	unsigned char data[4096];
 	ssize_t n;
 
-	open_case(&c);
-	shake(&c);
+	open_case();
+	shake();
 	while (recv(c.fd, data, sizeof(data), MSG_DONTWAIT) > 0)
 		;
 	lined_socket_send(c.sock, "one\n", 4);
@@ -682,7 +652,6 @@ START_TEST(sends_of_a_turn_are_one_record)
 	n = recv(c.fd, data, sizeof(data), MSG_DONTWAIT);
 	ck_assert_int_gt(n, 5);
 	ck_assert_int_eq(n, (data[3] << 8 | data[4]) + 5);
-	close_case(&c);
 }
 END_TEST
 
@@ -690,12 +659,11 @@ START_TEST(long_output_meets_a_slow_reader)
 {
 	size_t size = 900 * 1000, got = 0;
 	char *data = malloc(size), room[7000];
-	struct tls_case c;
 	int n, small = 4096;
 	int64_t before, queued;
 
-	open_case(&c);
-	shake(&c);
+	open_case();
+	shake();
 	setsockopt(lined_socket_fd(c.sock), SOL_SOCKET, SO_SNDBUF, &small,
 		   sizeof(small));
 	memset(data, 'x', size);
@@ -720,27 +688,24 @@ START_TEST(long_output_meets_a_slow_reader)
 	ck_assert_uint_eq(got, size);
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	ck_assert_int_eq(c.d->pool.memory.held, 0);
-	close_case(&c);
 	free(data);
 }
 END_TEST
 
 START_TEST(input_waits_while_the_socket_is_paused)
 {
-	struct tls_case c;
 	int i;
 
-	open_case(&c);
-	shake(&c);
+	open_case();
+	shake();
 	lined_socket_pause(c.sock);
 	for (i = 0; i < 100; i++)
-		peer_writes(&c, "a line\n");
+		peer_writes("a line\n");
 	support_run_turns(c.d, 3);
 	ck_assert_uint_eq(c.recorder.lines, 0);
 	ck_assert(!lined_socket_is_quiet(c.sock));
 	lined_socket_resume(c.sock);
 	support_run_until_count(c.d, &c.recorder.lines, 100);
-	close_case(&c);
 }
 END_TEST
 
@@ -750,14 +715,13 @@ START_TEST(long_line_arrives_whole)
 	struct lined_framing framing = LINED_FRAMING_DEFAULT;
 	size_t size = 300 * 1000, sent = 0;
 	char *data = malloc(size + 1);
-	struct tls_case c;
 	int n;
 
-	open_case(&c);
+	open_case();
 	framing.line_length = 1000 * 1000;
 	lined_socket_set_framing(c.sock, &framing);
 	c.recorder.quiet = true;
-	shake(&c);
+	shake();
 	SSL_set_mode(c.ssl, SSL_MODE_ENABLE_PARTIAL_WRITE |
 				    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	memset(data, 'y', size);
@@ -771,7 +735,6 @@ START_TEST(long_line_arrives_whole)
 	}
 	support_run_until_count(c.d, &c.recorder.lines, 1);
 	ck_assert_uint_eq(c.sock->bytes_in, size + 1);
-	close_case(&c);
 	free(data);
 }
 END_TEST
@@ -779,24 +742,22 @@ END_TEST
 START_TEST(close_notify_ends_the_stream)
 {
 	struct lined_framing framing = LINED_FRAMING_DEFAULT;
-	struct tls_case c;
 
 	framing.unterminated = LINED_UNTERMINATED_DELIVER;
-	open_case(&c);
+	open_case();
 	lined_socket_set_framing(c.sock, &framing);
 	c.recorder.echo = true;
-	shake(&c);
-	peer_writes(&c, "last\nrest");
+	shake();
+	peer_writes("last\nrest");
 	SSL_shutdown(c.ssl);
-	peer_expects(&c, "last\nrest");
-	ck_assert_int_eq(peer_end(&c), SSL_ERROR_ZERO_RETURN);
+	peer_expects("last\nrest");
+	ck_assert_int_eq(peer_end(), SSL_ERROR_ZERO_RETURN);
 	close(c.fd);
 	c.fd = -1;
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	ck_assert_int_eq(c.recorder.reason, LINED_CLOSE_PEER);
 	ck_assert_str_eq(recorder_log(&c.recorder), "<last\\n><rest>$#peer");
 	ck_assert_uint_eq(lined_dispatcher_len(c.d), 0);
-	close_case(&c);
 }
 END_TEST
 
@@ -804,115 +765,102 @@ START_TEST(end_without_close_notify_drops_the_rest)
 {
 	struct lined_framing framing = LINED_FRAMING_DEFAULT;
 	struct lined_socket_group group;
-	struct tls_case c;
 
 	framing.unterminated = LINED_UNTERMINATED_DELIVER;
 	memset(&group, 0, sizeof(group));
-	open_case(&c);
+	open_case();
 	lined_socket_set_framing(c.sock, &framing);
 	lined_socket_set_group(c.sock, &group);
-	shake(&c);
+	shake();
 	c.recorder.echo = true;
-	peer_writes(&c, "last\nrest");
+	peer_writes("last\nrest");
 	shutdown(c.fd, SHUT_WR);
 	/* Queued output still arrives. */
-	peer_expects(&c, "last\n");
-	ck_assert_int_eq(peer_end(&c), SSL_ERROR_ZERO_RETURN);
+	peer_expects("last\n");
+	ck_assert_int_eq(peer_end(), SSL_ERROR_ZERO_RETURN);
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	ck_assert_str_eq(recorder_log(&c.recorder), "<last\\n>$#peer");
 	ck_assert_uint_eq(group.counters.tls_truncated, 1);
 	ck_assert_uint_eq(group.counters.unterminated, 1);
-	close_case(&c);
 }
 END_TEST
 
 START_TEST(closing_at_once_says_the_end)
 {
-	struct tls_case c;
-
-	open_case(&c);
-	shake(&c);
+	open_case();
+	shake();
 	lined_socket_close(c.sock);
 	support_run_turns(c.d, 2);
-	ck_assert_int_eq(peer_end(&c), SSL_ERROR_ZERO_RETURN);
-	close_case(&c);
+	ck_assert_int_eq(peer_end(), SSL_ERROR_ZERO_RETURN);
 }
 END_TEST
 
 START_TEST(half_close_says_the_end_and_reads_on)
 {
-	struct tls_case c;
-
-	open_case(&c);
-	shake(&c);
+	open_case();
+	shake();
 	lined_socket_send(c.sock, "bye\n", 4);
 	lined_socket_shutdown_write(c.sock);
-	peer_expects(&c, "bye\n");
-	ck_assert_int_eq(peer_end(&c), SSL_ERROR_ZERO_RETURN);
+	peer_expects("bye\n");
+	ck_assert_int_eq(peer_end(), SSL_ERROR_ZERO_RETURN);
 	SSL_key_update(c.ssl, SSL_KEY_UPDATE_REQUESTED);
-	peer_writes(&c, "still\n");
+	peer_writes("still\n");
 	support_run_until_count(c.d, &c.recorder.lines, 1);
 	ck_assert_uint_eq(c.recorder.closes, 0);
-	close_case(&c);
 }
 END_TEST
 
 START_TEST(broken_record_is_an_error_behind_good_lines)
 {
-	struct tls_case c;
-
-	open_case(&c);
-	shake(&c);
-	peer_writes(&c, "good\n");
+	open_case();
+	shake();
+	peer_writes("good\n");
 	support_write(c.fd,
 		      "\x17\x03\x03\x00\x20rubbishrubbishrubbishrubbish1234",
 		      37);
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	ck_assert_str_eq(recorder_log(&c.recorder), "<good\\n>E71#error");
 	ck_assert_int_eq(c.recorder.error, EPROTO);
-	close_case(&c);
 }
 END_TEST
 
-static void peer_updates_keys(struct tls_case *c)
+static void peer_updates_keys(void)
 {
-	SSL_key_update(c->ssl, SSL_KEY_UPDATE_REQUESTED);
-	ck_assert_int_eq(SSL_do_handshake(c->ssl), 1);
+	SSL_key_update(c.ssl, SSL_KEY_UPDATE_REQUESTED);
+	ck_assert_int_eq(SSL_do_handshake(c.ssl), 1);
 }
 
 START_TEST(key_updates_are_answered_and_bounded)
 {
-	struct tls_case c;
 	unsigned i;
 
-	open_case(&c);
+	open_case();
 	c.recorder.echo = true;
-	shake(&c);
+	shake();
 	for (i = 0; i < 20; i++)
-		peer_updates_keys(&c);
-	peer_writes(&c, "new keys\n");
-	peer_expects(&c, "new keys\n");
+		peer_updates_keys();
+	peer_writes("new keys\n");
+	peer_expects("new keys\n");
 	for (i = 0; i < 20; i++) {
-		peer_updates_keys(&c);
-		peer_writes(&c, "x\n");
+		peer_updates_keys();
+		peer_writes("x\n");
 	}
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	ck_assert_int_eq(c.recorder.error, EPROTO);
 	/* Some were within the bound. */
 	ck_assert_uint_gt(c.recorder.lines, 5);
 	ck_assert_uint_lt(c.recorder.lines, 20);
-	close_case(&c);
 }
 END_TEST
 
 /* Bytes that leave the kernel no room, as if others were on the way. */
-static size_t fill_kernel(const struct tls_case *c)
+static size_t fill_kernel(void)
 {
 	static const char junk[1024];
 	size_t len = 0;
 	ssize_t n;
 
-	while ((n = send(lined_socket_fd(c->sock), junk, sizeof(junk),
+	while ((n = send(lined_socket_fd(c.sock), junk, sizeof(junk),
 			 MSG_DONTWAIT)) > 0)
 		len += (size_t)n;
 	return len;
@@ -930,14 +878,13 @@ START_TEST(ceiling_closes_a_peer_that_takes_no_records)
 	struct lined_dispatcher **dispatchers = calloc(1, sizeof(*dispatchers));
 	struct memory_ceiling memory = {.may_close = every_socket};
 	static const char data[50000];
-	struct tls_case c;
 	uint64_t before;
 
-	open_case(&c);
+	open_case();
 	dispatchers[0] = c.d;
 	memory_init(&memory, dispatchers, 1);
-	shake(&c);
-	fill_kernel(&c);
+	shake();
+	fill_kernel();
 	before = memory_held(&memory);
 	lined_socket_send(c.sock, data, sizeof(data));
 	support_run_turns(c.d, 2);
@@ -950,23 +897,21 @@ START_TEST(ceiling_closes_a_peer_that_takes_no_records)
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	ck_assert_int_eq(c.recorder.reason, LINED_CLOSE_SLOW);
 	memory_fini(&memory);
-	close_case(&c);
 }
 END_TEST
 
 START_TEST(answer_to_a_key_update_waits_for_the_kernel)
 {
-	struct tls_case c;
 	char room[4096];
 	size_t left;
 	ssize_t n;
 
-	open_case(&c);
-	shake(&c);
+	open_case();
+	shake();
 	ck_assert_int_lt(SSL_read(c.ssl, room, 1), 0);
-	left = fill_kernel(&c);
-	peer_updates_keys(&c);
-	peer_updates_keys(&c);
+	left = fill_kernel();
+	peer_updates_keys();
+	peer_updates_keys();
 	support_run_turns(c.d, 3);
 	while (left > 0) {
 		n = recv(c.fd, room, left < sizeof(room) ? left : sizeof(room),
@@ -976,44 +921,38 @@ START_TEST(answer_to_a_key_update_waits_for_the_kernel)
 	}
 	support_run_turns(c.d, 3);
 	ck_assert_int_gt(recv(c.fd, room, sizeof(room), 0), 0);
-	close_case(&c);
 }
 END_TEST
 
 /* The answers cannot be sent any more; the line behind them counts. */
 START_TEST(line_behind_a_key_update_of_a_peer_that_has_gone)
 {
-	struct tls_case c;
 	char byte[1];
 
-	open_case(&c);
-	shake(&c);
+	open_case();
+	shake();
 	/* Tickets that are unread would make the end a reset. */
 	ck_assert_int_lt(SSL_read(c.ssl, byte, 1), 0);
 	/* OpenSSL answers a KeyUpdate when the next record comes. */
-	peer_updates_keys(&c);
-	peer_updates_keys(&c);
-	peer_writes(&c, "last\n");
+	peer_updates_keys();
+	peer_updates_keys();
+	peer_writes("last\n");
 	close(c.fd);
 	c.fd = -1;
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	ck_assert_str_eq(recorder_log(&c.recorder), "<last\\n>$#peer");
-	close_case(&c);
 }
 END_TEST
 
 START_TEST(renegotiation_is_refused)
 {
-	struct tls_case c;
-
-	open_case(&c);
+	open_case();
 	c.recorder.echo = true;
 	SSL_set_max_proto_version(c.ssl, TLS1_2_VERSION);
-	shake(&c);
+	shake();
 	ck_assert_int_eq(SSL_renegotiate(c.ssl), 1);
-	ck_assert_int_ne(peer_shakes(&c), 1);
+	ck_assert_int_ne(peer_shakes(), 1);
 	ck_assert_uint_eq(c.recorder.lines, 0);
-	close_case(&c);
 }
 END_TEST
 
@@ -1022,29 +961,27 @@ END_TEST
 START_TEST(starttls_keeps_the_plain_and_the_secret_apart)
 {
 	struct tls_settings settings = settings_of(&server_id);
-	struct tls_case c;
 	char text[32];
 	ssize_t n;
 
-	open_with(&c, &settings, 1);
+	open_with(&settings, 1);
 	c.recorder.stop_after = 1;
 	support_puts(c.fd, "STARTTLS\ninjected\n");
 	support_run_until_count(c.d, &c.recorder.lines, 1);
 	lined_socket_send(c.sock, "go ahead\n", 9);
-	case_accept(&c);
+	case_accept();
 	c.recorder.stop_after = 0;
 	lined_socket_send(c.sock, "secret\n", 7);
 	support_run_turns(c.d, 2);
 	n = recv(c.fd, text, sizeof(text), MSG_DONTWAIT);
 	ck_assert_int_eq(n, 9);
 	ck_assert_int_eq(memcmp(text, "go ahead\n", 9), 0);
-	shake(&c);
-	peer_expects(&c, "secret\n");
-	peer_writes(&c, "mine\n");
+	shake();
+	peer_expects("secret\n");
+	peer_writes("mine\n");
 	support_run_until_count(c.d, &c.recorder.lines, 2);
 	ck_assert_str_eq(recorder_log(&c.recorder), "<STARTTLS\\n><mine\\n>");
 	support_fails(tls_accept(c.sock, c.server, 0, NULL), EALREADY);
-	close_case(&c);
 }
 END_TEST
 
@@ -1053,13 +990,12 @@ START_TEST(starttls_sends_a_long_queue_first)
 	struct tls_settings settings = settings_of(&server_id);
 	size_t size = 700 * 1000, got = 0;
 	char *data = malloc(size), room[9000];
-	struct tls_case c;
 	ssize_t n;
 
 	memset(data, 'p', size);
-	open_with(&c, &settings, 1);
+	open_with(&settings, 1);
 	ck_assert_int_eq(lined_socket_send(c.sock, data, size), 0);
-	case_accept(&c);
+	case_accept();
 	ck_assert_uint_eq(lined_socket_queued(c.sock), 0);
 	while (got < size) {
 		n = recv(c.fd, room,
@@ -1070,10 +1006,9 @@ START_TEST(starttls_sends_a_long_queue_first)
 		else
 			support_run_turns(c.d, 1);
 	}
-	shake(&c);
+	shake();
 	lined_socket_send(c.sock, "then\n", 5);
-	peer_expects(&c, "then\n");
-	close_case(&c);
+	peer_expects("then\n");
 	free(data);
 }
 END_TEST
@@ -1084,11 +1019,10 @@ START_TEST(sni_chooses_by_names_and_wildcards)
 {
 	struct tls_settings settings[2] = {settings_of(&server_id),
 					   settings_of(&other_id)};
-	struct tls_case c;
 	X509 *shown;
 
 	settings[1].tls_1_3 = true;
-	open_with(&c, settings, 2);
+	open_with(settings, 2);
 	ck_assert_uint_eq(tls_server_choose(c.server, "a.example"), 0);
 	ck_assert_uint_eq(tls_server_choose(c.server, "C.Example"), 1);
 	ck_assert_uint_eq(tls_server_choose(c.server, "c.example."), 1);
@@ -1097,27 +1031,27 @@ START_TEST(sni_chooses_by_names_and_wildcards)
 	ck_assert_uint_eq(tls_server_choose(c.server, ".b.example"), 0);
 	ck_assert_uint_eq(tls_server_choose(c.server, "y.x.b.example"), 0);
 	ck_assert_uint_eq(tls_server_choose(c.server, "nobody"), 0);
-	case_accept(&c);
+	case_accept();
 	SSL_set_tlsext_host_name(c.ssl, "X.b.example");
-	shake(&c);
+	shake();
 	shown = SSL_get0_peer_certificate(c.ssl);
 	ck_assert_int_eq(X509_cmp(shown, other_id.certificate), 0);
-	close_case(&c);
+	close_case();
 	/* All keys of the section hold: its min-version too. */
-	open_with(&c, settings, 2);
-	case_accept(&c);
+	open_with(settings, 2);
+	case_accept();
 	SSL_set_tlsext_host_name(c.ssl, "c.example");
 	SSL_set_max_proto_version(c.ssl, TLS1_2_VERSION);
-	ck_assert_int_ne(peer_shakes(&c), 1);
+	ck_assert_int_ne(peer_shakes(), 1);
 	ck_assert_str_eq(outcome.why, "unsupported protocol");
-	close_case(&c);
+	close_case();
 }
 END_TEST
 
-static void use_identity(struct tls_case *c, const struct identity *identity)
+static void use_identity(const struct identity *identity)
 {
-	SSL_use_certificate(c->ssl, identity->certificate);
-	SSL_use_PrivateKey(c->ssl, identity->key);
+	SSL_use_certificate(c.ssl, identity->certificate);
+	SSL_use_PrivateKey(c.ssl, identity->key);
 }
 
 static struct tls_settings settings_with_clients(enum tls_client_cert how)
@@ -1135,18 +1069,16 @@ START_TEST(client_certificate_gives_its_name)
 		settings_with_clients(TLS_CLIENT_CERT_REQUIRED);
 	unsigned char sha256[32];
 	struct lined_tls tls;
-	struct tls_case c;
 
-	open_with(&c, &settings, 1);
-	case_accept(&c);
-	use_identity(&c, &client_id);
-	shake(&c);
+	open_with(&settings, 1);
+	case_accept();
+	use_identity(&client_id);
+	shake();
 	ck_assert(tls_describe(c.sock, &tls));
 	ck_assert(tls.verified);
 	ck_assert_str_eq(tls.name, "alice@example");
 	X509_digest(client_id.certificate, EVP_sha256(), sha256, NULL);
 	ck_assert_int_eq(memcmp(sha256, tls.sha256, 32), 0);
-	close_case(&c);
 }
 END_TEST
 
@@ -1154,19 +1086,18 @@ START_TEST(client_without_a_certificate_is_refused_if_required)
 {
 	struct tls_settings settings =
 		settings_with_clients(TLS_CLIENT_CERT_REQUIRED);
-	struct tls_case c;
 
-	open_with(&c, &settings, 1);
-	case_accept(&c);
-	peer_shakes(&c);
+	open_with(&settings, 1);
+	case_accept();
+	peer_shakes();
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	ck_assert_int_eq(outcome.result, TLS_CERTIFICATE);
-	close_case(&c);
+	close_case();
 	settings.client_cert = TLS_CLIENT_CERT_OPTIONAL;
-	open_with(&c, &settings, 1);
-	case_accept(&c);
-	shake(&c);
-	close_case(&c);
+	open_with(&settings, 1);
+	case_accept();
+	shake();
+	close_case();
 }
 END_TEST
 
@@ -1175,18 +1106,16 @@ START_TEST(bad_client_certificate_is_refused_even_if_optional)
 	struct tls_settings settings =
 		settings_with_clients(TLS_CLIENT_CERT_OPTIONAL);
 	struct identity bad;
-	struct tls_case c;
 
 	identity_make(&bad, "bad", "DNS:bad", &stranger_ca, -1, 100);
-	open_with(&c, &settings, 1);
-	case_accept(&c);
-	use_identity(&c, &bad);
-	peer_shakes(&c);
+	open_with(&settings, 1);
+	case_accept();
+	use_identity(&bad);
+	peer_shakes();
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	ck_assert_int_eq(outcome.result, TLS_CERTIFICATE);
 	ck_assert_str_eq(outcome.why, "certificate verify failed: unable to "
 				      "get local issuer certificate");
-	close_case(&c);
 	identity_fini(&bad);
 }
 END_TEST
@@ -1195,22 +1124,20 @@ END_TEST
 static SSL_SESSION *session_after(const struct tls_settings *settings,
 				  SSL_SESSION *session, bool *resumed)
 {
-	struct tls_case c;
-
-	open_with(&c, settings, 1);
+	open_with(settings, 1);
 	c.recorder.echo = true;
-	case_accept(&c);
+	case_accept();
 	if (settings->client_ca != NULL)
-		use_identity(&c, &client_id);
+		use_identity(&client_id);
 	if (session != NULL)
 		SSL_set_session(c.ssl, session);
-	shake(&c);
-	peer_writes(&c, "x\n");
-	peer_expects(&c, "x\n"); /* the ticket came before it */
+	shake();
+	peer_writes("x\n");
+	peer_expects("x\n"); /* the ticket came before it */
 	*resumed = SSL_session_reused(c.ssl);
 	session = SSL_get1_session(c.ssl);
 	SSL_shutdown(c.ssl);
-	close_case(&c);
+	close_case();
 	return session;
 }
 
@@ -1519,6 +1446,7 @@ static Suite *make_suite(void)
 	TCase *tcase = support_case(suite, "tls");
 
 	tcase_add_checked_fixture(tcase, identities_make, identities_free);
+	tcase_add_checked_fixture(tcase, NULL, close_case);
 	tcase_add_test(tcase, lines_come_and_go_after_the_handshake);
 	tcase_add_loop_test(tcase, records_of_one_byte, 0, 2);
 	tcase_add_test(tcase, bytes_may_be_cut_anywhere);

@@ -27,6 +27,9 @@ struct udp_case {
 	int peer; /* connected to it */
 };
 
+/* Each test begins with an empty one. */
+static struct udp_case c;
+
 static void bind_loopback(struct lined_socket *sock, int family)
 {
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6,
@@ -56,30 +59,41 @@ static int connect_to(struct lined_socket *sock)
 	return fd;
 }
 
-static void open_family(struct udp_case *c, int family)
+static void open_family(int family)
 {
-	memset(c, 0, sizeof(*c));
-	c->d = support_dispatcher();
-	c->sock = support_socket(&recorder_handlers, &c->recorder);
-	c->group.limits.send_queue = LINED_SEND_QUEUE_DEFAULT;
-	lined_socket_set_group(c->sock, &c->group);
-	bind_loopback(c->sock, family);
-	c->delegate = lined_dispatcher_register_socket(c->d, c->sock);
-	ck_assert_ptr_nonnull(c->delegate);
-	c->recorder.echo = true;
-	c->peer = connect_to(c->sock);
+	memset(&c, 0, sizeof(c));
+	c.d = support_dispatcher();
+	c.sock = support_socket(&recorder_handlers, &c.recorder);
+	c.group.limits.send_queue = LINED_SEND_QUEUE_DEFAULT;
+	lined_socket_set_group(c.sock, &c.group);
+	bind_loopback(c.sock, family);
+	c.delegate = lined_dispatcher_register_socket(c.d, c.sock);
+	ck_assert_ptr_nonnull(c.delegate);
+	c.recorder.echo = true;
+	c.peer = connect_to(c.sock);
 }
 
-static void open_case(struct udp_case *c)
+static void open_case(void)
 {
-	open_family(c, AF_INET);
+	open_family(AF_INET);
 }
 
-static void close_case(struct udp_case *c)
+static void close_case(void)
 {
-	lined_dispatcher_free(c->d);
-	recorder_fini(&c->recorder);
-	close(c->peer);
+	if (c.d == NULL)
+		return;
+	lined_dispatcher_free(c.d);
+	recorder_fini(&c.recorder);
+	close(c.peer);
+	c.d = NULL;
+}
+
+static TCase *udp_case(Suite *suite, const char *name)
+{
+	TCase *tcase = support_case(suite, name);
+
+	tcase_add_checked_fixture(tcase, NULL, close_case);
+	return tcase;
 }
 
 static void put(int fd, const void *data, size_t len)
@@ -114,23 +128,21 @@ static void expect_nothing(struct lined_dispatcher *d, int fd)
 	ck_assert_int_eq(errno, EAGAIN);
 }
 
-#define PUT(c, text)    put((c)->peer, text, sizeof(text) - 1)
-#define EXPECT(c, text) expect((c)->d, (c)->peer, text, sizeof(text) - 1)
+#define PUT(text)    put(c.peer, text, sizeof(text) - 1)
+#define EXPECT(text) expect(c.d, c.peer, text, sizeof(text) - 1)
 
 START_TEST(bound_socket_knows_what_it_is)
 {
 	struct sockaddr_storage address;
 	socklen_t len = sizeof(address);
-	struct udp_case c;
 
-	open_case(&c);
+	open_case();
 	ck_assert_int_eq(lined_socket_state(c.sock), LINED_SOCKET_UDP_BOUND);
 	ck_assert(lined_socket_is_datagram(c.sock));
 	ck_assert(lined_socket_is_writeable(c.sock));
 	ck_assert(!lined_socket_is_connected(c.sock));
 	ck_assert_int_eq(lined_socket_peer(c.sock, &address, &len), -1);
 	ck_assert_int_eq(errno, ENOTCONN);
-	close_case(&c);
 }
 END_TEST
 
@@ -150,98 +162,83 @@ START_TEST(an_unregistered_socket_answers_nobody)
 		.handle_read = first_line_read,
 	};
 	static char big[70000];
-	struct udp_case c;
 	unsigned lines = 0;
 
-	open_case(&c);
+	open_case();
 	lined_socket_set_handlers(c.sock, &handlers, &lines);
-	PUT(&c, "one\ntwo\nthree\n");
+	PUT("one\ntwo\nthree\n");
 	support_run_until_count(c.d, &lines, 1);
 	ck_assert_int_eq(lined_dispatcher_unregister(c.d, c.delegate), 0);
 	support_fails(lined_socket_send(c.sock, "x", 1), ENOTCONN);
 	support_fails(lined_socket_send(c.sock, big, sizeof(big)), ENOTCONN);
 	lined_socket_close(c.sock);
-	close_case(&c);
 }
 END_TEST
 
 START_TEST(lines_of_a_datagram_are_answered_as_one)
 {
-	struct udp_case c;
-
-	open_case(&c);
-	PUT(&c, "one\ntwo\r\n\nthree\n");
-	EXPECT(&c, "one\ntwo\r\n\nthree\n");
+	open_case();
+	PUT("one\ntwo\r\n\nthree\n");
+	EXPECT("one\ntwo\r\n\nthree\n");
 	expect_nothing(c.d, c.peer);
 	ck_assert_str_eq(recorder_log(&c.recorder),
 			 "<one\\n><two\\r\\n><\\n><three\\n>");
 	ck_assert_uint_eq(c.group.counters.datagrams_in, 1);
 	ck_assert_uint_eq(c.group.counters.datagrams_out, 1);
 	ck_assert_uint_eq(c.group.counters.lines_in, 4);
-	close_case(&c);
 }
 END_TEST
 
 START_TEST(last_terminator_is_optional_and_stays_so)
 {
-	struct udp_case c;
-
-	open_case(&c);
-	PUT(&c, "one\ntwo");
-	EXPECT(&c, "one\ntwo");
-	PUT(&c, "alone");
-	EXPECT(&c, "alone");
-	PUT(&c, "cr\r");
-	EXPECT(&c, "cr\r");
+	open_case();
+	PUT("one\ntwo");
+	EXPECT("one\ntwo");
+	PUT("alone");
+	EXPECT("alone");
+	PUT("cr\r");
+	EXPECT("cr\r");
 	ck_assert_str_eq(recorder_log(&c.recorder),
 			 "<one\\n><two><alone><cr\\r>");
 	/* It is no loss: `unterminated` counts rests dropped. */
 	ck_assert_uint_eq(c.group.counters.unterminated, 0);
-	close_case(&c);
 }
 END_TEST
 
 START_TEST(lines_never_span_datagrams)
 {
-	struct udp_case c;
-
-	open_case(&c);
-	PUT(&c, "half");
-	PUT(&c, "way\n");
-	EXPECT(&c, "half");
-	EXPECT(&c, "way\n");
+	open_case();
+	PUT("half");
+	PUT("way\n");
+	EXPECT("half");
+	EXPECT("way\n");
 	ck_assert_str_eq(recorder_log(&c.recorder), "<half><way\\n>");
-	close_case(&c);
 }
 END_TEST
 
 START_TEST(empty_datagram_has_no_line)
 {
-	struct udp_case c;
-
-	open_case(&c);
+	open_case();
 	put(c.peer, "", 0);
 	put(c.peer, "\0\0", 2);
-	PUT(&c, "after\n");
-	EXPECT(&c, "after\n");
+	PUT("after\n");
+	EXPECT("after\n");
 	support_run_turns(c.d, 3);
 	expect_nothing(c.d, c.peer);
 	ck_assert_uint_eq(c.group.counters.datagrams_in, 3);
 	ck_assert_uint_eq(c.group.counters.lines_in, 1);
 	ck_assert_uint_eq(c.recorder.closes, 0);
 	ck_assert_str_eq(recorder_log(&c.recorder), "<after\\n>");
-	close_case(&c);
 }
 END_TEST
 
 START_TEST(nuls_at_the_end_are_not_read)
 {
 	struct lined_framing framing = LINED_FRAMING_DEFAULT;
-	struct udp_case c;
 
-	open_case(&c);
+	open_case();
 	put(c.peer, "one\r\ntwo\n\0\0\0", 12);
-	EXPECT(&c, "one\r\ntwo\n");
+	EXPECT("one\r\ntwo\n");
 	put(c.peer, "a\0b\0", 4);
 	expect(c.d, c.peer, "a\0b", 3);
 	framing.terminator = LINED_TERMINATOR_BYTE;
@@ -251,7 +248,6 @@ START_TEST(nuls_at_the_end_are_not_read)
 	put(c.peer, "\0\0", 2);
 	put(c.peer, "three", 5);
 	expect(c.d, c.peer, "three", 5);
-	close_case(&c);
 }
 END_TEST
 
@@ -267,26 +263,22 @@ static bool admit_two(struct lined_socket *sock, const struct sockaddr *from,
 
 START_TEST(lines_that_are_not_admitted_are_dropped)
 {
-	struct udp_case c;
-
-	open_case(&c);
+	open_case();
 	c.group.admit_line = admit_two;
-	PUT(&c, "one\ntwo\nthree\nfour");
-	EXPECT(&c, "one\ntwo\n");
-	PUT(&c, "five\n");
+	PUT("one\ntwo\nthree\nfour");
+	EXPECT("one\ntwo\n");
+	PUT("five\n");
 	support_run_turns(c.d, 3);
 	expect_nothing(c.d, c.peer);
 	ck_assert_uint_eq(c.group.counters.lines_in, 2);
-	close_case(&c);
 }
 END_TEST
 
 START_TEST(binary_junk_comes_back_as_it_went)
 {
-	struct udp_case c;
 	char junk[1024];
 
-	open_case(&c);
+	open_case();
 	for (unsigned round = 0; round < 50; round++) {
 		size_t len = 1 + round * 20;
 
@@ -296,67 +288,60 @@ START_TEST(binary_junk_comes_back_as_it_went)
 		put(c.peer, junk, len);
 		expect(c.d, c.peer, junk, len);
 	}
-	close_case(&c);
 }
 END_TEST
 
 START_TEST(datagram_of_many_lines_is_answered_whole)
 {
-	struct udp_case c;
 	static char data[40000];
 
-	open_case(&c);
+	open_case();
 	c.recorder.quiet = true;
 	memset(data, '\n', sizeof(data)); /* more lines than a turn's budget */
 	put(c.peer, data, sizeof(data));
 	expect(c.d, c.peer, data, sizeof(data));
 	ck_assert_uint_eq(c.recorder.lines, sizeof(data));
-	PUT(&c, "next\n");
-	EXPECT(&c, "next\n");
-	close_case(&c);
+	PUT("next\n");
+	EXPECT("next\n");
 }
 END_TEST
 
 START_TEST(too_long_line_closes_nothing)
 {
 	struct lined_framing framing = LINED_FRAMING_DEFAULT;
-	struct udp_case c;
 
-	open_case(&c);
+	open_case();
 	framing.line_length = 5;
 	lined_socket_set_framing(c.sock, &framing);
-	PUT(&c, "abcdefgh\nxy\n");
+	PUT("abcdefgh\nxy\n");
 	support_run_until_count(c.d, &c.recorder.too_long, 1);
-	EXPECT(&c, "xy\n");
+	EXPECT("xy\n");
 	ck_assert_uint_eq(c.recorder.too_long, 1);
 	ck_assert_uint_eq(c.recorder.closes, 0);
 	framing.too_long = LINED_TOO_LONG_SKIP;
 	lined_socket_set_framing(c.sock, &framing);
-	PUT(&c, "abcdefgh\nxy\nabcdefgh");
-	EXPECT(&c, "xy\n");
+	PUT("abcdefgh\nxy\nabcdefgh");
+	EXPECT("xy\n");
 	ck_assert_uint_eq(c.recorder.too_long, 3);
 	framing.too_long = LINED_TOO_LONG_TRUNCATE;
 	lined_socket_set_framing(c.sock, &framing);
-	PUT(&c, "abcdefgh\nxy\nabcdefgh");
-	EXPECT(&c, "abcde\nxy\nabcde");
-	close_case(&c);
+	PUT("abcdefgh\nxy\nabcdefgh");
+	EXPECT("abcde\nxy\nabcde");
 }
 END_TEST
 
 START_TEST(each_sender_gets_its_own_answer)
 {
-	struct udp_case c;
 	int other;
 
-	open_case(&c);
+	open_case();
 	other = connect_to(c.sock);
-	PUT(&c, "first\n");
+	PUT("first\n");
 	put(other, "second\n", 7);
-	EXPECT(&c, "first\n");
+	EXPECT("first\n");
 	expect(c.d, other, "second\n", 7);
 	expect_nothing(c.d, c.peer);
 	close(other);
-	close_case(&c);
 }
 END_TEST
 
@@ -388,11 +373,9 @@ static void expect_sender_known(int family)
 	struct caller caller = {.calls = 0};
 	struct sockaddr_storage local;
 	socklen_t len = sizeof(local);
-	struct udp_case c;
-
-	open_family(&c, family);
+	open_family(family);
 	lined_socket_set_handlers(c.sock, &handlers, &caller);
-	PUT(&c, "hello\n");
+	PUT("hello\n");
 	support_run_until_count(c.d, &caller.calls, 1);
 	ck_assert_int_eq(getsockname(c.peer, (struct sockaddr *)&local, &len),
 			 0);
@@ -405,8 +388,8 @@ static void expect_sender_known(int family)
 					      (struct sockaddr *)&caller.from,
 					      caller.len),
 			 0);
-	EXPECT(&c, "late\n");
-	close_case(&c);
+	EXPECT("late\n");
+	close_case();
 }
 
 START_TEST(sender_is_known_and_reached_by_send_to)
@@ -440,9 +423,8 @@ START_TEST(empty_datagram_moves_with_its_socket)
 		.handle_read = reluctant_read,
 	};
 	struct reluctant late = {.reads = 0};
-	struct udp_case c;
 
-	open_case(&c);
+	open_case();
 	lined_socket_set_handlers(c.sock, &handlers, &late);
 	put(c.peer, "", 0);
 	support_run_until_count(c.d, &late.reads, 1);
@@ -452,7 +434,6 @@ START_TEST(empty_datagram_moves_with_its_socket)
 	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(c.d, c.sock));
 	put(c.peer, "next", 4);
 	support_run_until_count(c.d, &late.lines, 1);
-	close_case(&c);
 }
 END_TEST
 
@@ -460,9 +441,8 @@ END_TEST
 START_TEST(size_that_no_datagram_has_is_refused)
 {
 	const struct sockaddr_in to = support_loopback(9);
-	struct udp_case c;
 
-	open_case(&c);
+	open_case();
 	ck_assert_int_eq(lined_socket_send_to(c.sock, "x", SIZE_MAX - 20,
 					      (const struct sockaddr *)&to,
 					      sizeof(to)),
@@ -475,7 +455,6 @@ START_TEST(size_that_no_datagram_has_is_refused)
 			 -1);
 	ck_assert_int_eq(errno, EMSGSIZE);
 	ck_assert_uint_eq(lined_socket_queued(c.sock), 0);
-	close_case(&c);
 }
 END_TEST
 
@@ -494,17 +473,14 @@ static bool have_ipv6(void)
 
 START_TEST(ipv6_works_the_same)
 {
-	struct udp_case c;
-
 	if (!have_ipv6()) {
 		printf("no IPv6 on this machine: not tested\n");
 		return;
 	}
 	expect_sender_known(AF_INET6);
-	open_family(&c, AF_INET6);
-	PUT(&c, "one\ntwo");
-	EXPECT(&c, "one\ntwo");
-	close_case(&c);
+	open_family(AF_INET6);
+	PUT("one\ntwo");
+	EXPECT("one\ntwo");
 }
 END_TEST
 
@@ -519,33 +495,27 @@ static bool admit_none(struct lined_socket *sock, const struct sockaddr *from,
 
 START_TEST(datagram_not_admitted_is_dropped_and_counted)
 {
-	struct udp_case c;
-
-	open_case(&c);
+	open_case();
 	c.group.admit = admit_none;
-	PUT(&c, "let me in\n");
+	PUT("let me in\n");
 	expect_nothing(c.d, c.peer);
 	ck_assert_uint_eq(c.recorder.lines, 0);
 	ck_assert_uint_eq(c.group.counters.datagrams_dropped, 1);
 	c.group.admit = NULL;
-	PUT(&c, "now\n");
-	EXPECT(&c, "now\n");
-	close_case(&c);
+	PUT("now\n");
+	EXPECT("now\n");
 }
 END_TEST
 
 START_TEST(paused_socket_keeps_datagrams_in_the_kernel)
 {
-	struct udp_case c;
-
-	open_case(&c);
+	open_case();
 	lined_socket_pause(c.sock);
-	PUT(&c, "wait\n");
+	PUT("wait\n");
 	expect_nothing(c.d, c.peer);
 	ck_assert_uint_le(support_run_for(c.d, 30), 3);
 	lined_socket_resume(c.sock);
-	EXPECT(&c, "wait\n");
-	close_case(&c);
+	EXPECT("wait\n");
 }
 END_TEST
 
@@ -585,11 +555,9 @@ START_TEST(datagram_waits_for_a_reader_that_looks_away)
 
 	for (int i = 0; i < 8; i++) {
 		struct late_reader late = {.raw = i & 1, .pauses = i & 4};
-		struct udp_case c;
-
 		if (!late.raw && !(i & 2))
 			continue; /* an empty datagram has no line */
-		open_case(&c);
+		open_case();
 		lined_socket_set_handlers(c.sock, &handlers, &late);
 		put(c.peer, "line", i & 2 ? 4 : 0);
 		if (late.pauses) {
@@ -600,7 +568,7 @@ START_TEST(datagram_waits_for_a_reader_that_looks_away)
 		expect(c.d, c.peer, "line", i & 2 ? 4 : 0);
 		support_run_turns(c.d, 3);
 		ck_assert_uint_eq(late.taken, 1);
-		close_case(&c);
+		close_case();
 	}
 }
 END_TEST
@@ -613,22 +581,20 @@ START_TEST(datagrams_share_nothing_of_the_framing)
 	f.terminator = LINED_TERMINATOR_CRLF;
 	f.line_length = 4;
 	for (unsigned policy = 0; policy <= LINED_TOO_LONG_TRUNCATE; policy++) {
-		struct udp_case c;
-
-		open_case(&c);
+		open_case();
 		f.too_long = (uint8_t)policy;
 		lined_socket_set_framing(c.sock, &f);
-		PUT(&c, "too long\r");
+		PUT("too long\r");
 		if (policy == LINED_TOO_LONG_TRUNCATE)
-			EXPECT(&c, "too ");
-		PUT(&c, "\nab\r\n");
-		EXPECT(&c, "\nab\r\n");
+			EXPECT("too ");
+		PUT("\nab\r\n");
+		EXPECT("\nab\r\n");
 		ck_assert_str_eq(recorder_log(&c.recorder),
 				 policy == LINED_TOO_LONG_TRUNCATE
 					 ? "<too ...><\\nab\\r\\n>"
 					 : "!<\\nab\\r\\n>");
 		ck_assert_uint_eq(c.group.counters.bare_lf, 1);
-		close_case(&c);
+		close_case();
 	}
 }
 END_TEST
@@ -636,9 +602,7 @@ END_TEST
 /* An answer to a port where nobody listens is an ICMP error, not an end. */
 START_TEST(sender_that_is_gone_closes_nothing)
 {
-	struct udp_case c;
-
-	open_case(&c);
+	open_case();
 	for (int i = 0; i < 3; i++) {
 		int gone = connect_to(c.sock);
 
@@ -646,10 +610,9 @@ START_TEST(sender_that_is_gone_closes_nothing)
 		close(gone);
 		support_run_turns(c.d, 3);
 	}
-	PUT(&c, "still there\n");
-	EXPECT(&c, "still there\n");
+	PUT("still there\n");
+	EXPECT("still there\n");
 	ck_assert_uint_eq(c.recorder.closes, 0);
-	close_case(&c);
 }
 END_TEST
 
@@ -726,9 +689,8 @@ START_TEST(send_over_the_queues_limit_is_dropped_and_counted)
 {
 	struct sockaddr_in address = support_loopback(support_refused_port());
 	static char data[3000];
-	struct udp_case c;
 
-	open_case(&c);
+	open_case();
 	c.group.limits.send_queue = 5000;
 	ck_assert_int_eq(lined_socket_send_to(c.sock, data, sizeof(data),
 					      (struct sockaddr *)&address,
@@ -740,7 +702,6 @@ START_TEST(send_over_the_queues_limit_is_dropped_and_counted)
 			 -1);
 	ck_assert_int_eq(errno, ENOBUFS);
 	ck_assert_uint_eq(c.group.counters.datagrams_dropped, 1);
-	close_case(&c);
 }
 END_TEST
 
@@ -749,12 +710,11 @@ START_TEST(queue_of_the_shortest_datagrams_is_charged_and_has_its_limit)
 {
 	struct sockaddr_in address = support_loopback(support_refused_port());
 	const struct sockaddr *to = (const struct sockaddr *)&address;
-	struct udp_case c;
 	struct memory_account *account;
 	int64_t before;
 	unsigned sent = 0;
 
-	open_case(&c);
+	open_case();
 	c.group.limits.send_queue = 50000;
 	account = &c.d->pool.memory;
 	before = account->held;
@@ -773,7 +733,6 @@ START_TEST(queue_of_the_shortest_datagrams_is_charged_and_has_its_limit)
 	support_run_turns(c.d, 2);
 	ck_assert(!lined_socket_is_send_data_buffered(c.sock));
 	ck_assert_int_eq(account->held, before);
-	close_case(&c);
 }
 END_TEST
 
@@ -826,49 +785,41 @@ START_TEST(close_after_flush_sends_what_was_answered)
 		.handle_read = last_read,
 		.handle_close = last_close,
 	};
-	struct udp_case c;
 
-	open_case(&c);
+	open_case();
 	lined_socket_set_handlers(c.sock, &handlers, &c.recorder);
-	PUT(&c, "one\ntwo\n");
-	PUT(&c, "three\n");
-	EXPECT(&c, "one\nbye\n");
+	PUT("one\ntwo\n");
+	PUT("three\n");
+	EXPECT("one\nbye\n");
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	ck_assert_int_eq(c.recorder.reason, LINED_CLOSE_LIMIT);
 	ck_assert_uint_eq(c.recorder.reads, 1);
 	ck_assert_uint_eq(c.group.counters.queued, 0);
-	close_case(&c);
 }
 END_TEST
 
 /* A datagram socket counts neither as an opened nor as a closed connection. */
 START_TEST(its_end_counts_as_no_connections)
 {
-	struct udp_case c;
-
-	open_case(&c);
+	open_case();
 	lined_socket_close_for(c.sock, LINED_CLOSE_SHUTDOWN, 0);
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	for (int i = 0; i < LINED_CLOSE_REASONS; i++)
 		ck_assert_uint_eq(c.group.counters.closed[i], 0);
-	close_case(&c);
 }
 END_TEST
 
 /* Lines of the datagram that were not read before the close get no answer. */
 START_TEST(close_after_flush_ends_a_datagram_half_read)
 {
-	struct udp_case c;
-
-	open_case(&c);
+	open_case();
 	c.recorder.stop_after = 1;
-	PUT(&c, "one\ntwo\n");
+	PUT("one\ntwo\n");
 	support_run_until_count(c.d, &c.recorder.lines, 1);
 	lined_socket_close_after_flush(c.sock, LINED_CLOSE_LIMIT, 0);
-	EXPECT(&c, "one\n");
+	EXPECT("one\n");
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	ck_assert_uint_eq(c.recorder.lines, 1);
-	close_case(&c);
 }
 END_TEST
 
@@ -906,10 +857,10 @@ END_TEST
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("udp");
-	TCase *lines = support_case(suite, "lines");
-	TCase *addresses = support_case(suite, "addresses");
-	TCase *drops = support_case(suite, "drops");
-	TCase *ends = support_case(suite, "ends");
+	TCase *lines = udp_case(suite, "lines");
+	TCase *addresses = udp_case(suite, "addresses");
+	TCase *drops = udp_case(suite, "drops");
+	TCase *ends = udp_case(suite, "ends");
 
 	tcase_add_test(lines, bound_socket_knows_what_it_is);
 	tcase_add_test(lines, an_unregistered_socket_answers_nobody);
