@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The files of a certificate: reads and checks them, keeps their names and
- * dates, and sets up OpenSSL's contexts with them.
+ * The files of a certificate: reads them, keeps the names in them, and sets up
+ * OpenSSL's contexts with them.
  */
 #include "config.h"
 
@@ -12,19 +12,16 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "tls_priv.h"
 
 /* Bundles of CAs have some 250 KB. */
 #define FILE_MAX       (16 * 1024 * 1024)
-#define EXPIRY_WARN_S  (14 * 24 * 3600)
 #define TLS_FILES      4
 #define NO_CERTIFICATE "there is no PEM certificate in it"
 
@@ -77,55 +74,25 @@ const char *tls_take_error(unsigned long *code)
 
 /* ---- files --------------------------------------------------------------- */
 
-static void __attribute__((format(printf, 3, 4)))
-tls_problem_set(struct tls_problem *problem, const char *key,
-		const char *format, ...)
-{
-	va_list arguments;
-
-	problem->key = key;
-	va_start(arguments, format);
-	vsnprintf(problem->text, sizeof(problem->text), format, arguments);
-	va_end(arguments);
-}
-
-#define tls_warn(warnings, ...)                                                \
-	do {                                                                   \
-		if ((warnings)->count < TLS_WARNINGS_MAX)                      \
-			tls_problem_set(                                       \
-				&(warnings)->items[(warnings)->count++],       \
-				__VA_ARGS__);                                  \
-	} while (0)
-
-static void tls_bytes_free(struct tls_bytes *bytes)
-{
-	if (bytes->data != NULL)
-		OPENSSL_cleanse(bytes->data, bytes->len);
-	free(bytes->data);
-}
-
 /* Reads up to FILE_MAX bytes. -1 and errno. */
 static int tls_bytes_fill(struct tls_bytes *bytes, int fd)
 {
-	size_t room = 0;
+	size_t room = 0, more;
 	char *grown;
 	ssize_t n;
 
 	for (;;) {
 		if (bytes->len == room) {
-			/* No realloc(): it would leave copies of keys. */
-			room = room > 0 ? room * 4 : 16 * 1024;
-			if (room > FILE_MAX) {
+			more = room > 0 ? room * 4 : 16 * 1024;
+			if (more > FILE_MAX) {
 				errno = EFBIG;
 				return -1;
 			}
-			grown = malloc(room);
+			grown = OPENSSL_clear_realloc(bytes->data, room, more);
 			if (grown == NULL)
 				return -1;
-			if (bytes->len > 0)
-				memcpy(grown, bytes->data, bytes->len);
-			tls_bytes_free(bytes);
 			bytes->data = grown;
+			room = more;
 		}
 		n = read(fd, bytes->data + bytes->len, room - bytes->len);
 		if (n < 0 && errno == EINTR)
@@ -277,28 +244,6 @@ static int tls_use_ca(SSL_CTX *ctx, const struct tls_bytes *bytes, bool names,
 			     problem);
 }
 
-/* Seconds from now_s to the time. */
-static int64_t tls_seconds_to(const ASN1_TIME *time, int64_t now_s)
-{
-	ASN1_TIME *now = ASN1_TIME_set(NULL, (time_t)now_s);
-	int days = 0, seconds = 0;
-
-	if (now != NULL)
-		ASN1_TIME_diff(&days, &seconds, now, time);
-	ASN1_TIME_free(now);
-	return (int64_t)days * 86400 + seconds;
-}
-
-static const char *tls_date(char text[16], int64_t at_s)
-{
-	time_t at = (time_t)at_s;
-	struct tm day;
-
-	if (gmtime_r(&at, &day) == NULL || strftime(text, 16, "%F", &day) == 0)
-		snprintf(text, 16, "?");
-	return text;
-}
-
 /* warnings: NULL if they were given before. */
 static int tls_use_crl(SSL_CTX *ctx, const struct tls_files *files,
 		       int64_t now_s, struct tls_problem *problem,
@@ -384,7 +329,7 @@ int tls_files_use(const struct tls_files *files, SSL_CTX *ctx, int64_t now_s,
 	return 0;
 }
 
-/* ---- what is in a certificate -------------------------------------------- */
+/* ---- the names of a certificate ------------------------------------------ */
 
 static int tls_add_name(struct tls_files *files, const char *text, size_t len)
 {
@@ -401,78 +346,23 @@ static int tls_add_name(struct tls_files *files, const char *text, size_t len)
 	return 0;
 }
 
-static int tls_add_address(struct tls_files *files, const ASN1_STRING *address)
+/* Takes the DNS names and addresses; without any, the common name. */
+static int tls_take_name(void *arg, int type, const ASN1_STRING *name)
 {
-	char text[INET6_ADDRSTRLEN];
-	int len = ASN1_STRING_length(address);
-
-	if ((len != 4 && len != 16) || inet_ntop(len == 4 ? AF_INET : AF_INET6,
-						 ASN1_STRING_get0_data(address),
-						 text, sizeof(text)) == NULL)
-		return 0;
-	return tls_add_name(files, text, strlen(text));
-}
-
-static int tls_add_text(struct tls_files *files, const ASN1_STRING *name)
-{
-	const char *text = (const char *)ASN1_STRING_get0_data(name);
+	struct tls_files *files = arg;
+	const unsigned char *bytes = ASN1_STRING_get0_data(name);
 	size_t len = (size_t)ASN1_STRING_length(name);
+	char address[INET6_ADDRSTRLEN];
 
-	if (len == 0 || memchr(text, '\0', len) != NULL)
-		return 0;
-	return tls_add_name(files, text, len);
-}
-
-static int tls_find_names(struct tls_files *files, const X509 *certificate)
-{
-	GENERAL_NAMES *names =
-		X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
-	const X509_NAME *subject = X509_get_subject_name(certificate);
-	int i, type, result = 0;
-
-	for (i = 0; result == 0 && i < sk_GENERAL_NAME_num(names); i++) {
-		void *name = GENERAL_NAME_get0_value(
-			sk_GENERAL_NAME_value(names, i), &type);
-
-		if (type == GEN_DNS)
-			result = tls_add_text(files, name);
-		else if (type == GEN_IPADD)
-			result = tls_add_address(files, name);
-	}
-	GENERAL_NAMES_free(names);
-	i = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-	if (result == 0 && files->name_count == 0 && i >= 0)
-		result = tls_add_text(files,
-				      X509_NAME_ENTRY_get_data(
-					      X509_NAME_get_entry(subject, i)));
-	return result;
-}
-
-static void tls_check_certificate(struct tls_files *files, X509 *certificate,
-				  int64_t now_s, struct tls_warnings *warnings)
-{
-	int64_t begins =
-		tls_seconds_to(X509_get0_notBefore(certificate), now_s);
-	int64_t left = tls_seconds_to(X509_get0_notAfter(certificate), now_s);
-	const char *path = files->certificate.path;
-	char date[16];
-
-	files->not_after = now_s + left;
-	if (left <= 0)
-		tls_warn(warnings, "certificate", "%s: it has expired on %s",
-			 path, tls_date(date, files->not_after));
-	else if (left <= EXPIRY_WARN_S)
-		tls_warn(warnings, "certificate", "%s: it expires on %s", path,
-			 tls_date(date, files->not_after));
-	if (begins > 0)
-		tls_warn(warnings, "certificate",
-			 "%s: it is not valid before %s", path,
-			 tls_date(date, now_s + begins));
-	if (X509_check_purpose(certificate, X509_PURPOSE_SSL_SERVER, 0) != 1)
-		tls_warn(warnings, "certificate",
-			 "%s: it is not for servers: clients may refuse it",
-			 path);
-	ERR_clear_error();
+	if (type == GEN_IPADD && (len == 4 || len == 16) &&
+	    inet_ntop(len == 4 ? AF_INET : AF_INET6, bytes, address,
+		      sizeof(address)) != NULL)
+		return tls_add_name(files, address, strlen(address));
+	if ((type == GEN_DNS ||
+	     (type == TLS_COMMON_NAME && files->name_count == 0)) &&
+	    len > 0 && memchr(bytes, '\0', len) == NULL)
+		return tls_add_name(files, (const char *)bytes, len);
+	return 0;
 }
 
 /* ---- files, as one ------------------------------------------------------- */
@@ -485,7 +375,7 @@ static void tls_files_clear(struct tls_files *files)
 		free(files->names[i]);
 	free(files->names);
 	for (i = 0; i < TLS_FILES; i++)
-		tls_bytes_free(&files->all[i]);
+		OPENSSL_clear_free(files->all[i].data, files->all[i].len);
 }
 
 struct tls_files *tls_files_read(const struct tls_settings *settings,
@@ -511,13 +401,15 @@ struct tls_files *tls_files_read(const struct tls_settings *settings,
 		ctx = SSL_CTX_new(TLS_server_method());
 	if (ctx == NULL ||
 	    tls_files_use(files, ctx, now_s, problem, warnings) < 0 ||
-	    tls_find_names(files, SSL_CTX_get0_certificate(ctx)) < 0) {
+	    tls_each_name(SSL_CTX_get0_certificate(ctx), tls_take_name, files) <
+		    0) {
 		SSL_CTX_free(ctx);
 		tls_files_unref(files);
 		return NULL;
 	}
-	tls_check_certificate(files, SSL_CTX_get0_certificate(ctx), now_s,
-			      warnings);
+	files->not_after =
+		tls_check_certificate(SSL_CTX_get0_certificate(ctx),
+				      settings->certificate, now_s, warnings);
 	SSL_CTX_free(ctx);
 	return files;
 }

@@ -17,16 +17,20 @@ const char *lined_socket_tls_error(const struct lined_socket *sock)
 	return tls != NULL && tls->error != NULL ? tls->error : "";
 }
 
-/* Copies a name. False: it is empty, too long, or has a NUL in it. */
-static bool tls_copy_name(char *to, const ASN1_STRING *name)
+/* Copies the first DNS, e-mail or URI name; without any, the common name.
+ * Passes over a name that is empty, too long, or has a NUL in it. */
+static int tls_copy_name(void *arg, int type, const ASN1_STRING *name)
 {
 	unsigned char *utf8;
-	int len = ASN1_STRING_to_UTF8(&utf8, name);
-	bool good;
+	char *to = arg;
+	int len, good;
 
+	if (type == GEN_IPADD)
+		return 0;
+	len = ASN1_STRING_to_UTF8(&utf8, name);
 	if (len < 0) {
 		ERR_clear_error();
-		return false;
+		return 0;
 	}
 	good = len > 0 && len < TLS_NAME_MAX &&
 	       memchr(utf8, '\0', (size_t)len) == NULL;
@@ -36,29 +40,6 @@ static bool tls_copy_name(char *to, const ASN1_STRING *name)
 	}
 	OPENSSL_free(utf8);
 	return good;
-}
-
-/* The first DNS, e-mail or URI name; without any, the common name. */
-static void tls_find_name(const X509 *certificate, char *to)
-{
-	GENERAL_NAMES *names =
-		X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
-	const X509_NAME *subject = X509_get_subject_name(certificate);
-	bool found = false;
-	int i, type;
-
-	for (i = 0; !found && i < sk_GENERAL_NAME_num(names); i++) {
-		const ASN1_STRING *text = GENERAL_NAME_get0_value(
-			sk_GENERAL_NAME_value(names, i), &type);
-
-		if (type == GEN_DNS || type == GEN_EMAIL || type == GEN_URI)
-			found = tls_copy_name(to, text);
-	}
-	GENERAL_NAMES_free(names);
-	i = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-	if (!found && i >= 0)
-		tls_copy_name(to, X509_NAME_ENTRY_get_data(
-					  X509_NAME_get_entry(subject, i)));
 }
 
 bool tls_describe(struct lined_socket *sock, struct lined_tls *out)
@@ -87,6 +68,6 @@ bool tls_describe(struct lined_socket *sock, struct lined_tls *out)
 	out->verified = SSL_get_verify_result(tls->ssl) == X509_V_OK &&
 			SSL_get_verify_mode(tls->ssl) != SSL_VERIFY_NONE;
 	if (out->verified)
-		tls_find_name(peer, io->name);
+		tls_each_name(peer, tls_copy_name, io->name);
 	return true;
 }

@@ -8,11 +8,13 @@
  *	tls_session.c	 the session of a socket, below all three
  *	tls_context.c	 contexts, chosen by SNI
  *	tls_files.c	 the files of certificates
+ *	tls_certificate.c the names and dates in them
  *	tls_tickets.c	 session tickets
  */
 #pragma once
 
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 #include <stdatomic.h>
 
 #include "tls.h"
@@ -31,6 +33,39 @@ int tls_files_use_client(SSL_CTX *ctx,
 /* The reason of the last error of OpenSSL, and its code; the error is removed.
  * code may be NULL. Static text. */
 const char *tls_take_error(unsigned long *code);
+
+/* ---- tls_certificate.c --------------------------------------------------- */
+
+void tls_problem_set(struct tls_problem *problem, const char *key,
+		     const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Adds a warning, unless there are too many. */
+#define tls_warn(warnings, ...)                                                \
+	do {                                                                   \
+		if ((warnings)->count < TLS_WARNINGS_MAX)                      \
+			tls_problem_set(                                       \
+				&(warnings)->items[(warnings)->count++],       \
+				__VA_ARGS__);                                  \
+	} while (0)
+
+/* A name of a certificate: GEN_DNS, GEN_IPADD, GEN_EMAIL, GEN_URI, or the
+ * common name. */
+#define TLS_COMMON_NAME (-1)
+typedef int tls_name_taker(void *arg, int type, const ASN1_STRING *name);
+
+/* Calls take() for each name, the common name last, until it returns another
+ * value than 0. Returns that value. */
+int tls_each_name(const X509 *certificate, tls_name_taker *take, void *arg);
+
+/* The seconds from now_s to the time. */
+int64_t tls_seconds_to(const ASN1_TIME *time, int64_t now_s);
+const char *tls_date(char text[16], int64_t at_s);
+
+/* Warns if a certificate has expired or will soon, is not valid yet, or is not
+ * for servers. Returns the end of its validity. */
+int64_t tls_check_certificate(X509 *certificate, const char *path,
+			      int64_t now_s, struct tls_warnings *warnings);
 
 /* ---- tls_tickets.c ------------------------------------------------------- */
 
