@@ -9,13 +9,14 @@
 #include <lined/address.h>
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
+
+#include "fail.h"
 
 #define DIGITS "0123456789"
 #define LETTERS                                                                \
@@ -110,8 +111,7 @@ static int address_read_scope(const char *scope, unsigned *id)
 	if (*id != 0 ||
 	    (address_read_number(scope, UINT32_MAX, id) && *id != 0))
 		return 0;
-	errno = ENODEV;
-	return -1;
+	return fail_with(ENODEV);
 }
 
 /* Reads IPv6 without brackets. *scope is the text behind the %, or NULL. */
@@ -146,10 +146,8 @@ int lined_address_set(struct lined_address *address, const char *host,
 		address->len = sizeof(*in);
 		return 0;
 	}
-	if (!address_read_ipv6(host, &in6->sin6_addr, &scope)) {
-		errno = EINVAL;
-		return -1;
-	}
+	if (!address_read_ipv6(host, &in6->sin6_addr, &scope))
+		return fail_with(EINVAL);
 	in6->sin6_family = AF_INET6;
 	in6->sin6_port = htons(port);
 	address->len = sizeof(*in6);
@@ -163,10 +161,8 @@ int lined_address_set_unix(struct lined_address *address, const char *path)
 	size_t len = strlen(path);
 
 	memset(address, 0, sizeof(*address));
-	if (len == 0 || len >= sizeof(un->sun_path)) {
-		errno = len == 0 ? ENOENT : ENAMETOOLONG;
-		return -1;
-	}
+	if (len == 0 || len >= sizeof(un->sun_path))
+		return fail_with(len == 0 ? ENOENT : ENAMETOOLONG);
 	un->sun_family = AF_UNIX;
 	memcpy(un->sun_path, path, len + 1);
 	address->len =
@@ -269,8 +265,7 @@ int lined_address_parse(struct lined_address *address, const char *text)
 		return lined_address_set(address, text, 0);
 	if (host_port_read(&parts, text, false) == NULL)
 		return lined_address_set(address, parts.host, parts.port);
-	errno = EINVAL;
-	return -1;
+	return fail_with(EINVAL);
 }
 
 /* ---- comparing -------------------------------------------------------- */

@@ -7,11 +7,11 @@
 
 #include <lined/dispatcher.h>
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dispatcher_priv.h"
+#include "fail.h"
 
 static int delegates_reserve_fd(struct lined_dispatcher *d, int fd)
 {
@@ -85,16 +85,12 @@ static bool delegate_is_every_turn(const struct lined_delegate *delegate)
 
 int delegate_attach(struct lined_dispatcher *d, struct lined_delegate *delegate)
 {
-	if (delegate->fd < 0) {
-		errno = EBADF;
-		return -1;
-	}
+	if (delegate->fd < 0)
+		return fail_with(EBADF);
 	if (delegates_reserve_fd(d, delegate->fd) < 0)
 		return -1;
-	if (d->by_fd[delegate->fd] != NULL) {
-		errno = EEXIST;
-		return -1;
-	}
+	if (d->by_fd[delegate->fd] != NULL)
+		return fail_with(EEXIST);
 	if (delegate_is_every_turn(delegate) &&
 	    delegate_add_every_turn(d, delegate) < 0)
 		return -1;
@@ -103,8 +99,7 @@ int delegate_attach(struct lined_dispatcher *d, struct lined_delegate *delegate)
 
 		if (delegate->flags & DELEGATE_EVERY_TURN)
 			delegate_remove_every_turn(d, delegate);
-		errno = error;
-		return -1;
+		return fail_with(error);
 	}
 	delegate->interest = delegate->mode;
 	delegate->flags |= DELEGATE_WATCHED;
@@ -162,18 +157,14 @@ int delegate_set_task(struct lined_delegate *delegate, bool task)
 int lined_dispatcher_register(struct lined_dispatcher *d,
 			      struct lined_delegate *delegate)
 {
-	if (delegate->handlers == NULL) {
-		errno = EINVAL;
-		return -1;
-	}
+	if (delegate->handlers == NULL)
+		return fail_with(EINVAL);
 	/* The delegate of a socket that was unregistered. */
 	if (delegate->handlers->socket_ops != NULL)
 		return delegate->handlers->socket_ops->register_delegate(
 			d, delegate);
-	if (delegate->dispatcher != NULL) {
-		errno = EEXIST;
-		return -1;
-	}
+	if (delegate->dispatcher != NULL)
+		return fail_with(EEXIST);
 	delegate->flags = 0;
 	if (delegate_attach(d, delegate) < 0)
 		return -1;
@@ -188,11 +179,8 @@ int lined_dispatcher_unregister(struct lined_dispatcher *d,
 	    delegate->handlers->socket_ops != NULL)
 		return delegate->handlers->socket_ops->unregister_delegate(
 			d, delegate);
-	if (delegate->dispatcher != d ||
-	    (delegate->flags & DELEGATE_INTERNAL)) {
-		errno = ENOENT;
-		return -1;
-	}
+	if (delegate->dispatcher != d || (delegate->flags & DELEGATE_INTERNAL))
+		return fail_with(ENOENT);
 	delegate_detach(d, delegate);
 	d->len--;
 	return 0;

@@ -8,13 +8,13 @@
 
 #include <lined/dispatcher.h>
 
-#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 
 #include "cache_line.h"
 #include "counter.h"
 #include "dispatcher_priv.h"
+#include "fail.h"
 #include "resolver.h"
 
 /* ---- making and ending ------------------------------------------------ */
@@ -52,8 +52,7 @@ static int dispatcher_init_wakeup(struct lined_dispatcher *d)
 		int error = errno;
 
 		mailbox_fini(&d->mailbox);
-		errno = error;
-		return -1;
+		return fail_with(error);
 	}
 	return 0;
 }
@@ -414,10 +413,8 @@ int lined_dispatcher_poll(struct lined_dispatcher *d, int timeout_ms)
 	size_t every_turn;
 	int n;
 
-	if (d->in_turn) {
-		errno = EDEADLK;
-		return -1;
-	}
+	if (d->in_turn)
+		return fail_with(EDEADLK);
 	if (!dispatcher_is_open(d))
 		return 0;
 	dispatcher_begin_wait(d);

@@ -6,7 +6,7 @@
 
 #include "mailbox.h"
 
-#include <errno.h>
+#include "fail.h"
 
 int mailbox_init(struct mailbox *mailbox)
 {
@@ -17,8 +17,7 @@ int mailbox_init(struct mailbox *mailbox)
 	error = pthread_mutex_init(&mailbox->lock, NULL);
 	if (error != 0) {
 		wakeup_close(&mailbox->wakeup);
-		errno = error;
-		return -1;
+		return fail_with(error);
 	}
 	mailbox->first = NULL;
 	mailbox->last = &mailbox->first;
@@ -68,8 +67,7 @@ int mailbox_post(struct mailbox *mailbox, struct lined_message *message,
 	pthread_mutex_lock(&mailbox->lock);
 	if (!mailbox->open && !internal) {
 		pthread_mutex_unlock(&mailbox->lock);
-		errno = EPIPE;
-		return -1;
+		return fail_with(EPIPE);
 	}
 	was_empty = mailbox->first == NULL;
 	*mailbox->last = message;

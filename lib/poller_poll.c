@@ -7,11 +7,12 @@
 
 #include "poller.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 
 #include <lined/dispatcher.h>
+
+#include "fail.h"
 
 struct poller {
 	struct pollfd *fds;
@@ -70,10 +71,8 @@ static int poll_add(struct poller *poller, struct lined_delegate *delegate,
 
 	/* epoll refuses a bad descriptor at once; do the same here, because
 	 * poll would report it in every turn. */
-	if (poll(&probe, 1, 0) > 0 && (probe.revents & POLLNVAL)) {
-		errno = EBADF;
-		return -1;
-	}
+	if (poll(&probe, 1, 0) > 0 && (probe.revents & POLLNVAL))
+		return fail_with(EBADF);
 	if (poller->count == poller->room && poll_grow(poller) < 0)
 		return -1;
 	delegate->slot = (uint32_t)poller->count;

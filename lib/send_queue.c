@@ -8,11 +8,11 @@
 
 #include "send_queue.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "buffer_priv.h"
+#include "fail.h"
 
 /* A chunk fills a page, including the header of its allocation. */
 #define CHUNK_ROOM  (4096 - sizeof(struct segment) - 16)
@@ -200,10 +200,8 @@ int send_queue_push(struct send_queue *queue, struct send_pool *pool,
 {
 	struct segment *last = queue->last;
 
-	if (total > UINT32_MAX - CHUNK_ROOM) {
-		errno = EMSGSIZE;
-		return -1;
-	}
+	if (total > UINT32_MAX - CHUNK_ROOM)
+		return fail_with(EMSGSIZE);
 	if (!join || last == NULL || last->buffer != NULL ||
 	    last->room - last->offset - last->len < total) {
 		last = segment_new(pool, NULL,

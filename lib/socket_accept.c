@@ -6,9 +6,9 @@
  */
 #include "config.h"
 
-#include <errno.h>
 #include <unistd.h>
 
+#include "fail.h"
 #include "socket_priv.h"
 
 #define ACCEPT_PAUSE_MS 100
@@ -17,10 +17,8 @@ int lined_socket_listen(struct lined_socket *sock, int backlog)
 {
 	const struct transport *before = socket_transport(sock);
 
-	if (sock->delegate.fd < 0 || sock->state != LINED_SOCKET_IDLE) {
-		errno = EINVAL;
-		return -1;
-	}
+	if (sock->delegate.fd < 0 || sock->state != LINED_SOCKET_IDLE)
+		return fail_with(EINVAL);
 	if (listen(sock->delegate.fd, backlog) < 0)
 		return -1;
 	sock->state = LINED_SOCKET_LISTENING;
@@ -69,10 +67,8 @@ int lined_socket_accept_fd(struct lined_socket *listener,
 	int fd;
 
 	listener->accepted = true;
-	if (listener->state != LINED_SOCKET_LISTENING) {
-		errno = EINVAL;
-		return -1;
-	}
+	if (listener->state != LINED_SOCKET_LISTENING)
+		return fail_with(EINVAL);
 	do {
 		if (len != NULL)
 			*len = sizeof(*address);
@@ -94,10 +90,8 @@ int lined_socket_accept(struct lined_socket *listener,
 	int fd, error;
 
 	if (listener->dispatcher == NULL || client->delegate.fd >= 0 ||
-	    client->state != LINED_SOCKET_IDLE) {
-		errno = EINVAL;
-		return -1;
-	}
+	    client->state != LINED_SOCKET_IDLE)
+		return fail_with(EINVAL);
 	fd = lined_socket_accept_fd(listener, NULL, NULL);
 	if (fd < 0)
 		return -1;
@@ -117,8 +111,7 @@ int lined_socket_accept(struct lined_socket *listener,
 	close(fd);
 	client->delegate.fd = -1;
 	client->state = LINED_SOCKET_IDLE;
-	errno = error;
-	return -1;
+	return fail_with(error);
 }
 
 static void listener_readable(struct lined_socket *sock)

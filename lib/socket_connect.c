@@ -9,7 +9,6 @@
  */
 #include "config.h"
 
-#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 
 #include <lined/address.h>
 
+#include "fail.h"
 #include "socket_priv.h"
 
 #define CONNECT_MS_DEFAULT 30000
@@ -124,8 +124,7 @@ static int connector_try_address(struct connector *connector,
 		sock->delegate.fd = fd;
 	else
 		close(fd);
-	errno = error;
-	return -1;
+	return fail_with(error);
 }
 
 static uint64_t connector_time_left(const struct connector *connector)
@@ -358,8 +357,7 @@ int lined_socket_connect(struct lined_socket *sock, const char *host,
 	connector->host = strdup(host);
 	if (connector->host == NULL) {
 		free(connector);
-		errno = ENOMEM;
-		return -1;
+		return fail_with(ENOMEM);
 	}
 	return connector_start(sock, connector);
 }
@@ -370,11 +368,8 @@ int lined_socket_connect_to(struct lined_socket *sock,
 {
 	struct connector *connector;
 
-	if (len < sizeof(sa_family_t) ||
-	    len > sizeof(struct sockaddr_storage)) {
-		errno = EINVAL;
-		return -1;
-	}
+	if (len < sizeof(sa_family_t) || len > sizeof(struct sockaddr_storage))
+		return fail_with(EINVAL);
 	connector = connector_new(sock, timeout_ms);
 	if (connector == NULL)
 		return -1;

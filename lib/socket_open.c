@@ -7,7 +7,6 @@
 
 #include <lined/socket.h>
 
-#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -16,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fail.h"
 #include "socket_daemon.h"
 #include "socket_priv.h"
 
@@ -67,10 +67,8 @@ int lined_socket_open(struct lined_socket *sock, int family, int type)
 {
 	int fd, error;
 
-	if (sock->delegate.fd >= 0 || sock->state != LINED_SOCKET_IDLE) {
-		errno = EISCONN;
-		return -1;
-	}
+	if (sock->delegate.fd >= 0 || sock->state != LINED_SOCKET_IDLE)
+		return fail_with(EISCONN);
 	fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -1;
@@ -82,8 +80,7 @@ int lined_socket_open(struct lined_socket *sock, int family, int type)
 	}
 	error = errno;
 	close(fd);
-	errno = error;
-	return -1;
+	return fail_with(error);
 }
 
 static int fd_make_nonblocking(int fd)
@@ -141,14 +138,10 @@ static int socket_wrap_in_state(struct lined_socket *sock, int fd,
 static int socket_check_wrap(const struct lined_socket *sock,
 			     enum lined_socket_state state)
 {
-	if (sock->delegate.fd >= 0 || sock->state != LINED_SOCKET_IDLE) {
-		errno = EISCONN;
-		return -1;
-	}
-	if (state == LINED_SOCKET_CLOSED) {
-		errno = EINVAL;
-		return -1;
-	}
+	if (sock->delegate.fd >= 0 || sock->state != LINED_SOCKET_IDLE)
+		return fail_with(EISCONN);
+	if (state == LINED_SOCKET_CLOSED)
+		return fail_with(EINVAL);
 	return 0;
 }
 
@@ -183,8 +176,7 @@ int lined_socket_wrap(struct lined_socket *sock, int fd,
 	if (socket_transport(sock)->free != NULL)
 		socket_transport(sock)->free(sock);
 	socket_set_transport(sock, before);
-	errno = error;
-	return -1;
+	return fail_with(error);
 }
 
 int lined_socket_bind(struct lined_socket *sock, int type,
@@ -192,10 +184,8 @@ int lined_socket_bind(struct lined_socket *sock, int type,
 {
 	int on = 1, fd;
 
-	if (sock->state != LINED_SOCKET_IDLE) {
-		errno = EINVAL;
-		return -1;
-	}
+	if (sock->state != LINED_SOCKET_IDLE)
+		return fail_with(EINVAL);
 	if (sock->delegate.fd < 0 &&
 	    lined_socket_open(sock, address->sa_family, type) < 0)
 		return -1;

@@ -7,9 +7,9 @@
 
 #include <lined/socket.h>
 
-#include <errno.h>
 #include <stdlib.h>
 
+#include "fail.h"
 #include "socket_daemon.h"
 #include "socket_priv.h"
 
@@ -196,17 +196,13 @@ int socket_unregister_delegate(struct lined_dispatcher *d,
 {
 	struct lined_socket *sock = socket_of_delegate(delegate);
 
-	if (sock->dispatcher != d || sock->state == LINED_SOCKET_CLOSED) {
-		errno = ENOENT;
-		return -1;
-	}
+	if (sock->dispatcher != d || sock->state == LINED_SOCKET_CLOSED)
+		return fail_with(ENOENT);
 	/* Refused in a handler of the socket: if the caller then closed the
 	 * socket, it would be freed while the handler still runs. */
 	if (sock->state == LINED_SOCKET_CONNECTING || sock->closing ||
-	    sock->layered || sock->in_read || d->running == &sock->delegate) {
-		errno = EBUSY;
-		return -1;
-	}
+	    sock->layered || sock->in_read || d->running == &sock->delegate)
+		return fail_with(EBUSY);
 	if (sock->delegate.dispatcher != NULL)
 		delegate_detach(d, &sock->delegate);
 	socket_leave(sock, d);

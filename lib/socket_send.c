@@ -6,7 +6,6 @@
  */
 #include "config.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include <string.h>
 
 #include "buffer_priv.h"
+#include "fail.h"
 #include "socket_priv.h"
 
 #define VECTOR 64
@@ -158,25 +158,19 @@ void stream_flush(struct lined_socket *sock)
 
 static int stream_may_send(struct lined_socket *sock)
 {
-	if (sock->dispatcher == NULL) {
-		errno = ENOTCONN;
-		return -1;
-	}
+	if (sock->dispatcher == NULL)
+		return fail_with(ENOTCONN);
 	switch ((enum lined_socket_state)sock->state) {
 	case LINED_SOCKET_CONNECTING:
 	case LINED_SOCKET_CONNECTED:
 		break;
 	case LINED_SOCKET_CLOSED:
-		errno = EPIPE;
-		return -1;
+		return fail_with(EPIPE);
 	default:
-		errno = ENOTCONN;
-		return -1;
+		return fail_with(ENOTCONN);
 	}
-	if (sock->ending || sock->ended) {
-		errno = EPIPE;
-		return -1;
-	}
+	if (sock->ending || sock->ended)
+		return fail_with(EPIPE);
 	return 0;
 }
 
@@ -231,10 +225,8 @@ static int stream_make_room(struct lined_socket *sock, size_t len)
 	/* Much output in one turn is no sign of a slow reader: write as much as
 	 * the kernel takes before the policy acts. */
 	if (sock->state == LINED_SOCKET_CONNECTED && !sock->blocked) {
-		if (stream_write_queue(sock) < 0) {
-			errno = EPIPE;
-			return -1;
-		}
+		if (stream_write_queue(sock) < 0)
+			return fail_with(EPIPE);
 		socket_mark_dirty(sock);
 		if (stream_fits(sock, len))
 			return 0;
@@ -249,12 +241,10 @@ static int stream_make_room(struct lined_socket *sock, size_t len)
 		break;
 	default:
 		socket_end(sock, LINED_CLOSE_SLOW, 0);
-		errno = ENOBUFS;
-		return -1;
+		return fail_with(ENOBUFS);
 	}
 	stream_count_dropped(sock, 1);
-	errno = ENOBUFS;
-	return -1;
+	return fail_with(ENOBUFS);
 }
 
 static void stream_note_queued(struct lined_socket *sock, size_t len)
@@ -311,10 +301,8 @@ int lined_socket_sendv(struct lined_socket *sock, const struct iovec *pieces,
 	size_t total = 0, i;
 
 	for (i = 0; i < count; i++) {
-		if (pieces[i].iov_len > SIZE_MAX - total) {
-			errno = EMSGSIZE;
-			return -1;
-		}
+		if (pieces[i].iov_len > SIZE_MAX - total)
+			return fail_with(EMSGSIZE);
 		total += pieces[i].iov_len;
 	}
 	return socket_transport(sock)->sendv(sock, pieces, count, total);
@@ -365,10 +353,8 @@ int lined_socket_send_shared(struct lined_socket *sock,
 			     struct lined_buffer *buffer, size_t offset,
 			     size_t len)
 {
-	if (offset > buffer->len || len > buffer->len - offset) {
-		errno = EINVAL;
-		return -1;
-	}
+	if (offset > buffer->len || len > buffer->len - offset)
+		return fail_with(EINVAL);
 	return socket_transport(sock)->send_shared(sock, buffer, offset, len);
 }
 

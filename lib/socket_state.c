@@ -7,9 +7,9 @@
 
 #include <lined/socket.h>
 
-#include <errno.h>
 #include <string.h>
 
+#include "fail.h"
 #include "socket_priv.h"
 
 /* Whether the poller watches for input. */
@@ -176,10 +176,8 @@ lined_socket_dispatcher(const struct lined_socket *sock)
 int stream_peer(const struct lined_socket *sock,
 		struct sockaddr_storage *address, socklen_t *len)
 {
-	if (sock->delegate.fd < 0) {
-		errno = ENOTCONN;
-		return -1;
-	}
+	if (sock->delegate.fd < 0)
+		return fail_with(ENOTCONN);
 	*len = sizeof(*address);
 	return getpeername(sock->delegate.fd, (struct sockaddr *)address, len);
 }

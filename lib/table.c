@@ -7,11 +7,11 @@
 
 #include <lined/table.h>
 
-#include <errno.h>
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "fail.h"
 #include "list.h"
 #include "memory_ceiling.h"
 
@@ -190,8 +190,7 @@ int lined_table_put(struct lined_table *table, const void *key, size_t key_len,
 		return -1;
 	if (cell_cost(cell) > table->max_bytes) {
 		cell_free(cell);
-		errno = ENOBUFS;
-		return -1;
+		return fail_with(ENOBUFS);
 	}
 	table_make_room(table, cell_cost(cell));
 	if ((expires_ms != 0 &&
@@ -200,8 +199,7 @@ int lined_table_put(struct lined_table *table, const void *key, size_t key_len,
 			       0) < 0) ||
 	    tsearch(&cell->key, &table->root, key_compare) == NULL) {
 		cell_free(cell);
-		errno = ENOMEM;
-		return -1;
+		return fail_with(ENOMEM);
 	}
 	list_append(&table->by_use, &cell->by_use);
 	table->count++;
@@ -226,10 +224,8 @@ int lined_table_remove(struct lined_table *table, const void *key,
 {
 	struct cell *cell = table_look_up(table, key, key_len);
 
-	if (cell == NULL) {
-		errno = ENOENT;
-		return -1;
-	}
+	if (cell == NULL)
+		return fail_with(ENOENT);
 	cell_drop(cell);
 	return 0;
 }

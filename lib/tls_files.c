@@ -6,7 +6,6 @@
 #include "config.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -18,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fail.h"
 #include "tls_priv.h"
 
 /* Bundles of CAs have some 250 KB. */
@@ -84,10 +84,8 @@ static int tls_bytes_fill(struct tls_bytes *bytes, int fd)
 	for (;;) {
 		if (bytes->len == room) {
 			more = room > 0 ? room * 4 : 16 * 1024;
-			if (more > FILE_MAX) {
-				errno = EFBIG;
-				return -1;
-			}
+			if (more > FILE_MAX)
+				return fail_with(EFBIG);
 			grown = OPENSSL_clear_realloc(bytes->data, room, more);
 			if (grown == NULL)
 				return -1;

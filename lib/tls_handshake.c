@@ -6,12 +6,12 @@
 #include "config.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "fail.h"
 #include "tls_session.h"
 
 /* The content types of a record that a handshake may begin with. */
@@ -302,8 +302,7 @@ int tls_accept(struct lined_socket *sock, struct tls_server *server,
 	if (tls_session_begin(sock, tls, server->contexts[0]->ctx) < 0 ||
 	    socket_layers(sock) == NULL || tls_hold_queue(sock, tls) < 0) {
 		tls_session_free(sock, tls);
-		errno = ENOMEM;
-		return -1;
+		return fail_with(ENOMEM);
 	}
 	SSL_set_accept_state(tls->ssl);
 	sock->layers->tls = tls;
@@ -320,18 +319,15 @@ int lined_socket_use_tls(struct lined_socket *sock,
 	struct tls_session *tls;
 
 	if (sock->state != LINED_SOCKET_IDLE ||
-	    socket_transport(sock) != &transport_stream) {
-		errno = EISCONN;
-		return -1;
-	}
+	    socket_transport(sock) != &transport_stream)
+		return fail_with(EISCONN);
 	tls = calloc(1, sizeof(*tls));
 	if (tls == NULL)
 		return -1;
 	tls->name = strdup(name);
 	if (tls->name == NULL || socket_layers(sock) == NULL) {
 		tls_session_free(sock, tls);
-		errno = ENOMEM;
-		return -1;
+		return fail_with(ENOMEM);
 	}
 	SSL_CTX_up_ref(client->ctx);
 	tls->ctx = client->ctx;

@@ -7,12 +7,13 @@
 
 #include "tls_session.h"
 
-#include <errno.h>
 #include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include "fail.h"
 
 /* The room for output grows by this. */
 #define OUT_STEP (64 * 1024)
@@ -181,8 +182,7 @@ int tls_session_begin(struct lined_socket *sock, struct tls_session *tls,
 	tls->ssl = io != NULL ? SSL_new(ctx) : NULL;
 	if (tls->ssl == NULL) {
 		ERR_clear_error();
-		errno = ENOMEM;
-		return -1;
+		return fail_with(ENOMEM);
 	}
 	SSL_set_app_data(tls->ssl, tls->server);
 	SSL_set_msg_callback(tls->ssl, tls_count_message);
@@ -251,8 +251,7 @@ static int tls_write_failed(struct tls_session *tls)
 	tls_rest_clear(&tls->held);
 	if (error != EPIPE && error != ECONNRESET)
 		tls_session_break(tls, strerror(error));
-	errno = error;
-	return -1;
+	return fail_with(error);
 }
 
 int tls_session_write(struct lined_socket *sock, struct tls_session *tls)

@@ -4,13 +4,13 @@
  */
 #include "config.h"
 
-#include <errno.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <string.h>
 
+#include "fail.h"
 #include "tls_priv.h"
 
 int tls_tickets_turn(struct tls_tickets *tickets)
@@ -20,8 +20,7 @@ int tls_tickets_turn(struct tls_tickets *tickets)
 
 	if (RAND_bytes((unsigned char *)&key, sizeof(key)) != 1) {
 		ERR_clear_error();
-		errno = EIO;
-		return -1;
+		return fail_with(EIO);
 	}
 	if (memcmp(&tickets->now, &none, sizeof(none)) == 0)
 		tickets->now = key;

@@ -7,12 +7,12 @@
  */
 #include "config.h"
 
-#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "datagram_source.h"
+#include "fail.h"
 #include "socket_priv.h"
 
 #define ANSWER_MAX    65507
@@ -79,10 +79,8 @@ static size_t datagram_memory(const struct lined_socket *sock)
 static int datagram_peer(const struct lined_socket *sock,
 			 struct sockaddr_storage *address, socklen_t *len)
 {
-	if (!sock->datagrams->reading) {
-		errno = ENOTCONN;
-		return -1;
-	}
+	if (!sock->datagrams->reading)
+		return fail_with(ENOTCONN);
 	*address = sock->datagrams->from;
 	*len = sock->datagrams->from_len;
 	return 0;
@@ -116,24 +114,17 @@ static int datagram_send_from(struct lined_socket *sock,
 	struct datagrams *datagrams = sock->datagrams;
 	struct datagram *datagram;
 
-	if (!socket_transport(sock)->is_datagram) {
-		errno = EOPNOTSUPP;
-		return -1;
-	}
+	if (!socket_transport(sock)->is_datagram)
+		return fail_with(EOPNOTSUPP);
 	if (sock->state != LINED_SOCKET_UDP_BOUND || sock->dispatcher == NULL ||
-	    address_len > sizeof(datagram->to)) {
-		errno = ENOTCONN;
-		return -1;
-	}
+	    address_len > sizeof(datagram->to))
+		return fail_with(ENOTCONN);
 	if (!datagram_fits(sock, len)) {
 		datagram_count_drop(sock);
-		errno = ENOBUFS;
-		return -1;
+		return fail_with(ENOBUFS);
 	}
-	if (len > SIZE_MAX - sizeof(*datagram)) {
-		errno = EMSGSIZE;
-		return -1;
-	}
+	if (len > SIZE_MAX - sizeof(*datagram))
+		return fail_with(EMSGSIZE);
 	datagram = malloc(sizeof(*datagram) + len);
 	if (datagram == NULL) {
 		datagram_count_drop(sock);
@@ -192,22 +183,15 @@ static int datagram_sendv(struct lined_socket *sock, const struct iovec *pieces,
 	struct datagrams *datagrams = sock->datagrams;
 	size_t i;
 
-	if (sock->state == LINED_SOCKET_CLOSED) {
-		errno = EPIPE;
-		return -1;
-	}
-	if (sock->dispatcher == NULL) {
-		errno = ENOTCONN;
-		return -1;
-	}
-	if (!datagrams->reading) {
-		errno = EDESTADDRREQ;
-		return -1;
-	}
+	if (sock->state == LINED_SOCKET_CLOSED)
+		return fail_with(EPIPE);
+	if (sock->dispatcher == NULL)
+		return fail_with(ENOTCONN);
+	if (!datagrams->reading)
+		return fail_with(EDESTADDRREQ);
 	if (total > ANSWER_MAX - datagrams->answer_len) {
 		datagram_count_drop(sock);
-		errno = EMSGSIZE;
-		return -1;
+		return fail_with(EMSGSIZE);
 	}
 	if (datagram_reserve_answer(datagrams, total) < 0) {
 		datagram_count_drop(sock);

@@ -4,10 +4,10 @@
  */
 #include "config.h"
 
-#include <errno.h>
 #include <openssl/err.h>
 #include <string.h>
 
+#include "fail.h"
 #include "tls_session.h"
 
 /* Records are written to the kernel when there are this many bytes. */
@@ -71,8 +71,7 @@ static ssize_t tls_send(struct lined_socket *sock, const struct iovec *vector,
 		    !SSL_write_ex(tls->ssl, data, len, &written)) {
 			io->out_len = 0;
 			tls_session_fail(tls);
-			errno = EPROTO;
-			return -1;
+			return fail_with(EPROTO);
 		}
 		taken += len;
 		if (io->out_len >= OUT_SIZE && tls_session_write(sock, tls) < 0)
@@ -80,10 +79,8 @@ static ssize_t tls_send(struct lined_socket *sock, const struct iovec *vector,
 	}
 	if (tls_session_write(sock, tls) < 0)
 		return -1;
-	if (taken == 0 && !tls_rest_is_empty(&tls->held)) {
-		errno = EAGAIN;
-		return -1;
-	}
+	if (taken == 0 && !tls_rest_is_empty(&tls->held))
+		return fail_with(EAGAIN);
 	return (ssize_t)taken;
 }
 
@@ -178,8 +175,7 @@ static ssize_t tls_decode(struct tls_session *tls, struct tls_io *io, char *to,
 	} while (got < size && (io->in_len > 0 || SSL_pending(tls->ssl) > 0));
 	if (got > 0)
 		return (ssize_t)got;
-	errno = tls->broken ? EPROTO : EAGAIN;
-	return -1;
+	return fail_with(tls->broken ? EPROTO : EAGAIN);
 }
 
 static bool tls_is_ended(const struct tls_session *tls)
@@ -198,8 +194,7 @@ static ssize_t tls_recv(struct lined_socket *sock, char *to, size_t size)
 		return 0;
 	if (tls->broken) {
 		tls_truncated(sock);
-		errno = EPROTO;
-		return -1;
+		return fail_with(EPROTO);
 	}
 	if (SSL_pending(tls->ssl) == 0 || !tls_rest_is_empty(&tls->left)) {
 		n = tls_session_load(sock, tls);

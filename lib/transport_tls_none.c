@@ -5,10 +5,10 @@
  */
 #include "config.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "fail.h"
 #include "tls.h"
 #include "transport.h"
 
@@ -99,8 +99,7 @@ size_t tls_server_choose(const struct tls_server *server, const char *name)
 int tls_accept(struct lined_socket *sock, struct tls_server *server,
 	       uint32_t timeout_ms, tls_done *done)
 {
-	errno = EINVAL;
-	return -1;
+	return fail_with(EINVAL);
 }
 
 void tls_established(struct lined_socket *sock)
@@ -130,8 +129,7 @@ int lined_socket_use_tls(struct lined_socket *sock,
 			 struct lined_tls_client *client, const char *name,
 			 unsigned timeout_ms)
 {
-	errno = ENOSYS;
-	return -1;
+	return fail_with(ENOSYS);
 }
 
 const char *lined_socket_tls_error(const struct lined_socket *sock)

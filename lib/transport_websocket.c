@@ -10,10 +10,11 @@
 
 #include "websocket_priv.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+
+#include "fail.h"
 
 /* The answers to the pings of one read leave in writes of this size. */
 #define PONGS_SIZE 4096
@@ -264,8 +265,7 @@ static ssize_t websocket_no_input(struct lined_socket *sock,
 		/* The decoder reports a lack of memory in this way. */
 		sock->error = ws->in.code == WEBSOCKET_ERROR ? ENOMEM : EPROTO;
 	}
-	errno = EAGAIN;
-	return -1;
+	return fail_with(EAGAIN);
 }
 
 static ssize_t websocket_recv(struct lined_socket *sock, char *to, size_t size)

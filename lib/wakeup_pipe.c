@@ -6,9 +6,10 @@
 
 #include "wakeup.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
+
+#include "fail.h"
 
 static int wakeup_prepare_fd(int fd)
 {
@@ -31,8 +32,7 @@ int wakeup_open(struct wakeup *wakeup)
 		int error = errno;
 
 		wakeup_close(wakeup);
-		errno = error;
-		return -1;
+		return fail_with(error);
 	}
 	return 0;
 }

@@ -7,10 +7,10 @@
 
 #include "websocket_priv.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "fail.h"
 #include "websocket_encode.h"
 
 static int websocket_queuev(struct lined_socket *sock,
@@ -96,10 +96,8 @@ static int partial_append(struct lined_socket *sock, const struct iovec *pieces,
 	if (room > ws->partial_room) {
 		room += len / 2;
 		grown = room <= UINT32_MAX ? realloc(ws->partial, room) : NULL;
-		if (grown == NULL) {
-			errno = ENOMEM;
-			return -1;
-		}
+		if (grown == NULL)
+			return fail_with(ENOMEM);
 		ws->partial = grown;
 		ws->partial_room = (uint32_t)room;
 	}
@@ -177,8 +175,7 @@ static int websocket_send_text(struct lined_socket *sock,
 	if (limit == 0 || ws->partial_len <= limit)
 		return 0;
 	socket_end(sock, LINED_CLOSE_SLOW, 0);
-	errno = ENOBUFS;
-	return -1;
+	return fail_with(ENOBUFS);
 }
 
 /* ---- what a protocol sends ----------------------------------------------- */
@@ -205,10 +202,8 @@ int websocket_sendv(struct lined_socket *sock, const struct iovec *pieces,
 	const struct websocket *ws = websocket_of(sock);
 	long len;
 
-	if (ws->said_close || sock->state == LINED_SOCKET_CLOSED) {
-		errno = EPIPE;
-		return -1;
-	}
+	if (ws->said_close || sock->state == LINED_SOCKET_CLOSED)
+		return fail_with(EPIPE);
 	if (total == 0)
 		return stream_sendv(sock, pieces, count, 0);
 	if (ws->partial == NULL && count == 1) {

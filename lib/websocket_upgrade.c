@@ -9,9 +9,10 @@
 
 #include "websocket_priv.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "fail.h"
 
 /* How long a response that is no upgrade may take to leave. */
 #define RESPONSE_MS 10000
@@ -198,8 +199,7 @@ int websocket_begin(struct lined_socket *sock, const char *early,
 	return 0;
 fail:
 	free(ws);
-	errno = ENOMEM;
-	return -1;
+	return fail_with(ENOMEM);
 }
 
 void websocket_accept(struct lined_socket *sock, size_t request_len,

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The end of a function that has failed.
+ */
+#pragma once
+
+#include <errno.h>
+
+/* Sets errno and returns -1. */
+static inline int fail_with(int error)
+{
+	errno = error;
+	return -1;
+}
