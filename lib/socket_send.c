@@ -136,14 +136,11 @@ void socket_send_early(struct lined_socket *sock)
 
 void stream_flush(struct lined_socket *sock)
 {
-	bool release;
-
 	if (sock->state != LINED_SOCKET_CONNECTED)
 		return;
 	if (!sock->blocked && stream_write_queue(sock) < 0)
 		return;
-	release = sock->throttled && socket_is_low(sock);
-	if (release) {
+	if (sock->throttled && socket_is_low(sock)) {
 		sock->throttled = false;
 		socket_read_on(sock);
 	} else {
@@ -156,22 +153,16 @@ void stream_flush(struct lined_socket *sock)
 
 /* ---- queueing --------------------------------------------------------- */
 
-static int stream_may_send(struct lined_socket *sock)
+static int stream_may_send(const struct lined_socket *sock)
 {
 	if (sock->dispatcher == NULL)
 		return fail_with(ENOTCONN);
-	switch ((enum lined_socket_state)sock->state) {
-	case LINED_SOCKET_CONNECTING:
-	case LINED_SOCKET_CONNECTED:
-		break;
-	case LINED_SOCKET_CLOSED:
+	if (sock->state == LINED_SOCKET_CLOSED)
 		return fail_with(EPIPE);
-	default:
+	if (sock->state != LINED_SOCKET_CONNECTING &&
+	    sock->state != LINED_SOCKET_CONNECTED)
 		return fail_with(ENOTCONN);
-	}
-	if (sock->ending || sock->ended)
-		return fail_with(EPIPE);
-	return 0;
+	return sock->ending || sock->ended ? fail_with(EPIPE) : 0;
 }
 
 /* Whether a send may share a segment with the one before it: not if sends are
@@ -215,12 +206,15 @@ static bool stream_drop_oldest(struct lined_socket *sock, size_t cost)
 	return send_queue_cost(&sock->out) <= cost;
 }
 
-/* Makes room for len bytes by the overflow policy. -1: there is no room. */
+/* Makes room for len bytes by the overflow policy. -1 and errno: nothing may be
+ * sent, or there is no room. */
 static int stream_make_room(struct lined_socket *sock, size_t len)
 {
-	uint32_t limit = socket_limits(sock)->send_queue;
+	uint32_t limit;
 
-	if (stream_fits(sock, len))
+	if (stream_may_send(sock) < 0)
+		return -1;
+	if (len == 0 || stream_fits(sock, len))
 		return 0;
 	/* Much output in one turn is no sign of a slow reader: write as much as
 	 * the kernel takes before the policy acts. */
@@ -231,18 +225,14 @@ static int stream_make_room(struct lined_socket *sock, size_t len)
 		if (stream_fits(sock, len))
 			return 0;
 	}
-	errno = ENOBUFS;
-	switch ((enum lined_overflow)sock->overflow) {
-	case LINED_OVERFLOW_DROP_OLDEST:
-		if (len <= limit && stream_drop_oldest(sock, limit - len))
-			return 0;
-		break;
-	case LINED_OVERFLOW_DROP_NEWEST:
-		break;
-	default:
+	if (sock->overflow == LINED_OVERFLOW_CLOSE) {
 		socket_end(sock, LINED_CLOSE_SLOW, 0);
 		return fail_with(ENOBUFS);
 	}
+	limit = socket_limits(sock)->send_queue;
+	if (sock->overflow == LINED_OVERFLOW_DROP_OLDEST && len <= limit &&
+	    stream_drop_oldest(sock, limit - len))
+		return 0;
 	stream_count_dropped(sock, 1);
 	return fail_with(ENOBUFS);
 }
@@ -266,12 +256,10 @@ static void stream_note_queued(struct lined_socket *sock, size_t len)
 int stream_sendv(struct lined_socket *sock, const struct iovec *pieces,
 		 size_t count, size_t total)
 {
-	if (stream_may_send(sock) < 0)
+	if (stream_make_room(sock, total) < 0)
 		return -1;
 	if (total == 0)
 		return 0;
-	if (stream_make_room(sock, total) < 0)
-		return -1;
 	if (send_queue_push(&sock->out, &sock->dispatcher->pool, pieces, count,
 			    total, stream_may_join(sock)) < 0)
 		return -1;
@@ -282,12 +270,10 @@ int stream_sendv(struct lined_socket *sock, const struct iovec *pieces,
 int stream_send_shared(struct lined_socket *sock, struct lined_buffer *buffer,
 		       size_t offset, size_t len)
 {
-	if (stream_may_send(sock) < 0)
+	if (stream_make_room(sock, len) < 0)
 		return -1;
 	if (len == 0)
 		return 0;
-	if (stream_make_room(sock, len) < 0)
-		return -1;
 	if (send_queue_push_shared(&sock->out, &sock->dispatcher->pool, buffer,
 				   offset, len, stream_may_join(sock)) < 0)
 		return -1;
