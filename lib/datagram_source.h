@@ -8,33 +8,23 @@
 #pragma once
 
 #include <netinet/in.h>
-#include <stdbool.h>
+#include <stddef.h>
 #include <sys/socket.h>
 
+/* A control message, received with the datagram and sent with its answer. */
 struct datagram_source {
-	sa_family_t family; /* AF_UNSPEC: not known, the routes choose */
+	size_t len; /* 0: not known, the routes choose */
 	union {
-		struct in_pktinfo in;
-		struct in6_pktinfo in6;
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
 	};
 };
 
-/* Room for the control message of either family. */
-union datagram_control {
-	struct cmsghdr align;
-	char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
-};
-
 /* If the socket is bound to all addresses, makes the kernel report the local
- * address of each datagram. False: not bound to all addresses, or the kernel
- * cannot. */
-bool datagram_source_enable(int fd);
+ * address of each datagram. */
+void datagram_source_enable(int fd);
 
-/* Reads the local address out of a message that was received. */
+/* To be called when a message was received with source->bytes as its control
+ * message. */
 void datagram_source_read(struct datagram_source *source,
 			  struct msghdr *message);
-
-/* Makes the message leave from this address; control is borrowed. */
-void datagram_source_write(const struct datagram_source *source,
-			   struct msghdr *message,
-			   union datagram_control *control);

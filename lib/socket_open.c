@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "datagram_source.h"
 #include "fail.h"
 #include "socket_daemon.h"
 #include "socket_priv.h"
@@ -123,7 +124,7 @@ static int socket_wrap_in_state(struct lined_socket *sock, int fd,
 		socket_set_transport(sock, &transport_listener);
 		break;
 	case LINED_SOCKET_UDP_BOUND:
-		transport_datagram_bound(sock, fd);
+		datagram_source_enable(fd);
 		break;
 	case LINED_SOCKET_CONNECTED:
 		if (!fd_is_socket(fd))
@@ -201,6 +202,6 @@ int lined_socket_bind(struct lined_socket *sock, int type,
 		return -1;
 	if (!socket_transport(sock)->is_datagram)
 		return 0;
-	transport_datagram_bound(sock, fd);
+	datagram_source_enable(fd);
 	return socket_adopt(sock, fd, LINED_SOCKET_UDP_BOUND);
 }

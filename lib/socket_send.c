@@ -339,9 +339,13 @@ int lined_socket_send_shared(struct lined_socket *sock,
 			     struct lined_buffer *buffer, size_t offset,
 			     size_t len)
 {
+	const struct transport *transport = socket_transport(sock);
+
 	if (offset > buffer->len || len > buffer->len - offset)
 		return fail_with(EINVAL);
-	return socket_transport(sock)->send_shared(sock, buffer, offset, len);
+	if (transport->send_shared == NULL)
+		return lined_socket_send(sock, buffer->data + offset, len);
+	return transport->send_shared(sock, buffer, offset, len);
 }
 
 void lined_socket_want_write(struct lined_socket *sock, bool want)

@@ -99,7 +99,7 @@ struct transport {
 	/* ---- output -------------------------------------------------- */
 
 	/* lined_socket_sendv() and lined_socket_send_shared(), in any state;
-	 * total is the sum of the pieces. */
+	 * total is the sum of the pieces. send_shared NULL: sendv() copies. */
 	int (*sendv)(struct lined_socket *sock, const struct iovec *pieces,
 		     size_t count, size_t total);
 	int (*send_shared)(struct lined_socket *sock,
@@ -173,5 +173,3 @@ extern const struct transport transport_listener;
 /* Gives a new socket the transport for datagrams. -1/ENOMEM: nothing has
  * changed. */
 int transport_datagram_init(struct lined_socket *sock);
-/* To be called when the socket's descriptor is bound. */
-void transport_datagram_bound(struct lined_socket *sock, int fd);

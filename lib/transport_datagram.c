@@ -32,11 +32,9 @@ struct datagrams {
 	struct sockaddr_storage from;
 	socklen_t from_len;
 	struct datagram_source asked; /* the local address that it came to */
-	bool has_sources;             /* the kernel reports `asked` */
 	bool reading;
-	bool began; /* the reader has called a read function */
-	bool answered;
-	char *answer;
+	bool began;   /* the reader has called a read function */
+	char *answer; /* NULL: nothing was sent yet */
 	size_t answer_len, answer_room;
 	/* The datagrams that wait to be sent. */
 	struct datagram *first, **last;
@@ -105,6 +103,12 @@ static void datagram_count_drop(struct lined_socket *sock)
 	counter_add(&sock->group->counters.datagrams_dropped, 1);
 }
 
+static int datagram_refuse(struct lined_socket *sock, int error)
+{
+	datagram_count_drop(sock);
+	return fail_with(error);
+}
+
 static int datagram_send_from(struct lined_socket *sock,
 			      const struct datagram_source *from,
 			      const void *data, size_t len,
@@ -119,17 +123,13 @@ static int datagram_send_from(struct lined_socket *sock,
 	if (sock->state != LINED_SOCKET_UDP_BOUND || sock->dispatcher == NULL ||
 	    address_len > sizeof(datagram->to))
 		return fail_with(ENOTCONN);
-	if (!datagram_fits(sock, len)) {
-		datagram_count_drop(sock);
-		return fail_with(ENOBUFS);
-	}
+	if (!datagram_fits(sock, len))
+		return datagram_refuse(sock, ENOBUFS);
 	if (len > SIZE_MAX - sizeof(*datagram))
 		return fail_with(EMSGSIZE);
 	datagram = malloc(sizeof(*datagram) + len);
-	if (datagram == NULL) {
-		datagram_count_drop(sock);
-		return -1;
-	}
+	if (datagram == NULL)
+		return datagram_refuse(sock, ENOMEM);
 	datagram->next = NULL;
 	memcpy(&datagram->to, address, address_len);
 	datagram->to_len = address_len;
@@ -153,7 +153,7 @@ int lined_socket_send_to(struct lined_socket *sock, const void *data,
 			 size_t len, const struct sockaddr *address,
 			 socklen_t address_len)
 {
-	static const struct datagram_source any = {.family = AF_UNSPEC};
+	static const struct datagram_source any;
 
 	return datagram_send_from(sock, &any, data, len, address, address_len);
 }
@@ -163,12 +163,9 @@ static int datagram_reserve_answer(struct datagrams *datagrams, size_t total)
 	size_t room = datagrams->answer_len + total;
 	char *answer;
 
-	if (room <= datagrams->answer_room)
+	if (datagrams->answer != NULL && room <= datagrams->answer_room)
 		return 0;
-	if (room < DATAGRAM_ROOM)
-		room = DATAGRAM_ROOM;
-	else
-		room += room / 2;
+	room = room < DATAGRAM_ROOM ? DATAGRAM_ROOM : room + room / 2;
 	answer = realloc(datagrams->answer, room);
 	if (answer == NULL)
 		return -1;
@@ -189,36 +186,31 @@ static int datagram_sendv(struct lined_socket *sock, const struct iovec *pieces,
 		return fail_with(ENOTCONN);
 	if (!datagrams->reading)
 		return fail_with(EDESTADDRREQ);
-	if (total > ANSWER_MAX - datagrams->answer_len) {
-		datagram_count_drop(sock);
-		return fail_with(EMSGSIZE);
-	}
-	if (datagram_reserve_answer(datagrams, total) < 0) {
-		datagram_count_drop(sock);
-		return -1;
-	}
+	if (total > ANSWER_MAX - datagrams->answer_len)
+		return datagram_refuse(sock, EMSGSIZE);
+	if (datagram_reserve_answer(datagrams, total) < 0)
+		return datagram_refuse(sock, ENOMEM);
 	for (i = 0; i < count; i++) {
 		if (pieces[i].iov_len > 0)
 			memcpy(datagrams->answer + datagrams->answer_len,
 			       pieces[i].iov_base, pieces[i].iov_len);
 		datagrams->answer_len += pieces[i].iov_len;
 	}
-	datagrams->answered = true;
 	return 0;
 }
 
 static ssize_t datagram_send_one(int fd, struct datagram *datagram)
 {
 	struct iovec piece = {datagram->data, datagram->len};
-	struct msghdr message = {
+	const struct msghdr message = {
 		.msg_name = &datagram->to,
 		.msg_namelen = datagram->to_len,
 		.msg_iov = &piece,
 		.msg_iovlen = 1,
+		.msg_control = datagram->from.bytes,
+		.msg_controllen = datagram->from.len,
 	};
-	union datagram_control control;
 
-	datagram_source_write(&datagram->from, &message, &control);
 	return sendmsg(fd, &message, MSG_NOSIGNAL);
 }
 
@@ -271,7 +263,7 @@ static void datagram_finish(struct lined_socket *sock)
 	input_clear(&sock->in, socket_read_buffer(sock));
 	framer_restart(&sock->framer);
 	datagrams->reading = false;
-	if (!datagrams->answered)
+	if (datagrams->answer == NULL)
 		return;
 	datagram_send_from(sock, &datagrams->asked, datagrams->answer,
 			   datagrams->answer_len,
@@ -280,7 +272,6 @@ static void datagram_finish(struct lined_socket *sock)
 	free(datagrams->answer);
 	datagrams->answer = NULL;
 	datagrams->answer_len = datagrams->answer_room = 0;
-	datagrams->answered = false;
 }
 
 static void datagram_flush(struct lined_socket *sock)
@@ -309,20 +300,15 @@ static bool datagram_receive(struct lined_socket *sock)
 		.msg_namelen = sizeof(datagrams->from),
 		.msg_iov = &room,
 		.msg_iovlen = 1,
+		.msg_control = datagrams->asked.bytes,
+		.msg_controllen = sizeof(datagrams->asked.bytes),
 	};
-	union datagram_control control;
-	ssize_t n;
+	ssize_t n = recvmsg(sock->delegate.fd, &message, 0);
 
-	if (datagrams->has_sources) {
-		message.msg_control = &control;
-		message.msg_controllen = sizeof(control);
-	}
-	n = recvmsg(sock->delegate.fd, &message, 0);
 	if (n < 0)
 		return false;
 	datagrams->from_len = message.msg_namelen;
-	if (datagrams->has_sources)
-		datagram_source_read(&datagrams->asked, &message);
+	datagram_source_read(&datagrams->asked, &message);
 	counter_add(&sock->group->counters.datagrams_in, 1);
 	counter_add(&sock->group->counters.bytes_in, (uint64_t)n);
 	if (message.msg_flags & MSG_TRUNC ||
@@ -344,9 +330,7 @@ static bool datagram_receive(struct lined_socket *sock)
 
 static void datagram_serve(struct lined_socket *sock)
 {
-	if (!socket_may_read(sock))
-		return;
-	if (!socket_run_reader(sock))
+	if (!socket_may_read(sock) || !socket_run_reader(sock))
 		return;
 	if (sock->needs_more || sock->closing ||
 	    (sock->datagrams->began && input_len(&sock->in) == 0)) {
@@ -410,17 +394,6 @@ static void datagram_trim(struct lined_socket *sock)
 	sock->in.end = end;
 }
 
-/* Whether the next line of this sender may be read. */
-static bool datagram_admits_line(struct lined_socket *sock)
-{
-	const struct datagrams *datagrams = sock->datagrams;
-
-	return sock->group->admit_line == NULL ||
-	       sock->group->admit_line(
-		       sock, (const struct sockaddr *)&datagrams->from,
-		       datagrams->from_len);
-}
-
 /* Takes the next line out of the datagram. There is no connection to close:
  * LINED_TOO_LONG_CLOSE skips the line. */
 static enum framer_result datagram_next(struct lined_socket *sock,
@@ -439,10 +412,8 @@ static enum framer_result datagram_next(struct lined_socket *sock,
 		result = framer_end(&sock->framer, &sock->in, line, true,
 				    &dropped);
 	sock->framer.framing.too_long = too_long;
-	if (bare_lf > 0)
-		counter_add(&sock->group->counters.bare_lf, bare_lf);
-	if (dropped > 0)
-		counter_add(&sock->group->counters.unterminated, dropped);
+	counter_add(&sock->group->counters.bare_lf, bare_lf);
+	counter_add(&sock->group->counters.unterminated, dropped);
 	return result;
 }
 
@@ -450,20 +421,23 @@ static enum lined_line_status datagram_read_line(struct lined_socket *sock,
 						 struct lined_line *line)
 {
 	enum lined_line_status status = datagram_read_gate(sock);
+	struct datagrams *datagrams = sock->datagrams;
 	enum framer_result result;
 
 	if (status != LINED_LINE_READY)
 		return status;
-	if (!sock->datagrams->began)
+	if (!datagrams->began)
 		datagram_trim(sock);
-	sock->datagrams->began = true;
-	while ((result = datagram_next(sock, line)) != FRAMER_NEED_MORE) {
-		if (!datagram_admits_line(sock))
-			continue;
-		return datagram_took_line(sock, result == FRAMER_READY
-							? LINED_LINE_READY
-							: LINED_LINE_TOO_LONG);
-	}
+	datagrams->began = true;
+	while ((result = datagram_next(sock, line)) != FRAMER_NEED_MORE)
+		if (sock->group->admit_line == NULL ||
+		    sock->group->admit_line(
+			    sock, (const struct sockaddr *)&datagrams->from,
+			    datagrams->from_len))
+			return datagram_took_line(
+				sock, result == FRAMER_READY
+					      ? LINED_LINE_READY
+					      : LINED_LINE_TOO_LONG);
 	sock->needs_more = true;
 	return LINED_LINE_PARTIAL;
 }
@@ -477,11 +451,12 @@ static enum lined_line_status datagram_read(struct lined_socket *sock,
 		return status;
 	if (sock->in.data != NULL)
 		sock->in.data[sock->in.end] = '\0';
-	data->text = sock->in.data != NULL ? sock->in.data + sock->in.off : "";
-	data->len = input_len(&sock->in);
-	data->terminator = "";
-	data->terminator_len = 0;
-	data->unterminated = data->truncated = false;
+	*data = (struct lined_line){
+		.text = sock->in.data != NULL ? sock->in.data + sock->in.off
+					      : "",
+		.len = input_len(&sock->in),
+		.terminator = "",
+	};
 	sock->in.off = sock->in.end;
 	sock->needs_more = true;
 	return datagram_took_line(sock, LINED_LINE_READY);
@@ -500,16 +475,6 @@ static enum lined_line_status datagram_read_block(struct lined_socket *sock,
 	return LINED_LINE_ERROR;
 }
 
-static int datagram_send_shared(struct lined_socket *sock,
-				struct lined_buffer *buffer, size_t offset,
-				size_t len)
-{
-	const char *data = lined_buffer_data(buffer) + offset;
-	const struct iovec piece = {(void *)(uintptr_t)data, len};
-
-	return datagram_sendv(sock, &piece, 1, len);
-}
-
 static const struct transport transport_datagram = {
 	.delegate = TRANSPORT_DELEGATE,
 	.is_datagram = true,
@@ -521,7 +486,6 @@ static const struct transport transport_datagram = {
 	.read_block = datagram_read_block,
 	.read = datagram_read,
 	.sendv = datagram_sendv,
-	.send_shared = datagram_send_shared,
 	.flush = datagram_flush,
 	.queued = datagram_queued,
 	.peer = datagram_peer,
@@ -539,9 +503,4 @@ int transport_datagram_init(struct lined_socket *sock)
 	sock->datagrams = datagrams;
 	socket_set_transport(sock, &transport_datagram);
 	return 0;
-}
-
-void transport_datagram_bound(struct lined_socket *sock, int fd)
-{
-	sock->datagrams->has_sources = datagram_source_enable(fd);
 }
