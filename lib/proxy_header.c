@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <lined/address.h>
+
 static const char v1_signature[] = "PROXY ";
 static const char v2_signature[] = "\r\n\r\n\0\r\nQUIT\n";
 
@@ -223,30 +225,24 @@ static const char *v2_read_addresses(struct proxy_header *header,
 				     const char *at, size_t len,
 				     unsigned family)
 {
+	static const size_t sizes[] = {0, 12, 36, 216};
 	struct sockaddr_in *v4 = (struct sockaddr_in *)&header->address;
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&header->address;
 
-	switch (family) {
-	case 1:
-		if (len < 12)
-			return NULL;
+	if (len < sizes[family])
+		return NULL;
+	if (family == 1) {
 		v4->sin_family = AF_INET;
 		memcpy(&v4->sin_addr, at, 4);
 		memcpy(&v4->sin_port, at + 8, 2);
-		return at + 12;
-	case 2:
-		if (len < 36)
-			return NULL;
+	} else if (family == 2) {
 		v6->sin6_family = AF_INET6;
 		memcpy(&v6->sin6_addr, at, 16);
 		memcpy(&v6->sin6_port, at + 32, 2);
-		return at + 36;
-	default:
-		if (len < 216)
-			return NULL;
+	} else {
 		header->address.ss_family = AF_UNIX;
-		return at + 216;
 	}
+	return at + sizes[family];
 }
 
 static enum proxy_header_status v2_read(struct proxy_header *header,
@@ -307,41 +303,38 @@ static bool header_has_addresses(const struct sockaddr *client,
 	       (client->sa_family == AF_INET || client->sa_family == AF_INET6);
 }
 
+/* The bytes of an address: 4 of IPv4 or 16 of IPv6. */
+static const void *header_host(const struct sockaddr *address)
+{
+	const struct sockaddr_in *v4 = (const void *)address;
+	const struct sockaddr_in6 *v6 = (const void *)address;
+
+	return address->sa_family == AF_INET ? (const void *)&v4->sin_addr
+					     : &v6->sin6_addr;
+}
+
 static size_t v1_format(char *out, const struct sockaddr *client,
 			const struct sockaddr *server)
 {
-	const struct sockaddr_in *c4 = (const void *)client;
-	const struct sockaddr_in *s4 = (const void *)server;
-	const struct sockaddr_in6 *c6 = (const void *)client;
-	const struct sockaddr_in6 *s6 = (const void *)server;
 	char from[INET6_ADDRSTRLEN], to[INET6_ADDRSTRLEN];
-	int len;
 
-	if (!header_has_addresses(client, server)) {
-		len = snprintf(out, PROXY_HEADER_ROOM, "PROXY UNKNOWN\r\n");
-	} else if (client->sa_family == AF_INET) {
-		inet_ntop(AF_INET, &c4->sin_addr, from, sizeof(from));
-		inet_ntop(AF_INET, &s4->sin_addr, to, sizeof(to));
-		len = snprintf(out, PROXY_HEADER_ROOM,
-			       "PROXY TCP4 %s %s %u %u\r\n", from, to,
-			       ntohs(c4->sin_port), ntohs(s4->sin_port));
-	} else {
-		inet_ntop(AF_INET6, &c6->sin6_addr, from, sizeof(from));
-		inet_ntop(AF_INET6, &s6->sin6_addr, to, sizeof(to));
-		len = snprintf(out, PROXY_HEADER_ROOM,
-			       "PROXY TCP6 %s %s %u %u\r\n", from, to,
-			       ntohs(c6->sin6_port), ntohs(s6->sin6_port));
-	}
-	return (size_t)len;
+	if (!header_has_addresses(client, server))
+		return (size_t)snprintf(out, PROXY_HEADER_ROOM,
+					"PROXY UNKNOWN\r\n");
+	inet_ntop(client->sa_family, header_host(client), from, sizeof(from));
+	inet_ntop(server->sa_family, header_host(server), to, sizeof(to));
+	return (size_t)snprintf(
+		out, PROXY_HEADER_ROOM, "PROXY TCP%c %s %s %u %u\r\n",
+		client->sa_family == AF_INET ? '4' : '6', from, to,
+		lined_address_port(client), lined_address_port(server));
 }
 
 static size_t v2_format(char *out, const struct sockaddr *client,
 			const struct sockaddr *server)
 {
-	const struct sockaddr_in *c4 = (const void *)client;
-	const struct sockaddr_in *s4 = (const void *)server;
-	const struct sockaddr_in6 *c6 = (const void *)client;
-	const struct sockaddr_in6 *s6 = (const void *)server;
+	size_t size = client->sa_family == AF_INET ? 4 : 16;
+	const in_port_t ports[] = {htons(lined_address_port(client)),
+				   htons(lined_address_port(server))};
 	char *at = out + PROXY_HEADER_V2_MIN;
 
 	memset(out, 0, PROXY_HEADER_ROOM);
@@ -351,23 +344,12 @@ static size_t v2_format(char *out, const struct sockaddr *client,
 		return PROXY_HEADER_V2_MIN;
 	}
 	out[V2_SIGNATURE] = 0x21;
-	if (client->sa_family == AF_INET) {
-		out[V2_SIGNATURE + 1] = 0x11;
-		memcpy(at, &c4->sin_addr, 4);
-		memcpy(at + 4, &s4->sin_addr, 4);
-		memcpy(at + 8, &c4->sin_port, 2);
-		memcpy(at + 10, &s4->sin_port, 2);
-		at += 12;
-	} else {
-		out[V2_SIGNATURE + 1] = 0x21;
-		memcpy(at, &c6->sin6_addr, 16);
-		memcpy(at + 16, &s6->sin6_addr, 16);
-		memcpy(at + 32, &c6->sin6_port, 2);
-		memcpy(at + 34, &s6->sin6_port, 2);
-		at += 36;
-	}
-	out[V2_SIGNATURE + 3] = (char)(at - out - PROXY_HEADER_V2_MIN);
-	return (size_t)(at - out);
+	out[V2_SIGNATURE + 1] = client->sa_family == AF_INET ? 0x11 : 0x21;
+	out[V2_SIGNATURE + 3] = (char)(2 * size + sizeof(ports));
+	memcpy(at, header_host(client), size);
+	memcpy(at + size, header_host(server), size);
+	memcpy(at + 2 * size, ports, sizeof(ports));
+	return PROXY_HEADER_V2_MIN + 2 * size + sizeof(ports);
 }
 
 size_t proxy_header_format(char *out, int version,
