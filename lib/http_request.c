@@ -34,19 +34,24 @@ static bool http_is_name(const char *text, size_t len, const char *word)
 	return len == strlen(word) && strncasecmp(text, word, len) == 0;
 }
 
+/* Moves both ends of a text inwards, over the blanks. */
+static void http_trim(const char **begin, const char **end)
+{
+	while (*begin < *end && (**begin == ' ' || **begin == '\t'))
+		(*begin)++;
+	while (*end > *begin && ((*end)[-1] == ' ' || (*end)[-1] == '\t'))
+		(*end)--;
+}
+
 bool http_has_word(const char *list, size_t len, const char *word)
 {
 	const char *end = list + len;
 
 	while (list < end) {
 		const char *comma = memchr(list, ',', (size_t)(end - list));
-		const char *stop = comma != NULL ? comma : end;
-		const char *last = stop;
+		const char *stop = comma != NULL ? comma : end, *last = stop;
 
-		while (list < last && (*list == ' ' || *list == '\t'))
-			list++;
-		while (last > list && (last[-1] == ' ' || last[-1] == '\t'))
-			last--;
+		http_trim(&list, &last);
 		if (http_is_name(list, (size_t)(last - list), word))
 			return true;
 		list = stop + 1;
@@ -216,39 +221,32 @@ const char *http_field(const char *line, size_t len, const char *name,
 	if (len <= name_len || line[name_len] != ':' ||
 	    strncasecmp(line, name, name_len) != 0)
 		return NULL;
-	while (value < end && (*value == ' ' || *value == '\t'))
-		value++;
-	while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
-		end--;
+	http_trim(&value, &end);
 	*value_len = (size_t)(end - value);
 	return value;
 }
 
 const char *http_status_text(enum http_status status)
 {
-	switch (status) {
-	case HTTP_MORE:
-		break;
-	case HTTP_OK:
-		return "OK";
-	case HTTP_BAD_REQUEST:
-		return "Bad Request";
-	case HTTP_FORBIDDEN:
-		return "Forbidden";
-	case HTTP_NOT_FOUND:
-		return "Not Found";
-	case HTTP_METHOD_NOT_ALLOWED:
-		return "Method Not Allowed";
-	case HTTP_UPGRADE_REQUIRED:
-		return "Upgrade Required";
-	case HTTP_TIMEOUT:
-		return "Request Timeout";
-	case HTTP_TOO_LARGE:
-		return "Request Header Fields Too Large";
-	case HTTP_UNAVAILABLE:
-		return "Service Unavailable";
-	case HTTP_VERSION:
-		return "HTTP Version Not Supported";
-	}
+	static const struct {
+		enum http_status status;
+		const char *text;
+	} texts[] = {
+		{HTTP_OK, "OK"},
+		{HTTP_BAD_REQUEST, "Bad Request"},
+		{HTTP_FORBIDDEN, "Forbidden"},
+		{HTTP_NOT_FOUND, "Not Found"},
+		{HTTP_METHOD_NOT_ALLOWED, "Method Not Allowed"},
+		{HTTP_TIMEOUT, "Request Timeout"},
+		{HTTP_UPGRADE_REQUIRED, "Upgrade Required"},
+		{HTTP_TOO_LARGE, "Request Header Fields Too Large"},
+		{HTTP_UNAVAILABLE, "Service Unavailable"},
+		{HTTP_VERSION, "HTTP Version Not Supported"},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (texts[i].status == status)
+			return texts[i].text;
 	return "";
 }
