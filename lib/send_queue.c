@@ -50,29 +50,16 @@ void send_pool_fini(struct send_pool *pool)
 	memset(pool, 0, sizeof(*pool));
 }
 
-static int64_t segment_cost(const struct segment *segment)
-{
-	return SEND_QUEUE_SEGMENT_COST + (int64_t)segment->room;
-}
-
+/* Charges a segment's memory to the pool, or takes the charge back. */
 static void segment_charge(struct send_pool *pool,
-			   const struct segment *segment)
+			   const struct segment *segment, bool charge)
 {
-	int64_t cost = segment_cost(segment);
+	int64_t cost = SEND_QUEUE_SEGMENT_COST + (int64_t)segment->room;
 
 	if (segment->buffer != NULL)
-		cost += buffer_charge(segment->buffer);
-	memory_charge(&pool->memory, cost);
-}
-
-static void segment_discharge(struct send_pool *pool,
-			      const struct segment *segment)
-{
-	int64_t cost = segment_cost(segment);
-
-	if (segment->buffer != NULL)
-		cost += buffer_discharge(segment->buffer);
-	memory_charge(&pool->memory, -cost);
+		cost += charge ? buffer_charge(segment->buffer)
+			       : buffer_discharge(segment->buffer);
+	memory_charge(&pool->memory, charge ? cost : -cost);
 }
 
 /* A segment with a part of the buffer, or with room for bytes of its own. */
@@ -99,13 +86,13 @@ static struct segment *segment_new(struct send_pool *pool,
 	segment->buffer = buffer != NULL ? lined_buffer_ref(buffer) : NULL;
 	segment->offset = segment->len = segment->queued_at = 0;
 	segment->keep = false;
-	segment_charge(pool, segment);
+	segment_charge(pool, segment, true);
 	return segment;
 }
 
 static void segment_free(struct send_pool *pool, struct segment *segment)
 {
-	segment_discharge(pool, segment);
+	segment_charge(pool, segment, false);
 	if (segment->buffer != NULL) {
 		lined_buffer_unref(segment->buffer);
 		if (pool->shared_count < SHARED_KEPT) {
@@ -159,10 +146,7 @@ void send_queue_charge(struct send_queue *queue, struct send_pool *pool,
 	const struct segment *segment;
 
 	for (segment = queue->first; segment != NULL; segment = segment->next)
-		if (charge)
-			segment_charge(pool, segment);
-		else
-			segment_discharge(pool, segment);
+		segment_charge(pool, segment, charge);
 }
 
 static void segment_copy_in(struct segment *segment, const struct iovec *pieces,
