@@ -7,13 +7,13 @@
 
 #include <lined/buffer.h>
 
-#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "buffer_priv.h"
+#include "fail.h"
 
 #define MAX_LEN ((size_t)1 << 30)
 
@@ -21,10 +21,8 @@ struct lined_buffer *lined_buffer_alloc(size_t len, char **data)
 {
 	struct lined_buffer *buffer;
 
-	if (len > MAX_LEN) {
-		errno = EOVERFLOW;
-		return NULL;
-	}
+	if (len > MAX_LEN)
+		return fail_null(EOVERFLOW);
 	buffer = malloc(sizeof(*buffer) + len);
 	if (buffer == NULL)
 		return NULL;
@@ -80,10 +78,8 @@ struct lined_buffer *lined_buffer_wrap(const void *data, size_t len,
 {
 	struct lined_buffer *buffer;
 
-	if (len > MAX_LEN) {
-		errno = EOVERFLOW;
-		return NULL;
-	}
+	if (len > MAX_LEN)
+		return fail_null(EOVERFLOW);
 	buffer = lined_buffer_alloc(0, NULL);
 	if (buffer == NULL)
 		return NULL;

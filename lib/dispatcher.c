@@ -84,8 +84,7 @@ fail:
 	free(d->by_fd);
 	free(d->read_buffer);
 	free(d);
-	errno = error;
-	return NULL;
+	return fail_null(error);
 }
 
 #define ENDING_ROUNDS 8

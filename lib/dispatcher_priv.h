@@ -78,11 +78,6 @@ struct lined_socket_ops {
 				   struct lined_delegate *delegate);
 };
 
-/* Deferred messages, first in, first out. */
-struct message_queue {
-	struct lined_message *first, **last;
-};
-
 struct lined_dispatcher {
 	const struct poller_ops *ops;
 	struct poller *poller;

@@ -7,11 +7,12 @@
 
 #include "input_buffer.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <lined/timer.h>
+
+#include "fail.h"
 
 /* A rest of at most this size is copied to the shared buffer for each read. */
 #define SMALL (16 * 1024)
@@ -69,10 +70,8 @@ static char *input_grow_own(struct input_buffer *input, const char *shared,
 		input->end = (uint32_t)len;
 	}
 	if (own->room - len < SMALL) {
-		if (len > MAX / 2) {
-			errno = ENOMEM;
-			return NULL;
-		}
+		if (len > MAX / 2)
+			return fail_null(ENOMEM);
 		own = own_resize(own, len + len / 2 + SMALL);
 		if (own == NULL)
 			return NULL;

@@ -19,8 +19,7 @@ int mailbox_init(struct mailbox *mailbox)
 		wakeup_close(&mailbox->wakeup);
 		return fail_with(error);
 	}
-	mailbox->first = NULL;
-	mailbox->last = &mailbox->first;
+	message_queue_init(&mailbox->posted);
 	mailbox->open = false;
 	atomic_init(&mailbox->signalled, false);
 	mailbox->wakeups = 0;
@@ -63,15 +62,13 @@ int mailbox_post(struct mailbox *mailbox, struct lined_message *message,
 {
 	bool was_empty;
 
-	message->next = NULL;
 	pthread_mutex_lock(&mailbox->lock);
 	if (!mailbox->open && !internal) {
 		pthread_mutex_unlock(&mailbox->lock);
 		return fail_with(EPIPE);
 	}
-	was_empty = mailbox->first == NULL;
-	*mailbox->last = message;
-	mailbox->last = &message->next;
+	was_empty = mailbox->posted.first == NULL;
+	message_queue_append(&mailbox->posted, message);
 	/* Wake under the lock: when it is released, the dispatcher may take the
 	 * message, stop and be freed. */
 	if (was_empty)
@@ -85,9 +82,8 @@ struct lined_message *mailbox_take(struct mailbox *mailbox)
 	struct lined_message *first;
 
 	pthread_mutex_lock(&mailbox->lock);
-	first = mailbox->first;
-	mailbox->first = NULL;
-	mailbox->last = &mailbox->first;
+	first = mailbox->posted.first;
+	message_queue_init(&mailbox->posted);
 	pthread_mutex_unlock(&mailbox->lock);
 	return first;
 }

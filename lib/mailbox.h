@@ -15,11 +15,30 @@
 
 #include "wakeup.h"
 
+/* First in, first out. */
+struct message_queue {
+	struct lined_message *first, **last;
+};
+
+static inline void message_queue_init(struct message_queue *queue)
+{
+	queue->first = NULL;
+	queue->last = &queue->first;
+}
+
+static inline void message_queue_append(struct message_queue *queue,
+					struct lined_message *message)
+{
+	message->next = NULL;
+	*queue->last = message;
+	queue->last = &message->next;
+}
+
 struct mailbox {
 	struct wakeup wakeup;
 	pthread_mutex_t lock;
-	struct lined_message *first, **last; /* under lock */
-	bool open;                           /* under lock */
+	struct message_queue posted; /* under lock */
+	bool open;                   /* under lock */
 	/* A wakeup was sent and not seen yet: another is not needed. */
 	atomic_bool signalled;
 	/* Wakeups seen. Written by the dispatcher's thread, read by any. */

@@ -7,12 +7,13 @@
 
 #include "memory_pool.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "fail.h"
 
 #define CHUNK_SIZE 8192
 
@@ -64,10 +65,8 @@ void *pool_alloc(struct pool *pool, size_t size)
 	struct pool_chunk *chunk = pool->chunks;
 	void *memory;
 
-	if (size > SIZE_MAX / 2) {
-		errno = ENOMEM;
-		return NULL;
-	}
+	if (size > SIZE_MAX / 2)
+		return fail_null(ENOMEM);
 	size += size == 0;
 	size = (size + sizeof(max_align_t) - 1) / sizeof(max_align_t) *
 	       sizeof(max_align_t);
@@ -83,10 +82,8 @@ void *pool_alloc(struct pool *pool, size_t size)
 
 void *pool_array(struct pool *pool, size_t count, size_t size)
 {
-	if (size != 0 && count > SIZE_MAX / 2 / size) {
-		errno = ENOMEM;
-		return NULL;
-	}
+	if (size != 0 && count > SIZE_MAX / 2 / size)
+		return fail_null(ENOMEM);
 	return pool_alloc(pool, count * size);
 }
 

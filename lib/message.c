@@ -9,12 +9,6 @@
 
 #include "dispatcher_priv.h"
 
-static void message_queue_init(struct message_queue *queue)
-{
-	queue->first = NULL;
-	queue->last = &queue->first;
-}
-
 void messages_init(struct lined_dispatcher *d)
 {
 	message_queue_init(&d->deferred);
@@ -79,9 +73,7 @@ static void messages_deliver_posted(struct lined_dispatcher *d, bool cancel)
 void lined_dispatcher_defer(struct lined_dispatcher *d,
 			    struct lined_message *message)
 {
-	message->next = NULL;
-	*d->deferred.last = message;
-	d->deferred.last = &message->next;
+	message_queue_append(&d->deferred, message);
 }
 
 static void message_queue_remove(struct message_queue *queue,

@@ -6,8 +6,9 @@
 
 #include "poller.h"
 
-#include <errno.h>
 #include <string.h>
+
+#include "fail.h"
 
 static const struct poller_ops *const pollers[] = {
 #ifdef HAVE_EPOLL
@@ -25,6 +26,5 @@ const struct poller_ops *poller_find(const char *name)
 	for (i = 0; i < sizeof(pollers) / sizeof(pollers[0]); i++)
 		if (strcmp(pollers[i]->name, name) == 0)
 			return pollers[i];
-	errno = EINVAL;
-	return NULL;
+	return fail_null(EINVAL);
 }

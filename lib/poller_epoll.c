@@ -12,13 +12,14 @@
 
 #include "poller.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <lined/dispatcher.h>
+
+#include "fail.h"
 
 #define BATCH 256
 
@@ -56,8 +57,7 @@ static struct poller *epoll_new(void)
 		int error = errno;
 
 		epoll_free(poller);
-		errno = error;
-		return NULL;
+		return fail_null(error);
 	}
 	return poller;
 }

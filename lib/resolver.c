@@ -10,7 +10,6 @@
 
 #include "resolver.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -22,6 +21,7 @@
 #include <lined/address.h>
 
 #include "dispatcher_priv.h"
+#include "fail.h"
 
 /*
  * One name, for all lookups that wait for it. A query is first queued, then run
@@ -329,8 +329,7 @@ resolver_join(struct resolver *resolver, const char *host, const char *service)
 	/* If no thread was started, a running one takes the query later. */
 	if (resolver->threads == 0) {
 		resolver_query_free(query);
-		errno = error;
-		return NULL;
+		return fail_null(error);
 	}
 	list_append(&resolver->queued, &query->link);
 	resolver->queued_count++;
@@ -362,8 +361,7 @@ struct lined_lookup *lined_dispatcher_look_up(
 		int error = errno;
 
 		free(lookup);
-		errno = error;
-		return NULL;
+		return fail_null(error);
 	}
 	list_append(&lookup->query->lookups, &lookup->link);
 	return lookup;

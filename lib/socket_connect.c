@@ -40,7 +40,7 @@ struct connector {
 	unsigned count, next;
 	struct lined_address addresses[LINED_LOOKUP_MAX];
 	uint16_t port;
-	char *host; /* NULL: an address or a descriptor was given */
+	char *host; /* the name; NULL: an address or a descriptor was given */
 };
 
 static void connector_stop(struct lined_socket *sock)
@@ -239,16 +239,6 @@ static void connector_answered(void *arg, int error,
 	connector_try_next(connector);
 }
 
-/* Adds a numeric host, which needs no lookup. */
-static bool connector_add_numeric(struct connector *connector)
-{
-	if (lined_address_set(&connector->addresses[0], connector->host,
-			      connector->port) < 0)
-		return false;
-	connector->count = 1;
-	return true;
-}
-
 static void connector_look_up(struct connector *connector)
 {
 	connector->lookup = lined_dispatcher_look_up(
@@ -283,7 +273,7 @@ static void connector_begin(struct lined_socket *sock)
 	connector->end_ms = dispatcher_clock(d) + connector->timeout_ms;
 	if (connector->host == NULL && connector->count == 0)
 		connector_watch_adopted(connector);
-	else if (connector->host == NULL || connector_add_numeric(connector))
+	else if (connector->host == NULL)
 		connector_try_next(connector);
 	else
 		connector_look_up(connector);
@@ -297,12 +287,11 @@ static struct connector *connector_new(struct lined_socket *sock,
 	struct connector *connector;
 
 	if (sock->state != LINED_SOCKET_IDLE ||
-	    socket_transport(sock)->is_datagram) {
-		errno = sock->state == LINED_SOCKET_CONNECTING  ? EALREADY
+	    socket_transport(sock)->is_datagram)
+		return fail_null(
+			sock->state == LINED_SOCKET_CONNECTING  ? EALREADY
 			: sock->state == LINED_SOCKET_CONNECTED ? EISCONN
-								: EINVAL;
-		return NULL;
-	}
+								: EINVAL);
 	connector = calloc(1, sizeof(*connector));
 	if (connector == NULL)
 		return NULL;
@@ -346,22 +335,6 @@ int socket_connect_adopt(struct lined_socket *sock, int fd)
 	return connector_start(sock, connector);
 }
 
-int lined_socket_connect(struct lined_socket *sock, const char *host,
-			 uint16_t port, uint32_t timeout_ms)
-{
-	struct connector *connector = connector_new(sock, timeout_ms);
-
-	if (connector == NULL)
-		return -1;
-	connector->port = port;
-	connector->host = strdup(host);
-	if (connector->host == NULL) {
-		free(connector);
-		return fail_with(ENOMEM);
-	}
-	return connector_start(sock, connector);
-}
-
 int lined_socket_connect_to(struct lined_socket *sock,
 			    const struct sockaddr *address, socklen_t len,
 			    uint32_t timeout_ms)
@@ -376,5 +349,26 @@ int lined_socket_connect_to(struct lined_socket *sock,
 	memcpy(&connector->addresses[0].storage, address, len);
 	connector->addresses[0].len = len;
 	connector->count = 1;
+	return connector_start(sock, connector);
+}
+
+int lined_socket_connect(struct lined_socket *sock, const char *host,
+			 uint16_t port, uint32_t timeout_ms)
+{
+	struct connector *connector;
+	struct lined_address address;
+
+	if (lined_address_set(&address, host, port) == 0)
+		return lined_socket_connect_to(sock, &address.any, address.len,
+					       timeout_ms);
+	connector = connector_new(sock, timeout_ms);
+	if (connector == NULL)
+		return -1;
+	connector->port = port;
+	connector->host = strdup(host);
+	if (connector->host == NULL) {
+		free(connector);
+		return fail_with(ENOMEM);
+	}
 	return connector_start(sock, connector);
 }

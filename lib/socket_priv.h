@@ -174,15 +174,16 @@ static inline void socket_set_transport(struct lined_socket *sock,
 		.socket_ops = &socket_ops                                      \
 	}
 
-/* Shared by the tables of all streams, connected or not yet. A handshake that
- * writes has a flush() of its own. */
-#define TRANSPORT_STREAM_IO_BUT_FLUSH                                          \
+/* Shared by the tables of all streams, connected or not yet: their input, and
+ * most of their output. */
+#define TRANSPORT_STREAM_INPUT                                                 \
 	.serve = stream_serve, .is_unserved = stream_is_unserved,              \
 	.read_line = stream_read_line, .read_block = stream_read_block,        \
-	.read = stream_read, .sendv = stream_sendv,                            \
-	.send_shared = stream_send_shared, .queued = stream_queued,            \
-	.peer = stream_peer
-#define TRANSPORT_STREAM_IO TRANSPORT_STREAM_IO_BUT_FLUSH, .flush = stream_flush
+	.read = stream_read, .queued = stream_queued, .peer = stream_peer
+#define TRANSPORT_STREAM_IO                                                    \
+	TRANSPORT_STREAM_INPUT, .sendv = stream_sendv,                         \
+				.send_shared = stream_send_shared,             \
+				.flush = stream_flush
 
 /* ---- socket_turn.c ---- */
 

@@ -397,11 +397,11 @@ static enum lined_line_status stream_take(struct lined_socket *sock, size_t len,
 {
 	char *at;
 
-	line->text = sock->in.data + sock->in.off;
-	line->len = len;
-	line->terminator = "";
-	line->terminator_len = 0;
-	line->unterminated = line->truncated = false;
+	*line = (struct lined_line){
+		.text = sock->in.data + sock->in.off,
+		.len = len,
+		.terminator = "",
+	};
 	sock->in.off += (uint32_t)len;
 	sock->framer.scanned = 0;
 	/* Writes a NUL behind a block. The byte in its place may be unread

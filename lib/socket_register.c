@@ -160,10 +160,8 @@ struct lined_delegate *
 lined_dispatcher_register_socket(struct lined_dispatcher *d,
 				 struct lined_socket *sock)
 {
-	if (sock->dispatcher != NULL || d->ending) {
-		errno = d->ending ? ESHUTDOWN : EEXIST;
-		return NULL;
-	}
+	if (sock->dispatcher != NULL || d->ending)
+		return fail_null(d->ending ? ESHUTDOWN : EEXIST);
 	sock->dispatcher = d;
 	if (d->socket_ops == NULL) {
 		d->socket_ops = sock->delegate.handlers->socket_ops;

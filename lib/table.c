@@ -86,6 +86,13 @@ static void cell_drop(struct cell *cell)
 	cell_free(cell);
 }
 
+static bool cell_has_expired(const struct cell *cell)
+{
+	return cell->entry.expires_ms != 0 &&
+	       cell->entry.expires_ms <=
+		       lined_dispatcher_now_ms(cell->table->dispatcher);
+}
+
 static void cell_expired(struct lined_timer *timer)
 {
 	cell_drop(lined_container_of(timer, struct cell, timer));
@@ -110,9 +117,7 @@ static struct cell *table_look_up(struct lined_table *table, const void *key,
 	struct cell *cell = found != NULL ? *found : NULL;
 
 	/* The entry has expired, but its timer has not fired yet. */
-	if (cell != NULL && cell->entry.expires_ms != 0 &&
-	    cell->entry.expires_ms <=
-		    lined_dispatcher_now_ms(table->dispatcher)) {
+	if (cell != NULL && cell_has_expired(cell)) {
 		cell_drop(cell);
 		return NULL;
 	}
@@ -236,13 +241,11 @@ bool lined_table_next(struct lined_table *table,
 {
 	struct list *link =
 		cursor->next != NULL ? cursor->next : table->by_use.next;
-	uint64_t now_ms = lined_dispatcher_now_ms(table->dispatcher);
 	struct cell *cell;
 
 	for (; link != &table->by_use; link = link->next) {
 		cell = list_entry(link, struct cell, by_use);
-		if (cell->entry.expires_ms != 0 &&
-		    cell->entry.expires_ms <= now_ms)
+		if (cell_has_expired(cell))
 			continue; /* its timer removes it */
 		cursor->key = cell->key.bytes;
 		cursor->key_len = cell->key.len;

@@ -5,7 +5,6 @@
  */
 #include "config.h"
 
-#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
@@ -15,6 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fail.h"
 #include "tls_priv.h"
 
 bool tls_available(void)
@@ -175,8 +175,7 @@ struct tls_context *tls_context_new(struct tls_files *files,
 	if (context->ctx == NULL ||
 	    tls_files_use(files, context->ctx, 0, &problem, NULL) < 0) {
 		tls_context_unref(context);
-		errno = ENOMEM;
-		return NULL;
+		return fail_null(ENOMEM);
 	}
 	SSL_CTX_set_client_hello_cb(context->ctx, tls_hello, NULL);
 	tls_tickets_use(tickets, context->ctx);

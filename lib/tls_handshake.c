@@ -238,7 +238,9 @@ static void tls_handshake_begin(struct lined_socket *sock)
 
 static const struct transport transport_tls_handshake = {
 	.delegate = TRANSPORT_DELEGATE,
-	TRANSPORT_STREAM_IO_BUT_FLUSH,
+	TRANSPORT_STREAM_INPUT,
+	.sendv = stream_sendv,
+	.send_shared = stream_send_shared,
 	.handshake_mode = LINED_MODE_READ,
 	.begin = tls_handshake_begin,
 	.readable = tls_handshake_readable,

@@ -94,8 +94,7 @@ static struct tls_io *tls_io_new(void)
 	}
 	if (io->bio == NULL) {
 		tls_io_free(io);
-		errno = ENOMEM;
-		return NULL;
+		return fail_null(ENOMEM);
 	}
 	BIO_set_data(io->bio, io);
 	BIO_set_init(io->bio, 1);

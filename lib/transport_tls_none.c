@@ -67,8 +67,7 @@ int tls_tickets_turn(struct tls_tickets *tickets)
 struct tls_context *tls_context_new(struct tls_files *files,
 				    const struct tls_tickets *tickets)
 {
-	errno = ENOSYS;
-	return NULL;
+	return fail_null(ENOSYS);
 }
 
 struct tls_context *tls_context_ref(struct tls_context *context)
@@ -83,8 +82,7 @@ void tls_context_unref(struct tls_context *context)
 struct tls_server *tls_server_new(struct tls_context *const *contexts,
 				  size_t count)
 {
-	errno = ENOSYS;
-	return NULL;
+	return fail_null(ENOSYS);
 }
 
 void tls_server_free(struct tls_server *server)
@@ -117,8 +115,7 @@ lined_tls_client_new(const struct lined_tls_client_settings *settings,
 		     char *error, size_t size)
 {
 	snprintf(error, size, WHY);
-	errno = ENOSYS;
-	return NULL;
+	return fail_null(ENOSYS);
 }
 
 void lined_tls_client_free(struct lined_tls_client *client)

@@ -303,16 +303,10 @@ static ssize_t websocket_recv(struct lined_socket *sock, char *to, size_t size)
 
 const struct transport transport_websocket = {
 	.delegate = TRANSPORT_DELEGATE,
-	.serve = stream_serve,
-	.is_unserved = stream_is_unserved,
-	.read_line = stream_read_line,
-	.read_block = stream_read_block,
-	.read = stream_read,
+	TRANSPORT_STREAM_INPUT,
 	.sendv = websocket_sendv,
 	.send_shared = websocket_send_shared,
 	.flush = websocket_flush,
-	.queued = stream_queued,
-	.peer = stream_peer,
 	.readable = stream_readable,
 	.writable = socket_writable,
 	.failed = stream_failed,
