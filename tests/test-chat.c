@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,7 +15,9 @@
 #include <lined/bus.h>
 
 #include "chat/chat.h"
+#include "chat/command.h"
 #include "chat/event.h"
+#include "chat/member.h"
 #include "chat/room.h"
 #include "serve/service_instance.h"
 #include "support.h"
@@ -132,12 +135,12 @@ START_TEST(a_topic_of_before_is_told_as_one)
 }
 END_TEST
 
-static size_t lines_kept(const struct chat *chat)
+static size_t lines_kept(struct chat *chat)
 {
-	const struct chat_room *room;
+	const struct chat_room *room = chat_room_next(chat, "");
 	size_t lines = 0;
 
-	for (room = chat->first_room; room != NULL; room = room->next)
+	for (; room != NULL; room = chat_room_next(chat, room->name))
 		lines += room->history.count;
 	return lines;
 }
@@ -394,12 +397,71 @@ START_TEST(a_name_of_another_node_is_a_nickname)
 }
 END_TEST
 
+#define ROOMS 10000
+
+/* Makes rooms with a member each, and asks for them. */
+static void ask_for_rooms(struct lined_service *service, void *arg)
+{
+	struct chat *chat = lined_service_data(service);
+	struct chat_member *member = *(struct chat_member **)chat->members;
+	char line[] = "/rooms", name[16];
+	unsigned i;
+
+	(void)arg;
+	for (i = 0; i < ROOMS; i++) {
+		snprintf(name, sizeof(name), "room%05u", ROOMS - 1 - i);
+		must(chat_room_get(chat, name) != NULL);
+		chat_room_find(chat, name)->count = 1;
+	}
+	chat_command(member, line);
+	must(member->list != NULL && member->list_size < 64 * 1024);
+}
+
+/* A worker that listed all of them in one turn would delay its other clients.
+ */
+START_TEST(many_rooms_are_listed_over_several_turns)
+{
+	char item[32], *line = NULL;
+	struct hall hall;
+	size_t size = 0;
+	unsigned seen = 0;
+	FILE *answer;
+	int client;
+
+	client = open_with_client(&hall);
+	hall_call(&hall, 0, NEWCOMERS, ask_for_rooms, NULL);
+	/* The workers run by themselves. */
+	answer = fdopen(dup(client), "r");
+	ck_assert_ptr_nonnull(answer);
+	while (seen < ROOMS && getline(&line, &size, answer) > 0) {
+		char *at = line + strlen("* rooms:");
+
+		ck_assert_mem_eq(line, "* rooms:", strlen("* rooms:"));
+		for (; *at == ' '; at += strlen(item)) {
+			snprintf(item, sizeof(item), " room%05u (1)", seen);
+			if (strncmp(at, " den (1)", 8) == 0)
+				strcpy(item, " den (1)");
+			else
+				seen++;
+			ck_assert_mem_eq(at, item, strlen(item));
+		}
+		ck_assert_str_eq(at, "\n");
+	}
+	ck_assert_uint_eq(seen, ROOMS);
+	fclose(answer);
+	free(line);
+	close(client);
+	hall_close(&hall);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("chat");
 	TCase *tcase = support_case(suite, "a newcomer");
 	TCase *histories = support_case(suite, "histories");
 	TCase *events = support_case(suite, "events");
+	TCase *lists = support_case(suite, "lists");
 
 	tcase_add_test(tcase, what_was_said_before_one_came_is_not_heard);
 	tcase_add_test(tcase, it_is_history_where_there_is_one);
@@ -412,6 +474,7 @@ static Suite *make_suite(void)
 		events,
 		a_message_without_memory_is_an_error_and_the_next_one_is_heard);
 	tcase_add_test(events, the_later_topic_wins_while_the_clock_is_behind);
+	tcase_add_test(lists, many_rooms_are_listed_over_several_turns);
 	return suite;
 }
 

@@ -18,7 +18,6 @@
 #include "chat/options.h"
 
 struct chat_event;
-struct chat_room;
 
 struct chat {
 	struct lined_service *service;
@@ -31,7 +30,6 @@ struct chat {
 	void *members; /* clients of this worker, by id */
 	void *people;  /* nicknames of all workers, by id */
 	void *rooms;   /* rooms, by name */
-	struct chat_room *first_room;
 
 	struct lined_registry_watch *name_watch, *seat_watch;
 	uint64_t guest_high;  /* the highest guest number in the registry */

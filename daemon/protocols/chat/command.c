@@ -46,24 +46,6 @@ static void command_part(struct chat_member *member, struct chat_args *args)
 		chat_seat_part(seat);
 }
 
-static void command_rooms(struct chat_member *member, struct chat_args *args)
-{
-	chat_who_rooms(member);
-}
-
-static void command_who(struct chat_member *member, struct chat_args *args)
-{
-	const struct chat_seat *seat;
-
-	if (args->rest[0] != '\0') {
-		chat_who(member, args->rest);
-		return;
-	}
-	seat = chat_args_seat(member);
-	if (seat != NULL)
-		chat_who(member, seat->room->name);
-}
-
 static void command_history(struct chat_member *member, struct chat_args *args)
 {
 	const struct chat_seat *seat;
@@ -123,8 +105,8 @@ static const struct command commands[] = {
 	{"nick", "NAME", command_nick, false},
 	{"join", "ROOM [KEY]", command_join, false},
 	{"part", "[ROOM]", command_part, false},
-	{"rooms", "", command_rooms, false},
-	{"who", "[ROOM]", command_who, false},
+	{"rooms", "", chat_who_rooms, false},
+	{"who", "[ROOM]", chat_who, false},
 	{"msg", "NICK TEXT", chat_say_private, false},
 	{"me", "TEXT", command_me, false},
 	{"topic", "[TEXT]", chat_say_topic, false},

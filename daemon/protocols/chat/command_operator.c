@@ -193,13 +193,13 @@ void chat_operator_unban(struct chat_member *member, struct chat_args *args)
 	const struct chat_person *person =
 		chat_nicknames_find_name(member->chat, nickname);
 	uint64_t id = person != NULL ? person->id : 0;
-	const struct chat_room *room;
+	const struct chat_room *room = chat_room_next(member->chat, "");
 	bool any = false;
 
 	if (member->seats != NULL &&
 	    operator_lift_ban(member, member->seats->room, nickname, id))
 		return;
-	for (room = member->chat->first_room; room != NULL; room = room->next)
+	for (; room != NULL; room = chat_room_next(member->chat, room->name))
 		any |= operator_lift_ban(member, room, nickname, id);
 	if (!any)
 		chat_member_tell(member, "! no such nickname: %s", nickname);

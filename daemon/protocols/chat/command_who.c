@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lists names from the registry and the rooms, as this worker knows them at
- * that moment. A list longer than a line or the send queue is sent in several
- * lines, as fast as the client takes them.
+ * Lists names from the registry and the rooms, as this worker knows them. A
+ * list longer than a line or the send queue is sent in several lines, as fast
+ * as the client takes them. Rooms are listed in portions, one a turn: all of
+ * them at once would delay the worker's other clients.
  */
 #include "chat/command_who.h"
 
@@ -14,14 +15,43 @@
 #include "chat/charged_memory.h"
 #include "chat/room_seat.h"
 
+/* The most rooms in a portion, and the most bytes of a room in it:
+ * "NAME (COUNT)" and a newline. */
+#define ROOMS_A_TURN 100
+#define ROOM_MAX     (CHAT_NAME_MAX + 24)
+
 /* ---- sending ------------------------------------------------------------ */
 
 /* A list that is not completely sent. */
 struct chat_list {
 	char heading[CHAT_NAME_MAX + 1];
-	const char *rest;
-	char items[]; /* each item ends with a newline */
+	char last_room[CHAT_NAME_MAX + 1]; /* /rooms: the last in items */
+	bool goes_on;                      /* /rooms: more may follow it */
+	bool begun;                        /* a line was sent */
+	const char *rest;                  /* items that are not sent */
+	char items[];                      /* each item ends with a newline */
 };
+
+/* Makes an empty list. NULL: there is no memory to keep it until the client
+ * takes it, and the member was told so. */
+static struct chat_list *list_new(struct chat_member *member,
+				  const char *heading, size_t items_size)
+{
+	size_t size = sizeof(struct chat_list) + items_size;
+	struct chat_list *list = NULL;
+
+	if (size <= lined_socket_room(member->socket) ||
+	    lined_service_may_keep(member->chat->service, size))
+		list = chat_alloc(member->chat, size);
+	if (list == NULL) {
+		chat_member_lacks_memory(member);
+		return NULL;
+	}
+	member->list_size = size;
+	list->rest = list->items;
+	strcpy(list->heading, heading);
+	return list;
+}
 
 /* The longest line of a list: no longer than the client's own lines, and short
  * enough for a send queue at its low mark. */
@@ -59,10 +89,10 @@ static void list_send_line(struct chat_member *member, struct chat_list *list,
 		*at = ' ';
 	chat_member_tell(member, "* %s: %s", list->heading, line);
 	list->rest += len;
+	list->begun = true;
 }
 
-/* Sends as many lines as the send queue has room for. True: the list is sent.
- */
+/* Sends as many lines as the send queue has room for. False: items are left. */
 static bool list_send_lines(struct chat_member *member, struct chat_list *list)
 {
 	size_t max = list_line_max(member);
@@ -75,25 +105,49 @@ static bool list_send_lines(struct chat_member *member, struct chat_list *list)
 			return false;
 		list_send_line(member, list, len);
 	}
+	return true;
+}
+
+/* Replaces the items by the next rooms. Rooms without members are left out. */
+static void list_take_rooms(struct chat *chat, struct chat_list *list)
+{
+	const struct chat_room *room = NULL;
+	char *at = list->items;
+	unsigned i;
+
+	for (i = 0; i < ROOMS_A_TURN; i++) {
+		room = chat_room_next(chat, list->last_room);
+		if (room == NULL)
+			break;
+		strcpy(list->last_room, room->name);
+		if (room->count > 0)
+			at += sprintf(at, "%s (%zu)\n", room->name,
+				      room->count);
+	}
+	*at = '\0';
+	list->rest = list->items;
+	list->goes_on = room != NULL;
+}
+
+/* Sends a part of the list. True: all is sent, and the list is freed. */
+static bool list_send(struct chat_member *member, struct chat_list *list)
+{
+	if (!list_send_lines(member, list))
+		return false;
+	if (list->goes_on) {
+		list_take_rooms(member->chat, list);
+		return false;
+	}
+	if (!list->begun)
+		chat_member_tell(member, "* %s:", list->heading);
 	chat_free(member->chat, list, member->list_size);
 	return true;
 }
 
-/* Whether there is room for a list, or memory to keep the list until there is
- * room. */
-static bool list_may_wait(const struct chat_member *member, size_t size)
+/* Begins to send a list. The client is not read until all is sent. */
+static void list_begin(struct chat_member *member, struct chat_list *list)
 {
-	return size <= lined_socket_room(member->socket) ||
-	       lined_service_may_keep(member->chat->service, size);
-}
-
-/* Sends the list and frees it at the end; until then the client is not read. */
-static void list_send(struct chat_member *member, struct chat_list *list)
-{
-	list->rest = list->items;
-	if (list->items[0] == '\0')
-		chat_member_tell(member, "* %s:", list->heading);
-	if (list_send_lines(member, list))
+	if (list_send(member, list))
 		return;
 	member->list = list;
 	chat_member_hold(member);
@@ -102,16 +156,29 @@ static void list_send(struct chat_member *member, struct chat_list *list)
 
 void chat_who_continue(struct chat_member *member)
 {
-	if (!list_send_lines(member, member->list))
+	if (!list_send(member, member->list))
 		return;
 	member->list = NULL;
 	lined_socket_want_write(member->socket, false);
 	chat_member_release(member);
 }
 
-/* ---- making ------------------------------------------------------------- */
+/* ---- /rooms ------------------------------------------------------------- */
 
-/* Names, not owned, and the number of bytes that they need together. */
+void chat_who_rooms(struct chat_member *member, struct chat_args *args)
+{
+	struct chat_list *list =
+		list_new(member, "rooms", ROOMS_A_TURN * ROOM_MAX + 1);
+
+	if (list == NULL)
+		return;
+	list_take_rooms(member->chat, list);
+	list_begin(member, list);
+}
+
+/* ---- /who --------------------------------------------------------------- */
+
+/* Nicknames, not owned, and the number of bytes that they need together. */
 struct who_names {
 	struct chat *chat;
 	const char **items;
@@ -120,8 +187,14 @@ struct who_names {
 	bool failed; /* no memory */
 };
 
-static void who_add(struct who_names *names, const char *name)
+static void who_add_owner(const struct lined_registry_entry *entry, void *arg)
 {
+	struct who_names *names = arg;
+	const struct chat_person *person =
+		chat_nicknames_find(names->chat, entry->owner);
+
+	if (person == NULL)
+		return;
 	if (names->count == names->capacity) {
 		size_t capacity =
 			names->capacity > 0 ? names->capacity * 2 : 32;
@@ -134,8 +207,8 @@ static void who_add(struct who_names *names, const char *name)
 		names->items = items;
 		names->capacity = capacity;
 	}
-	names->items[names->count++] = name;
-	names->bytes += strlen(name) + 1;
+	names->items[names->count++] = person->nickname;
+	names->bytes += strlen(person->nickname) + 1;
 }
 
 static int who_compare(const void *a, const void *b)
@@ -143,51 +216,28 @@ static int who_compare(const void *a, const void *b)
 	return strcasecmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Sends the names, sorted; rooms with their member counts. Frees the array. */
-static void who_send(struct chat_member *member, struct who_names *names,
-		     const char *heading, bool rooms)
+static void who_send(struct chat_member *member, const char *room,
+		     struct who_names *names)
 {
 	struct chat_list *list = NULL;
-	size_t size = sizeof(*list) + names->bytes +
-		      (rooms ? names->count * 24 : 0) + 1;
 	char *at;
 	size_t i;
 
-	if (!names->failed && list_may_wait(member, size))
-		list = chat_alloc(member->chat, size);
-	if (list == NULL) {
+	if (names->failed)
 		chat_member_lacks_memory(member);
-		free(names->items);
+	else
+		list = list_new(member, room, names->bytes + 1);
+	if (list == NULL)
 		return;
-	}
-	member->list_size = size;
-	snprintf(list->heading, sizeof(list->heading), "%s", heading);
 	if (names->count > 0)
 		qsort(names->items, names->count, sizeof(*names->items),
 		      who_compare);
 	at = list->items;
 	for (i = 0; i < names->count; i++) {
 		at = stpcpy(at, names->items[i]);
-		if (rooms)
-			at += sprintf(
-				at, " (%zu)",
-				chat_room_find(names->chat, names->items[i])
-					->count);
 		*at++ = '\n';
 	}
-	*at = '\0';
-	free(names->items);
-	list_send(member, list);
-}
-
-static void who_add_owner(const struct lined_registry_entry *entry, void *arg)
-{
-	struct who_names *names = arg;
-	const struct chat_person *person =
-		chat_nicknames_find(names->chat, entry->owner);
-
-	if (person != NULL)
-		who_add(names, person->nickname);
+	list_begin(member, list);
 }
 
 /* Whether the room's members are hidden: the room has a key, and the member is
@@ -201,12 +251,20 @@ static bool who_is_hidden(struct chat_member *member, const char *room)
 	       !member->is_operator && chat_seat_find(member, room) == NULL;
 }
 
-void chat_who(struct chat_member *member, const char *room)
+void chat_who(struct chat_member *member, struct chat_args *args)
 {
 	struct chat *chat = member->chat;
 	struct who_names names = {.chat = chat};
 	char prefix[CHAT_NAME_MAX + 8];
+	const char *room = args->rest;
+	const struct chat_seat *seat;
 
+	if (room[0] == '\0') {
+		seat = chat_args_seat(member);
+		if (seat == NULL)
+			return;
+		room = seat->room->name;
+	}
 	if (!chat_name_is_room(room) ||
 	    (chat_room_find(chat, room) == NULL &&
 	     !chat_options_keep_room(chat_options(chat), room))) {
@@ -219,17 +277,6 @@ void chat_who(struct chat_member *member, const char *room)
 	}
 	snprintf(prefix, sizeof(prefix), CHAT_SEAT_PREFIX "%s/", room);
 	lined_registry_list(chat->service, prefix, who_add_owner, &names);
-	who_send(member, &names, room, false);
-}
-
-void chat_who_rooms(struct chat_member *member)
-{
-	struct chat *chat = member->chat;
-	struct who_names names = {.chat = chat};
-	const struct chat_room *room;
-
-	for (room = chat->first_room; room != NULL; room = room->next)
-		if (room->count > 0)
-			who_add(&names, room->name);
-	who_send(member, &names, "rooms", true);
+	who_send(member, room, &names);
+	free(names.items);
 }

@@ -45,11 +45,33 @@ struct chat_room *chat_room_get(struct chat *chat, const char *name)
 		chat_free(chat, room, sizeof(*room));
 		return NULL;
 	}
-	room->next = chat->first_room;
-	if (room->next != NULL)
-		room->next->prev = room;
-	chat->first_room = room;
 	return room;
+}
+
+struct room_search {
+	const char *after;
+	struct chat_room **next;
+};
+
+/* Never equal, so that tfind(3) descends to a leaf; the last room above
+ * `after` on this way is the next one. */
+static int room_compare_after(const void *key, const void *room)
+{
+	const struct room_search *search = key;
+
+	if (strcmp(search->after, room) >= 0)
+		return 1;
+	*search->next = (struct chat_room *)(uintptr_t)room;
+	return -1;
+}
+
+struct chat_room *chat_room_next(struct chat *chat, const char *name)
+{
+	struct chat_room *next = NULL;
+	const struct room_search search = {name, &next};
+
+	tfind(&search, &chat->rooms, room_compare_after);
+	return next;
 }
 
 static void room_free(struct chat *chat, struct chat_room *room)
@@ -57,12 +79,6 @@ static void room_free(struct chat *chat, struct chat_room *room)
 	struct chat_ban *ban;
 
 	tdelete(room, &chat->rooms, room_compare);
-	if (room->next != NULL)
-		room->next->prev = room->prev;
-	if (room->prev != NULL)
-		room->prev->next = room->next;
-	else
-		chat->first_room = room->next;
 	while ((ban = room->bans) != NULL) {
 		room->bans = ban->next;
 		chat_free(chat, ban, sizeof(*ban));
@@ -195,10 +211,10 @@ bool chat_room_is_banned(const struct chat_room *room, uint64_t id,
 void chat_rooms_reload(struct chat *chat)
 {
 	size_t limit = (size_t)chat_options(chat)->history;
-	struct chat_room *room, *next;
+	struct chat_room *room = chat_room_next(chat, ""), *next;
 
-	for (room = chat->first_room; room != NULL; room = next) {
-		next = room->next;
+	for (; room != NULL; room = next) {
+		next = chat_room_next(chat, room->name);
 		chat_history_trim(chat->service, &room->history, limit);
 		chat_room_free_unused(chat, room);
 	}
@@ -206,19 +222,20 @@ void chat_rooms_reload(struct chat *chat)
 
 void chat_rooms_give_up(struct chat *chat, uint64_t bytes)
 {
-	struct chat_room *room;
+	struct chat_room *room = chat_room_next(chat, "");
 	uint64_t kept = 0, freed = 0;
 
-	for (room = chat->first_room; room != NULL; room = room->next)
+	for (; room != NULL; room = chat_room_next(chat, room->name))
 		kept += room->history.bytes;
-	for (room = chat->first_room; room != NULL && freed < bytes;
-	     room = room->next)
+	room = chat_room_next(chat, "");
+	for (; room != NULL && freed < bytes;
+	     room = chat_room_next(chat, room->name))
 		freed += chat_history_give_up(chat->service, &room->history,
 					      bytes, kept);
 }
 
 void chat_rooms_free(struct chat *chat)
 {
-	while (chat->first_room != NULL)
-		room_free(chat, chat->first_room);
+	while (chat->rooms != NULL)
+		room_free(chat, *(struct chat_room **)chat->rooms);
 }

@@ -17,10 +17,9 @@ struct chat_seat;
 
 struct chat_room {
 	char name[CHAT_NAME_MAX + 1]; /* must be first, see chat_find() */
-	struct chat_room *next, *prev;
-	size_t count;            /* members on all workers */
-	struct chat_seat *seats; /* seats of this worker's members */
-	char *topic;             /* NULL: the config's topic, if any */
+	size_t count;                 /* members on all workers */
+	struct chat_seat *seats;      /* seats of this worker's members */
+	char *topic;                  /* NULL: the config's topic, if any */
 	uint64_t topic_stamp, topic_from;
 	struct chat_history history;
 	struct chat_ban *bans;
@@ -30,6 +29,9 @@ struct chat_room {
  * then creates it; NULL: no memory. */
 struct chat_room *chat_room_find(struct chat *chat, const char *name);
 struct chat_room *chat_room_get(struct chat *chat, const char *name);
+
+/* The first room in the order of names after this name; NULL: none. */
+struct chat_room *chat_room_next(struct chat *chat, const char *name);
 
 /* Frees a room without members, unless the config names it. */
 void chat_room_free_unused(struct chat *chat, struct chat_room *room);
