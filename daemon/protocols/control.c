@@ -24,6 +24,10 @@
 #define PLAN_MAX       (1024 * 1024)
 #define PLAN_FILES_MAX (8 * 1024 * 1024)
 
+#define USAGE_MAX 64
+
+struct verb;
+
 /* The state of a client. */
 struct session {
 	struct lined_socket *client;
@@ -31,37 +35,25 @@ struct session {
 	bool tapping;
 	uint64_t lost; /* lines of a tap dropped since the last line sent */
 	/* Length and name of the file, or files, that follow `plan`. */
-	const struct verb *plan_verb;
 	size_t plan_len;
 	char *plan_name;
 };
 
-enum argument {
-	ARGUMENT_NONE,
-	ARGUMENT_MAY_BE,
-	ARGUMENT_MUST_BE,
-};
-
 struct verb {
 	const char *name;
-	const char *usage; /* text after the name */
+	const char *argument; /* optional in brackets; "": none */
 	const char *summary;
-	enum argument argument;
-	enum lined_right right;
 	enum lined_request_kind request;
-	/* Called instead of sending a request; NULL: sends the request. */
-	void (*obey)(struct session *session, const char *argument);
-	/* Called instead of writing records; NULL: writes records. */
+	enum lined_right right;
+	const char *records; /* the request's argument, unless NULL */
+	size_t files_max;    /* unless 0: the most bytes of files that follow */
+	/* Called instead of sending a request, unless NULL. */
+	void (*obey)(struct session *session);
+	/* Called instead of writing records, unless NULL. */
 	void (*write)(struct text *text, const struct lined_response *response);
 };
 
-static void control_help(struct session *session, const char *argument);
-static void control_begin_plan(struct session *session, const char *argument);
-static void control_begin_files(struct session *session, const char *argument);
-static void control_list_upstreams(struct session *session,
-				   const char *argument);
-static void control_list_programs(struct session *session,
-				  const char *argument);
+static void control_help(struct session *session);
 static void control_write_metrics(struct text *text,
 				  const struct lined_response *response);
 
@@ -69,50 +61,53 @@ static void control_write_metrics(struct text *text,
 #define CHANGE LINED_RIGHT_CHANGE
 
 static const struct verb verbs[] = {
-	{"status", "", "the daemon and its workers", ARGUMENT_NONE, LOOK,
-	 LINED_REQUEST_STATUS, NULL, NULL},
-	{"services", " [SERVICE]", "the services", ARGUMENT_MAY_BE, LOOK,
-	 LINED_REQUEST_SERVICES, NULL, NULL},
-	{"all", "", "the records of status and services", ARGUMENT_NONE, LOOK,
-	 LINED_REQUEST_ALL, NULL, NULL},
-	{"clients", " [SERVICE]", "the clients", ARGUMENT_MAY_BE, LOOK,
-	 LINED_REQUEST_CLIENTS, NULL, NULL},
-	{"why", " ADDRESS",
+	{"status", "", "the daemon and its workers", LINED_REQUEST_STATUS,
+	 .right = LOOK},
+	{"services", "[SERVICE]", "the services", LINED_REQUEST_SERVICES,
+	 .right = LOOK},
+	{"all", "", "the records of status and services", LINED_REQUEST_ALL,
+	 .right = LOOK},
+	{"clients", "[SERVICE]", "the clients", LINED_REQUEST_CLIENTS,
+	 .right = LOOK},
+	{"why", "ADDRESS",
 	 "which limit or rule decides on a client from ADDRESS",
-	 ARGUMENT_MUST_BE, LOOK, LINED_REQUEST_WHY, NULL, NULL},
-	{"plan", " LENGTH FILE",
+	 LINED_REQUEST_WHY, .right = LOOK},
+	{"plan", "LENGTH FILE",
 	 "what a reload of FILE would do; its LENGTH bytes follow",
-	 ARGUMENT_MUST_BE, LOOK, LINED_REQUEST_PLAN, control_begin_plan, NULL},
-	{"plan-files", " LENGTH FILE",
+	 LINED_REQUEST_PLAN, .right = LOOK, .files_max = PLAN_MAX},
+	{"plan-files", "LENGTH FILE",
 	 "the same; FILE and what it includes follow (lined/control.h)",
-	 ARGUMENT_MUST_BE, LOOK, LINED_REQUEST_PLAN_FILES, control_begin_files,
-	 NULL},
-	{"upstreams", "", "the upstreams of relay services", ARGUMENT_NONE,
-	 LOOK, LINED_REQUEST_RECORDS, control_list_upstreams, NULL},
+	 LINED_REQUEST_PLAN_FILES, .right = LOOK, .files_max = PLAN_FILES_MAX},
+	{"upstreams", "", "the upstreams of relay services",
+	 LINED_REQUEST_RECORDS, .right = LOOK, .records = "upstream"},
 	{"cluster", "", "this node of the cluster and the others",
-	 ARGUMENT_NONE, LOOK, LINED_REQUEST_CLUSTER, NULL, NULL},
-	{"programs", "", "the programs of exec services", ARGUMENT_NONE, LOOK,
-	 LINED_REQUEST_RECORDS, control_list_programs, NULL},
-	{"tap", " SERVICE",
-	 "the lines of a service, until another line is sent", ARGUMENT_MUST_BE,
-	 LOOK, LINED_REQUEST_TAP, NULL, NULL},
-	{"metrics", "", "the counters as Prometheus reads them", ARGUMENT_NONE,
-	 LOOK, LINED_REQUEST_ALL, NULL, control_write_metrics},
-	{"kick", " ID", "closes a client", ARGUMENT_MUST_BE, CHANGE,
-	 LINED_REQUEST_KICK, NULL, NULL},
-	{"forgive", " ADDRESS", "ends the penalties of an address",
-	 ARGUMENT_MUST_BE, CHANGE, LINED_REQUEST_FORGIVE, NULL, NULL},
-	{"drain", " SERVICE", "ends a service, until the next reload",
-	 ARGUMENT_MUST_BE, CHANGE, LINED_REQUEST_DRAIN, NULL, NULL},
-	{"reload", "", "reads the configuration again", ARGUMENT_NONE, CHANGE,
-	 LINED_REQUEST_RELOAD, NULL, NULL},
-	{"log", " LEVEL", "sets the level of the log, until the next reload",
-	 ARGUMENT_MUST_BE, CHANGE, LINED_REQUEST_LOG, NULL, NULL},
-	{"help", "", "these verbs", ARGUMENT_NONE, LOOK, LINED_REQUEST_STATUS,
-	 control_help, NULL},
+	 LINED_REQUEST_CLUSTER, .right = LOOK},
+	{"programs", "", "the programs of exec services", LINED_REQUEST_RECORDS,
+	 .right = LOOK, .records = "programs"},
+	{"tap", "SERVICE", "the lines of a service, until another line is sent",
+	 LINED_REQUEST_TAP, .right = LOOK},
+	{"metrics", "", "the counters as Prometheus reads them",
+	 LINED_REQUEST_ALL, .right = LOOK, .write = control_write_metrics},
+	{"kick", "ID", "closes a client", LINED_REQUEST_KICK, .right = CHANGE},
+	{"forgive", "ADDRESS", "ends the penalties of an address",
+	 LINED_REQUEST_FORGIVE, .right = CHANGE},
+	{"drain", "SERVICE", "ends a service, until the next reload",
+	 LINED_REQUEST_DRAIN, .right = CHANGE},
+	{"reload", "", "reads the configuration again", LINED_REQUEST_RELOAD,
+	 .right = CHANGE},
+	{"log", "LEVEL", "sets the level of the log, until the next reload",
+	 LINED_REQUEST_LOG, .right = CHANGE},
+	{"help", "", "these verbs", .right = LOOK, .obey = control_help},
 };
 
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+/* "tap SERVICE" */
+static void control_write_usage(char usage[USAGE_MAX], const struct verb *verb)
+{
+	snprintf(usage, USAGE_MAX, "%s%s%s", verb->name,
+		 verb->argument[0] != '\0' ? " " : "", verb->argument);
+}
 
 /* ---- responses ---------------------------------------------------------- */
 
@@ -260,6 +255,46 @@ static void control_request(struct session *session, const struct verb *verb,
 	control_refuse(session, "%s", strerror(errno));
 }
 
+/* Sends the request of the files that have come. */
+static void control_finish_plan(struct session *session, const char *text,
+				size_t len)
+{
+	char *name = session->plan_name;
+
+	session->plan_name = NULL;
+	session->plan_len = 0;
+	control_request(session, session->verb, name, text, len);
+	free(name);
+}
+
+/* Waits for the files. After a bad length the end of the files is unknown, and
+ * their bytes would be read as verbs, so the connection is closed. */
+static void control_await_files(struct session *session,
+				const struct verb *verb, const char *argument)
+{
+	unsigned long long len;
+	char *end;
+
+	errno = 0;
+	len = strtoull(argument, &end, 10);
+	if (argument[0] < '0' || argument[0] > '9' || errno != 0 ||
+	    *end != ' ' || end[1] == '\0' || len > verb->files_max) {
+		control_refuse(session,
+			       "%s: usage: %s LENGTH FILE, and then that many "
+			       "bytes, %zu at most",
+			       verb->name, verb->name, verb->files_max);
+	} else if ((session->plan_name = strdup(end + 1)) == NULL) {
+		control_refuse(session, "%s", strerror(errno));
+	} else {
+		session->verb = verb;
+		session->plan_len = (size_t)len;
+		if (len == 0)
+			control_finish_plan(session, "", 0);
+		return;
+	}
+	lined_socket_close_after_flush(session->client, LINED_CLOSE_LOCAL, 0);
+}
+
 static const struct verb *control_find_verb(const char *name)
 {
 	size_t i;
@@ -298,12 +333,14 @@ static bool control_may(struct session *session, const struct verb *verb)
 static bool control_fits(struct session *session, const struct verb *verb,
 			 const char *argument)
 {
-	bool given = argument[0] != '\0';
+	bool given = argument[0] != '\0', takes = verb->argument[0] != '\0';
+	char usage[USAGE_MAX];
 
-	if (verb->argument == ARGUMENT_NONE && given)
+	control_write_usage(usage, verb);
+	if (given && !takes)
 		control_refuse(session, "%s takes no argument", verb->name);
-	else if (verb->argument == ARGUMENT_MUST_BE && !given)
-		control_refuse(session, "usage: %s%s", verb->name, verb->usage);
+	else if (!given && takes && verb->argument[0] != '[')
+		control_refuse(session, "usage: %s", usage);
 	else
 		return true;
 	return false;
@@ -340,15 +377,20 @@ static void control_obey(struct session *session, char *line)
 			"%s: %s%s%s", lined_client_identity(session->client),
 			verb->name, argument[0] != '\0' ? " " : "", argument);
 	if (verb->obey != NULL)
-		verb->obey(session, argument);
+		verb->obey(session);
+	else if (verb->files_max > 0)
+		control_await_files(session, verb, argument);
 	else
-		control_request(session, verb, argument, "", 0);
+		control_request(session, verb,
+				verb->records != NULL ? verb->records
+						      : argument,
+				"", 0);
 }
 
-static void control_help(struct session *session, const char *argument)
+static void control_help(struct session *session)
 {
 	struct text text = {.len = 0};
-	char usage[64];
+	char usage[USAGE_MAX];
 	struct lined_value values[] = {
 		{.name = "usage", .type = LINED_VALUE_TEXT, .text = usage},
 		{.name = "summary", .type = LINED_VALUE_TEXT},
@@ -357,82 +399,12 @@ static void control_help(struct session *session, const char *argument)
 	size_t i;
 
 	for (i = 0; i < VERBS && control_can_answer(session); i++) {
-		snprintf(usage, sizeof(usage), "%s%s", verbs[i].name,
-			 verbs[i].usage);
+		control_write_usage(usage, &verbs[i]);
 		values[1].text = verbs[i].summary;
 		control_record_write(&text, &record);
 	}
 	control_record_write_end(&text, NULL);
 	control_send(session, &text);
-}
-
-static void control_list_upstreams(struct session *session,
-				   const char *argument)
-{
-	control_request(session, control_find_verb("upstreams"), "upstream", "",
-			0);
-}
-
-static void control_list_programs(struct session *session, const char *argument)
-{
-	control_request(session, control_find_verb("programs"), "programs", "",
-			0);
-}
-
-/* ---- plan: a file follows ----------------------------------------------- */
-
-static void control_finish_plan(struct session *session, const char *text,
-				size_t len)
-{
-	char *name = session->plan_name;
-
-	session->plan_name = NULL;
-	session->plan_len = 0;
-	control_request(session, session->plan_verb, name, text, len);
-	free(name);
-}
-
-/* Waits for the files. After a bad length the end of the files is unknown, and
- * their bytes would be read as verbs, so the connection is closed. */
-static void control_await_files(struct session *session, const char *verb,
-				const char *argument, size_t most)
-{
-	unsigned long long len;
-	char *end;
-
-	errno = 0;
-	len = strtoull(argument, &end, 10);
-	if (argument[0] < '0' || argument[0] > '9' || errno != 0 ||
-	    *end != ' ' || end[1] == '\0' || len > most) {
-		control_refuse(session,
-			       "%s: usage: %s LENGTH FILE, and then that many "
-			       "bytes, %zu at most",
-			       verb, verb, most);
-		lined_socket_close_after_flush(session->client,
-					       LINED_CLOSE_LOCAL, 0);
-		return;
-	}
-	session->plan_name = strdup(end + 1);
-	if (session->plan_name == NULL) {
-		control_refuse(session, "%s", strerror(errno));
-		lined_socket_close_after_flush(session->client,
-					       LINED_CLOSE_LOCAL, 0);
-		return;
-	}
-	session->plan_verb = control_find_verb(verb);
-	session->plan_len = (size_t)len;
-	if (len == 0)
-		control_finish_plan(session, "", 0);
-}
-
-static void control_begin_plan(struct session *session, const char *argument)
-{
-	control_await_files(session, "plan", argument, PLAN_MAX);
-}
-
-static void control_begin_files(struct session *session, const char *argument)
-{
-	control_await_files(session, "plan-files", argument, PLAN_FILES_MAX);
 }
 
 /* ---- clients ----------------------------------------------------------- */
@@ -511,7 +483,7 @@ static void control_accept(struct lined_service *service,
 		return;
 	}
 	session->client = client;
-	lined_client_right(client);
+	lined_client_right(client); /* while the client's process lives */
 	lined_socket_set_handlers(client, &control_handlers, session);
 }
 
