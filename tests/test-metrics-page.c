@@ -218,8 +218,8 @@ END_TEST
 
 static Suite *make(void)
 {
-	Suite *suite = suite_create("metrics_text");
-	TCase *tcase = support_case(suite, "metrics_text");
+	Suite *suite = suite_create("metrics_page");
+	TCase *tcase = support_case(suite, "metrics_page");
 
 	tcase_add_test(tcase, services_are_labelled);
 	tcase_add_test(tcase,

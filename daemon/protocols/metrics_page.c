@@ -5,6 +5,7 @@
  */
 #include "metrics_page.h"
 
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 enum unit {
 	UNIT_ONE,
 	UNIT_MICROSECONDS, /* written as seconds */
+	UNIT_GOOD,         /* a text: 1 if it is "good", else 0 */
 };
 
 struct family {
@@ -24,37 +26,274 @@ struct family {
 	const char *label;
 	const char *help;
 	enum unit unit;
+	/* Writes the samples of a record, unless they are as above. */
+	void (*write)(struct text *text, const struct family *family,
+		      const struct lined_record *record);
 };
+
+/* ---- records ----------------------------------------------------------- */
+
+static const struct lined_value *metrics_find(const struct lined_record *record,
+					      const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < record->count; i++)
+		if (strcmp(record->values[i].name, name) == 0)
+			return &record->values[i];
+	return NULL;
+}
+
+static const char *metrics_text_of(const struct lined_record *record,
+				   const char *name)
+{
+	const struct lined_value *value = metrics_find(record, name);
+
+	return value != NULL && value->type == LINED_VALUE_TEXT ? value->text
+								: "";
+}
+
+/* Compares records by the values that distinguish records of a kind. */
+static int metrics_compare(const void *a, const void *b)
+{
+	static const char *const names[] = {"name", "service", "upstream"};
+	const struct lined_record *x = a, *y = b;
+	int order = strcmp(x->kind, y->kind);
+	size_t i;
+
+	for (i = 0; order == 0 && i < sizeof(names) / sizeof(names[0]); i++)
+		order = strcmp(metrics_text_of(x, names[i]),
+			       metrics_text_of(y, names[i]));
+	return order;
+}
+
+/* Returns the first record of each name, to be freed: a service that was
+ * restarted while its old instance drains has two records, the open one first,
+ * and a page must not contain a series twice. NULL: no memory. */
+static const struct lined_record **
+metrics_choose(const struct lined_response *response, size_t *count)
+{
+	const struct lined_record **records =
+		calloc(response->count + 1, sizeof(*records));
+	void *seen = NULL;
+	size_t i;
+
+	*count = 0;
+	for (i = 0; records != NULL && i < response->count; i++) {
+		const struct lined_record *record = &response->records[i];
+		const struct lined_record **node =
+			tsearch(record, &seen, metrics_compare);
+
+		if (node == NULL) {
+			free(records);
+			records = NULL;
+		} else if (*node == record) {
+			records[(*count)++] = record;
+		}
+	}
+	while (seen != NULL)
+		tdelete(*(void **)seen, &seen, metrics_compare);
+	return records;
+}
+
+/* ---- the format -------------------------------------------------------- */
+
+/* Writes a label in quotes, with \ " and LF escaped. */
+static void metrics_write_label(struct text *text, const char *before,
+				const char *name, const char *value)
+{
+	text_printf(text, "%s%s=\"", before, name);
+	while (*value != '\0') {
+		size_t plain = strcspn(value, "\\\"\n");
+
+		text_add(text, value, plain);
+		value += plain;
+		if (*value == '\0')
+			break;
+		text_puts(text, *value == '\n'  ? "\\n"
+				: *value == '"' ? "\\\""
+						: "\\\\");
+		value++;
+	}
+	text_puts(text, "\"");
+}
+
+static void metrics_write_number(struct text *text, uint64_t number,
+				 enum unit unit)
+{
+	if (unit == UNIT_MICROSECONDS)
+		text_printf(text, "%llu.%06llu",
+			    (unsigned long long)number / 1000000,
+			    (unsigned long long)number % 1000000);
+	else
+		text_printf(text, "%llu", (unsigned long long)number);
+}
+
+/* Writes the labels of a record, and one more label (NULL: none). */
+static void metrics_write_labels(struct text *text,
+				 const struct lined_record *record,
+				 const char *label, const char *value)
+{
+	const char *before = "{";
+
+	if (strcmp(record->kind, "upstream") == 0) {
+		metrics_write_label(text, before, "service",
+				    metrics_text_of(record, "service"));
+		metrics_write_label(text, ",", "upstream",
+				    metrics_text_of(record, "upstream"));
+		before = ",";
+	} else if (strcmp(record->kind, "daemon") != 0 &&
+		   strcmp(record->kind, "cluster") != 0) {
+		metrics_write_label(text, before, record->kind,
+				    metrics_text_of(record, "name"));
+		before = ",";
+	}
+	if (label != NULL) {
+		metrics_write_label(text, before, label, value);
+		before = ",";
+	}
+	if (before[0] == ',')
+		text_puts(text, "}");
+	text_puts(text, " ");
+}
+
+static void metrics_write_sample(struct text *text, const struct family *family,
+				 const struct lined_record *record,
+				 const struct lined_value *value,
+				 const char *label)
+{
+	text_puts(text, family->name);
+	metrics_write_labels(text, record, family->label, label);
+	metrics_write_number(text,
+			     family->unit == UNIT_GOOD
+				     ? strcmp(value->text, "good") == 0
+				     : value->number,
+			     family->unit);
+	text_puts(text, "\n");
+}
+
+/* Writes a family's samples from one record. */
+static void metrics_write_samples(struct text *text,
+				  const struct family *family,
+				  const struct lined_record *record)
+{
+	size_t len = strlen(family->value), i;
+
+	for (i = 0; i < record->count; i++) {
+		const struct lined_value *value = &record->values[i];
+		const char *name = value->name;
+
+		if (family->label == NULL) {
+			if (strcmp(name, family->value) == 0)
+				metrics_write_sample(text, family, record,
+						     value, "");
+		} else if (strncmp(name, family->value, len) == 0 &&
+			   name[len] == '.') {
+			metrics_write_sample(text, family, record, value,
+					     name + len + 1);
+		}
+	}
+}
+
+/* ---- families of their own form ---------------------------------- */
+
+static void metrics_write_build(struct text *text, const struct family *family,
+				const struct lined_record *record)
+{
+	metrics_write_label(text, "lined_build_info{", "version",
+			    metrics_text_of(record, "version"));
+	metrics_write_label(text, ",", "poller",
+			    metrics_text_of(record, "poller"));
+	text_puts(text, "} 1\n");
+}
+
+static void metrics_write_open(struct text *text, const struct family *family,
+			       const struct lined_record *record)
+{
+	text_puts(text, family->name);
+	metrics_write_labels(text, record, "protocol",
+			     metrics_text_of(record, "protocol"));
+	text_puts(text, strcmp(metrics_text_of(record, "state"), "open") == 0
+				? "1\n"
+				: "0\n");
+}
+
+/* The duration of a turn is the longest time that an event in it waited. */
+static void metrics_write_delays(struct text *text, const struct family *family,
+				 const struct lined_record *record)
+{
+	static const char group[] = "turns_us.";
+	const struct lined_value *busy = metrics_find(record, "busy_us");
+	uint64_t total = 0;
+	char bound[32];
+	size_t i;
+
+	for (i = 0; i < record->count; i++) {
+		const struct lined_value *value = &record->values[i];
+		const char *us = value->name + sizeof(group) - 1;
+
+		if (strncmp(value->name, group, sizeof(group) - 1) != 0)
+			continue;
+		total += value->number;
+		if (strcmp(us, "more") == 0)
+			strcpy(bound, "+Inf");
+		else
+			snprintf(bound, sizeof(bound), "%g", atof(us) / 1e6);
+		text_printf(text, "%s_bucket", family->name);
+		metrics_write_labels(text, record, "le", bound);
+		text_printf(text, "%llu\n", (unsigned long long)total);
+	}
+	text_printf(text, "%s_sum", family->name);
+	metrics_write_labels(text, record, NULL, NULL);
+	metrics_write_number(text, busy != NULL ? busy->number : 0,
+			     UNIT_MICROSECONDS);
+	text_printf(text, "\n%s_count", family->name);
+	metrics_write_labels(text, record, NULL, NULL);
+	text_printf(text, "%llu\n", (unsigned long long)total);
+}
+
+/* ---- the page ---------------------------------------------------------- */
 
 #define DAEMON(name, type, value, label, help)                                 \
 	{                                                                      \
-		"lined_" name, type, "daemon", value, label, help, UNIT_ONE    \
+		"lined_" name, type, "daemon", value, label, help,             \
+			.unit = UNIT_ONE                                       \
 	}
-#define WORKER(name, type, value, help, unit)                                  \
+#define WORKER(name, type, value, help, in)                                    \
 	{                                                                      \
-		"lined_worker_" name, type, "worker", value, NULL, help, unit  \
+		"lined_worker_" name, type, "worker", value, NULL, help,       \
+			.unit = in                                             \
 	}
-#define CLUSTER(name, type, value, help, unit)                                 \
+#define CLUSTER(name, type, value, help, in)                                   \
 	{                                                                      \
 		"lined_cluster_" name, type, "cluster", value, NULL, help,     \
-			unit                                                   \
+			.unit = in                                             \
 	}
 #define NODE(name, type, value, help)                                          \
 	{                                                                      \
 		"lined_cluster_" name, type, "node", value, NULL, help,        \
-			UNIT_ONE                                               \
+			.unit = UNIT_ONE                                       \
 	}
 #define COUNTER(name, value, label, help)                                      \
 	{                                                                      \
 		"lined_" name "_total", "counter", "service", value, label,    \
-			help, UNIT_ONE                                         \
+			help, .unit = UNIT_ONE                                 \
+	}
+#define UPSTREAM(name, type, value, help, in)                                  \
+	{                                                                      \
+		"lined_relay_upstream_" name, type, "upstream", value, NULL,   \
+			help, .unit = in                                       \
 	}
 #define GAUGE(name, value, help)                                               \
 	{                                                                      \
-		"lined_" name, "gauge", "service", value, NULL, help, UNIT_ONE \
+		"lined_" name, "gauge", "service", value, NULL, help,          \
+			.unit = UNIT_ONE                                       \
 	}
 
 static const struct family families[] = {
+	{"lined_build_info", "gauge", "daemon",
+	 .help = "The version that runs, and how it waits for events.",
+	 .write = metrics_write_build},
 	DAEMON("start_time_seconds", "gauge", "started_s", NULL,
 	       "When the daemon was started, in seconds of UNIX time."),
 	DAEMON("config_time_seconds", "gauge", "config_read_s", NULL,
@@ -193,366 +432,49 @@ static const struct family families[] = {
 		"TLS connections that ended without close_notify."),
 	{"lined_tls_certificate_expiry_timestamp_seconds", "gauge", "tls",
 	 "expires_s", NULL,
-	 "When the certificate of a tls section expires, in seconds of UNIX "
-	 "time.",
-	 UNIT_ONE},
+	 .help = "When the certificate of a tls section expires, in seconds of "
+		 "UNIX time."},
 	COUNTER("protocol_events", "count", "event",
 		"Events that the protocol itself counts."),
+	{"lined_worker_loop_delay_seconds", "histogram", "worker",
+	 .help = "How long the turns of the worker's loop lasted, which is how "
+		 "long an event may have waited.",
+	 .write = metrics_write_delays},
+	{"lined_service_open", "gauge", "service",
+	 .help = "Whether the service accepts clients.",
+	 .write = metrics_write_open},
+	UPSTREAM("up", "gauge", "state",
+		 "Whether the upstream is good: connected, and a line of it "
+		 "has passed the filter.",
+		 UNIT_GOOD),
+	UPSTREAM("lines_total", "counter", "lines",
+		 "Lines received from the upstream.", UNIT_ONE),
+	UPSTREAM("connects_total", "counter", "connects",
+		 "Connections made to the upstream.", UNIT_ONE),
 };
 
 #define FAMILIES (sizeof(families) / sizeof(families[0]))
 
-/* ---- records ----------------------------------------------------------- */
-
-/* The page being written, and its records. */
-struct metrics {
-	struct text *text;
-	const struct lined_record **records;
-	size_t count;
-};
-
-static const struct lined_value *metrics_find(const struct lined_record *record,
-					      const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < record->count; i++)
-		if (strcmp(record->values[i].name, name) == 0)
-			return &record->values[i];
-	return NULL;
-}
-
-static const char *metrics_text_of(const struct lined_record *record,
-				   const char *name)
-{
-	const struct lined_value *value = metrics_find(record, name);
-
-	return value != NULL && value->type == LINED_VALUE_TEXT ? value->text
-								: "";
-}
-
-static bool metrics_is_kind(const struct lined_record *record, const char *kind)
-{
-	return strcmp(record->kind, kind) == 0;
-}
-
-static int metrics_compare_names(const struct lined_record *a,
-				 const struct lined_record *b)
-{
-	/* Compares records by the values that distinguish records of a kind. */
-	static const char *const names[] = {"name", "service", "upstream"};
-	int order = strcmp(a->kind, b->kind);
-	size_t i;
-
-	for (i = 0; order == 0 && i < sizeof(names) / sizeof(names[0]); i++)
-		order = strcmp(metrics_text_of(a, names[i]),
-			       metrics_text_of(b, names[i]));
-	return order;
-}
-
-static int metrics_compare_places(const void *a, const void *b)
-{
-	const struct lined_record *x = *(const struct lined_record *const *)a;
-	const struct lined_record *y = *(const struct lined_record *const *)b;
-
-	return (x > y) - (x < y);
-}
-
-static int metrics_compare(const void *a, const void *b)
-{
-	int order =
-		metrics_compare_names(*(const struct lined_record *const *)a,
-				      *(const struct lined_record *const *)b);
-
-	return order != 0 ? order : metrics_compare_places(a, b);
-}
-
-/* Keeps only the first record of each name: a service that was restarted while
- * its old instance drains has two records, the open one first, and a page must
- * not contain a series twice. -1: no memory. */
-static int metrics_choose(struct metrics *metrics,
-			  const struct lined_response *response)
-{
-	const struct lined_record **records;
-	size_t i;
-
-	records = calloc(response->count + 1, sizeof(*records));
-	metrics->records = records;
-	if (records == NULL)
-		return -1;
-	for (i = 0; i < response->count; i++)
-		records[i] = &response->records[i];
-	qsort(records, response->count, sizeof(*records), metrics_compare);
-	for (i = 0; i < response->count; i++)
-		if (metrics->count == 0 ||
-		    metrics_compare_names(records[metrics->count - 1],
-					  records[i]) != 0)
-			records[metrics->count++] = records[i];
-	qsort(records, metrics->count, sizeof(*records),
-	      metrics_compare_places);
-	return 0;
-}
-
-/* ---- the format -------------------------------------------------------- */
-
-static void metrics_write_head(struct text *text, const char *name,
-			       const char *type, const char *help)
-{
-	text_printf(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name,
-		    type);
-}
-
-/* Writes a label in quotes, with \ " and LF escaped. */
-static void metrics_write_label(struct text *text, const char *before,
-				const char *name, const char *value)
-{
-	text_printf(text, "%s%s=\"", before, name);
-	while (*value != '\0') {
-		size_t plain = strcspn(value, "\\\"\n");
-
-		text_add(text, value, plain);
-		value += plain;
-		if (*value == '\0')
-			break;
-		text_puts(text, *value == '\n'  ? "\\n"
-				: *value == '"' ? "\\\""
-						: "\\\\");
-		value++;
-	}
-	text_puts(text, "\"");
-}
-
-static void metrics_write_number(struct text *text, uint64_t number,
-				 enum unit unit)
-{
-	if (unit == UNIT_MICROSECONDS)
-		text_printf(text, "%llu.%06llu",
-			    (unsigned long long)number / 1000000,
-			    (unsigned long long)number % 1000000);
-	else
-		text_printf(text, "%llu", (unsigned long long)number);
-}
-
-/* Writes the labels of a record, and one more label (NULL: none). */
-static void metrics_write_labels(struct text *text,
-				 const struct lined_record *record,
-				 const char *label, const char *value)
-{
-	const char *before = "{";
-
-	if (!metrics_is_kind(record, "daemon") &&
-	    !metrics_is_kind(record, "cluster")) {
-		metrics_write_label(text, before, record->kind,
-				    metrics_text_of(record, "name"));
-		before = ",";
-	}
-	if (label != NULL) {
-		metrics_write_label(text, before, label, value);
-		before = ",";
-	}
-	if (before[0] == ',')
-		text_puts(text, "}");
-	text_puts(text, " ");
-}
-
-static void metrics_write_sample(struct text *text, const struct family *family,
-				 const struct lined_record *record,
-				 const struct lined_value *value,
-				 const char *label)
-{
-	text_puts(text, family->name);
-	metrics_write_labels(text, record, family->label, label);
-	metrics_write_number(text, value->number, family->unit);
-	text_puts(text, "\n");
-}
-
-/* Writes a family's samples from one record. */
-static void metrics_write_samples(struct text *text,
-				  const struct family *family,
-				  const struct lined_record *record)
-{
-	size_t len = strlen(family->value), i;
-
-	for (i = 0; i < record->count; i++) {
-		const struct lined_value *value = &record->values[i];
-		const char *name = value->name;
-
-		if (family->label == NULL) {
-			if (strcmp(name, family->value) == 0)
-				metrics_write_sample(text, family, record,
-						     value, "");
-		} else if (strncmp(name, family->value, len) == 0 &&
-			   name[len] == '.') {
-			metrics_write_sample(text, family, record, value,
-					     name + len + 1);
-		}
-	}
-}
-
-static void metrics_write_family(const struct metrics *metrics,
-				 const struct family *family)
-{
-	struct text *text = metrics->text;
-	size_t i;
-
-	metrics_write_head(text, family->name, family->type, family->help);
-	for (i = 0; i < metrics->count; i++)
-		if (metrics_is_kind(metrics->records[i], family->record))
-			metrics_write_samples(text, family,
-					      metrics->records[i]);
-}
-
-/* ---- families of their own form ---------------------------------- */
-
-static void metrics_write_build(const struct metrics *metrics)
-{
-	struct text *text = metrics->text;
-	size_t i;
-
-	metrics_write_head(
-		text, "lined_build_info", "gauge",
-		"The version that runs, and how it waits for events.");
-	for (i = 0; i < metrics->count; i++) {
-		const struct lined_record *record = metrics->records[i];
-
-		if (!metrics_is_kind(record, "daemon"))
-			continue;
-		metrics_write_label(text, "lined_build_info{", "version",
-				    metrics_text_of(record, "version"));
-		metrics_write_label(text, ",", "poller",
-				    metrics_text_of(record, "poller"));
-		text_puts(text, "} 1\n");
-	}
-}
-
-static void metrics_write_open(const struct metrics *metrics)
-{
-	struct text *text = metrics->text;
-	size_t i;
-
-	metrics_write_head(text, "lined_service_open", "gauge",
-			   "Whether the service accepts clients.");
-	for (i = 0; i < metrics->count; i++) {
-		const struct lined_record *record = metrics->records[i];
-
-		if (!metrics_is_kind(record, "service"))
-			continue;
-		text_puts(text, "lined_service_open");
-		metrics_write_labels(text, record, "protocol",
-				     metrics_text_of(record, "protocol"));
-		text_puts(text,
-			  strcmp(metrics_text_of(record, "state"), "open") == 0
-				  ? "1\n"
-				  : "0\n");
-	}
-}
-
-/* Writes a family about the upstreams of relay. */
-static void metrics_write_upstreams(const struct metrics *metrics,
-				    const char *name, const char *type,
-				    const char *help, const char *value)
-{
-	struct text *text = metrics->text;
-	size_t i;
-
-	metrics_write_head(text, name, type, help);
-	for (i = 0; i < metrics->count; i++) {
-		const struct lined_record *record = metrics->records[i];
-		const struct lined_value *found;
-
-		if (!metrics_is_kind(record, "upstream"))
-			continue;
-		text_puts(text, name);
-		metrics_write_label(text, "{", "service",
-				    metrics_text_of(record, "service"));
-		metrics_write_label(text, ",", "upstream",
-				    metrics_text_of(record, "upstream"));
-		text_puts(text, "} ");
-		found = metrics_find(record, value);
-		metrics_write_number(text,
-				     found == NULL ? 0
-				     : found->type == LINED_VALUE_TEXT
-					     ? strcmp(found->text, "good") == 0
-					     : found->number,
-				     UNIT_ONE);
-		text_puts(text, "\n");
-	}
-}
-
-/* The duration of a turn is the longest time that an event in it waited. */
-static void metrics_write_worker_delays(struct text *text,
-					const struct lined_record *record)
-{
-	static const char name[] = "lined_worker_loop_delay_seconds";
-	static const char group[] = "turns_us.";
-	const struct lined_value *busy = metrics_find(record, "busy_us");
-	uint64_t total = 0;
-	char bound[32];
-	size_t i;
-
-	for (i = 0; i < record->count; i++) {
-		const struct lined_value *value = &record->values[i];
-		const char *us = value->name + sizeof(group) - 1;
-
-		if (strncmp(value->name, group, sizeof(group) - 1) != 0)
-			continue;
-		total += value->number;
-		if (strcmp(us, "more") == 0)
-			strcpy(bound, "+Inf");
-		else
-			snprintf(bound, sizeof(bound), "%g", atof(us) / 1e6);
-		text_printf(text, "%s_bucket", name);
-		metrics_write_labels(text, record, "le", bound);
-		text_printf(text, "%llu\n", (unsigned long long)total);
-	}
-	text_printf(text, "%s_sum", name);
-	metrics_write_labels(text, record, NULL, NULL);
-	metrics_write_number(text, busy != NULL ? busy->number : 0,
-			     UNIT_MICROSECONDS);
-	text_printf(text, "\n%s_count", name);
-	metrics_write_labels(text, record, NULL, NULL);
-	text_printf(text, "%llu\n", (unsigned long long)total);
-}
-
-static void metrics_write_delays(const struct metrics *metrics)
-{
-	struct text *text = metrics->text;
-	size_t i;
-
-	metrics_write_head(
-		text, "lined_worker_loop_delay_seconds", "histogram",
-		"How long the turns of the worker's loop lasted, which is how "
-		"long an event may have waited.");
-	for (i = 0; i < metrics->count; i++)
-		if (metrics_is_kind(metrics->records[i], "worker"))
-			metrics_write_worker_delays(text, metrics->records[i]);
-}
-
 void metrics_page_write(struct text *text,
 			const struct lined_response *response)
 {
-	struct metrics metrics = {.text = text};
-	size_t i;
+	const struct family *family = families;
+	const struct lined_record **records;
+	size_t count, i;
 
-	if (metrics_choose(&metrics, response) < 0) {
-		text->oom = true;
-		return;
+	records = metrics_choose(response, &count);
+	text->oom |= records == NULL;
+	for (; records != NULL && family < families + FAMILIES; family++) {
+		text_printf(text, "# HELP %s %s\n# TYPE %s %s\n", family->name,
+			    family->help, family->name, family->type);
+		for (i = 0; i < count; i++) {
+			if (strcmp(records[i]->kind, family->record) != 0)
+				continue;
+			if (family->write != NULL)
+				family->write(text, family, records[i]);
+			else
+				metrics_write_samples(text, family, records[i]);
+		}
 	}
-	metrics_write_build(&metrics);
-	for (i = 0; i < FAMILIES; i++)
-		metrics_write_family(&metrics, &families[i]);
-	metrics_write_delays(&metrics);
-	metrics_write_open(&metrics);
-	metrics_write_upstreams(
-		&metrics, "lined_relay_upstream_up", "gauge",
-		"Whether the upstream is good: connected, and a line of it has "
-		"passed the filter.",
-		"state");
-	metrics_write_upstreams(&metrics, "lined_relay_upstream_lines_total",
-				"counter", "Lines received from the upstream.",
-				"lines");
-	metrics_write_upstreams(&metrics, "lined_relay_upstream_connects_total",
-				"counter", "Connections made to the upstream.",
-				"connects");
-	free(metrics.records);
+	free(records);
 }
