@@ -190,10 +190,9 @@ END_TEST
 
 /* ---- for people -------------------------------------------------------- */
 
-static void expect(char *text, const char *wanted)
+static void expect(struct number_text text, const char *wanted)
 {
-	ck_assert_str_eq(text, wanted);
-	free(text);
+	ck_assert_str_eq(text.s, wanted);
 }
 
 START_TEST(numbers_are_readable)

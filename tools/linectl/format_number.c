@@ -1,29 +1,41 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rounds, and adds units. --json has the exact numbers.
+ * Rounds numbers, and adds units.
  */
 #include "config.h"
 
 #include "linectl/format_number.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
-#include "common/memory_or_exit.h"
-
-char *format_count(uint64_t n)
+static struct number_text __attribute__((format(printf, 1, 2)))
+format_text(const char *format, ...)
 {
-	char digits[32], text[48];
+	struct number_text text;
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text.s, sizeof(text.s), format, arguments);
+	va_end(arguments);
+	return text;
+}
+
+struct number_text format_count(uint64_t n)
+{
+	struct number_text text = {""};
+	char digits[32], *to = text.s;
 	int len = snprintf(digits, sizeof(digits), "%" PRIu64, n), i;
-	char *to = text;
 
 	for (i = 0; i < len; i++) {
 		if (i > 0 && (len - i) % 3 == 0)
 			*to++ = ',';
 		*to++ = digits[i];
 	}
-	return memory_copy(text, (size_t)(to - text));
+	return text;
 }
 
 /* Divides n by 1000 until it has at most three digits before the point. Returns
@@ -37,66 +49,65 @@ static unsigned scale_by_1000(double *n)
 	return unit;
 }
 
-char *format_short(double n)
+struct number_text format_short(double n)
 {
 	unsigned unit = scale_by_1000(&n);
 
 	if (unit == 0)
-		return memory_format(
-			"%.*f", n < 9.95 && n != (double)(int)n ? 1 : 0, n);
-	return memory_format("%.*f%c",
-			     n < 9.995   ? 2
-			     : n < 99.95 ? 1
-					 : 0,
-			     n, " kMGTPE"[unit]);
+		return format_text("%.*f",
+				   n < 9.95 && n != (double)(int)n ? 1 : 0, n);
+	return format_text("%.*f%c",
+			   n < 9.995   ? 2
+			   : n < 99.95 ? 1
+				       : 0,
+			   n, " kMGTPE"[unit]);
 }
 
-char *format_bytes(uint64_t bytes)
+struct number_text format_bytes(uint64_t bytes)
 {
 	static const char *const units[] = {"B",  "kB", "MB", "GB",
 					    "TB", "PB", "EB"};
 	double n = (double)bytes;
 	unsigned unit = scale_by_1000(&n);
 
-	return memory_format("%.*f %s", unit > 0 && n < 9.95 ? 1 : 0, n,
-			     units[unit]);
+	return format_text("%.*f %s", unit > 0 && n < 9.95 ? 1 : 0, n,
+			   units[unit]);
 }
 
-char *format_time(uint64_t ms)
+struct number_text format_time(uint64_t ms)
 {
 	uint64_t s = ms / 1000;
 
 	if (ms < 1000)
-		return memory_format("%" PRIu64 " ms", ms);
+		return format_text("%" PRIu64 " ms", ms);
 	if (s < 10)
-		return memory_format("%" PRIu64 ".%" PRIu64 " s", s,
-				     ms % 1000 / 100);
+		return format_text("%" PRIu64 ".%" PRIu64 " s", s,
+				   ms % 1000 / 100);
 	if (s < 60)
-		return memory_format("%" PRIu64 " s", s);
+		return format_text("%" PRIu64 " s", s);
 	if (s < 3600)
-		return memory_format("%" PRIu64 " m %" PRIu64 " s", s / 60,
-				     s % 60);
+		return format_text("%" PRIu64 " m %" PRIu64 " s", s / 60,
+				   s % 60);
 	if (s < 86400)
-		return memory_format("%" PRIu64 " h %" PRIu64 " m", s / 3600,
-				     s % 3600 / 60);
-	return memory_format("%" PRIu64 " d %" PRIu64 " h", s / 86400,
-			     s % 86400 / 3600);
+		return format_text("%" PRIu64 " h %" PRIu64 " m", s / 3600,
+				   s % 3600 / 60);
+	return format_text("%" PRIu64 " d %" PRIu64 " h", s / 86400,
+			   s % 86400 / 3600);
 }
 
-char *format_age(uint64_t s)
+struct number_text format_age(uint64_t s)
 {
-	return s < 60 ? memory_format("%" PRIu64 " s", s)
-		      : format_time(s * 1000);
+	return s < 60 ? format_text("%" PRIu64 " s", s) : format_time(s * 1000);
 }
 
-char *format_date(uint64_t seconds)
+struct number_text format_date(uint64_t seconds)
 {
+	struct number_text text;
 	time_t when = (time_t)seconds;
-	char text[64];
 	struct tm tm;
 
 	if (seconds == 0 || localtime_r(&when, &tm) == NULL ||
-	    strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm) == 0)
-		return memory_copy("-", 1);
-	return memory_format("%s", text);
+	    strftime(text.s, sizeof(text.s), "%Y-%m-%d %H:%M:%S", &tm) == 0)
+		strcpy(text.s, "-");
+	return text;
 }

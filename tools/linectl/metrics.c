@@ -13,7 +13,6 @@
 #include "linectl/control_answer.h"
 #include "linectl/error.h"
 #include "linectl/json.h"
-#include "linectl/show.h"
 
 #define PATIENCE_MS 15000
 
@@ -125,6 +124,15 @@ static void metrics_write_json(const struct answer *answer)
 	fputs("]}\n", stdout);
 }
 
+static void metrics_write_text(const struct answer *answer)
+{
+	size_t i;
+
+	for (i = 0; i < answer->count; i++)
+		if (record_is(&answer->records[i], "text"))
+			puts(record_text(&answer->records[i], "line"));
+}
+
 enum linectl_status metrics_run(const struct command_call *call)
 {
 	struct answer answer;
@@ -137,7 +145,7 @@ enum linectl_status metrics_run(const struct command_call *call)
 	else if (call->json)
 		metrics_write_json(&answer);
 	else
-		show_metrics(&answer, "", stdout);
+		metrics_write_text(&answer);
 	answer_fini(&answer);
 	return status;
 }

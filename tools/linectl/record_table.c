@@ -62,15 +62,17 @@ static char *table_cell(const struct table_column *column,
 						  second)
 				  : memory_format("%" PRIu64, n);
 	case CELL_COUNT:
-		return format_count(n + second);
+		return memory_format("%s", format_count(n + second).s);
 	case CELL_SUM:
-		return format_count(record_sum(record, column->value));
+		return memory_format(
+			"%s",
+			format_count(record_sum(record, column->value)).s);
 	case CELL_BYTES:
-		return format_bytes(n);
+		return memory_format("%s", format_bytes(n).s);
 	case CELL_TIME:
-		return format_time(n);
+		return memory_format("%s", format_time(n).s);
 	case CELL_AGE:
-		return format_time(n * 1000);
+		return memory_format("%s", format_time(n * 1000).s);
 	default:
 		return memory_format("%s", record_text(record, column->value));
 	}

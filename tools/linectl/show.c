@@ -7,6 +7,7 @@
 #include "linectl/show.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -42,6 +43,18 @@ static void show_table(FILE *out, const struct answer *answer, const char *kind,
 	free(records);
 }
 
+/* Writes the table after an empty line, if there are records of the kind. */
+static void show_further_table(FILE *out, const struct answer *answer,
+			       const char *kind,
+			       const struct table_column *columns,
+			       size_t column_count)
+{
+	if (answer_find(answer, kind) == NULL)
+		return;
+	fputs("\n", out);
+	show_table(out, answer, kind, columns, column_count);
+}
+
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 void show_messages(const struct answer *answer)
@@ -63,71 +76,62 @@ void show_messages(const struct answer *answer)
 
 /* ---- status ------------------------------------------------------------ */
 
-static void show_status_line(FILE *out, const char *name, char *text)
+static void __attribute__((format(printf, 3, 4)))
+show_line(FILE *out, const char *name, const char *format, ...)
 {
-	fprintf(out, "%-9s %s\n", name, text);
-	free(text);
+	va_list arguments;
+
+	fprintf(out, "%-9s ", name);
+	va_start(arguments, format);
+	vfprintf(out, format, arguments);
+	va_end(arguments);
+	fputs("\n", out);
 }
 
-/* "3.1 MB held by clients, of at most 512 MB, 1.2 MB of it kept by protocols; 0
- * closed for it" */
-static char *show_memory(const struct record *daemon)
+static void show_memory(const struct record *daemon, FILE *out)
 {
-	char *held = format_bytes(record_number(daemon, "memory_held"));
-	char *limit = format_bytes(record_number(daemon, "memory_limit"));
-	char *kept = format_bytes(record_number(daemon, "memory_kept"));
-	uint64_t closed = record_number(daemon, "memory_closed");
-	char *text;
+	uint64_t limit = record_number(daemon, "memory_limit");
 
-	if (record_number(daemon, "memory_limit") == 0)
-		text = memory_format("%s held by clients, no ceiling, %s of it "
-				     "kept by protocols",
-				     held, kept);
+	if (limit == 0)
+		show_line(out, "memory",
+			  "%s held by clients, no ceiling, %s of it kept by "
+			  "protocols",
+			  format_bytes(record_number(daemon, "memory_held")).s,
+			  format_bytes(record_number(daemon, "memory_kept")).s);
 	else
-		text = memory_format("%s held by clients, of at most %s, %s of "
-				     "it kept by protocols; %" PRIu64
-				     " closed for it",
-				     held, limit, kept, closed);
-	free(held);
-	free(kept);
-	free(limit);
-	return text;
+		show_line(out, "memory",
+			  "%s held by clients, of at most %s, %s of it kept by "
+			  "protocols; %" PRIu64 " closed for it",
+			  format_bytes(record_number(daemon, "memory_held")).s,
+			  format_bytes(limit).s,
+			  format_bytes(record_number(daemon, "memory_kept")).s,
+			  record_number(daemon, "memory_closed"));
 }
 
 static void show_own_node(const struct record *cluster, FILE *out)
 {
 	const char *error = record_text(cluster, "error");
-	char *sent = format_count(record_number(cluster, "lines_sent"));
-	char *unsent = format_count(record_number(cluster, "lines_unsent"));
-	char *received = format_count(record_number(cluster, "lines_received"));
 
-	show_status_line(
-		out, "node",
-		memory_format(
-			"%s, %s%s, at %s%s%s", record_text(cluster, "name"),
-			record_text(cluster, "state"),
-			record_number(cluster, "primary") ? ", primary" : "",
-			record_text(cluster, "server"),
-			error[0] != '\0' ? ": " : "", error));
-	show_status_line(
-		out, "names",
-		memory_format("%" PRIu64 ", revision %" PRIu64
-			      ", round trip %.1f ms, %" PRIu64 " taken",
-			      record_number(cluster, "names"),
-			      record_number(cluster, "revision"),
-			      (double)record_number(cluster, "round_trip_us") /
-				      1000,
-			      record_number(cluster, "names_taken")));
-	show_status_line(
-		out, "lines",
-		memory_format("%s sent, %s not sent, %s received, %" PRIu64
-			      " lost, %" PRIu64 " waiting",
-			      sent, unsent, received,
-			      record_number(cluster, "lines_lost"),
-			      record_number(cluster, "lines_waiting")));
-	free(sent);
-	free(unsent);
-	free(received);
+	show_line(out, "node", "%s, %s%s, at %s%s%s",
+		  record_text(cluster, "name"), record_text(cluster, "state"),
+		  record_number(cluster, "primary") ? ", primary" : "",
+		  record_text(cluster, "server"), error[0] != '\0' ? ": " : "",
+		  error);
+	show_line(out, "names",
+		  "%" PRIu64 ", revision %" PRIu64
+		  ", round trip %.1f ms, %" PRIu64 " taken",
+		  record_number(cluster, "names"),
+		  record_number(cluster, "revision"),
+		  (double)record_number(cluster, "round_trip_us") / 1000,
+		  record_number(cluster, "names_taken"));
+	show_line(out, "lines",
+		  "%s sent, %s not sent, %s received, %" PRIu64
+		  " lost, %" PRIu64 " waiting",
+		  format_count(record_number(cluster, "lines_sent")).s,
+		  format_count(record_number(cluster, "lines_unsent")).s,
+		  format_count(record_number(cluster, "lines_received")).s,
+		  record_number(cluster, "lines_lost"),
+		  record_number(cluster, "lines_waiting"));
 }
 
 void show_cluster(const struct answer *answer, const char *argument, FILE *out)
@@ -148,58 +152,42 @@ void show_cluster(const struct answer *answer, const char *argument, FILE *out)
 		return;
 	}
 	show_own_node(cluster, out);
-	if (answer_find(answer, "node") == NULL)
-		return;
-	fputs("\n", out);
-	show_table(out, answer, "node", columns, COUNT_OF(columns));
+	show_further_table(out, answer, "node", columns, COUNT_OF(columns));
 }
 
 static void show_daemon(const struct record *daemon, FILE *out)
 {
-	char *since = format_date(record_number(daemon, "started_s"));
-	char *age = format_age(record_number(daemon, "uptime_s"));
-	char *read = format_date(record_number(daemon, "config_read_s"));
-	char *clients = format_count(record_number(daemon, "clients"));
-	char *published = format_count(record_number(daemon, "bus.published"));
-	char *posted = format_count(record_number(daemon, "bus.posted"));
 	uint64_t services = record_number(daemon, "services");
 	uint64_t lost = record_number(daemon, "log_lost");
+	const char *level = record_text(daemon, "log_level");
 
 	fprintf(out, "lined %s, pid %" PRIu64 ", %s since %s (%s)\n",
 		record_text(daemon, "version"), record_number(daemon, "pid"),
-		record_text(daemon, "state"), since, age);
-	show_status_line(
-		out, "config",
-		memory_format("%s, read %s; reloads: %" PRIu64 " done, %" PRIu64
-			      " refused",
-			      record_text(daemon, "config"), read,
-			      record_number(daemon, "reloads.done"),
-			      record_number(daemon, "reloads.refused")));
-	show_status_line(
-		out, "log",
-		lost == 0
-			? memory_format("%s", record_text(daemon, "log_level"))
-			: memory_format("%s, %" PRIu64 " message%s lost",
-					record_text(daemon, "log_level"), lost,
-					lost == 1 ? "" : "s"));
-	show_status_line(out, "clients",
-			 memory_format("%s, in %" PRIu64 " service%s", clients,
-				       services, services == 1 ? "" : "s"));
-	show_status_line(out, "memory", show_memory(daemon));
-	show_status_line(
-		out, "bus",
-		memory_format("%s published, %s batches between workers, "
-			      "%" PRIu64 " refused",
-			      published, posted,
-			      record_number(daemon, "bus.refused")));
-	show_status_line(out, "poller",
-			 memory_format("%s", record_text(daemon, "poller")));
-	free(since);
-	free(age);
-	free(read);
-	free(clients);
-	free(published);
-	free(posted);
+		record_text(daemon, "state"),
+		format_date(record_number(daemon, "started_s")).s,
+		format_age(record_number(daemon, "uptime_s")).s);
+	show_line(out, "config",
+		  "%s, read %s; reloads: %" PRIu64 " done, %" PRIu64 " refused",
+		  record_text(daemon, "config"),
+		  format_date(record_number(daemon, "config_read_s")).s,
+		  record_number(daemon, "reloads.done"),
+		  record_number(daemon, "reloads.refused"));
+	if (lost == 0)
+		show_line(out, "log", "%s", level);
+	else
+		show_line(out, "log", "%s, %" PRIu64 " message%s lost", level,
+			  lost, lost == 1 ? "" : "s");
+	show_line(out, "clients", "%s, in %" PRIu64 " service%s",
+		  format_count(record_number(daemon, "clients")).s, services,
+		  services == 1 ? "" : "s");
+	show_memory(daemon, out);
+	show_line(out, "bus",
+		  "%s published, %s batches between workers, %" PRIu64
+		  " refused",
+		  format_count(record_number(daemon, "bus.published")).s,
+		  format_count(record_number(daemon, "bus.posted")).s,
+		  record_number(daemon, "bus.refused"));
+	show_line(out, "poller", "%s", record_text(daemon, "poller"));
 }
 
 uint64_t show_delay_us(const struct record *worker)
@@ -287,16 +275,10 @@ void show_status(const struct answer *answer, const char *argument, FILE *out)
 	fputs("\nBUSY is since the start; 99 of 100 turns took no longer than "
 	      "DELAY.\n",
 	      out);
-	if (answer_find(answer, "tls") != NULL) {
-		fputs("\n", out);
-		show_table(out, answer, "tls", tls_columns,
+	show_further_table(out, answer, "tls", tls_columns,
 			   COUNT_OF(tls_columns));
-	}
-	if (answer_find(answer, "programs") != NULL) {
-		fputs("\n", out);
-		show_table(out, answer, "programs", program_columns,
+	show_further_table(out, answer, "programs", program_columns,
 			   COUNT_OF(program_columns));
-	}
 	if (answer_find(answer, "cluster") != NULL) {
 		fputs("\n", out);
 		show_cluster(answer, "", out);
@@ -327,13 +309,15 @@ static void show_whole_service(const struct record *service, FILE *out)
 
 	for (i = 0; i < service->count; i++) {
 		const struct value *value = &service->values[i];
-		char *text = value->type == VALUE_LIST ? table_list_text(value)
-			     : value->type == VALUE_TEXT
-				     ? memory_format("%s", value->text)
-				     : format_count(value->number);
+		char *list = value->type == VALUE_LIST ? table_list_text(value)
+						       : NULL;
 
-		fprintf(out, "%-34s %s\n", value->name, text);
-		free(text);
+		fprintf(out, "%-34s %s\n", value->name,
+			list != NULL ? list
+			: value->type == VALUE_TEXT
+				? value->text
+				: format_count(value->number).s);
+		free(list);
 	}
 }
 
@@ -526,14 +510,4 @@ void show_log(const struct answer *answer, const char *argument, FILE *out)
 	if (answer->end == ANSWER_OK)
 		fprintf(out, "logging from %s on, until the next reload\n",
 			argument);
-}
-
-void show_metrics(const struct answer *answer, const char *argument, FILE *out)
-{
-	size_t i;
-
-	for (i = 0; i < answer->count; i++)
-		if (record_is(&answer->records[i], "text"))
-			fprintf(out, "%s\n",
-				record_text(&answer->records[i], "line"));
 }

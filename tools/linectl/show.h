@@ -24,7 +24,6 @@ void show_forgive(const struct answer *answer, const char *argument, FILE *out);
 void show_drain(const struct answer *answer, const char *argument, FILE *out);
 void show_reload(const struct answer *answer, const char *argument, FILE *out);
 void show_log(const struct answer *answer, const char *argument, FILE *out);
-void show_metrics(const struct answer *answer, const char *argument, FILE *out);
 
 /* Writes the errors and warnings in an answer to standard error. */
 void show_messages(const struct answer *answer);

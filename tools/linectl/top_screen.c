@@ -16,7 +16,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/memory_or_exit.h"
 #include "linectl/format_number.h"
 #include "linectl/record_table.h"
 
@@ -81,15 +80,12 @@ static void put_name(int y, int x, int width, const char *text)
 		put_text(y, x, "%.*s+", len_of_columns(text, width - 1), text);
 }
 
-/* Prints a number, aligned to the right, and frees it. A number that does not
- * fit is left out: a part of it would be another number. */
-static void put_number_text(int y, int x, int width, char *text)
+/* Prints a number, aligned to the right. A number that does not fit is left
+ * out: a part of it would be another number. */
+static void put_number_text(int y, int x, int width, const char *text)
 {
-	int pad = width - (int)table_width(text);
-
 	if (x + width <= COLS)
-		put_text(y, x + (pad > 0 ? pad : 0), "%s", text);
-	free(text);
+		put_text(y, x, "%*s", width, text);
 }
 
 /* The last `width` values, relative to the largest of them or, if it is more,
@@ -137,16 +133,16 @@ static void put_title_row(int y)
 
 static void draw_daemon(const struct samples *samples)
 {
-	char *age = format_age(samples->uptime_s);
-	char *clients = format_count(samples->clients);
 	char when[16] = "";
 	time_t now = time(NULL);
 	struct tm tm;
 
 	put_text(0, 0,
 		 "lined %s  %s %s  clients %s  services %" PRIu64 "  log %s",
-		 samples->version, samples->state, age, clients,
-		 samples->service_total, samples->log_level);
+		 samples->version, samples->state,
+		 format_age(samples->uptime_s).s,
+		 format_count(samples->clients).s, samples->service_total,
+		 samples->log_level);
 	/* The time of day, if there is room left. */
 	if (getcury(stdscr) == 0 && getcurx(stdscr) < COLS - 9 &&
 	    localtime_r(&now, &tm) != NULL) {
@@ -156,8 +152,6 @@ static void draw_daemon(const struct samples *samples)
 	if (COLS > 0)
 		mvchgat(0, 0, 6 + (int)strlen(samples->version), A_BOLD, 0,
 			NULL);
-	free(age);
-	free(clients);
 }
 
 static void draw_worker(int y, const struct worker_sample *worker)
@@ -207,29 +201,25 @@ static const struct {
 #define GRAPH_X   64
 #define GRAPH_MIN 36
 
-/* How many columns wider a column must be for its longest item, within the room
- * that is left. */
-static int stretch_for(int longest, int width, int room)
+/* How many columns wider the first text of each row is, so that the longest
+ * fits, if the terminal is wider than `least`. */
+static int screen_stretch(const struct screen *screen, int width, int least)
 {
-	int wanted = longest > width ? longest - width : 0;
+	size_t count = screen->shows_clients ? screen->client_count
+					     : screen->order_count,
+	       i;
+	int longest = width, most = COLS > least ? COLS - least : 0;
 
-	return wanted < room ? wanted : room > 0 ? room : 0;
-}
+	for (i = 0; i < count; i++) {
+		int own = (int)table_width(
+			screen->shows_clients
+				? record_text(screen->clients[i], "address")
+				: screen->order[i]->name);
 
-/* How much wider the names are, with GRAPH_MIN columns left for the graph. */
-static int stretch_for_names(const struct screen *screen)
-{
-	int longest = 0;
-	size_t i;
-
-	for (i = 0; i < screen->order_count; i++) {
-		int width = (int)table_width(screen->order[i]->name);
-
-		if (width > longest)
-			longest = width;
+		if (own > longest)
+			longest = own;
 	}
-	return stretch_for(longest, columns[SORT_NAME].width,
-			   COLS - GRAPH_X - GRAPH_MIN);
+	return longest - width < most ? longest - width : most;
 }
 
 static void draw_service_head(int y, enum sort_key sort, int stretch)
@@ -258,7 +248,7 @@ static void put_service_number(int y, enum sort_key column, int stretch,
 			       double n)
 {
 	put_number_text(y, columns[column].x + stretch, columns[column].width,
-			format_short(n));
+			format_short(n).s);
 }
 
 static void draw_service(int y, const struct service_sample *service,
@@ -291,21 +281,6 @@ static void draw_service(int y, const struct service_sample *service,
 /* The least width of all columns, with the column for the service's name. */
 #define CLIENTS_WIDTH 80
 
-static int stretch_for_addresses(const struct screen *screen)
-{
-	int longest = 0;
-	size_t i;
-
-	for (i = 0; i < screen->client_count; i++) {
-		int width = (int)table_width(
-			record_text(screen->clients[i], "address"));
-
-		if (width > longest)
-			longest = width;
-	}
-	return stretch_for(longest, ADDRESS_WIDTH, COLS - CLIENTS_WIDTH);
-}
-
 /* The numbers, right of the address. */
 static const struct {
 	const char *title;
@@ -335,7 +310,7 @@ static void draw_client_head(int y, const struct screen *screen, int stretch)
 	for (i = 0; i < CLIENT_COLUMNS; i++)
 		put_number_text(y, client_columns[i].x + stretch,
 				client_columns[i].width,
-				memory_format("%s", client_columns[i].title));
+				client_columns[i].title);
 	if (screen->service[0] == '\0')
 		put_text(y, SERVICE_X + stretch, "SERVICE");
 	attroff(A_REVERSE);
@@ -354,8 +329,8 @@ static void draw_client(int y, const struct record *client,
 
 		put_number_text(y, client_columns[i].x + stretch,
 				client_columns[i].width,
-				i == 0 ? format_time(n)
-				       : format_short((double)n));
+				i == 0 ? format_time(n).s
+				       : format_short((double)n).s);
 	}
 	if (screen->service[0] == '\0')
 		put_text(y, SERVICE_X + stretch, "%s",
@@ -441,10 +416,13 @@ void screen_draw(struct screen *screen)
 			put_text(y - 1, 0, "clients of %s",
 				 screen->service[0] != '\0' ? screen->service
 							    : "all services");
-			stretch = stretch_for_addresses(screen);
+			stretch = screen_stretch(screen, ADDRESS_WIDTH,
+						 CLIENTS_WIDTH);
 			draw_client_head(y, screen, stretch);
 		} else {
-			stretch = stretch_for_names(screen);
+			stretch =
+				screen_stretch(screen, columns[SORT_NAME].width,
+					       GRAPH_X + GRAPH_MIN);
 			draw_service_head(y, screen->sort, stretch);
 		}
 		draw_rows(screen, y + 1, stretch);
