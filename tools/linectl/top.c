@@ -77,25 +77,11 @@ static void top_sort_services(struct top *top)
 
 /* ---- requests ---------------------------------------------------------- */
 
-static void top_take_record(void *arg, struct record *record)
-{
-	struct top *top = arg;
-
-	answer_handlers.record(&top->answer, record);
-}
-
-static void top_answered(void *arg, enum answer_end end, const char *text);
-
-static const struct answer_handlers top_handlers = {
-	.record = top_take_record,
-	.ended = top_answered,
-};
-
 static void top_ask(struct top *top, enum request what, char *request)
 {
 	top->asked = what;
 	control_socket_ask(top->control, request, strlen(request), PATIENCE_MS,
-			   &top_handlers, top);
+			   &answer_handlers, &top->answer);
 	free(request);
 }
 
@@ -124,17 +110,17 @@ static void top_ask_next(struct top *top)
 	}
 }
 
-static void top_answered(void *arg, enum answer_end end, const char *text)
+static void top_take_answer(struct top *top)
 {
-	struct top *top = arg;
+	const char *error = top->answer.error;
 	enum request asked = top->asked;
 
 	top->asked = REQUEST_NONE;
-	if (end == ANSWER_BROKEN) {
+	if (top->answer.end == ANSWER_BROKEN) {
 		free(top->lost);
-		top->lost = memory_format("%s", text);
-	} else if (end == ANSWER_REFUSED) {
-		top_set_prompt(top, utf8_shown(text));
+		top->lost = memory_format("%s", error);
+	} else if (top->answer.end == ANSWER_REFUSED) {
+		top_set_prompt(top, utf8_shown(error));
 		/* The service has ended. */
 		if (asked == REQUEST_CLIENTS)
 			top->screen.shows_clients = false;
@@ -396,7 +382,10 @@ static void top_loop(struct top *top)
 		top->screen.prompt = top->prompt != NULL ? top->prompt : "";
 		screen_draw(&top->screen);
 		/* SIGWINCH ends the wait, too. */
-		lined_dispatcher_poll(d, PERIOD_MS / 4);
+		if (top->asked == REQUEST_NONE)
+			lined_dispatcher_poll(d, PERIOD_MS / 4);
+		else if (!control_socket_poll(top->control, PERIOD_MS / 4))
+			top_take_answer(top);
 		while (!top->quit && (key = getch()) != ERR)
 			top_take_key(top, key);
 		/* A terminal that hung up stays readable: do not spin. */
