@@ -12,7 +12,6 @@
 
 #include "chat/command.h"
 #include "chat/command_nick.h"
-#include "chat/command_who.h"
 #include "chat/member.h"
 #include "chat/password.h"
 #include "chat/room_seat.h"

@@ -6,11 +6,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "chat/command_args.h"
-#include "chat/command_nick.h"
-#include "chat/command_operator.h"
-#include "chat/command_say.h"
-#include "chat/command_who.h"
 #include "chat/history.h"
 #include "chat/room_seat.h"
 
@@ -64,11 +59,6 @@ static void command_history(struct chat_member *member, struct chat_args *args)
 
 /* ---- the member itself -------------------------------------------------- */
 
-static void command_nick(struct chat_member *member, struct chat_args *args)
-{
-	chat_nick_change(member, args->rest);
-}
-
 static void command_me(struct chat_member *member, struct chat_args *args)
 {
 	chat_say(member, args->rest, true);
@@ -102,7 +92,7 @@ static void command_help(struct chat_member *member, struct chat_args *args);
 
 static const struct command commands[] = {
 	{"help", "", command_help, false},
-	{"nick", "NAME", command_nick, false},
+	{"nick", "NAME", chat_nick_change, false},
 	{"join", "ROOM [KEY]", command_join, false},
 	{"part", "[ROOM]", command_part, false},
 	{"rooms", "", chat_who_rooms, false},

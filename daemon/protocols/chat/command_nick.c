@@ -12,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "chat/command.h"
 #include "chat/room_seat.h"
 
 static void nick_claim(struct chat_member *member, const char *entry,
@@ -220,8 +221,9 @@ static void nick_ask_spelling(struct chat_member *member)
 	nick_claim(member, entry, nick_spelling_claimed);
 }
 
-void chat_nick_change(struct chat_member *member, const char *name)
+void chat_nick_change(struct chat_member *member, struct chat_args *args)
 {
+	const char *name = args->rest;
 	char entry[CHAT_NICKNAME_ENTRY_MAX];
 
 	if (strcmp(name, member->nickname) == 0) {

@@ -12,9 +12,6 @@
  * default room. */
 void chat_nick_guest(struct chat_member *member);
 
-/* Executes /nick. */
-void chat_nick_change(struct chat_member *member, const char *name);
-
 /* After two nodes hear each other again, another node's client keeps the
  * nickname of this entry: the member here becomes a guest again. */
 void chat_nick_taken(struct chat_member *member, const char *entry);

@@ -3,7 +3,7 @@
  * /oper, and the commands of operators. The target's worker kicks or mutes the
  * target. The operator's next line is read when that worker has answered.
  */
-#include "chat/command_operator.h"
+#include "chat/command.h"
 
 #include <stdio.h>
 

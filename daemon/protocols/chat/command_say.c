@@ -3,7 +3,7 @@
  * Turns what members say into events. An event's text is the line for the other
  * clients, so it is formatted once for all.
  */
-#include "chat/command_say.h"
+#include "chat/command.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,7 +5,7 @@
  * as the client takes them. Rooms are listed in portions, one a turn: all of
  * them at once would delay the worker's other clients.
  */
-#include "chat/command_who.h"
+#include "chat/command.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -156,12 +156,6 @@ static size_t history_budget(const struct chat_member *member)
 	return limit / 2 > queued ? limit / 2 - queued : 0;
 }
 
-static bool history_is_told(const struct chat_line *line,
-			    const struct chat_member *member)
-{
-	return !chat_member_ignores(member, line->from);
-}
-
 void chat_history_tell(const struct chat_history *history, const char *room,
 		       struct chat_member *member, size_t count)
 {
@@ -172,9 +166,9 @@ void chat_history_tell(const struct chat_history *history, const char *room,
 	left = history_budget(member);
 	while (first > 0 && count > 0) {
 		const struct chat_line *line = &history->lines[first - 1];
-		size_t len = history_is_told(line, member)
-				     ? line->len + CLOCK_LEN
-				     : 0;
+		size_t len = chat_member_ignores(member, line->from)
+				     ? 0
+				     : line->len + CLOCK_LEN;
 
 		if (len > left)
 			break;
@@ -183,7 +177,7 @@ void chat_history_tell(const struct chat_history *history, const char *room,
 		count--;
 	}
 	for (i = first; i < history->count; i++)
-		if (history_is_told(&history->lines[i], member))
+		if (!chat_member_ignores(member, history->lines[i].from))
 			history_tell_line(&history->lines[i], room, member);
 }
 
@@ -192,7 +186,7 @@ void chat_history_tell_late(const struct chat_event *event,
 {
 	const struct chat_line line = history_line(event);
 
-	if (history_is_told(&line, member))
+	if (!chat_member_ignores(member, line.from))
 		history_tell_line(&line, event->rooms, member);
 }
 
