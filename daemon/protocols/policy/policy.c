@@ -112,11 +112,9 @@ static bool policy_is_whitelisted(struct lined_service *service,
 {
 	const struct policy_lists *lists = lined_service_data(service);
 
-	return lists != NULL &&
-	       (whitelist_has_client(&lists->clients, request->address,
-				     request->name) ||
-		whitelist_has_recipient(&lists->recipients,
-					request->recipient));
+	return whitelist_has_client(&lists->clients, request->address,
+				    request->name) ||
+	       whitelist_has_recipient(&lists->recipients, request->recipient);
 }
 
 /* Answers a request. Without an address or a recipient (DATA with several

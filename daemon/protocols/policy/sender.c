@@ -11,14 +11,6 @@
 #include <string.h>
 #include <strings.h>
 
-/* Skips the variable part before the next "=". Returns the rest. */
-static const char *sender_skip_part(const char *at, const char *end)
-{
-	while (at < end && *at != '=')
-		at++;
-	return at;
-}
-
 static bool sender_begins(const char *text, const char *end, const char *with)
 {
 	size_t len = strlen(with);
@@ -41,13 +33,34 @@ static void sender_put(struct sender_text *to, char c)
 		*to->at++ = (char)tolower((unsigned char)c);
 }
 
-/* Copies the prefix and writes "#" for each variable part after it:
+static void sender_put_all(struct sender_text *to, const char *from,
+			   const char *end)
+{
+	while (from < end)
+		sender_put(to, *from++);
+}
+
+/* Skips up to `parts` variable parts, each a "=" and what follows it, and
+ * writes "=#" for each. Returns the rest. */
+static const char *sender_skip_parts(struct sender_text *to, const char *at,
+				     const char *end, int parts)
+{
+	for (; parts > 0 && at < end; parts--) {
+		for (at++; at < end && *at != '=';)
+			at++;
+		sender_put(to, '=');
+		sender_put(to, '#');
+	}
+	return at;
+}
+
+/* Copies the prefix and replaces the variable parts after it:
  * "SRS0=HASH=TIME=host=user", "SRS1=HASH=host==HASH=TIME=host=user" (the first
  * "=" may be "+" or "-"), "prvs=TAG=user". Returns the rest. */
 static const char *sender_skip_prefix(struct sender_text *to, const char *at,
 				      const char *end)
 {
-	const char *from = at;
+	const char *rest;
 	int parts = 0;
 
 	if (sender_begins(at, end, "SRS0") && end - at > 4 &&
@@ -60,14 +73,9 @@ static const char *sender_skip_prefix(struct sender_text *to, const char *at,
 		parts = 1;
 	if (parts == 0)
 		return at;
-	for (at += strcspn(at, "=+-"); from < at; from++)
-		sender_put(to, *from);
-	for (; parts > 0 && at < end; parts--) {
-		at = sender_skip_part(at + 1, end);
-		sender_put(to, '=');
-		sender_put(to, '#');
-	}
-	return at;
+	rest = at + strcspn(at, "=+-");
+	sender_put_all(to, at, rest);
+	return sender_skip_parts(to, rest, end, parts);
 }
 
 /* Copies the local part from `at`. A number between separators becomes "#";
@@ -76,37 +84,25 @@ static const char *sender_skip_prefix(struct sender_text *to, const char *at,
 static void sender_fold_local(struct sender_text *to, const char *at,
 			      const char *end)
 {
-	const char *next;
-	int parts;
+	const char *digits_end, *next;
 
 	for (; at < end && *at != '+'; at = next) {
-		next = at + 1;
 		if (sender_begins(at, end, "==")) {
 			sender_put(to, '=');
-			for (parts = 2; parts > 0 && next < end; parts--) {
-				next = sender_skip_part(next + 1, end);
-				sender_put(to, '=');
-				sender_put(to, '#');
-			}
-		} else if (isdigit((unsigned char)*at)) {
-			while (next < end && isdigit((unsigned char)*next))
-				next++;
-			if (next < end && sender_is_word(*next)) {
-				while (next < end && sender_is_word(*next))
-					next++;
-				for (; at < next; at++)
-					sender_put(to, *at);
-			} else {
-				sender_put(to, '#');
-			}
-		} else if (sender_is_word(*at)) {
-			while (next < end && sender_is_word(*next))
-				next++;
-			for (; at < next; at++)
-				sender_put(to, *at);
-		} else {
-			sender_put(to, *at);
+			next = sender_skip_parts(to, at + 1, end, 2);
+			continue;
 		}
+		for (next = at; next < end && isdigit((unsigned char)*next);)
+			next++;
+		digits_end = next;
+		while (next < end && sender_is_word(*next))
+			next++;
+		if (next == at)
+			sender_put(to, *next++);
+		else if (next == digits_end)
+			sender_put(to, '#');
+		else
+			sender_put_all(to, at, next);
 	}
 }
 
@@ -118,7 +114,6 @@ void sender_fold(char *to, size_t size, const char *address)
 	const char *at = sender_skip_prefix(&text, address, end);
 
 	sender_fold_local(&text, at, end);
-	for (; *end != '\0'; end++)
-		sender_put(&text, *end);
+	sender_put_all(&text, end, end + strlen(end));
 	*text.at = '\0';
 }
