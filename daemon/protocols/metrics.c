@@ -5,6 +5,7 @@
  * http_request.c reads requests.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -58,10 +59,10 @@ static void metrics_finish(struct session *session)
 					       LINED_CLOSE_LOCAL, 0);
 }
 
-static void metrics_write_status(struct text *text,
-				 const struct session *session,
-				 enum http_status status, const char *type,
-				 size_t len)
+/* Sends the head of a response whose body has len bytes, and the body as far as
+ * it is given. */
+static void metrics_send(struct session *session, enum http_status status,
+			 const char *type, size_t len, const char *body)
 {
 	time_t now = time(NULL);
 	char date[64];
@@ -69,33 +70,25 @@ static void metrics_write_status(struct text *text,
 
 	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT",
 		 gmtime_r(&now, &tm));
-	text_printf(text,
+	if (lined_socket_printf(
+		    session->client,
 		    "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\n"
-		    "Content-Length: %zu\r\nConnection: %s\r\n%s\r\n",
+		    "Content-Length: %zu\r\nConnection: %s\r\n%s\r\n%s",
 		    (int)status, http_status_text(status), date, type, len,
 		    session->request.keep ? "keep-alive" : "close",
 		    status == HTTP_METHOD_NOT_ALLOWED ? "Allow: GET, HEAD\r\n"
-						      : "");
-}
-
-static void metrics_send(struct session *session, struct text *text)
-{
-	if (text->oom)
+						      : "",
+		    body) < 0)
 		lined_socket_close_for(session->client, LINED_CLOSE_ERROR,
-				       ENOMEM);
-	else
-		lined_socket_send(session->client, text->data, text->len);
-	text_fini(text);
+				       errno);
 }
 
 static void metrics_send_page(struct session *session,
 			      const struct metrics_server *server)
 {
-	struct text head = {.len = 0};
 	size_t len = lined_buffer_len(server->page);
 
-	metrics_write_status(&head, session, HTTP_OK, PAGE_TYPE, len);
-	metrics_send(session, &head);
+	metrics_send(session, HTTP_OK, PAGE_TYPE, len, "");
 	if (!session->request.head)
 		lined_socket_send_shared(session->client, server->page, 0, len);
 	metrics_finish(session);
@@ -103,16 +96,13 @@ static void metrics_send_page(struct session *session,
 
 static void metrics_send_error(struct session *session, enum http_status status)
 {
-	struct text response = {.len = 0}, body = {.len = 0};
+	char body[128];
+	int len =
+		snprintf(body, sizeof(body), "%s%s\n", http_status_text(status),
+			 status == HTTP_NOT_FOUND ? ": there is " PATH : "");
 
-	text_printf(&body, "%s%s\n", http_status_text(status),
-		    status == HTTP_NOT_FOUND ? ": there is " PATH : "");
-	metrics_write_status(&response, session, status, ERROR_TYPE, body.len);
-	if (!session->request.head)
-		text_add(&response, body.data, body.len);
-	response.oom |= body.oom;
-	text_fini(&body);
-	metrics_send(session, &response);
+	metrics_send(session, status, ERROR_TYPE, (size_t)len,
+		     session->request.head ? "" : body);
 	metrics_finish(session);
 }
 
