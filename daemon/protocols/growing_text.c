@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Growing texts, and JSON strings. */
+/* Appends to a text, whose memory doubles when it is full. */
 #include "growing_text.h"
 
 #include <stdarg.h>

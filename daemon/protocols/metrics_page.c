@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes the page. A table says which value of which record belongs to which
- * family, because the format requires all samples of a family to be adjacent.
+ * Writes the page of the metrics. A table says which value of which record
+ * belongs to which family, because the format requires all samples of a family
+ * to be adjacent.
  */
 #include "metrics_page.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads records. A line is copied once; the decoded texts are written behind
+ * Reads records. A line is copied once; the decoded texts are written after
  * it, in memory that is large enough for all of them.
  */
 #include "config.h"
@@ -14,8 +14,8 @@
 #include "common/memory_or_exit.h"
 #include "linectl/utf8.h"
 
-/* The place in the line that is read next, and where decoded texts go: behind
- * `out` there is room for all that is left in the line. */
+/* Reads the line at `at` and writes decoded texts at `out`, where there is room
+ * for all that is left in the line. */
 struct reader {
 	const char *at;
 	char *out;
@@ -91,7 +91,7 @@ static void reader_put_utf8(struct reader *r, unsigned long point)
 	}
 }
 
-/* Reads an escape; at is behind its backslash. A surrogate becomes U+FFFD: the
+/* Reads an escape; `at` is after its backslash. A surrogate becomes U+FFFD: the
  * daemon writes none. */
 static int reader_take_escape(struct reader *r)
 {

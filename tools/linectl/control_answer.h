@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A whole answer: its records, and its result.
+ * A whole answer of the daemon: its records, and how it ended.
  */
 #pragma once
 

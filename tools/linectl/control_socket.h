@@ -33,7 +33,7 @@ struct answer_handlers {
 
 /*
  * Connects, and waits until that is done. NULL: *error, which the caller frees,
- * has the fault and the remedy.
+ * says what is wrong and what to do.
  */
 struct control_socket *control_socket_open(const char *path, char **error);
 void control_socket_close(struct control_socket *control);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Messages for people, and the same as JSON.
+ * Writes error messages, as text and as JSON.
  */
 #include "config.h"
 

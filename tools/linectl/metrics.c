@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads the part of Prometheus' text format that lined writes.
+ * Prints the page of `linectl metrics`. For --json it reads the part of
+ * Prometheus' text format that lined writes.
  */
 #include "config.h"
 
@@ -24,8 +25,8 @@ static void sample_write_string(FILE *out, const char *text, size_t len)
 	free(copy);
 }
 
-/* Writes the value of a label; at is behind its first quote. Returns the byte
- * behind the last quote; NULL: there is none. */
+/* Writes the value of a label; `at` is after its first quote. Returns the place
+ * after its last quote; NULL: there is none. */
 static const char *sample_write_label(FILE *out, const char *at)
 {
 	char *value = memory_new(strlen(at) + 1, 1), *to = value;
@@ -67,7 +68,7 @@ static const char *sample_write_labels(FILE *out, const char *at)
 	return at + 1;
 }
 
-/* Infinities are numbers to Prometheus, and not to JSON. */
+/* Prometheus also has infinities, which JSON has not. */
 static bool sample_is_number(const char *text)
 {
 	size_t len = strspn(text, "0123456789.e+-");

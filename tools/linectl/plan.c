@@ -24,7 +24,7 @@
 /* How deep includes may nest. */
 #define ROUNDS_MAX 32
 
-/* The body of the request plan-files: items of a line and bytes. */
+/* The body of the request plan-files: items, each a line and its bytes. */
 struct plan_files {
 	char *data;
 	size_t len;

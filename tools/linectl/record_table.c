@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes all cells, then measures and writes them. Columns are two blanks apart.
+ * Prints tables: makes all cells, then measures and writes them. Columns are
+ * two blanks apart.
  */
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which values of a record are shown, and in which words.
+ * Prints answers: which values of a record are shown, and in which words.
  */
 #include "config.h"
 

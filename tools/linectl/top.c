@@ -39,8 +39,8 @@ struct top {
 	struct screen screen;
 
 	enum request asked;  /* the request that is being answered */
-	bool wants_clients;  /* to be requested next */
-	uint64_t wants_kick; /* likewise: an id */
+	bool wants_clients;  /* the clients are to be requested next */
+	uint64_t wants_kick; /* the id of a client to be closed next; 0: none */
 	uint64_t next_ms;    /* when to request all again */
 	struct answer answer;
 	struct answer clients; /* the records of screen.clients */
@@ -49,7 +49,7 @@ struct top {
 	char typed[INPUT_MAX + 1];
 	char filter[INPUT_MAX + 1];
 	char service[INPUT_MAX + 1];
-	uint64_t kick; /* to be confirmed */
+	uint64_t kick; /* the id of a client, to be confirmed */
 	char *prompt;
 	bool quit;
 	char *lost;       /* why the connection is lost, else NULL */

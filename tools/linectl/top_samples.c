@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rates are differences of counters, matched by service and worker name. The
- * counters of a service that was started again begin at 0.
+ * Computes rates as differences of counters, matched by the names of services
+ * and workers. The counters of a service that was started again begin at 0.
  */
 #include "config.h"
 

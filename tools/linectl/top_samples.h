@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The numbers of `linectl top`: rates, loads and their history, computed from
+ * Computes the numbers of `linectl top`: rates, loads and their history, from
  * one answer after another. Draws nothing.
  */
 #pragma once

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rows are cut at the right edge. If the terminal has too few lines, workers
- * are left out first.
+ * Draws the screen of `linectl top`. Rows are cut at the right edge. If the
+ * terminal has too few lines, workers are left out first.
  */
 #include "config.h"
 

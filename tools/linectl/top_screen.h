@@ -25,7 +25,7 @@ struct screen {
 	bool shows_clients;
 
 	size_t selected; /* a row */
-	size_t first;    /* the row at the top; screen_draw() sets it */
+	size_t first;    /* the uppermost row; screen_draw() sets it */
 	/* The last line: a question or a message; "": the keys. */
 	const char *prompt;
 };

@@ -37,9 +37,8 @@ struct chat {
 
 	uint64_t delivery; /* number of the current delivery */
 	size_t waiting;    /* members waiting for another worker's answer */
-	/* Counts message phases: input waits for the next phase, see
-	 * client_session.c.
-	 */
+	/* How often this worker has handled the messages of the other workers:
+	 * input waits for the next time, see session_is_due(). */
 	struct lined_message phase_message;
 	uint64_t phase;
 	bool phase_due;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A client's session: accepts the client, asks for the password, reads lines,
- * closes. struct chat_member is the client's state in the chat.
+ * The session of a client: accepts the client, asks for the password, reads its
+ * lines, closes it. struct chat_member is the client's state.
  */
 #pragma once
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Claims nicknames. The registry numbers guests: each worker remembers the
- * highest number that it has seen there and claims the next one. If two workers
- * claim the same number, one of them loses and tries a higher number.
+ * /nick, and the nicknames of guests. The registry numbers guests: each worker
+ * remembers the highest number that it has seen there and claims the next one.
+ * If two workers claim the same number, one of them loses and tries a higher
+ * number.
  */
 #include "chat/command_nick.h"
 

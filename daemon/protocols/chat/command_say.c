@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Turns what members say into events. An event's text is the line for the other
- * clients, so it is formatted once for all.
+ * Messages, /me, /msg, /topic and /away. Each becomes an event, whose text is
+ * the line for the other clients: it is formatted once for all.
  */
 #include "chat/command.h"
 

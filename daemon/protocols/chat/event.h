@@ -21,9 +21,11 @@ enum chat_event_kind {
 	CHAT_EVENT_ANNOUNCE = 'a', /* a line to all members */
 	CHAT_EVENT_TOPIC = 't',    /* a notice that sets the topic */
 	CHAT_EVENT_AWAY = 'w',     /* `from` is away (number 1), or back (0) */
-	CHAT_EVENT_KICK = 'k', /* `to` must leave; text follows its nickname */
-	CHAT_EVENT_MUTE = 'u', /* `to` is muted for `number` seconds */
-	CHAT_EVENT_BAN = 'b', /* name and `to`: banned (number 1), or not (0) */
+	CHAT_EVENT_KICK = 'k',     /* `to` must leave; the notice without the
+				    * nickname */
+	CHAT_EVENT_MUTE = 'u',     /* `to` is muted for `number` seconds */
+	CHAT_EVENT_BAN = 'b', /* `name` and `to` are banned (number 1), or no
+			       * longer (0) */
 };
 
 /* The number of a notice that only other nodes deliver. */
@@ -37,7 +39,7 @@ struct chat_event {
 	uint64_t from, to; /* ids; 0: nobody */
 	int64_t number;
 	const char *rooms; /* room names, with commas; NULL: none */
-	const char *name;  /* nickname of `from`, or as the kind says */
+	const char *name;  /* nickname of `from`, unless the kind says else */
 	/* Set for the handler: */
 	bool received;  /* it came from another worker */
 	uint64_t stamp; /* microseconds of UTC; increases on each worker */

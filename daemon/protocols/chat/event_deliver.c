@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sends the line of an event to each member once, even if the member is in
- * several of the event's rooms. All send queues share the event's buffer.
+ * Delivers events. Each member gets the line of an event once, even if the
+ * member is in several of the event's rooms. All send queues share the event's
+ * buffer.
  */
 #include "chat/event_deliver.h"
 

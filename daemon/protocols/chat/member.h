@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A member: a client of this worker. The struct exists until the client has
- * closed and the registry has no entry of the member left. Then the quit is
- * announced in the member's rooms.
+ * A member: what the chat knows of a client of this worker. client_session.h
+ * reads the client; room_seat.h is a member in a room; nicknames.h knows the
+ * members of all workers. The struct exists until the client has closed and the
+ * registry has no entry of the member left. Then the quit is announced in the
+ * member's rooms.
  */
 #pragma once
 
@@ -36,7 +38,7 @@ struct chat_member {
 	uint64_t delivery; /* number of the last delivery to the member */
 
 	uint64_t phase;           /* no input before this chat.phase; 0: any */
-	unsigned busy;            /* answers awaited; not read unless 0 */
+	unsigned busy;            /* awaited answers; only read if 0 */
 	uint64_t answer_until_ms; /* end of the wait for a worker; 0: none */
 	struct chat_flood flood;
 	struct lined_timer slow; /* armed: the member is not read */
@@ -69,8 +71,8 @@ void chat_member_free(struct chat_member *member);
 /* The client has closed, and the member's seats are freed. */
 void chat_member_gone(struct chat_member *member);
 
-/* Counts an entry of the registry that was added (here) or removed. Removing
- * the last entry of a closed client ends its member. */
+/* Counts an entry of the registry that was added (`here`) or removed. A member
+ * whose client has closed ends with its last entry. */
 void chat_member_entry_changed(struct chat *chat, uint64_t owner, bool here);
 
 /* Finds a member of this worker; NULL: none. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Checks texts and names, byte by byte. */
+/* Checks names, byte by byte. */
 #include "chat/name_syntax.h"
 
 #include <string.h>
@@ -7,13 +7,6 @@
 
 #define NAME_CHARS "abcdefghijklmnopqrstuvwxyz0123456789_-"
 #define UPPER_CASE "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-bool chat_text_is_clean(const char *text)
-{
-	return lined_text_is_clean(text, strlen(text));
-}
-
-/* ---- names ------------------------------------------------------------ */
 
 static bool text_is_name(const char *text, const char *chars)
 {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Text from clients: which lines may be sent to other terminals, and which
- * names are valid. Keeps no state.
+ * Which nicknames and room names are valid.
  */
 #pragma once
 
@@ -12,9 +11,6 @@
 
 /* Longest nickname and room name. */
 #define CHAT_NAME_MAX 32
-
-/* Whether lined_text_clean() would change nothing. */
-bool chat_text_is_clean(const char *text);
 
 /* Whether the text is [A-Za-z0-9_-]{1,32}. */
 bool chat_name_is_nickname(const char *text);

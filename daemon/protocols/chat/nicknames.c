@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The nicknames in the registry, as this worker knows them. command_nick.c
- * claims them.
+ * Keeps the owners of nicknames in a tree, by the entries that are added to the
+ * registry and removed. command_nick.c claims nicknames.
  */
 #include "chat/nicknames.h"
 

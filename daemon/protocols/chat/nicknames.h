@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * People: the members on all workers, by nickname, and whether they are away. A
+ * The nicknames of all workers' members, the people, and who is away. A
  * nickname is the registry's entry `n/NAME`, with NAME in lower case; the value
  * is the nickname as its owner wrote it. A member that changes only the case of
  * letters keeps this entry and claims `n/NAME/COUNT` with the new spelling.
@@ -15,6 +15,7 @@
 #define CHAT_NICKNAME_ENTRY_MAX    64
 #define CHAT_NICKNAME_SPELLING_MAX (CHAT_NICKNAME_ENTRY_MAX + 16)
 
+/* The owner of a nickname, on any worker. */
 struct chat_person {
 	uint64_t id; /* lined_client_id(); must be first, see chat_find() */
 	char nickname[CHAT_NAME_MAX + 1];
@@ -24,9 +25,10 @@ struct chat_person {
 	char *away;                             /* NULL: not away */
 };
 
+/* Finds the owner of a nickname by id; NULL: none. */
 struct chat_person *chat_nicknames_find(struct chat *chat, uint64_t id);
 
-/* Finds a nickname, without regard to case. */
+/* The same by nickname, without regard to case. */
 struct chat_person *chat_nicknames_find_name(struct chat *chat,
 					     const char *nickname);
 

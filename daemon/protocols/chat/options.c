@@ -10,6 +10,7 @@
 
 #include <lined/address.h>
 #include <lined/protocol.h>
+#include <lined/text.h>
 
 #include "chat/name_syntax.h"
 
@@ -131,6 +132,12 @@ bool chat_options_keep_room(const struct chat_options *options,
 
 /* ---- checking ----------------------------------------------------------- */
 
+/* Whether a client could type the text. */
+static bool options_text_is_clean(const char *text)
+{
+	return lined_text_is_clean(text, strlen(text));
+}
+
 static int room_check(const struct chat_room_options *room, char *error,
 		      size_t size)
 {
@@ -138,11 +145,11 @@ static int room_check(const struct chat_room_options *room, char *error,
 		snprintf(error, size,
 			 "room \"%s\": a name is 1 to 32 of a-z 0-9 _ -",
 			 room->title);
-	else if (!chat_text_is_clean(room->topic))
+	else if (!options_text_is_clean(room->topic))
 		snprintf(error, size,
 			 "room \"%s\": topic has control characters",
 			 room->title);
-	else if (!chat_text_is_clean(room->key) || room->key[0] == ' ' ||
+	else if (!options_text_is_clean(room->key) || room->key[0] == ' ' ||
 		 (room->key[0] != '\0' &&
 		  room->key[strlen(room->key) - 1] == ' '))
 		snprintf(error, size,
@@ -158,7 +165,7 @@ static int operator_check(const struct chat_operator_options *operator,
 {
 	size_t i;
 
-	if (!chat_text_is_clean(operator->title) ||
+	if (!options_text_is_clean(operator->title) ||
 	    strchr(operator->title, ' ')) {
 		snprintf(
 			error, size,
@@ -213,11 +220,11 @@ int chat_options_check(const void *arg, char *error, size_t size)
 		options->operators.items;
 	size_t i;
 
-	if (!chat_text_is_clean(options->motd)) {
+	if (!options_text_is_clean(options->motd)) {
 		snprintf(error, size, "motd has control characters");
 		return -1;
 	}
-	if (!chat_text_is_clean(options->password) ||
+	if (!options_text_is_clean(options->password) ||
 	    (options->password[0] == '$' &&
 	     lined_password_check_hash(options->password) < 0)) {
 		snprintf(error, size,

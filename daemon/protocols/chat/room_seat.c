@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Joins and leaves rooms. Notices are sent after the registry has changed, so
- * that a member that reads a notice and asks /who gets a matching answer.
+ * /join, /part, kicks: how a member gets and loses its seat in a room. Notices
+ * are sent after the registry has changed, so that a member that reads a notice
+ * and asks /who gets a matching answer.
  */
 #include "chat/room_seat.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A seat: a member in a room. All workers know a seat as the registry's entry
- * `m/ROOM/ID`. Only the member's own worker has this struct, which delivery
- * uses.
+ * `m/ROOM/ID`. Only the member's own worker has this struct, to deliver what is
+ * said in the room.
  */
 #pragma once
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Items in a table. Commands are handled elsewhere. */
+/* Finds, stores, touches and expires items. Knows no commands. */
 #include "kv/store.h"
 
 #include <errno.h>

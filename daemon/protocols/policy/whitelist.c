@@ -66,7 +66,8 @@ static bool entry_parse_octets(struct lined_network *network, const char *text)
 	return lined_network_parse(network, whole) == LINED_NETWORK_OK;
 }
 
-/* Returns NULL, or what is wrong with the entry, perhaps in error[]. */
+/* Returns NULL, or what is wrong with the entry, which may be written to
+ * error. */
 static const char *entry_parse_pattern(struct whitelist_entry *entry,
 				       char *text, size_t len, char *error,
 				       size_t size)

@@ -12,7 +12,7 @@
  * 	/PATTERN/		a client's name, a recipient: a POSIX extended
  * 				regular expression, without regard to case
  *
- * Text after "#" is a comment. Thread: one at a time.
+ * Text after "#" is a comment. One thread at a time may use a list.
  */
 #pragma once
 
