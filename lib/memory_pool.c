@@ -25,11 +25,17 @@ struct pool_chunk {
 
 struct pool {
 	struct pool_chunk *chunks;
+	bool failed;
 };
 
 struct pool *pool_new(void)
 {
 	return calloc(1, sizeof(struct pool));
+}
+
+bool pool_failed(const struct pool *pool)
+{
+	return pool->failed;
 }
 
 void pool_free(struct pool *pool)
@@ -60,20 +66,26 @@ static struct pool_chunk *pool_add_chunk(struct pool *pool, size_t size)
 	return chunk;
 }
 
+static void *pool_fail(struct pool *pool)
+{
+	pool->failed = true;
+	return fail_null(ENOMEM);
+}
+
 void *pool_alloc(struct pool *pool, size_t size)
 {
 	struct pool_chunk *chunk = pool->chunks;
 	void *memory;
 
 	if (size > SIZE_MAX / 2)
-		return fail_null(ENOMEM);
+		return pool_fail(pool);
 	size += size == 0;
 	size = (size + sizeof(max_align_t) - 1) / sizeof(max_align_t) *
 	       sizeof(max_align_t);
 	if (chunk == NULL || chunk->size - chunk->used < size) {
 		chunk = pool_add_chunk(pool, size);
 		if (chunk == NULL)
-			return NULL;
+			return pool_fail(pool);
 	}
 	memory = (char *)chunk->data + chunk->used;
 	chunk->used += size;
@@ -83,7 +95,7 @@ void *pool_alloc(struct pool *pool, size_t size)
 void *pool_array(struct pool *pool, size_t count, size_t size)
 {
 	if (size != 0 && count > SIZE_MAX / 2 / size)
-		return fail_null(ENOMEM);
+		return pool_fail(pool);
 	return pool_alloc(pool, count * size);
 }
 

@@ -6,12 +6,15 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct pool;
 
 /* NULL/ENOMEM. */
 struct pool *pool_new(void);
+/* Whether an allocation has failed so far. */
+bool pool_failed(const struct pool *pool);
 void pool_free(struct pool *pool);
 
 /*

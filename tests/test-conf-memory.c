@@ -50,24 +50,34 @@ char *__wrap_strdup(const char *text)
 	return copy != NULL ? memcpy(copy, text, size) : NULL;
 }
 
+/* What an allocation of a pool returns that fails. */
+static void *pool_fails(struct pool *pool)
+{
+	return __real_pool_array(pool, SIZE_MAX, 2);
+}
+
 void *__wrap_pool_alloc(struct pool *pool, size_t size)
 {
-	return allocation_fails() ? NULL : __real_pool_alloc(pool, size);
+	return allocation_fails() ? pool_fails(pool)
+				  : __real_pool_alloc(pool, size);
 }
 
 void *__wrap_pool_array(struct pool *pool, size_t count, size_t size)
 {
-	return allocation_fails() ? NULL : __real_pool_array(pool, count, size);
+	return allocation_fails() ? pool_fails(pool)
+				  : __real_pool_array(pool, count, size);
 }
 
 char *__wrap_pool_strdup(struct pool *pool, const char *text)
 {
-	return allocation_fails() ? NULL : __real_pool_strdup(pool, text);
+	return allocation_fails() ? pool_fails(pool)
+				  : __real_pool_strdup(pool, text);
 }
 
 char *__wrap_pool_strndup(struct pool *pool, const char *text, size_t len)
 {
-	return allocation_fails() ? NULL : __real_pool_strndup(pool, text, len);
+	return allocation_fails() ? pool_fails(pool)
+				  : __real_pool_strndup(pool, text, len);
 }
 
 char *__wrap_pool_printf(struct pool *pool, const char *format, ...)
@@ -78,7 +88,8 @@ char *__wrap_pool_printf(struct pool *pool, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	return allocation_fails() ? NULL : __real_pool_strdup(pool, text);
+	return allocation_fails() ? pool_fails(pool)
+				  : __real_pool_strdup(pool, text);
 }
 
 cfg_t *__wrap_cfg_init(cfg_opt_t *opts, cfg_flag_t flags)
@@ -101,7 +112,8 @@ int __wrap_cfg_parse_fp(cfg_t *cfg, FILE *fp)
 	return confuse == FINDS_NOTHING ? CFG_SUCCESS : CFG_PARSE_ERROR;
 }
 
-/* The scan lets nothing pass that libconfuse refuses, as far as is known. */
+/* The syntax check lets nothing pass that libconfuse refuses, as far as is
+ * known. */
 START_TEST(what_libconfuse_refuses_is_an_error)
 {
 	static const char text[] = "workers = 1\nlog { }\n";

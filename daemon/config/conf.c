@@ -42,16 +42,15 @@ static const struct lined_option log_table[] = {
 	{.name = NULL},
 };
 
-static void conf_read_log(struct conf_build *build, struct conf_node *node)
+static void conf_read_log(const struct conf_section *section)
 {
-	struct conf_options options = conf_build_options(build, "log");
-	struct log_settings *log = &build->conf->log;
+	struct log_settings *log = &section->build->conf->log;
 
-	conf_options_fill(&options, node, log_table, log);
+	conf_section_fill(section, log_table, log);
 	/* The table has stored indexes of words; the log needs their values. */
 	log->facility = log_facility_values[log->facility];
 	log->level = (enum lined_log_level)(LINED_LOG_ERR + (int)log->level);
-	log->ident = conf_build_text(build, "log", node, "ident", log->ident);
+	log->ident = conf_section_text(section, "ident", log->ident);
 }
 
 /* ---- hardening -------------------------------------------------------- */
@@ -76,51 +75,34 @@ static const struct lined_option hardening_table[] = {
 	{.name = NULL},
 };
 
-static const char *conf_read_writable(struct conf_build *build,
-				      struct conf_node *node, const char *path)
+static void conf_read_hardening(const struct conf_section *section)
 {
-	const struct conf_key *key = conf_options_key(node, "writable");
-
-	if (path[0] == '\0') {
-		conf_error(&build->report, &key->place,
-			   "hardening: writable: a path is empty");
-		return path;
-	}
-	path = conf_file_path(path, &key->place, build->conf->pool);
-	if (path == NULL)
-		conf_build_oom(build);
-	return path;
-}
-
-static void conf_read_hardening(struct conf_build *build,
-				struct conf_node *node)
-{
-	struct conf_options options = conf_build_options(build, "hardening");
-	struct hardening *hardening = &build->conf->hardening;
+	struct conf *conf = section->build->conf;
+	struct hardening *hardening = &conf->hardening;
+	const struct conf_key *key = conf_section_key(section, "writable");
 	struct hardening_section read;
 	const char **paths;
 	size_t i;
 
-	conf_options_fill(&options, node, hardening_table, &read);
+	conf_section_fill(section, hardening_table, &read);
 	hardening->no_new_privileges =
 		(enum hardening_choice)read.no_new_privileges;
 	hardening->landlock = (enum hardening_choice)read.landlock;
 	hardening->seccomp = (enum hardening_choice)read.seccomp;
-	build->conf->hardening_text =
-		conf_options_text(hardening_table, &read, build->conf->pool);
-	if (build->conf->hardening_text == NULL)
-		conf_build_oom(build);
+	conf->hardening_text =
+		conf_section_values(section, hardening_table, &read);
 	if (read.writable.count == 0)
 		return;
-	paths = pool_alloc(build->conf->pool,
-			   read.writable.count * sizeof(*paths));
-	if (paths == NULL) {
-		conf_build_oom(build);
+	paths = pool_array(section->pool, read.writable.count, sizeof(*paths));
+	if (paths == NULL)
 		return;
+	for (i = 0; i < read.writable.count; i++) {
+		paths[i] = conf_file_path(read.writable.items[i], &key->place,
+					  section->pool);
+		if (read.writable.items[i][0] == '\0')
+			conf_error_in(section, &key->place,
+				      "writable: a path is empty");
 	}
-	for (i = 0; i < read.writable.count; i++)
-		paths[i] =
-			conf_read_writable(build, node, read.writable.items[i]);
 	hardening->writable = paths;
 	hardening->writable_count = read.writable.count;
 }
@@ -146,10 +128,9 @@ static const struct lined_option top_table[] = {
 	{.name = NULL},
 };
 
-static void conf_read_workers(struct conf_build *build, const char *text)
+static void conf_read_workers(const struct conf_section *root, const char *text)
 {
-	const struct conf_key *key =
-		conf_options_key(&build->tree.root, "workers");
+	const struct conf_key *key = conf_section_key(root, "workers");
 	const char *why = "is out of range";
 	char quoted[CONF_QUOTED_MAX];
 	int64_t number = 0;
@@ -163,120 +144,111 @@ static void conf_read_workers(struct conf_build *build, const char *text)
 	else if (number >= 1 && number <= WORKERS_MAX)
 		why = NULL;
 	if (why == NULL)
-		build->conf->workers = (unsigned)number;
+		root->build->conf->workers = (unsigned)number;
 	else
-		conf_error(&build->report, &key->place,
-			   "workers: \"%s\" %s (auto, or 1 to %d)",
-			   conf_quoted(text, quoted), why, WORKERS_MAX);
+		conf_error_in(root, &key->place,
+			      "workers: \"%s\" %s (auto, or 1 to %d)",
+			      conf_quoted(text, quoted), why, WORKERS_MAX);
 }
 
-static void conf_read_memory(struct conf_build *build, const char *text)
+static void conf_read_memory(const struct conf_section *root, const char *text)
 {
-	const struct conf_key *key =
-		conf_options_key(&build->tree.root, "memory");
+	const struct conf_key *key = conf_section_key(root, "memory");
+	struct conf *conf = root->build->conf;
 	char quoted[CONF_QUOTED_MAX];
 	int64_t bytes = 0;
 
-	build->conf->memory = -1;
+	conf->memory = -1;
 	if (key == NULL || strcmp(text, "auto") == 0)
 		return;
 	if (conf_value_size(text, &bytes) == CONF_VALUE_OK &&
 	    !conf_value_has_leading_zero(text) &&
 	    (bytes == 0 || bytes >= MEMORY_MIN))
-		build->conf->memory = bytes;
+		conf->memory = bytes;
 	else
-		conf_error(&build->report, &key->place,
-			   "memory: \"%s\" is not auto, 0 (no ceiling) or a "
-			   "size of at least 1M",
-			   conf_quoted(text, quoted));
+		conf_error_in(root, &key->place,
+			      "memory: \"%s\" is not auto, 0 (no ceiling) or a "
+			      "size of at least 1M",
+			      conf_quoted(text, quoted));
 }
 
 /* Reads the path in a top-level key; NULL: not set. */
-static const char *conf_read_path(struct conf_build *build, const char *name,
-				  const char *text)
+static const char *conf_read_path(const struct conf_section *root,
+				  const char *name, const char *text)
 {
-	struct conf_node *root = &build->tree.root;
-	const struct conf_key *key = conf_options_key(root, name);
-
-	text = conf_build_text(build, "", root, name, text);
-	if (text == NULL || key == NULL)
-		return NULL;
-	text = conf_file_path(text, &key->place, build->conf->pool);
-	if (text == NULL)
-		conf_build_oom(build);
-	return text;
+	text = conf_section_text(root, name, text);
+	return text == NULL
+		       ? NULL
+		       : conf_file_path(text, conf_section_place(root, name),
+					root->pool);
 }
 
-static void conf_read_defaults(struct conf_build *build, struct conf_node *node)
+static void conf_read_defaults(struct conf_section defaults)
 {
 	static const struct lined_option none[] = {{.name = NULL}};
 	static const char *const sections[] = {"limits", "class", NULL};
-	struct conf_options options = conf_build_options(build, "defaults");
-	struct conf_node *limits = NULL;
+	struct conf_section limits = conf_section_inner(&defaults, "limits");
 
-	options.sections = sections;
-	if (node != NULL) {
-		limits = conf_options_section(&options, node, "limits");
-		conf_class_read_defaults(build, node);
-		conf_options_fill(&options, node, none, NULL);
+	defaults.sections = sections;
+	if (defaults.node != NULL) {
+		conf_class_read_defaults(&defaults);
+		conf_section_fill(&defaults, none, NULL);
 	}
-	conf_limits_read_defaults(build, limits);
+	conf_limits_read_defaults(&limits);
 }
 
 /* Reads everything but the services, which need the module directory, the tls
  * sections and the defaults. */
-static void conf_read_top(struct conf_build *build)
+static void conf_read_top(struct conf_section root)
 {
 	static const char *const sections[] = {
 		"log",      "control",   "metrics", "cluster", "tls",
 		"defaults", "hardening", "service", "include", NULL};
-	struct conf_options options = conf_build_options(build, "");
-	struct conf_node *root = &build->tree.root, *control, *metrics;
+	struct conf_section log = conf_section_inner(&root, "log");
+	struct conf_section control = conf_section_inner(&root, "control");
+	struct conf_section metrics = conf_section_inner(&root, "metrics");
+	struct conf_section defaults = conf_section_inner(&root, "defaults");
+	struct conf_section cluster = conf_section_inner(&root, "cluster");
+	struct conf_section hardening = conf_section_inner(&root, "hardening");
+	struct conf *conf = root.build->conf;
+	struct conf_node *node;
 	struct top top;
 
-	options.sections = sections;
-	conf_read_log(build, conf_options_section(&options, root, "log"));
-	control = conf_options_section(&options, root, "control");
-	metrics = conf_options_section(&options, root, "metrics");
-	conf_read_defaults(build,
-			   conf_options_section(&options, root, "defaults"));
-	conf_cluster_read(build,
-			  conf_options_section(&options, root, "cluster"));
-	conf_read_hardening(build,
-			    conf_options_section(&options, root, "hardening"));
-	conf_tls_read(build);
+	conf_read_log(&log);
+	conf_read_defaults(defaults);
+	conf_cluster_read(&cluster);
+	conf_read_hardening(&hardening);
+	conf_tls_read(&root);
 	/* Services are read later: mark them, or they would be reported as
 	 * unknown. */
-	for (struct conf_node *n = root->children; n != NULL; n = n->next)
-		n->used |= strcmp(n->name, "service") == 0;
-	conf_options_fill(&options, root, top_table, &top);
-	build->conf->drain_timeout_ms = (uint32_t)top.drain_timeout_ms;
-	build->conf->user = conf_build_text(build, "", root, "user", top.user);
-	build->conf->group =
-		conf_build_text(build, "", root, "group", top.group);
-	conf_build_check_user(build, "", root, "user", build->conf->user);
-	conf_build_check_group(build, "", root, "group", build->conf->group);
-	conf_read_workers(build, top.workers);
-	conf_read_memory(build, top.memory);
-	build->conf->module_dir =
-		conf_read_path(build, "module-dir", top.module_dir);
-	build->conf->pid_file = conf_read_path(build, "pid-file", top.pid_file);
-	conf_control_read(build, control, metrics);
+	for (node = root.node->children; node != NULL; node = node->next)
+		node->used |= strcmp(node->name, "service") == 0;
+	root.sections = sections;
+	conf_section_fill(&root, top_table, &top);
+	conf->drain_timeout_ms = (uint32_t)top.drain_timeout_ms;
+	conf->user = conf_section_text(&root, "user", top.user);
+	conf->group = conf_section_text(&root, "group", top.group);
+	conf_build_check_user(&root, "user", conf->user);
+	conf_build_check_group(&root, "group", conf->group);
+	conf_read_workers(&root, top.workers);
+	conf_read_memory(&root, top.memory);
+	conf->module_dir = conf_read_path(&root, "module-dir", top.module_dir);
+	conf->pid_file = conf_read_path(&root, "pid-file", top.pid_file);
+	conf_control_read(&control, &metrics);
 }
 
 static void conf_check(struct conf_build *build, const char *path)
 {
+	const struct conf_section root = conf_build_root(build);
 	const struct conf_place file = {path, 0, 0};
 
-	if (conf_tree_find_doubles(&build->tree, &build->tree.root) < 0)
-		conf_build_oom(build);
-	conf_read_top(build);
-	conf_services_read(build);
-	conf_cluster_check_used(build);
+	conf_tree_find_doubles(&build->tree, &build->tree.root);
+	conf_read_top(root);
+	conf_services_read(&root);
+	conf_cluster_check_used(&root);
 	conf_build_check_uses(build);
 	if (build->conf->service_count == 0)
-		conf_warning_in(&build->report, "", &file,
-				"there is no service");
+		conf_warning_in(&root, &file, "there is no service");
 }
 
 /* ---- loading --------------------------------------------------------- */
@@ -312,8 +284,6 @@ static int conf_read(struct conf_build *build, const char *path)
 	if (tree.failed)
 		conf_error(&build->report, &itself,
 			   "what was read from it is damaged");
-	else
-		conf_build_oom(build);
 	return -1;
 }
 
@@ -322,20 +292,21 @@ struct conf *conf_load(const char *path, const struct conf_env *env,
 {
 	struct conf_build build = {
 		.conf = conf_new(), .env = env, .report = {.errors = errors}};
-	bool good;
+	bool *oom = &build.report.oom, good;
 
 	build.uses_end = &build.uses;
 	conf_tree_init(&build.tree, pool_new());
-	if (build.conf == NULL || build.tree.pool == NULL)
-		conf_build_oom(&build);
-	else if (conf_read(&build, path) == 0 && errors->needs.count == 0)
+	*oom = build.conf == NULL || build.tree.pool == NULL;
+	if (!*oom && conf_read(&build, path) == 0 && errors->needs.count == 0)
 		conf_check(&build, path);
-	good = errors->errors.count == 0 && errors->needs.count == 0;
-	if (good && !build.report.oom && env->write_tree != NULL)
+	*oom = *oom || pool_failed(build.conf->pool) ||
+	       pool_failed(build.tree.pool);
+	good = errors->errors.count == 0 && errors->needs.count == 0 && !*oom;
+	if (good && env->write_tree != NULL)
 		serialize_tree(env->write_tree, &build.tree);
 	pool_free(build.tree.pool);
 	conf_report_finish(&build.report);
-	if (good && !build.report.oom)
+	if (good)
 		return build.conf;
 	conf_unref(build.conf);
 	return NULL;

@@ -18,11 +18,11 @@ static const struct lined_option access_table[] = {
 	{.name = NULL},
 };
 
-const struct lined_network *conf_access_networks(struct conf_build *build,
-						 const struct conf_key *key,
-						 const char *context,
-						 size_t *count, bool *local)
+const struct lined_network *
+conf_access_networks(const struct conf_section *section, const char *name,
+		     size_t *count, bool *local)
 {
+	const struct conf_key *key = conf_section_key(section, name);
 	const struct conf_value *value;
 	struct lined_network *networks;
 	char quoted[CONF_QUOTED_MAX];
@@ -30,11 +30,9 @@ const struct lined_network *conf_access_networks(struct conf_build *build,
 	*count = 0;
 	if (key == NULL)
 		return NULL;
-	networks = pool_array(build->conf->pool, key->count, sizeof(*networks));
-	if (networks == NULL) {
-		conf_build_oom(build);
+	networks = pool_array(section->pool, key->count, sizeof(*networks));
+	if (networks == NULL)
 		return NULL;
-	}
 	for (value = key->values; value != NULL; value = value->next) {
 		if (local != NULL && strcmp(value->text, "unix") == 0) {
 			*local = true;
@@ -42,18 +40,17 @@ const struct lined_network *conf_access_networks(struct conf_build *build,
 		}
 		switch (lined_network_parse(&networks[*count], value->text)) {
 		case LINED_NETWORK_BAD:
-			conf_error_in(&build->report, context, &value->place,
+			conf_error_in(section, &value->place,
 				      "%s: \"%s\" is not a network "
 				      "(192.0.2.0/24, 2001:db8::/32%s)",
-				      key->name,
-				      conf_quoted(value->text, quoted),
+				      name, conf_quoted(value->text, quoted),
 				      local != NULL ? ", unix" : "");
 			continue;
 		case LINED_NETWORK_HOST_BITS:
-			conf_warning_in(&build->report, context, &value->place,
+			conf_warning_in(section, &value->place,
 					"%s: %s has bits past its prefix, "
 					"which do not count",
-					key->name, value->text);
+					name, value->text);
 			break;
 		case LINED_NETWORK_OK:
 			break;
@@ -63,24 +60,18 @@ const struct lined_network *conf_access_networks(struct conf_build *build,
 	return networks;
 }
 
-void conf_access_read(struct conf_build *build, struct conf_node *node,
-		      const char *context, struct conf_service *service)
+void conf_access_read(const struct conf_section *section,
+		      struct conf_service *service)
 {
-	struct conf_options options = conf_build_options(build, context);
 	struct access_rules *access = &service->access;
 	struct access unused;
-	struct conf_key *allow;
 
-	if (node == NULL)
-		return;
 	/* Only checks the keys: the values are read below, with their places.
 	 */
-	conf_options_fill(&options, node, access_table, &unused);
-	allow = conf_options_key(node, "allow");
-	access->has_allow = allow != NULL;
-	access->allow = conf_access_networks(build, allow, context,
+	conf_section_fill(section, access_table, &unused);
+	access->has_allow = conf_section_key(section, "allow") != NULL;
+	access->allow = conf_access_networks(section, "allow",
 					     &access->allow_count, NULL);
-	access->deny =
-		conf_access_networks(build, conf_options_key(node, "deny"),
-				     context, &access->deny_count, NULL);
+	access->deny = conf_access_networks(section, "deny",
+					    &access->deny_count, NULL);
 }

@@ -2,11 +2,14 @@
 /*
  * The state of a load while the tree of texts becomes a struct conf, and the
  * readers of the sections, one file each. For conf*.c only.
+ *
+ * A failed allocation in a pool makes the load fail at its end: readers only
+ * have to survive it.
  */
 #pragma once
 
 #include "config/conf.h"
-#include "config/conf_options.h"
+#include "config/conf_section.h"
 #include "config/parse/conf_message.h"
 #include "config/parse/conf_tree.h"
 #include "memory_pool.h"
@@ -36,9 +39,9 @@ struct conf_limits {
 	const char *penalty_context;
 };
 
-/* A `class` section of `defaults`. */
+/* A `class` section. */
 struct conf_class_keys {
-	const struct conf_node *node;
+	struct conf_section section;
 	struct conf_networks from;
 	struct conf_limits limits;
 };
@@ -71,127 +74,104 @@ static inline bool conf_build_is_blind(const struct conf_build *build)
 	return build->env->blind || build->env->tree != NULL;
 }
 
-/* The options for reading a section; `context` begins its messages. */
-struct conf_options conf_build_options(struct conf_build *build,
-				       const char *context);
-
-/* Records that memory ran out. */
-void conf_build_oom(struct conf_build *build);
+/* The section of the whole file, in which all others are. */
+struct conf_section conf_build_root(struct conf_build *build);
 
 /* Reports a title that is not a name: names stand without quotes in linectl
- * commands, metric labels and log lines. kind: "service", ... */
-void conf_build_check_name(struct conf_build *build, const char *context,
-			   const struct conf_node *node, const char *kind);
+ * commands, metric labels and log lines. */
+void conf_build_check_name(const struct conf_section *section);
 
-/* Returns the text; NULL if it is empty, which is an error if the config sets
- * the key. */
-const char *conf_build_text(struct conf_build *build, const char *context,
-			    const struct conf_node *node, const char *name,
-			    const char *text);
-
-/* If env->check_names is set, warns of a user or group (NULL: none) that this
- * machine does not know. */
-void conf_build_check_user(struct conf_build *build, const char *context,
-			   const struct conf_node *node, const char *name,
+/* If env->check_names is set, warns of the user or group in a key (NULL: none)
+ * that this machine does not know. */
+void conf_build_check_user(const struct conf_section *section, const char *name,
 			   const char *user);
-void conf_build_check_group(struct conf_build *build, const char *context,
-			    const struct conf_node *node, const char *name,
-			    const char *group);
+void conf_build_check_group(const struct conf_section *section,
+			    const char *name, const char *group);
 
-/* conf_build_use() records an address; conf_build_check_uses() reports
- * collisions. */
+/* conf_collisions.c: conf_build_use() records an address of a service,
+ * conf_build_check_uses() reports collisions. */
 void conf_build_use(struct conf_build *build,
 		    const struct listen_address *listen,
 		    const struct conf_place *place, const char *owner);
 void conf_build_check_uses(struct conf_build *build);
 
 /* conf_limits.c */
-void conf_limits_read_defaults(struct conf_build *build,
-			       struct conf_node *node);
+void conf_limits_read_defaults(const struct conf_section *limits);
 /* Reads the limits of a service; *limits gets the limits in force, from which
  * its classes start. */
-void conf_limits_read(struct conf_build *build, struct conf_node *node,
-		      const char *context, struct conf_service *service,
-		      struct conf_limits *limits);
+void conf_limits_read(const struct conf_section *section,
+		      struct conf_service *service, struct conf_limits *limits);
 /* Reads the keys that a class section sets. */
-void conf_limits_read_class(struct conf_build *build, struct conf_node *node,
-			    const char *context, struct conf_limits *limits);
+void conf_limits_read_class(const struct conf_section *class,
+			    struct conf_limits *limits);
 /* Overrides limits with the keys that stronger sets. Returns the number of
  * those keys. */
 unsigned conf_limits_overlay(struct conf_limits *limits,
 			     const struct conf_limits *stronger);
-/* Checks limits (node NULL: no section) and stores them. */
-void conf_limits_store(struct conf_build *build, const struct conf_node *node,
-		       const char *context, const struct conf_limits *limits,
+/* Checks limits and stores them. */
+void conf_limits_store(const struct conf_section *section,
+		       const struct conf_limits *limits,
 		       struct conf_bounds *bounds);
 
 /* conf_client_class.c: the `class` sections of `defaults`, and the classes of a
  * service, which start from the service's own limits. */
-void conf_class_read_defaults(struct conf_build *build,
-			      struct conf_node *defaults);
-void conf_class_read(struct conf_build *build, struct conf_node *node,
-		     const char *context, const struct conf_limits *limits,
+void conf_class_read_defaults(const struct conf_section *defaults);
+void conf_class_read(const struct conf_section *section,
+		     const struct conf_limits *limits,
 		     struct conf_service *service);
 /* Checks the keys of the service's `limits` that need a penalty. */
-void conf_class_check_penalty(struct conf_build *build,
-			      const struct conf_node *limits,
-			      const char *context,
+void conf_class_check_penalty(const struct conf_section *limits,
 			      const struct conf_service *service);
 
 /* conf_framing.c */
-void conf_framing_read(struct conf_build *build, struct conf_node *node,
-		       const char *context, struct conf_service *service);
+void conf_framing_read(const struct conf_section *section,
+		       struct conf_service *service);
 
 /* conf_access.c */
-void conf_access_read(struct conf_build *build, struct conf_node *node,
-		      const char *context, struct conf_service *service);
-/* Reads a list of networks. local NULL: "unix" is not allowed. */
-const struct lined_network *conf_access_networks(struct conf_build *build,
-						 const struct conf_key *key,
-						 const char *context,
-						 size_t *count, bool *local);
+void conf_access_read(const struct conf_section *section,
+		      struct conf_service *service);
+/* Reads the list of networks in a key. local NULL: "unix" is not allowed. */
+const struct lined_network *
+conf_access_networks(const struct conf_section *section, const char *name,
+		     size_t *count, bool *local);
 
 /* conf_web.c */
-void conf_web_read(struct conf_build *build, struct conf_node *node,
-		   const char *context, struct conf_service *service);
+void conf_web_read(const struct conf_section *section,
+		   struct conf_service *service);
 
 /* conf_tls.c: conf_tls_read() reads all `tls "name"` sections,
  * conf_tls_select() a service's list of them. */
-void conf_tls_read(struct conf_build *build);
+void conf_tls_read(const struct conf_section *root);
 /* The path in the value of a key. NULL: not set, or reported. *unread: the file
  * cannot be read here, which is an error except for a credential. */
-const char *conf_tls_file(struct conf_build *build, const char *context,
-			  const struct conf_node *node, const char *name,
+const char *conf_tls_file(const struct conf_section *section, const char *name,
 			  const char *text, bool *unread);
-void conf_tls_select(struct conf_build *build, const struct conf_key *key,
-		     const char *context, struct conf_service *service);
+void conf_tls_select(const struct conf_section *section,
+		     struct conf_service *service);
 
-/* conf_cluster.c: the section `cluster` (node NULL: none). */
-void conf_cluster_read(struct conf_build *build, struct conf_node *node);
+/* conf_cluster.c: the section `cluster`. */
+void conf_cluster_read(const struct conf_section *section);
 /* Warns if no service uses the section `cluster`. Call this after the services
  * are read. */
-void conf_cluster_check_used(struct conf_build *build);
+void conf_cluster_check_used(const struct conf_section *root);
 
 /* conf_service.c: all `service "name"` sections. */
-void conf_services_read(struct conf_build *build);
+void conf_services_read(const struct conf_section *root);
 /* Sets socket_gid from socket_group. */
 void conf_service_find_group(struct conf_service *service);
 
 /* conf_protocol.c: conf_protocol_find() finds the module named by the key
- * `protocol`, conf_protocol_read() reads its section (node NULL: all options
- * have their defaults). */
-void conf_protocol_find(struct conf_build *build, const char *context,
-			const struct conf_node *node,
+ * `protocol`, conf_protocol_read() reads its section. */
+void conf_protocol_find(const struct conf_section *section,
 			struct conf_service *service);
-void conf_protocol_read(struct conf_build *build, struct conf_node *node,
-			const char *context, struct conf_service *service);
+void conf_protocol_read(const struct conf_section *section,
+			struct conf_service *service);
 /* Loads the module of service->protocol, with default options and framing.
  * Errors are reported at place. */
-void conf_protocol_use(struct conf_build *build, const char *context,
+void conf_protocol_use(const struct conf_section *section,
 		       const struct conf_place *place,
 		       struct conf_service *service);
 
-/* conf_control.c: the sections `control` and `metrics` (NULL: none), and their
- * services. */
-void conf_control_read(struct conf_build *build, struct conf_node *control,
-		       struct conf_node *metrics);
+/* conf_control.c: the sections `control` and `metrics`, and their services. */
+void conf_control_read(const struct conf_section *control,
+		       const struct conf_section *metrics);

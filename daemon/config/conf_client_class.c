@@ -18,19 +18,8 @@ struct class_network {
 	struct conf_place place;
 };
 
-static size_t class_count(const struct conf_node *parent)
-{
-	const struct conf_node *node;
-	size_t count = 0;
-
-	for (node = parent->children; node != NULL; node = node->next)
-		count += strcmp(node->name, "class") == 0;
-	return count;
-}
-
 /* Adds a network to the list; reports a network that is already in the list. */
-static void class_note_network(struct conf_build *build, const char *context,
-			       const struct conf_node *node,
+static void class_note_network(const struct conf_section *class,
 			       const struct conf_value *value,
 			       struct class_network **list)
 {
@@ -44,51 +33,36 @@ static void class_note_network(struct conf_build *build, const char *context,
 		if (!lined_network_equal(&at->network, &network))
 			continue;
 		conf_error_in(
-			&build->report, context, &value->place,
+			class, &value->place,
 			"from: %s is in class \"%s\" already at %s:%u",
 			lined_network_format(&network, text, sizeof(text)),
 			at->node->title, at->place.file, at->place.line);
 		return;
 	}
-	at = pool_alloc(build->tree.pool, sizeof(*at));
-	if (at == NULL) {
-		conf_build_oom(build);
+	at = pool_alloc(class->build->tree.pool, sizeof(*at));
+	if (at == NULL)
 		return;
-	}
-	*at = (struct class_network){*list, network, node, value->place};
+	*at = (struct class_network){*list, network, class->node, value->place};
 	*list = at;
 }
 
-static void class_read_from(struct conf_build *build, const char *context,
-			    const struct conf_node *node,
+static void class_read_from(const struct conf_section *class,
 			    struct class_network **list,
 			    struct conf_networks *from)
 {
-	const struct conf_key *key = conf_options_key(node, "from");
+	const struct conf_key *key = conf_section_key(class, "from");
 	const struct conf_value *value;
 
 	*from = (struct conf_networks){NULL, 0};
 	if (key == NULL)
 		return;
-	from->items =
-		conf_access_networks(build, key, context, &from->count, NULL);
+	from->items = conf_access_networks(class, "from", &from->count, NULL);
 	if (key->count == 0)
-		conf_error_in(&build->report, context, &key->place,
+		conf_error_in(class, &key->place,
 			      "from is empty: it lists the networks of the "
 			      "class");
 	for (value = key->values; value != NULL; value = value->next)
-		class_note_network(build, context, node, value, list);
-}
-
-static const char *class_context(struct conf_build *build, const char *context,
-				 const struct conf_node *node)
-{
-	const char *inner = pool_printf(build->conf->pool, "%s: class \"%s\"",
-					context, node->title);
-
-	if (inner == NULL)
-		conf_build_oom(build);
-	return inner;
+		class_note_network(class, value, list);
 }
 
 /* The class of this name in `defaults`; NULL: none. */
@@ -98,76 +72,72 @@ class_default(const struct conf_build *build, const char *name)
 	size_t i;
 
 	for (i = 0; i < build->default_class_count; i++)
-		if (strcmp(build->default_classes[i].node->title, name) == 0)
+		if (strcmp(build->default_classes[i].section.node->title,
+			   name) == 0)
 			return &build->default_classes[i];
 	return NULL;
 }
 
-/* Reads the keys of a section. NULL, and reported: the section has no title. */
-static const char *class_read_keys(struct conf_build *build,
-				   const char *context, struct conf_node *node,
-				   struct class_network **list,
-				   struct conf_class_keys *keys)
+/* Reads the keys of a section within `outer`. False, and reported: the section
+ * has no title. */
+static bool class_read_keys(const struct conf_section *outer,
+			    struct conf_node *node, struct class_network **list,
+			    struct conf_class_keys *keys)
 {
-	struct conf_options options = conf_build_options(build, context);
+	const struct conf_section *class = &keys->section;
 	struct conf_limits none = {.clients = -1};
-	const char *inner = NULL;
 
-	conf_options_titled(&options, node);
-	if (node->title != NULL && node->title[0] != '\0')
-		inner = class_context(build, context, node);
-	if (inner == NULL)
-		return NULL;
-	conf_build_check_name(build, inner, node, "class");
-	keys->node = node;
-	conf_limits_read_class(build, node, inner, &keys->limits);
-	class_read_from(build, inner, node, list, &keys->from);
-	if (class_default(build, node->title) == NULL &&
-	    conf_options_key(node, "from") == NULL)
-		conf_error_in(&build->report, inner, &node->place,
+	conf_section_check_title(outer, node);
+	if (node->title == NULL || node->title[0] == '\0')
+		return false;
+	keys->section = conf_section_titled(outer, node);
+	conf_build_check_name(class);
+	conf_limits_read_class(class, &keys->limits);
+	class_read_from(class, list, &keys->from);
+	if (class_default(outer->build, node->title) != NULL)
+		return true;
+	if (conf_section_key(class, "from") == NULL)
+		conf_error_in(class, &node->place,
 			      "from is missing: it lists the networks of the "
 			      "class");
-	if (class_default(build, node->title) == NULL &&
-	    conf_limits_overlay(&none, &keys->limits) == 0)
-		conf_warning_in(&build->report, inner, &node->place,
+	if (conf_limits_overlay(&none, &keys->limits) == 0)
+		conf_warning_in(class, &node->place,
 				"it sets no limit, and does nothing");
-	return inner;
+	return true;
 }
 
-void conf_class_read_defaults(struct conf_build *build,
-			      struct conf_node *defaults)
+void conf_class_read_defaults(const struct conf_section *defaults)
 {
+	struct conf_build *build = defaults->build;
 	struct class_network *list = NULL;
 	struct conf_node *node;
 
-	build->default_classes =
-		pool_array(build->tree.pool, class_count(defaults),
-			   sizeof(*build->default_classes));
-	if (build->default_classes == NULL) {
-		conf_build_oom(build);
+	build->default_classes = pool_array(
+		build->tree.pool, conf_section_count(defaults, "class"),
+		sizeof(*build->default_classes));
+	if (build->default_classes == NULL)
 		return;
-	}
-	for (node = defaults->children; node != NULL; node = node->next)
+	for (node = defaults->node->children; node != NULL; node = node->next)
 		if (strcmp(node->name, "class") == 0 &&
-		    class_read_keys(build, "defaults", node, &list,
+		    class_read_keys(defaults, node, &list,
 				    &build->default_classes
-					     [build->default_class_count]) !=
-			    NULL)
+					     [build->default_class_count]))
 			build->default_class_count++;
 }
 
 /* ---- the classes of a service ------------------------------------------- */
 
-/* Adds a class with the limits of `weaker`, overridden by the section in
- * `defaults` and by the one in the service; either section may be NULL. */
-static void class_add(struct conf_build *build, const char *context,
+/* Adds a class with the limits of `weaker`, overridden by the keys in
+ * `defaults` and by those in the service; either may be NULL. section: where
+ * problems are reported. */
+static void class_add(const struct conf_section *section,
 		      const struct conf_class_keys *default_keys,
 		      const struct conf_class_keys *keys,
 		      const struct conf_limits *weaker,
 		      struct conf_service *service, struct conf_class *class)
 {
-	const struct conf_class_keys *first =
-		keys != NULL ? keys : default_keys;
+	const struct conf_node *node =
+		(keys != NULL ? keys : default_keys)->section.node;
 	struct conf_limits limits = *weaker, own = *weaker;
 	struct admission_counts *counts;
 
@@ -175,23 +145,20 @@ static void class_add(struct conf_build *build, const char *context,
 	if (default_keys != NULL) {
 		conf_limits_overlay(&limits, &default_keys->limits);
 		conf_limits_overlay(&own, &default_keys->limits);
+		class->from = default_keys->from;
 	}
 	if (keys != NULL) {
 		conf_limits_overlay(&limits, &keys->limits);
 		conf_limits_overlay(&own, &keys->limits);
+		if (keys->from.count > 0)
+			class->from = keys->from;
 	}
-	class->name = pool_strdup(build->conf->pool, first->node->title);
-	class->place = first->node->place;
-	class->from = keys != NULL && keys->from.count > 0 ? keys->from
-		      : default_keys != NULL               ? default_keys->from
-					     : (struct conf_networks){NULL, 0};
-	conf_limits_store(build, keys != NULL ? keys->node : NULL, context,
-			  &limits, &class->bounds);
-	counts = pool_array(build->conf->pool, 1, sizeof(*counts));
-	if (class->name == NULL || counts == NULL) {
-		conf_build_oom(build);
+	class->name = conf_option_copy(section, node->title);
+	class->place = node->place;
+	conf_limits_store(section, &limits, &class->bounds);
+	counts = pool_array(section->pool, 1, sizeof(*counts));
+	if (counts == NULL)
 		return;
-	}
 	atomic_init(&counts->clients, 0);
 	atomic_init(&counts->handshakes, 0);
 	class->bounds.admission.own_clients = own.clients >= 0 ? counts : NULL;
@@ -200,8 +167,7 @@ static void class_add(struct conf_build *build, const char *context,
 	service->class_count++;
 }
 
-static void class_check_use(struct conf_build *build, const char *context,
-			    const struct conf_node *node,
+static void class_check_use(const struct conf_section *class,
 			    const struct conf_service *service)
 {
 	size_t i;
@@ -210,13 +176,12 @@ static void class_check_use(struct conf_build *build, const char *context,
 		if (service->listen[i].path == NULL)
 			return;
 	if (service->listen_count > 0)
-		conf_warning_in(&build->report, context, &node->place,
+		conf_warning_in(class, &class->node->place,
 				"it does nothing: all addresses are unix://");
 }
 
 /* Reads the service's own classes. */
-static void class_read_own(struct conf_build *build, struct conf_node *parent,
-			   const char *context,
+static void class_read_own(const struct conf_section *section,
 			   const struct conf_limits *limits,
 			   struct conf_service *service,
 			   struct conf_class *classes)
@@ -224,18 +189,15 @@ static void class_read_own(struct conf_build *build, struct conf_node *parent,
 	struct class_network *list = NULL;
 	struct conf_class_keys keys;
 	struct conf_node *node;
-	const char *inner;
 
-	for (node = parent->children; node != NULL; node = node->next) {
-		if (strcmp(node->name, "class") != 0)
+	for (node = section->node->children; node != NULL; node = node->next) {
+		if (strcmp(node->name, "class") != 0 ||
+		    !class_read_keys(section, node, &list, &keys))
 			continue;
-		inner = class_read_keys(build, context, node, &list, &keys);
-		if (inner == NULL)
-			continue;
-		class_check_use(build, inner, node, service);
-		class_add(build, inner, class_default(build, node->title),
-			  &keys, limits, service,
-			  &classes[service->class_count]);
+		class_check_use(&keys.section, service);
+		class_add(&keys.section,
+			  class_default(section->build, node->title), &keys,
+			  limits, service, &classes[service->class_count]);
 	}
 }
 
@@ -250,38 +212,41 @@ static bool class_is_own(const struct conf_service *service, size_t own,
 	return false;
 }
 
-void conf_class_read(struct conf_build *build, struct conf_node *node,
-		     const char *context, const struct conf_limits *limits,
+void conf_class_read(const struct conf_section *section,
+		     const struct conf_limits *limits,
 		     struct conf_service *service)
 {
-	size_t count = class_count(node) + build->default_class_count, i, own;
+	const struct conf_build *build = section->build;
+	size_t count = conf_section_count(section, "class") +
+		       build->default_class_count;
+	struct conf_section none = *section;
 	struct lined_limits *sockets;
 	struct conf_class *classes;
+	size_t i, own;
 
 	if (count == 0)
 		return;
 	if (count > CONF_CLASSES_MAX) {
-		conf_error_in(&build->report, context, &node->place,
+		conf_error_in(section, &section->node->place,
 			      "%zu classes, with those of defaults: %d are the "
 			      "most",
 			      count, CONF_CLASSES_MAX);
 		return;
 	}
-	classes = pool_array(build->conf->pool, count, sizeof(*classes));
-	sockets = pool_array(build->conf->pool, count, sizeof(*sockets));
-	if (classes == NULL || sockets == NULL) {
-		conf_build_oom(build);
+	classes = pool_array(section->pool, count, sizeof(*classes));
+	sockets = pool_array(section->pool, count, sizeof(*sockets));
+	if (classes == NULL || sockets == NULL)
 		return;
-	}
 	service->classes = classes;
 	service->class_limits = sockets;
-	class_read_own(build, node, context, limits, service, classes);
+	class_read_own(section, limits, service, classes);
 	own = service->class_count;
+	none.node = NULL;
 	for (i = 0; i < build->default_class_count; i++) {
 		const struct conf_class_keys *keys = &build->default_classes[i];
 
-		if (!class_is_own(service, own, keys->node->title))
-			class_add(build, context, keys, NULL, limits, service,
+		if (!class_is_own(service, own, keys->section.node->title))
+			class_add(&none, keys, NULL, limits, service,
 				  &classes[service->class_count]);
 	}
 	for (i = 0; i < service->class_count; i++)
@@ -290,13 +255,11 @@ void conf_class_read(struct conf_build *build, struct conf_node *node,
 
 /* Warns of penalty keys that have no effect: neither the service nor a class
  * has penalties, or no client of the service can be penalized. */
-void conf_class_check_penalty(struct conf_build *build,
-			      const struct conf_node *limits,
-			      const char *context,
+void conf_class_check_penalty(const struct conf_section *limits,
 			      const struct conf_service *service)
 {
 	const char *const keys[] = {"penalty-max", "exempt"};
-	const struct conf_key *key = conf_options_key(limits, "penalty");
+	const struct conf_key *key = conf_section_key(limits, "penalty");
 	bool used = service->penalty.first_ms > 0, streams = false;
 	size_t i;
 
@@ -307,13 +270,13 @@ void conf_class_check_penalty(struct conf_build *build,
 			   service->listen[i].path == NULL;
 	if (key != NULL && service->penalty.first_ms > 0 &&
 	    service->listen_count > 0 && !streams)
-		conf_warning_in(&build->report, context, &key->place,
+		conf_warning_in(limits, &key->place,
 				"penalty does nothing: all addresses are "
 				"udp:// or unix://");
 	for (i = 0; i < 2; i++) {
-		key = conf_options_key(limits, keys[i]);
+		key = conf_section_key(limits, keys[i]);
 		if (key != NULL && !used)
-			conf_warning_in(&build->report, context, &key->place,
+			conf_warning_in(limits, &key->place,
 					"%s does nothing without penalty",
 					key->name);
 	}

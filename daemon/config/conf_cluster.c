@@ -68,18 +68,17 @@ static const char *cluster_misaddressed(const char *text)
 	return NULL;
 }
 
-static void cluster_read_servers(struct conf_build *build,
-				 const struct conf_node *node,
+static void cluster_read_servers(const struct conf_section *section,
 				 const struct cluster *read)
 {
-	const struct conf_key *key = conf_options_key(node, "servers");
+	struct broker_settings *broker = &section->build->conf->cluster.broker;
+	const struct conf_key *key = conf_section_key(section, "servers");
 	const struct conf_value *value;
 	char quoted[CONF_QUOTED_MAX];
 	const char *why;
 
 	if (key == NULL || key->count == 0) {
-		conf_error_in(&build->report, "cluster",
-			      key != NULL ? &key->place : &node->place,
+		conf_error_in(section, conf_section_place(section, "servers"),
 			      key != NULL ? "servers is empty"
 					  : "servers is missing");
 		return;
@@ -90,28 +89,25 @@ static void cluster_read_servers(struct conf_build *build,
 			why = "is another scheme: TLS is for all servers or "
 			      "for none";
 		if (why != NULL)
-			conf_error_in(&build->report, "cluster", &value->place,
+			conf_error_in(section, &value->place,
 				      "servers: \"%s\" %s",
 				      conf_quoted(value->text, quoted), why);
 	}
-	build->conf->cluster.broker.servers = read->servers.items;
-	build->conf->cluster.broker.server_count = read->servers.count;
+	broker->servers = read->servers.items;
+	broker->server_count = read->servers.count;
 }
 
 /* Reads a name that becomes a part of NATS's subjects or bucket names. */
-static const char *cluster_read_word(struct conf_build *build,
-				     const struct conf_node *node,
+static const char *cluster_read_word(const struct conf_section *section,
 				     const char *name, const char *text,
 				     const char *allowed, size_t max)
 {
-	const struct conf_key *key = conf_options_key(node, name);
 	char quoted[CONF_QUOTED_MAX];
 	size_t len = strlen(text);
 
 	if (len > 0 && len <= max && strspn(text, allowed) == len)
 		return text;
-	conf_error_in(&build->report, "cluster",
-		      key != NULL ? &key->place : &node->place,
+	conf_error_in(section, conf_section_place(section, name),
 		      "%s: \"%s\" is not 1 to %zu of A-Z a-z 0-9 %s", name,
 		      conf_quoted(text, quoted), max, allowed + 62);
 	return NULL;
@@ -120,122 +116,112 @@ static const char *cluster_read_word(struct conf_build *build,
 #define LETTERS_AND_DIGITS                                                     \
 	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
-static void cluster_read_names(struct conf_build *build,
-			       const struct conf_node *node,
+static void cluster_read_names(const struct conf_section *section,
 			       const struct cluster *read)
 {
-	struct broker_settings *broker = &build->conf->cluster.broker;
+	struct broker_settings *broker = &section->build->conf->cluster.broker;
 	const char *name = read->name;
 	char host[256] = "";
 
-	if (conf_options_key(node, "name") == NULL) {
+	if (conf_section_key(section, "name") == NULL) {
 		gethostname(host, sizeof(host) - 1);
-		name = pool_strdup(build->conf->pool, host);
-		if (name == NULL) {
-			conf_build_oom(build);
+		name = pool_strdup(section->pool, host);
+		if (name == NULL)
 			return;
-		}
 	}
 	broker->name =
-		cluster_read_word(build, node, "name", name,
+		cluster_read_word(section, "name", name,
 				  LETTERS_AND_DIGITS "_.-", CLUSTER_NAME_MAX);
 	broker->prefix =
-		cluster_read_word(build, node, "prefix", read->prefix,
+		cluster_read_word(section, "prefix", read->prefix,
 				  LETTERS_AND_DIGITS "_-", CLUSTER_PREFIX_MAX);
 }
 
-static const char *cluster_read_file(struct conf_build *build,
-				     const struct conf_node *node,
+static const char *cluster_read_file(const struct conf_section *section,
 				     const char *name, const char *text)
 {
 	bool unread;
 
-	return conf_tls_file(build, "cluster", node, name, text, &unread);
+	return conf_tls_file(section, name, text, &unread);
 }
 
 /* Reports a key that is set without the key that it needs. */
-static void cluster_check_pair(struct conf_build *build,
-			       const struct conf_node *node, const char *a,
-			       const char *b)
+static void cluster_check_pair(const struct conf_section *section,
+			       const char *a, const char *b)
 {
-	const struct conf_key *x = conf_options_key(node, a);
-	const struct conf_key *y = conf_options_key(node, b);
+	const struct conf_key *x = conf_section_key(section, a);
+	const struct conf_key *y = conf_section_key(section, b);
 
 	if ((x == NULL) != (y == NULL))
-		conf_error_in(&build->report, "cluster",
-			      x != NULL ? &x->place : &y->place, "%s needs %s",
-			      x != NULL ? a : b, x != NULL ? b : a);
+		conf_error_in(section, x != NULL ? &x->place : &y->place,
+			      "%s needs %s", x != NULL ? a : b,
+			      x != NULL ? b : a);
 }
 
-static void cluster_check_ways(struct conf_build *build,
-			       const struct conf_node *node)
+static void cluster_check_ways(const struct conf_section *section)
 {
 	static const char *const ways[] = {"user", "token", "credentials"};
 	const struct conf_key *first = NULL, *key;
 	size_t i;
 
 	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-		key = conf_options_key(node, ways[i]);
+		key = conf_section_key(section, ways[i]);
 		if (key != NULL && first != NULL)
-			conf_error_in(&build->report, "cluster", &key->place,
+			conf_error_in(section, &key->place,
 				      "%s: %s says already who this node is",
 				      key->name, first->name);
 		first = first != NULL ? first : key;
 	}
 }
 
-void conf_cluster_read(struct conf_build *build, struct conf_node *node)
+void conf_cluster_read(const struct conf_section *section)
 {
-	struct conf_options options = conf_build_options(build, "cluster");
-	struct conf_cluster *cluster = &build->conf->cluster;
+	struct conf_cluster *cluster = &section->build->conf->cluster;
 	struct broker_settings *broker = &cluster->broker;
 	struct cluster read;
 
-	if (node == NULL)
+	if (section->node == NULL)
 		return;
 	cluster->is_set = true;
-	conf_options_fill(&options, node, cluster_table, &read);
+	conf_section_fill(section, cluster_table, &read);
 	if (!broker_available())
-		conf_error(&build->report, &node->place,
-			   "cluster: lined was built without libnats "
-			   "(--without-nats)");
-	cluster_read_servers(build, node, &read);
-	cluster_read_names(build, node, &read);
-	broker->user =
-		conf_build_text(build, "cluster", node, "user", read.user);
-	broker->password = conf_build_text(build, "cluster", node, "password",
-					   read.password);
-	broker->token =
-		conf_build_text(build, "cluster", node, "token", read.token);
+		conf_error_in(section, &section->node->place,
+			      "lined was built without libnats "
+			      "(--without-nats)");
+	cluster_read_servers(section, &read);
+	cluster_read_names(section, &read);
+	broker->user = conf_section_text(section, "user", read.user);
+	broker->password =
+		conf_section_text(section, "password", read.password);
+	broker->token = conf_section_text(section, "token", read.token);
 	broker->credentials =
-		cluster_read_file(build, node, "credentials", read.credentials);
-	broker->tls_ca = cluster_read_file(build, node, "tls-ca", read.tls_ca);
-	broker->tls_certificate = cluster_read_file(
-		build, node, "tls-certificate", read.tls_certificate);
-	broker->tls_key =
-		cluster_read_file(build, node, "tls-key", read.tls_key);
+		cluster_read_file(section, "credentials", read.credentials);
+	broker->tls_ca = cluster_read_file(section, "tls-ca", read.tls_ca);
+	broker->tls_certificate = cluster_read_file(section, "tls-certificate",
+						    read.tls_certificate);
+	broker->tls_key = cluster_read_file(section, "tls-key", read.tls_key);
 	cluster->lease_ms = (uint32_t)read.lease_ms;
-	cluster_check_pair(build, node, "user", "password");
-	cluster_check_pair(build, node, "tls-certificate", "tls-key");
-	cluster_check_ways(build, node);
+	cluster_check_pair(section, "user", "password");
+	cluster_check_pair(section, "tls-certificate", "tls-key");
+	cluster_check_ways(section);
 }
 
-void conf_cluster_check_used(struct conf_build *build)
+void conf_cluster_check_used(const struct conf_section *root)
 {
-	const struct conf_node *node = build->tree.root.children;
+	const struct conf *conf = root->build->conf;
+	const struct conf_node *node = root->node->children;
 	size_t i;
 
 	/* No warning after errors: an error may be the reason why no service
 	 * uses the section. */
-	if (!build->conf->cluster.is_set ||
-	    build->report.errors->errors.count > 0)
+	if (!conf->cluster.is_set || root->report->errors->errors.count > 0)
 		return;
-	for (i = 0; i < build->conf->service_count; i++)
-		if (build->conf->services[i].cluster)
+	for (i = 0; i < conf->service_count; i++)
+		if (conf->services[i].cluster)
 			return;
 	while (strcmp(node->name, "cluster") != 0)
 		node = node->next;
-	conf_warning_in(&build->report, "cluster", &node->place,
-			"no service has cluster = true: nothing is shared with "
-			"other nodes");
+	conf_warning_with(root->report, "cluster", &node->place,
+			  "no service has cluster = true: nothing is shared "
+			  "with other nodes");
 }

@@ -43,13 +43,13 @@ static const struct conf_service metrics_defaults = {
 	.connect_rate_per_address = 1000,
 };
 
-static void control_make_service(struct conf_build *build,
+static void control_make_service(const struct conf_section *section,
 				 const struct conf_service *defaults,
 				 const struct listen_address *listen,
 				 const struct conf_place *place, mode_t mode,
 				 const char *group)
 {
-	struct conf *conf = build->conf;
+	struct conf *conf = section->build->conf;
 	struct conf_service *service = &conf->internal[conf->internal_count++];
 
 	*service = *defaults;
@@ -60,7 +60,9 @@ static void control_make_service(struct conf_build *build,
 	service->socket_mode = mode;
 	service->socket_group = group;
 	conf_service_find_group(service);
-	conf_protocol_use(build, service->name, place, service);
+	/* A service with the same address is reported. */
+	conf_build_use(section->build, listen, place, section->context);
+	conf_protocol_use(section, place, service);
 }
 
 /* ---- control ----------------------------------------------------------- */
@@ -78,53 +80,45 @@ static const struct lined_option control_table[] = {
 	{.name = NULL},
 };
 
-/* Records the path as a listen address, so that a service with the same path is
- * reported. */
-static void control_serve(struct conf_build *build,
+static void control_serve(const struct conf_section *section,
 			  const struct conf_place *place,
 			  const struct control *control)
 {
-	struct pool *pool = build->conf->pool;
 	struct conf_service defaults = control_defaults;
-	struct listen_address *listen = pool_alloc(pool, sizeof(*listen));
-	const char *text = pool_printf(pool, "unix://%s", control->socket);
+	struct listen_address *listen =
+		pool_alloc(section->pool, sizeof(*listen));
+	const char *text =
+		pool_printf(section->pool, "unix://%s", control->socket);
 	char error[200];
 
-	if (listen == NULL || text == NULL) {
-		conf_build_oom(build);
+	if (listen == NULL || text == NULL)
 		return;
-	}
 	if (listen_address_parse(text, listen, error, sizeof(error)) < 0) {
-		conf_error(&build->report, place, "control: socket: %s", error);
+		conf_error_in(section, place, "socket: %s", error);
 		return;
 	}
-	conf_build_use(build, listen, place, "control");
 	defaults.limits.idle_ms = (uint32_t)control->idle_ms;
-	control_make_service(build, &defaults, listen, place,
+	control_make_service(section, &defaults, listen, place,
 			     control->group != NULL ? 0660 : 0600,
 			     control->group);
 }
 
-static void control_read(struct conf_build *build, struct conf_node *node)
+static void control_read(const struct conf_section *section)
 {
-	struct conf_options options = conf_build_options(build, "control");
-	const struct conf_key *key;
+	const struct conf_key *key = conf_section_key(section, "socket");
 	struct control control;
 
-	if (node == NULL)
+	if (section->node == NULL)
 		return;
-	conf_options_fill(&options, node, control_table, &control);
-	control.socket = conf_build_text(build, "control", node, "socket",
-					 control.socket);
-	control.group =
-		conf_build_text(build, "control", node, "group", control.group);
-	conf_build_check_group(build, "control", node, "group", control.group);
-	key = conf_options_key(node, "socket");
+	conf_section_fill(section, control_table, &control);
+	control.socket = conf_section_text(section, "socket", control.socket);
+	control.group = conf_section_text(section, "group", control.group);
+	conf_build_check_group(section, "group", control.group);
 	if (control.socket != NULL && key != NULL)
-		control_serve(build, &key->place, &control);
+		control_serve(section, &key->place, &control);
 	else if (key == NULL)
-		conf_error(&build->report, &node->place,
-			   "control: socket is missing");
+		conf_error_in(section, &section->node->place,
+			      "socket is missing");
 }
 
 /* ---- metrics ----------------------------------------------------------- */
@@ -147,43 +141,36 @@ static const char *metrics_unfit(const char *text,
 	return NULL;
 }
 
-static void metrics_read(struct conf_build *build, struct conf_node *node)
+static void metrics_read(const struct conf_section *section)
 {
-	struct conf_options options = conf_build_options(build, "metrics");
+	const struct conf_key *key = conf_section_key(section, "listen");
 	char error[200], quoted[CONF_QUOTED_MAX];
 	struct listen_address *listen;
 	const char *text, *why;
-	const struct conf_key *key;
 
-	if (node == NULL)
+	if (section->node == NULL)
 		return;
-	conf_options_fill(&options, node, metrics_table, &text);
-	key = conf_options_key(node, "listen");
+	conf_section_fill(section, metrics_table, &text);
 	if (key == NULL)
-		conf_error(&build->report, &node->place,
-			   "metrics: listen is missing");
+		conf_error_in(section, &section->node->place,
+			      "listen is missing");
 	if (key == NULL || text[0] == '\0')
 		return;
-	listen = pool_alloc(build->conf->pool, sizeof(*listen));
-	if (listen == NULL) {
-		conf_build_oom(build);
+	listen = pool_alloc(section->pool, sizeof(*listen));
+	if (listen == NULL)
 		return;
-	}
 	why = metrics_unfit(text, listen, error, sizeof(error));
-	if (why != NULL) {
-		conf_error(&build->report, &key->place,
-			   "metrics: listen %s: %s", conf_quoted(text, quoted),
-			   why);
-		return;
-	}
-	conf_build_use(build, listen, &key->place, "metrics");
-	control_make_service(build, &metrics_defaults, listen, &key->place,
-			     0660, NULL);
+	if (why != NULL)
+		conf_error_in(section, &key->place, "listen %s: %s",
+			      conf_quoted(text, quoted), why);
+	else
+		control_make_service(section, &metrics_defaults, listen,
+				     &key->place, 0660, NULL);
 }
 
-void conf_control_read(struct conf_build *build, struct conf_node *control,
-		       struct conf_node *metrics)
+void conf_control_read(const struct conf_section *control,
+		       const struct conf_section *metrics)
 {
-	control_read(build, control);
-	metrics_read(build, metrics);
+	control_read(control);
+	metrics_read(metrics);
 }

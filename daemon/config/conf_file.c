@@ -44,12 +44,6 @@ struct file_reader {
 	size_t text_len; /* bytes of all files */
 };
 
-static int file_oom(struct file_reader *r)
-{
-	r->report->oom = true;
-	return -1;
-}
-
 const char *conf_file_path(const char *path, const struct conf_place *place,
 			   struct pool *pool)
 {
@@ -120,7 +114,7 @@ static int file_check_seen(struct file_reader *r, const char *path,
 	if (seen == NULL) {
 		seen = pool_alloc(r->tree->pool, sizeof(*seen));
 		if (seen == NULL)
-			return file_oom(r);
+			return -1;
 		*seen = (struct file_seen){r->seen, id, from};
 		r->seen = seen;
 		return 0;
@@ -176,8 +170,7 @@ static int file_read(struct file_reader *r, const char *path,
 		id = pool_printf(r->tree->pool, "%llu.%llu",
 				 (unsigned long long)st.st_dev,
 				 (unsigned long long)st.st_ino);
-		status = id == NULL ? file_oom(r)
-				    : file_check_seen(r, path, id, from);
+		status = id == NULL ? -1 : file_check_seen(r, path, id, from);
 	}
 	if (why == NULL && status == 0) {
 		text = file_read_all(r, fd, (size_t)st.st_size, &len);
@@ -198,7 +191,7 @@ static int file_read_named(struct file_reader *r, const char *path,
 			   const struct conf_place *from)
 {
 	path = pool_strdup(r->names, path);
-	return path != NULL ? file_read(r, path, from) : file_oom(r);
+	return path != NULL ? file_read(r, path, from) : -1;
 }
 
 /* ---- files that are given ---------------------------------------------- */
@@ -227,10 +220,8 @@ static bool given_next(struct file_reader *r, size_t *at, struct given *given)
 	if (end == NULL)
 		return false;
 	head = pool_strndup(r->tree->pool, begin, (size_t)(end - begin));
-	if (head == NULL) {
-		file_oom(r);
+	if (head == NULL)
 		return false;
-	}
 	left -= (size_t)(end - begin) + 1;
 	given->kind = strtok_r(head, " ", &rest);
 	given->text = end + 1;
@@ -254,7 +245,7 @@ static int given_take(struct file_reader *r, const struct given *given,
 	text = pool_strndup(r->tree->pool, given->text, given->len);
 	path = pool_strdup(r->names, path);
 	if (text == NULL || path == NULL)
-		return file_oom(r);
+		return -1;
 	if (strcmp(given->kind, "fail") == 0) {
 		file_report(r, path, from, text);
 		return from == NULL ? -1 : 0;
@@ -296,7 +287,7 @@ static int given_read(struct file_reader *r, const char *path, bool matches,
 	}
 	if (!found)
 		conf_need(r->report, path);
-	return r->report->oom ? -1 : 0;
+	return pool_failed(r->tree->pool) ? -1 : 0;
 }
 
 /* ---- includes ---------------------------------------------------------- */
@@ -325,7 +316,8 @@ static int file_read_matches(struct file_reader *r,
 	case GLOB_NOMATCH:
 		break;
 	case GLOB_NOSPACE:
-		status = file_oom(r);
+		r->report->oom = true;
+		status = -1;
 		break;
 	default:
 		file_report(r, pattern, &include->place, strerror(errno));
@@ -342,7 +334,7 @@ static int file_read_include(struct file_reader *r,
 	bool matches;
 
 	if (pattern == NULL)
-		return file_oom(r);
+		return -1;
 	if (include->pattern[0] == '\0') {
 		conf_error(r->report, &include->place,
 			   "include(): the pattern is empty");

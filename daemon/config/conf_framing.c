@@ -47,9 +47,7 @@ static const struct lined_option framing_table[] = {
 };
 
 /* The bits of enum lined_framing_key follow the order of the table. */
-static void framing_check_fixed(struct conf_build *build,
-				const struct conf_node *node,
-				const char *context,
+static void framing_check_fixed(const struct conf_section *section,
 				const struct conf_service *service)
 {
 	const struct conf_key *key;
@@ -58,17 +56,16 @@ static void framing_check_fixed(struct conf_build *build,
 	for (i = 0; framing_table[i].name != NULL; i++) {
 		if ((service->module->framing_fixed & (1u << i)) == 0)
 			continue;
-		key = conf_options_key(node, framing_table[i].name);
+		key = conf_section_key(section, framing_table[i].name);
 		if (key != NULL)
-			conf_error_in(&build->report, context, &key->place,
+			conf_error_in(section, &key->place,
 				      "%s cannot be set: protocol %s fixes it",
-				      framing_table[i].name, service->protocol);
+				      key->name, service->protocol);
 	}
 }
 
-static void framing_read_terminator(struct conf_build *build,
-				    const struct conf_node *node,
-				    const char *context, const char *text,
+static void framing_read_terminator(const struct conf_section *section,
+				    const char *text,
 				    struct lined_framing *framing)
 {
 	char quoted[CONF_QUOTED_MAX];
@@ -86,26 +83,25 @@ static void framing_read_terminator(struct conf_build *build,
 		framing->byte = (uint8_t)text[0];
 		return;
 	}
-	conf_error_in(&build->report, context,
-		      &conf_options_key(node, "terminator")->place,
+	conf_error_in(section, conf_section_place(section, "terminator"),
 		      "terminator \"%s\": any, lf, crlf, cr, nul, syslog or "
 		      "one byte in quotes",
 		      conf_quoted(text, quoted));
 }
 
-void conf_framing_read(struct conf_build *build, struct conf_node *node,
-		       const char *context, struct conf_service *service)
+void conf_framing_read(const struct conf_section *section,
+		       struct conf_service *service)
 {
 	static const struct lined_framing builtin = LINED_FRAMING_DEFAULT;
-	struct conf_options options = conf_build_options(build, context);
 	const struct lined_protocol *module = service->module;
 	struct lined_framing *framing = &service->framing;
+	struct conf_section set = *section;
 	struct framing read;
 
 	*framing = builtin;
 	if (module != NULL && module->framing.line_length != 0)
 		*framing = module->framing;
-	if (node == NULL)
+	if (section->node == NULL)
 		return;
 	read = (struct framing){
 		.terminator = NULL,
@@ -113,13 +109,12 @@ void conf_framing_read(struct conf_build *build, struct conf_node *node,
 		.too_long = framing->too_long,
 		.unterminated = framing->unterminated,
 	};
-	options.keep = true;
-	conf_options_fill(&options, node, framing_table, &read);
+	set.keep = true;
+	conf_section_fill(&set, framing_table, &read);
 	if (module != NULL)
-		framing_check_fixed(build, node, context, service);
+		framing_check_fixed(section, service);
 	if (read.terminator != NULL)
-		framing_read_terminator(build, node, context, read.terminator,
-					framing);
+		framing_read_terminator(section, read.terminator, framing);
 	framing->line_length = (uint32_t)read.line_length;
 	framing->too_long = (uint8_t)read.too_long;
 	framing->unterminated = (uint8_t)read.unterminated;

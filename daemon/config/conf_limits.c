@@ -69,12 +69,12 @@ static int64_t *limits_value(const struct conf_limits *limits,
 	return (int64_t *)(uintptr_t)((const char *)limits + option->offset);
 }
 
-static void limits_note_penalty(struct conf_node *node, const char *context,
+static void limits_note_penalty(const struct conf_section *section,
 				struct conf_limits *limits)
 {
 	struct conf_key *key, *first = NULL, *max = NULL;
 
-	for (key = node->keys; key != NULL; key = key->next)
+	for (key = section->node->keys; key != NULL; key = key->next)
 		if (strcmp(key->name, "penalty") == 0)
 			first = key;
 		else if (strcmp(key->name, "penalty-max") == 0)
@@ -82,28 +82,29 @@ static void limits_note_penalty(struct conf_node *node, const char *context,
 	if (first == NULL && max == NULL)
 		return;
 	limits->penalty_key = max != NULL ? max : first;
-	limits->penalty_context = context;
+	limits->penalty_context = section->context;
 }
 
-static void limits_fill(struct conf_build *build, struct conf_node *node,
-			const char *context, const struct lined_option *table,
-			struct conf_limits *limits, bool keep)
+/* Overrides limits with the keys that the section sets. */
+static void limits_fill(const struct conf_section *section,
+			const struct lined_option *table,
+			struct conf_limits *limits)
 {
-	struct conf_options options = conf_build_options(build, context);
+	struct conf_section set = *section;
 
-	options.keep = keep;
-	conf_options_fill(&options, node, table, limits);
-	if (node != NULL)
-		limits_note_penalty(node, context, limits);
-	if (node != NULL && conf_options_key(node, "exempt") != NULL)
+	if (section->node == NULL)
+		return;
+	set.keep = true;
+	conf_section_fill(&set, table, limits);
+	limits_note_penalty(section, limits);
+	if (conf_section_key(section, "exempt") != NULL)
 		limits->exempt_networks.items = conf_access_networks(
-			build, conf_options_key(node, "exempt"), context,
-			&limits->exempt_networks.count, NULL);
+			section, "exempt", &limits->exempt_networks.count,
+			NULL);
 }
 
 /* Fills limits; keys that the section does not set stay -1. */
-static void limits_fill_set(struct conf_build *build, struct conf_node *node,
-			    const char *context,
+static void limits_fill_set(const struct conf_section *section,
 			    const struct lined_option *table,
 			    struct conf_limits *limits)
 {
@@ -113,20 +114,18 @@ static void limits_fill_set(struct conf_build *build, struct conf_node *node,
 	for (option = limits_table; option->name != NULL; option++)
 		if (option->type != LINED_OPTION_LIST)
 			*limits_value(limits, option) = -1;
-	if (node != NULL)
-		limits_fill(build, node, context, table, limits, true);
+	limits_fill(section, table, limits);
 }
 
-void conf_limits_read_defaults(struct conf_build *build, struct conf_node *node)
+void conf_limits_read_defaults(const struct conf_section *limits)
 {
-	limits_fill_set(build, node, "defaults: limits", limits_table,
-			&build->defaults);
+	limits_fill_set(limits, limits_table, &limits->build->defaults);
 }
 
-void conf_limits_read_class(struct conf_build *build, struct conf_node *node,
-			    const char *context, struct conf_limits *limits)
+void conf_limits_read_class(const struct conf_section *class,
+			    struct conf_limits *limits)
 {
-	limits_fill_set(build, node, context, class_table, limits);
+	limits_fill_set(class, class_table, limits);
 }
 
 unsigned conf_limits_overlay(struct conf_limits *limits,
@@ -154,7 +153,7 @@ unsigned conf_limits_overlay(struct conf_limits *limits,
 
 /* Reports penalty > penalty-max once, where the last of the two is set: they
  * may be in different sections, which many services share. */
-static void limits_check_penalty(struct conf_build *build,
+static void limits_check_penalty(struct conf_report *report,
 				 const struct conf_limits *limits)
 {
 	char text[CONF_VALUE_TEXT_MAX], max_text[CONF_VALUE_TEXT_MAX];
@@ -164,25 +163,24 @@ static void limits_check_penalty(struct conf_build *build,
 	    limits->penalty_ms <= limits->penalty_max_ms)
 		return;
 	key->told = true;
-	conf_error_in(
-		&build->report, limits->penalty_context, &key->place,
+	conf_error_with(
+		report, limits->penalty_context, &key->place,
 		"penalty (%s) is longer than penalty-max (%s)",
 		conf_value_duration_text(limits->penalty_ms, text),
 		conf_value_duration_text(limits->penalty_max_ms, max_text));
 }
 
-/* Checks and stores limits. The table's ranges keep each value in 32 bits. */
-void conf_limits_store(struct conf_build *build, const struct conf_node *node,
-		       const char *context, const struct conf_limits *limits,
+/* The table's ranges keep each value in 32 bits. */
+void conf_limits_store(const struct conf_section *section,
+		       const struct conf_limits *limits,
 		       struct conf_bounds *bounds)
 {
-	const struct conf_key *burst =
-		node != NULL ? conf_options_key(node, "line-burst") : NULL;
+	const struct conf_key *burst = conf_section_key(section, "line-burst");
 	uint32_t line_rate = (uint32_t)limits->line_rate;
 	uint32_t line_burst = (uint32_t)limits->line_burst;
 
 	if (burst != NULL && line_rate == 0)
-		conf_warning_in(&build->report, context, &burst->place,
+		conf_warning_in(section, &burst->place,
 				"line-burst does nothing without line-rate");
 	if (line_rate == 0 || line_burst == 0)
 		line_burst = line_rate;
@@ -211,24 +209,24 @@ void conf_limits_store(struct conf_build *build, const struct conf_node *node,
 		.exempt = limits->exempt_networks.items,
 		.exempt_count = limits->exempt_networks.count,
 	};
-	limits_check_penalty(build, limits);
+	limits_check_penalty(section->report, limits);
 }
 
-void conf_limits_read(struct conf_build *build, struct conf_node *node,
-		      const char *context, struct conf_service *service,
-		      struct conf_limits *limits)
+void conf_limits_read(const struct conf_section *section,
+		      struct conf_service *service, struct conf_limits *limits)
 {
+	struct conf_section none = *section;
 	struct conf_bounds bounds;
 
+	none.node = NULL;
 	*limits = (struct conf_limits){.clients = 0};
-	limits_fill(build, NULL, context, limits_table, limits, false);
+	conf_section_fill(&none, limits_table, limits);
 	if (service->module != NULL &&
 	    (service->module->flags & LINED_NO_IDLE_TIMEOUT) != 0)
 		limits->idle_ms = 0;
-	conf_limits_overlay(limits, &build->defaults);
-	if (node != NULL)
-		limits_fill(build, node, context, limits_table, limits, true);
-	conf_limits_store(build, node, context, limits, &bounds);
+	conf_limits_overlay(limits, &section->build->defaults);
+	limits_fill(section, limits_table, limits);
+	conf_limits_store(section, limits, &bounds);
 	service->limits = bounds.sockets;
 	service->clients = bounds.admission.clients;
 	service->clients_per_address = bounds.admission.clients_per_address;

@@ -5,36 +5,31 @@
  */
 #include "config.h"
 
-#include "config/conf_options.h"
+#include "config/conf_section.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "config/conf_value.h"
-#include "memory_pool.h"
 
-const char *conf_option_copy(const struct conf_options *options,
+const char *conf_option_copy(const struct conf_section *section,
 			     const char *text)
 {
-	const char *copy = pool_strdup(options->pool, text);
+	const char *copy = pool_strdup(section->pool, text);
 
-	if (copy != NULL)
-		return copy;
-	options->report->oom = true;
-	return text;
+	return copy != NULL ? copy : text;
 }
 
 /* Reports a bad value of an option. Returns 1, the number of errors. */
-static unsigned option_refuse(const struct conf_options *options,
+static unsigned option_refuse(const struct conf_section *section,
 			      const struct lined_option *option,
 			      const struct conf_value *value, const char *why,
 			      const char *more)
 {
 	char quoted[CONF_QUOTED_MAX];
 
-	conf_error_in(options->report, options->context, &value->place,
-		      "%s: \"%s\" %s%s", option->name,
+	conf_error_in(section, &value->place, "%s: \"%s\" %s%s", option->name,
 		      conf_quoted(value->text, quoted), why, more);
 	return 1;
 }
@@ -56,7 +51,7 @@ static const char *option_number_text(const struct lined_option *option,
 	return buf;
 }
 
-static unsigned option_refuse_range(const struct conf_options *options,
+static unsigned option_refuse_range(const struct conf_section *section,
 				    const struct lined_option *option,
 				    const struct conf_value *value)
 {
@@ -69,7 +64,7 @@ static unsigned option_refuse_range(const struct conf_options *options,
 		snprintf(range, sizeof(range), "(at least %s)", min);
 	else
 		snprintf(range, sizeof(range), "(%s to %s)", min, max);
-	return option_refuse(options, option, value, "is out of range ", range);
+	return option_refuse(section, option, value, "is out of range ", range);
 }
 
 static const char *const forms[] = {
@@ -92,7 +87,7 @@ option_read_number(const struct lined_option *option, const char *text,
 	return conf_value_integer(text, number);
 }
 
-static unsigned option_fill_number(const struct conf_options *options,
+static unsigned option_fill_number(const struct conf_section *section,
 				   const struct lined_option *option,
 				   const struct conf_value *value, int64_t *out)
 {
@@ -100,24 +95,24 @@ static unsigned option_fill_number(const struct conf_options *options,
 
 	switch (option_read_number(option, value->text, &number)) {
 	case CONF_VALUE_BAD:
-		return option_refuse(options, option, value,
+		return option_refuse(section, option, value,
 				     forms[option->type], "");
 	case CONF_VALUE_OK:
 		if (number >= option->min && number <= option_largest(option))
 			break;
 		/* fall through */
 	case CONF_VALUE_RANGE:
-		return option_refuse_range(options, option, value);
+		return option_refuse_range(section, option, value);
 	}
 	if (conf_value_has_leading_zero(value->text))
-		return option_refuse(options, option, value,
+		return option_refuse(section, option, value,
 				     "has a leading zero: numbers are decimal",
 				     "");
 	*out = number;
 	return 0;
 }
 
-static unsigned option_refuse_choice(const struct conf_options *options,
+static unsigned option_refuse_choice(const struct conf_section *section,
 				     const struct lined_option *option,
 				     const struct conf_value *value)
 {
@@ -128,76 +123,74 @@ static unsigned option_refuse_choice(const struct conf_options *options,
 		used += (size_t)snprintf(words + used, sizeof(words) - used,
 					 "%s%s", i > 0 ? ", " : "",
 					 option->choices[i]);
-	return option_refuse(options, option, value, "is not one of ", words);
+	return option_refuse(section, option, value, "is not one of ", words);
 }
 
-static unsigned option_fill_choice(const struct conf_options *options,
+static unsigned option_fill_choice(const struct conf_section *section,
 				   const struct lined_option *option,
 				   const struct conf_value *value, int *out)
 {
 	int choice = conf_value_choice(value->text, option->choices);
 
 	if (choice < 0)
-		return option_refuse_choice(options, option, value);
+		return option_refuse_choice(section, option, value);
 	*out = choice;
 	return 0;
 }
 
-static unsigned option_fill_text(const struct conf_options *options,
+static unsigned option_fill_text(const struct conf_section *section,
 				 const struct lined_option *option,
 				 const struct conf_value *value,
 				 const char **out)
 {
 	if (option->choices != NULL &&
 	    conf_value_choice(value->text, option->choices) < 0)
-		return option_refuse_choice(options, option, value);
-	*out = conf_option_copy(options, value->text);
+		return option_refuse_choice(section, option, value);
+	*out = conf_option_copy(section, value->text);
 	return 0;
 }
 
-static unsigned option_fill_list(const struct conf_options *options,
+static unsigned option_fill_list(const struct conf_section *section,
 				 const struct lined_option *option,
 				 const struct conf_key *key,
 				 struct lined_option_list *out)
 {
 	const char **items =
-		pool_array(options->pool, key->count, sizeof(*items));
+		pool_array(section->pool, key->count, sizeof(*items));
 	const struct conf_value *value;
 	unsigned errors = 0;
 	size_t i = 0;
 
-	if (items == NULL) {
-		options->report->oom = true;
+	if (items == NULL)
 		return 1;
-	}
 	for (value = key->values; value != NULL; value = value->next)
-		errors += option_fill_text(options, option, value, &items[i++]);
+		errors += option_fill_text(section, option, value, &items[i++]);
 	out->count = key->count;
 	out->items = items;
 	return errors;
 }
 
-static unsigned option_fill_scalar(const struct conf_options *options,
+static unsigned option_fill_scalar(const struct conf_section *section,
 				   const struct lined_option *option,
 				   const struct conf_value *value, void *out)
 {
 	switch (option->type) {
 	case LINED_OPTION_BOOLEAN:
 		if (conf_value_boolean(value->text, out) != CONF_VALUE_OK)
-			return option_refuse(options, option, value,
+			return option_refuse(section, option, value,
 					     forms[option->type], "");
 		return 0;
 	case LINED_OPTION_STRING:
-		return option_fill_text(options, option, value, out);
+		return option_fill_text(section, option, value, out);
 	case LINED_OPTION_CHOICE:
-		return option_fill_choice(options, option, value, out);
+		return option_fill_choice(section, option, value, out);
 	default:
-		return option_fill_number(options, option, value, out);
+		return option_fill_number(section, option, value, out);
 	}
 }
 
 /* Stores the default, which may be out of range: then it means "not set". */
-unsigned conf_option_default(const struct conf_options *options,
+unsigned conf_option_default(const struct conf_section *section,
 			     const struct lined_option *option, void *out)
 {
 	static const struct conf_place nowhere = {"protocol", 0, 0};
@@ -231,21 +224,20 @@ unsigned conf_option_default(const struct conf_options *options,
 	}
 	if (good)
 		return 0;
-	conf_error_in(options->report, options->context, &nowhere,
-		      "%s: the built-in default \"%s\" %s", option->name, text,
-		      forms[option->type]);
+	conf_error_in(section, &nowhere, "%s: the built-in default \"%s\" %s",
+		      option->name, text, forms[option->type]);
 	return 1;
 }
 
-unsigned conf_option_read(const struct conf_options *options,
+unsigned conf_option_read(const struct conf_section *section,
 			  const struct lined_option *option,
 			  const struct conf_key *key, void *out)
 {
 	if (option->type == LINED_OPTION_LIST)
-		return option_fill_list(options, option, key, out);
+		return option_fill_list(section, option, key, out);
 	if (key->count == 1)
-		return option_fill_scalar(options, option, key->values, out);
-	conf_error_in(options->report, options->context, &key->place,
+		return option_fill_scalar(section, option, key->values, out);
+	conf_error_in(section, &key->place,
 		      "%s takes one value, not a list of %zu", option->name,
 		      key->count);
 	return 1;

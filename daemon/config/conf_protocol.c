@@ -48,64 +48,51 @@ static void protocol_pass_over(struct conf_node *node,
 		protocol_pass_over(child, service);
 }
 
-static void protocol_load(struct conf_build *build, const char *context,
+static void protocol_load(const struct conf_section *section,
 			  const struct conf_place *place,
 			  struct conf_service *service)
 {
+	const struct conf_build *build = section->build;
 	char error[1024] = "not found";
 
 	service->module = build->env->find_protocol(
 		build->env->arg, build->conf->module_dir, service->protocol,
 		error, sizeof(error));
 	if (service->module == NULL)
-		conf_error_in(&build->report, context, place, "protocol %s: %s",
+		conf_error_in(section, place, "protocol %s: %s",
 			      service->protocol, error);
 }
 
-void conf_protocol_find(struct conf_build *build, const char *context,
-			const struct conf_node *node,
+void conf_protocol_find(const struct conf_section *section,
 			struct conf_service *service)
 {
-	const struct conf_key *key = conf_options_key(node, "protocol");
+	const struct conf_key *key = conf_section_key(section, "protocol");
 	char quoted[CONF_QUOTED_MAX];
 
-	if (key == NULL) {
-		conf_error_in(&build->report, context, &node->place,
+	if (key == NULL)
+		conf_error_in(section, &section->node->place,
 			      "protocol is missing");
+	else if (service->protocol == NULL)
 		return;
-	}
-	if (service->protocol == NULL)
-		return;
-	if (!protocol_is_name(service->protocol)) {
-		conf_error_in(&build->report, context, &key->place,
+	else if (!protocol_is_name(service->protocol))
+		conf_error_in(section, &key->place,
 			      "protocol: \"%s\" is not a name (a-z 0-9 _ -)",
 			      conf_quoted(service->protocol, quoted));
-		return;
-	}
-	protocol_load(build, context, &key->place, service);
+	else
+		protocol_load(section, &key->place, service);
 }
 
 /* ---- the protocol's options ------------------------------------------ */
 
 /* The argument of the module's check_options(). */
 struct lined_check {
-	struct conf_build *build;
-	const char *context;
-	const struct conf_node *node; /* NULL: no such section */
-	const struct conf_place *place;
+	const struct conf_section *section;
 	const struct conf_service *service;
 };
 
-static const struct conf_key *check_key(const struct lined_check *check,
-					const char *option)
-{
-	return check->node != NULL ? conf_options_key(check->node, option)
-				   : NULL;
-}
-
 bool conf_check_is_set(const struct lined_check *check, const char *option)
 {
-	return check_key(check, option) != NULL;
+	return conf_section_key(check->section, option) != NULL;
 }
 
 bool conf_check_listens(const struct lined_check *check,
@@ -116,88 +103,91 @@ bool conf_check_listens(const struct lined_check *check,
 					    address, type);
 }
 
+/* The place of the section, or of the service if it has no such section. */
+static const struct conf_place *
+protocol_place(const struct conf_section *section,
+	       const struct conf_service *service)
+{
+	return section->node != NULL ? &section->node->place : &service->place;
+}
+
 void conf_check_report(struct lined_check *check, bool is_error,
 		       const char *option, const char *format, va_list args)
 {
-	const struct conf_key *key = check_key(check, option);
+	const struct conf_section *section = check->section;
+	const struct conf_key *key = conf_section_key(section, option);
 	const struct conf_place *place =
-		key != NULL ? &key->place : check->place;
+		key != NULL ? &key->place
+			    : protocol_place(section, check->service);
 	char text[1024];
 
 	vsnprintf(text, sizeof(text), format, args);
-	(is_error ? conf_error_in : conf_warning_in)(&check->build->report,
-						     check->context, place,
-						     "%s: %s", option, text);
+	(is_error ? conf_error_with
+		  : conf_warning_with)(section->report, section->context, place,
+				       "%s: %s", option, text);
 }
 
-static void protocol_check_options(struct conf_build *build,
-				   const char *context,
-				   const struct conf_node *node,
+static void protocol_check_options(const struct conf_section *section,
 				   const struct conf_service *service)
 {
 	const struct lined_protocol *module = service->module;
-	struct lined_check check = {build, context, node,
-				    node ? &node->place : &service->place,
-				    service};
+	struct lined_check check = {section, service};
 	char error[512] = "the options are refused", doing[128];
 
 	snprintf(doing, sizeof(doing), "protocol %s, checking its options",
 		 service->protocol);
-	if (conf_build_is_blind(build))
+	if (conf_build_is_blind(section->build))
 		return;
 	crash_doing(doing);
 	if (module->check != NULL &&
 	    module->check(service->options, error, sizeof(error)) != 0)
-		conf_error_in(&build->report, context, check.place, "%s",
+		conf_error_in(section, protocol_place(section, service), "%s",
 			      error);
 	if (module->check_options != NULL)
 		module->check_options(&check, service->options);
 	crash_doing(NULL);
 }
 
-void conf_protocol_read(struct conf_build *build, struct conf_node *node,
-			const char *context, struct conf_service *service)
+void conf_protocol_read(const struct conf_section *section,
+			struct conf_service *service)
 {
 	static const struct lined_option none[] = {{.name = NULL}};
 	const struct lined_protocol *module = service->module;
 	const struct lined_option *table = module->options;
-	struct conf_options options = conf_build_options(build, context);
 	void *values = NULL;
 	unsigned errors;
 
 	if (module == &conf_protocol_unloaded) {
-		protocol_pass_over(node, service);
+		protocol_pass_over(section->node, service);
 		return;
 	}
 	if (table == NULL || module->options_size == 0)
 		table = none;
 	if (module->options_size > 0) {
-		values = pool_alloc(build->conf->pool, module->options_size);
-		if (values == NULL) {
-			conf_build_oom(build);
+		values = pool_alloc(section->pool, module->options_size);
+		if (values == NULL)
 			return;
-		}
 	}
-	errors = conf_options_fill(&options, node, table, values);
+	errors = conf_section_fill(section, table, values);
 	service->options = values;
 	if (errors > 0)
 		return;
-	service->options_text =
-		conf_options_text(table, values, build->conf->pool);
-	if (service->options_text == NULL)
-		conf_build_oom(build);
-	else
-		protocol_check_options(build, context, node, service);
+	service->options_text = conf_section_values(section, table, values);
+	if (service->options_text != NULL)
+		protocol_check_options(section, service);
 }
 
-void conf_protocol_use(struct conf_build *build, const char *context,
+void conf_protocol_use(const struct conf_section *section,
 		       const struct conf_place *place,
 		       struct conf_service *service)
 {
+	struct conf_section none = *section;
+
+	none.node = NULL;
 	service->options_text = "";
-	protocol_load(build, context, place, service);
+	protocol_load(section, place, service);
 	if (service->module == NULL)
 		return;
-	conf_protocol_read(build, NULL, context, service);
-	conf_framing_read(build, NULL, context, service);
+	conf_protocol_read(&none, service);
+	conf_framing_read(&none, service);
 }

@@ -39,13 +39,12 @@ static const struct lined_option service_table[] = {
 /* ---- addresses ------------------------------------------------------- */
 
 /* Why the service cannot listen on the address; NULL: it can. */
-static const char *service_unfit(const struct listen_address *listen,
-				 const struct conf_service *service,
-				 const struct conf_node *node)
+static const char *service_unfit(const struct conf_section *section,
+				 const struct listen_address *listen,
+				 const struct conf_service *service)
 {
+	const struct conf_key *tls = conf_section_key(section, "tls");
 	uint32_t transports = LINED_TRANSPORT_STREAM;
-
-	const struct conf_key *tls = conf_options_key(node, "tls");
 
 	if (listen_address_is_tls(listen) && (tls == NULL || tls->count == 0))
 		return "needs tls = { \"NAME\" }";
@@ -64,36 +63,33 @@ static const char *service_unfit(const struct listen_address *listen,
 		       : "the protocol speaks over datagrams only";
 }
 
-static void service_read_address(struct conf_build *build, const char *context,
-				 const struct conf_node *node,
+static void service_read_address(const struct conf_section *section,
 				 const struct conf_value *value,
 				 struct listen_address *listen,
 				 struct conf_service *service)
 {
 	char error[200], quoted[CONF_QUOTED_MAX];
 	const char *why = error;
-	char *text = pool_strdup(build->conf->pool, value->text);
+	char *text = pool_strdup(section->pool, value->text);
 
-	if (text == NULL) {
-		conf_build_oom(build);
+	if (text == NULL)
 		return;
-	}
 	if (listen_address_parse(text, listen, error, sizeof(error)) == 0)
-		why = service_unfit(listen, service, node);
+		why = service_unfit(section, listen, service);
 	if (why != NULL) {
-		conf_error_in(&build->report, context, &value->place,
-			      "listen %s: %s", conf_quoted(text, quoted), why);
+		conf_error_in(section, &value->place, "listen %s: %s",
+			      conf_quoted(text, quoted), why);
 		return;
 	}
 	if (listen->endpoint_count > 0 &&
 	    multicast_is_group(&listen->endpoints[0]) &&
 	    listen->endpoints[0].interface == 0)
-		conf_warning_in(&build->report, context, &value->place,
+		conf_warning_in(section, &value->place,
 				"listen %s: it is joined on the interface that "
 				"the routes choose; ?interface=NAME says which",
 				conf_quoted(text, quoted));
 	service->listen_count++;
-	conf_build_use(build, listen, &value->place, context);
+	conf_build_use(section->build, listen, &value->place, section->context);
 }
 
 static const struct conf_node *
@@ -106,134 +102,115 @@ service_find_section(const struct conf_node *node, const char *name)
 	return child;
 }
 
-static void service_read_listen(struct conf_build *build, const char *context,
-				const struct conf_node *node,
+static void service_read_listen(const struct conf_section *section,
 				struct conf_service *service)
 {
-	const struct conf_key *key = conf_options_key(node, "listen");
+	const struct conf_key *key = conf_section_key(section, "listen");
+	const struct conf_node *unused =
+		service_find_section(section->node, "web");
 	const struct conf_value *value;
 	struct listen_address *listen;
-	const struct conf_node *section;
 	bool web = false, streams = false;
 
 	if (key == NULL)
 		return;
 	if (key->count == 0) {
-		conf_error_in(&build->report, context, &key->place,
-			      "listen is empty");
+		conf_error_in(section, &key->place, "listen is empty");
 		return;
 	}
-	listen = pool_array(build->conf->pool, key->count, sizeof(*listen));
-	if (listen == NULL) {
-		conf_build_oom(build);
+	listen = pool_array(section->pool, key->count, sizeof(*listen));
+	if (listen == NULL)
 		return;
-	}
 	service->listen = listen;
 	for (value = key->values; value != NULL; value = value->next) {
-		service_read_address(build, context, node, value,
+		service_read_address(section, value,
 				     &listen[service->listen_count], service);
 		web |= strncmp(value->text, "ws:", 3) == 0 ||
 		       strncmp(value->text, "wss:", 4) == 0;
 		streams |= strncmp(value->text, "udp:", 4) != 0;
 	}
-	section = service_find_section(node, "web");
-	if (section != NULL && !web)
-		conf_warning_in(&build->report, context, &section->place,
+	if (unused != NULL && !web)
+		conf_warning_in(section, &unused->place,
 				"web does nothing: no address is ws:// or "
 				"wss://");
-	key = conf_options_key(node, "proxy-from");
+	key = conf_section_key(section, "proxy-from");
 	if (key != NULL && !streams)
-		conf_warning_in(&build->report, context, &key->place,
+		conf_warning_in(section, &key->place,
 				"proxy-from does nothing: all addresses are "
 				"udp://");
 }
 
 /* Call this after the protocol's options are read. */
-static void service_check_listen(struct conf_build *build, const char *context,
-				 const struct conf_node *node,
+static void service_check_listen(const struct conf_section *section,
 				 const struct conf_service *service)
 {
 	const struct lined_protocol *module = service->module;
 
-	if (conf_options_key(node, "listen") != NULL ||
+	if (conf_section_key(section, "listen") != NULL ||
 	    (module != NULL && service->options != NULL &&
 	     module->needs_listen != NULL &&
 	     !module->needs_listen(service->options)))
 		return;
-	conf_error_in(&build->report, context, &node->place,
-		      "listen is missing");
+	conf_error_in(section, &section->node->place, "listen is missing");
 }
 
 /* ---- one service ----------------------------------------------------- */
 
-static void service_read_mode(struct conf_build *build, const char *context,
-			      const struct conf_node *node, const char *text,
-			      struct conf_service *service)
+static void service_read_mode(const struct conf_section *section,
+			      const char *text, struct conf_service *service)
 {
-	const struct conf_key *key = conf_options_key(node, "socket-mode");
+	const struct conf_key *key = conf_section_key(section, "socket-mode");
 	char quoted[CONF_QUOTED_MAX];
 	unsigned mode = 0660;
 
 	if (key != NULL && text != NULL &&
 	    conf_value_mode(text, &mode) != CONF_VALUE_OK)
-		conf_error_in(&build->report, context, &key->place,
+		conf_error_in(section, &key->place,
 			      "socket-mode: \"%s\" is not an octal mode "
 			      "(0 to 0777)",
 			      conf_quoted(text, quoted));
 	service->socket_mode = mode & 0777;
 }
 
-/* Finds the protocol's section; NULL: none. Reports other sections, but not
- * misspelt names: conf_unknown_key.c reports them together with the name that
- * was probably meant. */
-static struct conf_node *
-service_protocol_section(struct conf_options *options, struct conf_node *node,
-			 const struct conf_service *service)
+/* Reports sections that are neither a part of the service nor the protocol's,
+ * but not misspelt names: conf_unknown_key.c reports them together with the
+ * name that was probably meant. */
+static void service_check_sections(const struct conf_section *section,
+				   const struct conf_service *service)
 {
 	struct conf_node *child;
 	size_t i;
 
-	for (child = node->children; child != NULL; child = child->next) {
-		bool near = false;
+	if (service->protocol == NULL)
+		return;
+	for (child = section->node->children; child != NULL;
+	     child = child->next) {
+		bool near = child->used;
 
-		for (i = 0; options->sections[i] != NULL; i++)
+		for (i = 0; section->sections[i] != NULL; i++)
 			near |= conf_value_distance(child->name,
-						    options->sections[i]) < 3;
+						    section->sections[i]) < 3;
 		for (i = 0; service_table[i].name != NULL; i++)
 			near |= strcmp(child->name, service_table[i].name) == 0;
-		if (near || child->used || service->protocol == NULL)
+		if (near)
 			continue;
 		child->used = true;
-		conf_error_in(options->report, options->context, &child->place,
+		conf_error_in(section, &child->place,
 			      "section \"%s\" is not that of protocol %s",
 			      child->name, service->protocol);
 	}
-	return service->protocol == NULL
-		       ? NULL
-		       : conf_options_section(options, node, service->protocol);
-}
-
-static const char *service_inner_context(struct conf_build *build,
-					 const char *context, const char *name)
-{
-	const char *inner =
-		pool_printf(build->conf->pool, "%s: %s", context, name);
-
-	if (inner == NULL)
-		conf_build_oom(build);
-	return inner != NULL ? inner : context;
 }
 
 /* Warns unless a line of line-length with its CRLF fits into an empty send
  * queue. */
-static void service_check_queue(struct conf_build *build, const char *context,
-				struct conf_node *limits,
-				struct conf_node *framing,
+static void service_check_queue(const struct conf_section *section,
+				const struct conf_section *limits,
+				const struct conf_section *framing,
 				const struct conf_service *service)
 {
-	const struct conf_key *key = NULL;
+	const struct conf_key *key = conf_section_key(framing, "line-length");
 	uint32_t length = service->framing.line_length;
-	const char *section = "framing";
+	const char *where = key != NULL ? "framing" : "limits";
 	size_t i;
 
 	for (i = 0; i < service->class_count; i++) {
@@ -242,7 +219,7 @@ static void service_check_queue(struct conf_build *build, const char *context,
 
 		if (queue > 0 && queue < length + 2 &&
 		    queue != service->limits.send_queue)
-			conf_warning_in(&build->report, context, &class->place,
+			conf_warning_in(section, &class->place,
 					"class \"%s\": send-queue (%u) is too "
 					"small for a line of line-length (%u): "
 					"it can never be sent",
@@ -252,64 +229,44 @@ static void service_check_queue(struct conf_build *build, const char *context,
 	if (service->limits.send_queue == 0 ||
 	    service->limits.send_queue >= length + 2)
 		return;
-	if (framing != NULL)
-		key = conf_options_key(framing, "line-length");
 	if (key == NULL)
-		section = "limits";
-	if (key == NULL && limits != NULL)
-		key = conf_options_key(limits, "send-queue");
+		key = conf_section_key(limits, "send-queue");
 	/* No warning if the config sets neither key: the protocol sends no such
 	 * lines. */
-	if (key == NULL && build->defaults.send_queue < 0)
+	if (key == NULL && section->build->defaults.send_queue < 0)
 		return;
-	conf_warning_in(&build->report, context,
-			key ? &key->place : &service->place,
+	conf_warning_in(section, key ? &key->place : &service->place,
 			"%s: send-queue (%u) is too small for a line of "
 			"line-length (%u): it can never be sent",
-			section, (unsigned)service->limits.send_queue,
+			where, (unsigned)service->limits.send_queue,
 			(unsigned)length);
 }
 
 /* Reads the sections inside a service, after loading its module, which has
  * defaults for them. */
-static void service_read_sections(struct conf_build *build,
-				  struct conf_options *within,
-				  struct conf_node *node,
+static void service_read_sections(const struct conf_section *section,
 				  struct conf_service *service)
 {
-	struct conf_node *limits, *framing, *access, *web, *protocol;
-	const char *context = within->context;
+	struct conf_section limits = conf_section_inner(section, "limits");
+	struct conf_section framing = conf_section_inner(section, "framing");
+	struct conf_section access = conf_section_inner(section, "access");
+	struct conf_section web = conf_section_inner(section, "web");
+	struct conf_section protocol = *section;
 	struct conf_limits in_force = {.clients = -1};
 
-	service->drain_timeout_ms = build->conf->drain_timeout_ms;
-	limits = conf_options_section(within, node, "limits");
-	framing = conf_options_section(within, node, "framing");
-	access = conf_options_section(within, node, "access");
-	web = conf_options_section(within, node, "web");
-	protocol = service_protocol_section(within, node, service);
-	conf_limits_read(build, limits,
-			 service_inner_context(build, context, "limits"),
-			 service, &in_force);
-	conf_class_read(build, node, context, &in_force, service);
-	if (limits != NULL)
-		conf_class_check_penalty(
-			build, limits,
-			service_inner_context(build, context, "limits"),
-			service);
-	conf_framing_read(build, framing,
-			  service_inner_context(build, context, "framing"),
-			  service);
-	service_check_queue(build, context, limits, framing, service);
-	conf_access_read(build, access,
-			 service_inner_context(build, context, "access"),
-			 service);
-	conf_web_read(build, web, service_inner_context(build, context, "web"),
-		      service);
+	service->drain_timeout_ms = section->build->conf->drain_timeout_ms;
+	service_check_sections(section, service);
+	if (service->protocol != NULL)
+		protocol = conf_section_inner(section, service->protocol);
+	conf_limits_read(&limits, service, &in_force);
+	conf_class_read(section, &in_force, service);
+	conf_class_check_penalty(&limits, service);
+	conf_framing_read(&framing, service);
+	service_check_queue(section, &limits, &framing, service);
+	conf_access_read(&access, service);
+	conf_web_read(&web, service);
 	if (service->module != NULL)
-		conf_protocol_read(build, protocol,
-				   service_inner_context(build, context,
-							 service->protocol),
-				   service);
+		conf_protocol_read(&protocol, service);
 }
 
 void conf_service_find_group(struct conf_service *service)
@@ -321,113 +278,97 @@ void conf_service_find_group(struct conf_service *service)
 	service->socket_gid = group != NULL ? group->gr_gid : (gid_t)-1;
 }
 
-static void service_read_cluster(struct conf_build *build, const char *context,
-				 const struct conf_node *node,
+static void service_read_cluster(const struct conf_section *section,
 				 struct conf_service *service)
 {
-	const struct conf_key *key = conf_options_key(node, "cluster");
+	const struct conf_place *place = conf_section_place(section, "cluster");
 	const struct lined_protocol *module = service->module;
 
 	if (module != NULL && module->flags & LINED_ONE_WORKER)
-		conf_error_in(&build->report, context, &key->place,
+		conf_error_in(section, place,
 			      "cluster: what protocol %s stores is not shared "
 			      "between machines",
 			      module->name);
-	else if (!build->conf->cluster.is_set)
-		conf_error_in(&build->report, context, &key->place,
+	else if (!section->build->conf->cluster.is_set)
+		conf_error_in(section, place,
 			      "cluster = true needs a section cluster { "
 			      "servers = { \"nats://HOST:PORT\" } }");
 	else
 		service->cluster = true;
 }
 
-static void service_read_keys(struct conf_build *build, const char *context,
-			      struct conf_node *node,
-			      const struct service_keys *keys,
+static void service_read_keys(const struct conf_section *section,
 			      struct conf_service *service)
 {
-	service_read_mode(build, context, node, keys->socket_mode, service);
-	service->socket_owner = conf_build_text(
-		build, context, node, "socket-owner", keys->socket_owner);
-	service->socket_group = conf_build_text(
-		build, context, node, "socket-group", keys->socket_group);
-	conf_build_check_user(build, context, node, "socket-owner",
-			      service->socket_owner);
-	conf_build_check_group(build, context, node, "socket-group",
-			       service->socket_group);
+	struct service_keys keys;
+
+	conf_section_fill(section, service_table, &keys);
+	service_read_mode(section, keys.socket_mode, service);
+	service->socket_owner =
+		conf_section_text(section, "socket-owner", keys.socket_owner);
+	service->socket_group =
+		conf_section_text(section, "socket-group", keys.socket_group);
+	conf_build_check_user(section, "socket-owner", service->socket_owner);
+	conf_build_check_group(section, "socket-group", service->socket_group);
 	conf_service_find_group(service);
-	service->proxy_from = conf_access_networks(
-		build, conf_options_key(node, "proxy-from"), context,
-		&service->proxy_from_count, &service->proxy_from_unix);
-	conf_tls_select(build, conf_options_key(node, "tls"), context, service);
-	if (keys->cluster)
-		service_read_cluster(build, context, node, service);
+	service->proxy_from = conf_access_networks(section, "proxy-from",
+						   &service->proxy_from_count,
+						   &service->proxy_from_unix);
+	conf_tls_select(section, service);
+	if (keys.cluster)
+		service_read_cluster(section, service);
 }
 
-static void service_read(struct conf_build *build, struct conf_node *node,
+static void service_read(struct conf_section *section,
 			 struct conf_service *service)
 {
 	const char *sections[] = {"limits", "framing", "access", "web",
 				  "class",  NULL,      NULL};
-	const char *context =
-		pool_printf(build->conf->pool, "service \"%s\"", node->title);
-	const struct conf_key *key = conf_options_key(node, "protocol");
-	struct service_keys keys;
-	struct conf_options options;
+	const struct conf_key *key = conf_section_key(section, "protocol");
 
-	if (context == NULL) {
-		conf_build_oom(build);
-		context = "service";
-	}
-	options = conf_build_options(build, context);
-	service->place = node->place;
+	service->place = section->node->place;
 	service->options_text = "";
-	service->name = conf_option_copy(&options, node->title);
-	conf_build_check_name(build, context, node, "service");
+	service->name = conf_option_copy(section, section->node->title);
+	conf_build_check_name(section);
 	if (key != NULL && key->count == 1)
 		service->protocol = sections[5] =
-			conf_option_copy(&options, key->values->text);
-	options.sections = sections;
-	conf_protocol_find(build, context, node, service);
+			conf_option_copy(section, key->values->text);
+	section->sections = sections;
+	conf_protocol_find(section, service);
 	/* Addresses come first: the protocol's check may ask for them. */
-	service_read_listen(build, context, node, service);
+	service_read_listen(section, service);
 	if (service->module != NULL && service->module->options != NULL) {
-		options.inner = service->protocol;
-		options.inner_table = service->module->options;
+		section->inner = service->protocol;
+		section->inner_table = service->module->options;
 	}
-	service_read_sections(build, &options, node, service);
-	conf_options_fill(&options, node, service_table, &keys);
-	service_read_keys(build, context, node, &keys, service);
-	service_check_listen(build, context, node, service);
+	service_read_sections(section, service);
+	service_read_keys(section, service);
+	service_check_listen(section, service);
 }
 
-void conf_services_read(struct conf_build *build)
+void conf_services_read(const struct conf_section *root)
 {
-	struct conf_options options = conf_build_options(build, "");
-	struct conf_node *root = &build->tree.root;
+	struct conf_build *build = root->build;
 	struct conf_service *services;
 	struct conf_node *node;
-	size_t count = 0;
 
-	for (node = root->children; node != NULL; node = node->next)
-		count += strcmp(node->name, "service") == 0;
-	services = pool_array(build->conf->pool, count, sizeof(*services));
-	if (services == NULL) {
-		conf_build_oom(build);
+	services = pool_array(root->pool, conf_section_count(root, "service"),
+			      sizeof(*services));
+	if (services == NULL)
 		return;
-	}
 	build->conf->services = services;
-	for (node = root->children; node != NULL; node = node->next) {
+	for (node = root->node->children; node != NULL; node = node->next) {
 		struct conf_use **uses_end = build->uses_end;
+		struct conf_section section;
 		bool titled;
 
 		if (strcmp(node->name, "service") != 0)
 			continue;
-		titled = conf_options_titled(&options, node);
+		titled = conf_section_check_title(root, node);
 		if (node->title == NULL)
 			continue;
-		service_read(build, node,
-			     &services[build->conf->service_count++]);
+		section = conf_section_titled(root, node);
+		service_read(&section, &services[build->conf->service_count++]);
 		/* The repeated name is already reported. Drop this section's
 		 * addresses: otherwise each would be reported as a collision,
 		 * too. */

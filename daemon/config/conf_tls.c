@@ -77,23 +77,21 @@ static bool credential_is_name(const char *name)
  * warns and returns the text unchanged. NULL: not a valid name (reported), or
  * no memory.
  */
-static const char *credential_path(struct conf_build *build,
-				   const char *context,
+static const char *credential_path(const struct conf_section *section,
 				   const struct conf_key *key, const char *text)
 {
 	const char *name = text + strlen(CREDENTIAL);
 	const char *directory = getenv("CREDENTIALS_DIRECTORY");
 	char quoted[CONF_QUOTED_MAX];
-	const char *path = text;
 
 	if (!credential_is_name(name)) {
-		conf_error_in(&build->report, context, &key->place,
+		conf_error_in(section, &key->place,
 			      "%s: \"%s\" is not the name of a credential",
 			      key->name, conf_quoted(name, quoted));
 		return NULL;
 	}
 	if (directory == NULL) {
-		conf_warning_in(&build->report, context, &key->place,
+		conf_warning_in(section, &key->place,
 				"%s: %s: only lined's own service has its "
 				"credentials, so this was not checked",
 				key->name, text);
@@ -103,42 +101,36 @@ static const char *credential_path(struct conf_build *build,
 	 * directory, but the daemon can. */
 	if (access(directory, X_OK) < 0 && errno == EACCES)
 		return text;
-	path = pool_printf(build->conf->pool, "%s/%s", directory, name);
-	if (path == NULL)
-		conf_build_oom(build);
-	return path;
+	return pool_printf(section->pool, "%s/%s", directory, name);
 }
 
-const char *conf_tls_file(struct conf_build *build, const char *context,
-			  const struct conf_node *node, const char *name,
+const char *conf_tls_file(const struct conf_section *section, const char *name,
 			  const char *text, bool *unread)
 {
-	const struct conf_key *key = conf_options_key(node, name);
+	const struct conf_key *key = conf_section_key(section, name);
 	const char *path;
 	int error;
 
-	text = conf_build_text(build, context, node, name, text);
+	text = conf_section_text(section, name, text);
 	if (text == NULL || key == NULL)
 		return NULL;
 	if (strncmp(text, CREDENTIAL, strlen(CREDENTIAL)) == 0) {
-		path = credential_path(build, context, key, text);
+		path = credential_path(section, key, text);
 		if (path == NULL || path == text) {
 			*unread = true;
 			return path;
 		}
 	} else {
-		path = conf_file_path(text, &key->place, build->conf->pool);
-		if (path == NULL) {
-			conf_build_oom(build);
+		path = conf_file_path(text, &key->place, section->pool);
+		if (path == NULL)
 			return NULL;
-		}
 	}
-	error = conf_build_is_blind(build) ? 0 : tls_file_error(path);
+	error = conf_build_is_blind(section->build) ? 0 : tls_file_error(path);
 	if (error == 0)
 		return path;
 	*unread = true;
-	conf_error_in(&build->report, context, &key->place, "%s: %s: %s", name,
-		      path, strerror(error));
+	conf_error_in(section, &key->place, "%s: %s: %s", name, path,
+		      strerror(error));
 	return path;
 }
 
@@ -161,17 +153,8 @@ struct tls_settings conf_tls_settings(const struct conf_tls *tls)
 	};
 }
 
-/* The place at which to report a problem of the files. */
-static const struct conf_place *tls_place(const struct conf_node *node,
-					  const struct tls_problem *problem)
-{
-	const struct conf_key *key = conf_options_key(node, problem->key);
-
-	return key != NULL ? &key->place : &node->place;
-}
-
-static void tls_read_files(struct conf_build *build, const char *context,
-			   const struct conf_node *node, struct conf_tls *tls)
+static void tls_read_files(const struct conf_section *section,
+			   struct conf_tls *tls)
 {
 	struct tls_settings settings = conf_tls_settings(tls);
 	struct tls_problem problem;
@@ -180,92 +163,80 @@ static void tls_read_files(struct conf_build *build, const char *context,
 
 	tls->files = tls_files_read(&settings, time(NULL), &problem, &warnings);
 	if (tls->files == NULL) {
-		conf_error_in(&build->report, context,
-			      tls_place(node, &problem), "%s: %s", problem.key,
-			      problem.text);
+		conf_error_in(section, conf_section_place(section, problem.key),
+			      "%s: %s", problem.key, problem.text);
 		return;
 	}
 	for (i = 0; i < warnings.count; i++)
-		conf_warning_in(&build->report, context,
-				tls_place(node, &warnings.items[i]), "%s: %s",
-				warnings.items[i].key, warnings.items[i].text);
+		conf_warning_in(
+			section,
+			conf_section_place(section, warnings.items[i].key),
+			"%s: %s", warnings.items[i].key,
+			warnings.items[i].text);
 }
 
-static void tls_check(struct conf_build *build, const char *context,
-		      const struct conf_node *node, const struct conf_tls *tls)
+static void tls_check(const struct conf_section *section,
+		      const struct conf_tls *tls)
 {
-	struct conf_report *report = &build->report;
+	const struct conf_place *place = &section->node->place;
 
-	if (conf_options_key(node, "certificate") == NULL)
-		conf_error_in(report, context, &node->place,
-			      "certificate is missing");
-	if (conf_options_key(node, "key") == NULL)
-		conf_error_in(report, context, &node->place, "key is missing");
+	if (conf_section_key(section, "certificate") == NULL)
+		conf_error_in(section, place, "certificate is missing");
+	if (conf_section_key(section, "key") == NULL)
+		conf_error_in(section, place, "key is missing");
 	if (tls->client_cert != CONF_CLIENT_CERT_NONE && !tls->client_ca)
-		conf_error_in(report, context, &node->place,
-			      "client-cert needs client-ca");
+		conf_error_in(section, place, "client-cert needs client-ca");
 	if (tls->client_cert == CONF_CLIENT_CERT_NONE &&
 	    (tls->client_ca != NULL || tls->crl != NULL))
-		conf_warning_in(report, context, &node->place,
+		conf_warning_in(section, place,
 				"client-ca and crl do nothing while "
 				"client-cert is none");
 }
 
-static void tls_read(struct conf_build *build, struct conf_node *node,
-		     struct conf_tls *tls)
+static void tls_read(const struct conf_section *section, struct conf_tls *tls)
 {
-	struct conf_options options;
+	const struct conf_env *env = section->build->env;
+	bool unread = !env->read_tls || env->blind;
 	struct tls read;
-	bool unread = !build->env->read_tls || build->env->blind;
-	const char *context =
-		pool_printf(build->conf->pool, "tls \"%s\"", node->title);
 
-	tls->name = pool_strdup(build->conf->pool, node->title);
-	if (context == NULL || tls->name == NULL) {
-		conf_build_oom(build);
-		return;
-	}
-	tls->place = node->place;
-	options = conf_build_options(build, context);
-	conf_options_fill(&options, node, tls_table, &read);
-	tls->certificate = conf_tls_file(build, context, node, "certificate",
+	tls->name = conf_option_copy(section, section->node->title);
+	tls->place = section->node->place;
+	conf_section_fill(section, tls_table, &read);
+	tls->certificate = conf_tls_file(section, "certificate",
 					 read.certificate, &unread);
-	tls->key =
-		conf_tls_file(build, context, node, "key", read.key, &unread);
-	tls->client_ca = conf_tls_file(build, context, node, "client-ca",
-				       read.client_ca, &unread);
-	tls->crl =
-		conf_tls_file(build, context, node, "crl", read.crl, &unread);
+	tls->key = conf_tls_file(section, "key", read.key, &unread);
+	tls->client_ca =
+		conf_tls_file(section, "client-ca", read.client_ca, &unread);
+	tls->crl = conf_tls_file(section, "crl", read.crl, &unread);
 	tls->client_cert = read.client_cert;
 	tls->min_version = read.min_version;
 	tls->auto_reload = read.auto_reload;
-	tls_check(build, context, node, tls);
+	tls_check(section, tls);
 	if (!unread && tls->certificate != NULL && tls->key != NULL)
-		tls_read_files(build, context, node, tls);
+		tls_read_files(section, tls);
 }
 
-void conf_tls_read(struct conf_build *build)
+void conf_tls_read(const struct conf_section *root)
 {
-	struct conf_options options = conf_build_options(build, "");
+	struct conf *conf = root->build->conf;
 	struct conf_node *node;
 	struct conf_tls *all;
-	size_t count = 0;
 
-	for (node = build->tree.root.children; node != NULL; node = node->next)
-		count += strcmp(node->name, "tls") == 0;
-	all = pool_array(build->conf->pool, count, sizeof(*all));
-	if (all == NULL) {
-		conf_build_oom(build);
+	all = pool_array(root->pool, conf_section_count(root, "tls"),
+			 sizeof(*all));
+	if (all == NULL)
 		return;
-	}
-	build->conf->tls = all;
-	for (node = build->tree.root.children; node != NULL;
-	     node = node->next) {
+	conf->tls = all;
+	for (node = root->node->children; node != NULL; node = node->next) {
+		struct conf_section section;
+
 		if (strcmp(node->name, "tls") != 0)
 			continue;
-		conf_options_titled(&options, node);
-		if (node->title != NULL)
-			tls_read(build, node, &all[build->conf->tls_count++]);
+		conf_section_check_title(root, node);
+		if (node->title == NULL)
+			continue;
+		section = conf_section_titled(root, node);
+		tls_read(&section, &all[conf->tls_count++]);
 	}
 }
 
@@ -275,34 +246,32 @@ static const struct conf_tls *tls_find(const struct conf *conf,
 	size_t i;
 
 	for (i = 0; i < conf->tls_count; i++)
-		if (conf->tls[i].name != NULL &&
-		    strcmp(conf->tls[i].name, name) == 0)
+		if (strcmp(conf->tls[i].name, name) == 0)
 			return &conf->tls[i];
 	return NULL;
 }
 
-void conf_tls_select(struct conf_build *build, const struct conf_key *key,
-		     const char *context, struct conf_service *service)
+void conf_tls_select(const struct conf_section *section,
+		     struct conf_service *service)
 {
+	const struct conf_key *key = conf_section_key(section, "tls");
 	const struct conf_tls **selected;
 	const struct conf_value *value;
 	char quoted[CONF_QUOTED_MAX];
 
 	if (key == NULL)
 		return;
-	selected = pool_array(build->conf->pool, key->count, sizeof(*selected));
-	if (selected == NULL) {
-		conf_build_oom(build);
+	selected = pool_array(section->pool, key->count, sizeof(*selected));
+	if (selected == NULL)
 		return;
-	}
 	service->tls = selected;
 	for (value = key->values; value != NULL; value = value->next) {
 		selected[service->tls_count] =
-			tls_find(build->conf, value->text);
+			tls_find(section->build->conf, value->text);
 		if (selected[service->tls_count] != NULL)
 			service->tls_count++;
 		else
-			conf_error_in(&build->report, context, &value->place,
+			conf_error_in(section, &value->place,
 				      "tls: there is no section tls \"%s\"",
 				      conf_quoted(value->text, quoted));
 	}

@@ -46,11 +46,9 @@ static const char *web_origin_fault(const char *text)
 	return NULL;
 }
 
-static void web_check_origins(struct conf_build *build, struct conf_node *node,
-			      const char *context)
+static void web_check_origins(const struct conf_section *section)
 {
-	const struct conf_key *key =
-		node != NULL ? conf_options_key(node, "origins") : NULL;
+	const struct conf_key *key = conf_section_key(section, "origins");
 	const struct conf_value *value = key != NULL ? key->values : NULL;
 	char quoted[CONF_QUOTED_MAX];
 
@@ -58,21 +56,20 @@ static void web_check_origins(struct conf_build *build, struct conf_node *node,
 		const char *fault = web_origin_fault(value->text);
 
 		if (fault != NULL)
-			conf_warning_in(&build->report, context, &value->place,
+			conf_warning_in(section, &value->place,
 					"origins: \"%s\" matches no page: %s",
 					conf_quoted(value->text, quoted),
 					fault);
 	}
 }
 
-void conf_web_read(struct conf_build *build, struct conf_node *node,
-		   const char *context, struct conf_service *service)
+void conf_web_read(const struct conf_section *section,
+		   struct conf_service *service)
 {
-	struct conf_options options = conf_build_options(build, context);
 	struct web read;
 
-	conf_options_fill(&options, node, web_table, &read);
-	web_check_origins(build, node, context);
+	conf_section_fill(section, web_table, &read);
+	web_check_origins(section);
 	service->web.origins = read.origins.items;
 	service->web.origin_count = read.origins.count;
 	service->web.ping_ms = (uint32_t)read.ping_ms;

@@ -18,7 +18,7 @@
 
 #include <lined/protocol.h>
 
-#include "config/conf_options.h"
+#include "config/conf_section.h"
 #include "log/log.h"
 #include "worker_fixture.h"
 
@@ -34,13 +34,13 @@ static const void *default_options(void)
 	struct conf_errors errors;
 	struct conf_report report = {.errors = &errors};
 	static struct pool *pool; /* a leak checker must find it */
-	struct conf_options options = {.report = &report, .context = ""};
+	struct conf_section section = {.report = &report, .context = ""};
 	void *values = calloc(1, lined_protocol.options_size + 1);
 
-	options.pool = pool = pool_new();
+	section.pool = pool = pool_new();
 	conf_errors_init(&errors);
 	if (lined_protocol.options != NULL)
-		must(conf_options_fill(&options, NULL, lined_protocol.options,
+		must(conf_section_fill(&section, lined_protocol.options,
 				       values) == 0);
 	return values;
 }

@@ -137,8 +137,8 @@ void conf_error(struct conf_report *report, const struct conf_place *place,
 	va_end(ap);
 }
 
-void conf_error_in(struct conf_report *report, const char *context,
-		   const struct conf_place *place, const char *format, ...)
+void conf_error_with(struct conf_report *report, const char *context,
+		     const struct conf_place *place, const char *format, ...)
 {
 	va_list ap;
 
@@ -148,8 +148,8 @@ void conf_error_in(struct conf_report *report, const char *context,
 	va_end(ap);
 }
 
-void conf_warning_in(struct conf_report *report, const char *context,
-		     const struct conf_place *place, const char *format, ...)
+void conf_warning_with(struct conf_report *report, const char *context,
+		       const struct conf_place *place, const char *format, ...)
 {
 	va_list ap;
 

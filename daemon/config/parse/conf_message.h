@@ -57,11 +57,11 @@ void conf_error(struct conf_report *report, const struct conf_place *place,
 		const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Add the message "file:line: context: what", without an empty context. */
-void conf_error_in(struct conf_report *report, const char *context,
-		   const struct conf_place *place, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
-void conf_warning_in(struct conf_report *report, const char *context,
+void conf_error_with(struct conf_report *report, const char *context,
 		     const struct conf_place *place, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+void conf_warning_with(struct conf_report *report, const char *context,
+		       const struct conf_place *place, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
 void conf_need(struct conf_report *report, const char *path);

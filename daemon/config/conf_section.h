@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reads a section of the config, of a protocol or of the daemon: fills a struct
+ * by a table of struct lined_option, and finds keys and inner sections. Checks
+ * only the form and the range of values.
+ */
+#pragma once
+
+#include <lined/protocol.h>
+
+#include "config/parse/conf_message.h"
+#include "config/parse/conf_tree.h"
+#include "memory_pool.h"
+
+struct conf_build;
+
+struct conf_section {
+	struct conf_build *build; /* the load; not used by this file */
+	struct conf_report *report;
+	struct pool *pool; /* for strings, lists, sections */
+	/* The beginning of each message: `service "echo": limits`; "": nothing.
+	 */
+	const char *context;
+	struct conf_node *node; /* NULL: the config does not have the section */
+	/* Other known sections, for "did you mean"; NULL: none. */
+	const char *const *sections;
+	/* A section to which a misplaced key may belong, and its options; NULL:
+	 * none. */
+	const char *inner;
+	const struct lined_option *inner_table;
+	/* Options that are not set keep their values instead of getting
+	 * defaults. */
+	bool keep;
+};
+
+/* ---- reading ------------------------------------------------------------ */
+
+/*
+ * Fills *out from the section, or with the defaults if it is missing. An option
+ * with a bad value keeps its default. Keys and sections that are not marked as
+ * used are reported as unknown. Returns the number of errors.
+ */
+unsigned conf_section_fill(const struct conf_section *section,
+			   const struct lined_option *table, void *out);
+
+/*
+ * The inner section of this name, which is marked as used. A second section, or
+ * a title, is reported.
+ */
+struct conf_section conf_section_inner(const struct conf_section *outer,
+				       const char *name);
+
+/* An inner section with a title. */
+struct conf_section conf_section_titled(const struct conf_section *outer,
+					struct conf_node *node);
+/* Marks such a section as used. False, and reported: the section has no title,
+ * or an earlier section has the same title. */
+bool conf_section_check_title(const struct conf_section *outer,
+			      struct conf_node *node);
+
+/* The number of inner sections of this name. */
+size_t conf_section_count(const struct conf_section *section, const char *name);
+
+/* The first key of this name; NULL: not set. */
+struct conf_key *conf_section_key(const struct conf_section *section,
+				  const char *name);
+/* The place of the key, or of the section if the key is not set. */
+const struct conf_place *conf_section_place(const struct conf_section *section,
+					    const char *name);
+/* Returns the text of a key; NULL if it is empty, which is an error if the
+ * config sets the key. */
+const char *conf_section_text(const struct conf_section *section,
+			      const char *name, const char *text);
+
+/* Report an error or a warning in the section at a place. */
+#define conf_error_in(section, place, ...)                                     \
+	conf_error_with((section)->report, (section)->context, place,          \
+			__VA_ARGS__)
+#define conf_warning_in(section, place, ...)                                   \
+	conf_warning_with((section)->report, (section)->context, place,        \
+			  __VA_ARGS__)
+
+/*
+ * The values of a filled struct as one text in the pool; two texts are equal if
+ * and only if the values are equal. NULL: no memory.
+ */
+const char *conf_section_values(const struct conf_section *section,
+				const struct lined_option *table,
+				const void *values);
+
+/* ---- other files -------------------------------------------------------- */
+
+/* conf_option_value.c: stores the value of a key, or the default, at out.
+ * Returns the number of errors. */
+unsigned conf_option_read(const struct conf_section *section,
+			  const struct lined_option *option,
+			  const struct conf_key *key, void *out);
+unsigned conf_option_default(const struct conf_section *section,
+			     const struct lined_option *option, void *out);
+/* A copy in the pool. Without memory, returns text itself: the load will fail,
+ * but its readers continue, to report other errors. */
+const char *conf_option_copy(const struct conf_section *section,
+			     const char *text);
+
+/* conf_unknown_key.c: reports keys and sections that are not marked as used.
+ * Returns how many. */
+unsigned conf_unknown_report(const struct conf_section *section,
+			     const struct lined_option *table);
