@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/parse/conf_syntax.h"
 #include "memory_pool.h"
 
 #define NO_TEXT UINT32_MAX
@@ -213,16 +212,6 @@ void deserialize_errors(struct deserializer *reader, struct conf_report *report)
 	deserialize_messages(reader, report, &report->errors->needs);
 }
 
-/* The state of reading a tree: the open sections, and the last key. */
-struct deserialized_tree {
-	struct conf_tree *tree;
-	struct conf_node *nodes[CONF_DEPTH_MAX + 2];
-	size_t depth;
-	struct conf_key *key;
-	struct conf_value **values_end;
-	struct conf_place place;
-};
-
 /* Sets failed and returns -1: any other -1 means no memory. */
 static int deserialize_fail(struct deserializer *reader)
 {
@@ -230,99 +219,50 @@ static int deserialize_fail(struct deserializer *reader)
 	return -1;
 }
 
-static int deserialize_add_section(struct deserializer *reader,
-				   struct deserialized_tree *to)
-{
-	struct conf_node *parent = to->nodes[to->depth], *node;
-
-	if (to->depth == CONF_DEPTH_MAX + 1)
-		return deserialize_fail(reader);
-	node = pool_alloc(to->tree->pool, sizeof(*node));
-	if (node == NULL)
-		return -1;
-	conf_node_init(node);
-	node->name = deserialize_name(reader);
-	node->title = deserialize_text(reader);
-	node->place = to->place;
-	*parent->children_end = node;
-	parent->children_end = &node->next;
-	to->nodes[++to->depth] = node;
-	to->key = NULL;
-	return 0;
-}
-
-static int deserialize_add_key(struct deserializer *reader,
-			       struct deserialized_tree *to)
-{
-	struct conf_node *node = to->nodes[to->depth];
-	struct conf_key *key = pool_alloc(to->tree->pool, sizeof(*key));
-
-	if (key == NULL)
-		return -1;
-	key->name = deserialize_name(reader);
-	key->place = to->place;
-	*node->keys_end = key;
-	node->keys_end = &key->next;
-	to->key = key;
-	to->values_end = &key->values;
-	return 0;
-}
-
-static int deserialize_add_value(struct deserializer *reader,
-				 struct deserialized_tree *to)
-{
-	struct conf_value *value;
-
-	if (to->key == NULL)
-		return deserialize_fail(reader);
-	value = pool_alloc(to->tree->pool, sizeof(*value));
-	if (value == NULL)
-		return -1;
-	value->text = deserialize_name(reader);
-	value->place = to->place;
-	*to->values_end = value;
-	to->values_end = &value->next;
-	to->key->count++;
-	return 0;
-}
-
 static int deserialize_item(struct deserializer *reader, struct pool *names,
-			    struct deserialized_tree *to,
-			    enum serialized_item item)
+			    struct conf_tree_writer *to,
+			    struct conf_place *place, enum serialized_item item)
 {
+	const char *name;
+
 	switch (item) {
 	case SERIALIZED_FILE:
-		to->place.file = pool_strdup(names, deserialize_name(reader));
-		to->place.file_number = deserialize_number(reader);
-		return to->place.file != NULL ? 0 : -1;
+		place->file = pool_strdup(names, deserialize_name(reader));
+		place->file_number = deserialize_number(reader);
+		return place->file != NULL ? 0 : -1;
 	case SERIALIZED_SECTION_END:
-		to->key = NULL;
 		if (to->depth == 0)
 			return deserialize_fail(reader);
-		to->depth--;
+		conf_tree_close(to);
 		return 0;
 	default:
 		break;
 	}
-	to->place.line = deserialize_number(reader);
-	if (to->place.file == NULL)
+	place->line = deserialize_number(reader);
+	name = deserialize_name(reader);
+	if (place->file == NULL)
 		return deserialize_fail(reader);
-	if (item == SERIALIZED_SECTION)
-		return deserialize_add_section(reader, to);
-	return item == SERIALIZED_KEY     ? deserialize_add_key(reader, to)
-	       : item == SERIALIZED_VALUE ? deserialize_add_value(reader, to)
-					  : deserialize_fail(reader);
+	if (item == SERIALIZED_KEY)
+		return conf_tree_add_key(to, name, *place);
+	if (item == SERIALIZED_VALUE && to->key != NULL)
+		return conf_tree_add_value(to, name, *place);
+	if (item == SERIALIZED_SECTION && to->depth < CONF_DEPTH_MAX)
+		return conf_tree_open(to, name, deserialize_text(reader),
+				      *place);
+	return deserialize_fail(reader);
 }
 
 int deserialize_tree(struct deserializer *reader, struct pool *names,
 		     struct conf_tree *tree)
 {
-	struct deserialized_tree to = {.tree = tree, .nodes = {&tree->root}};
+	struct conf_place place = {NULL, 0, 0};
+	struct conf_tree_writer to;
 	enum serialized_item item;
 
+	conf_tree_begin(&to, tree);
 	while ((item = (enum serialized_item)deserialize_number(reader)) !=
 	       SERIALIZED_END)
-		if (deserialize_item(reader, names, &to, item) < 0)
+		if (deserialize_item(reader, names, &to, &place, item) < 0)
 			return -1;
 	if (to.depth > 0)
 		return deserialize_fail(reader);

@@ -23,14 +23,9 @@
 struct parse {
 	const struct conf_syntax *syntax;
 	const struct conf_place *place;
-	struct conf_tree *tree;
+	struct conf_tree_writer tree;
 	struct conf_report *report;
-	/* The open sections, and the next mark of the syntax check. */
-	struct conf_node *nodes[CONF_DEPTH_MAX + 1];
-	unsigned depth;
-	size_t next_mark;
-	struct conf_key *key; /* the last key */
-	struct conf_value **values_end;
+	size_t next_mark; /* of the syntax check */
 	bool failed;
 };
 
@@ -83,38 +78,12 @@ static const struct conf_mark *parse_take_mark(struct parse *p,
 	return NULL;
 }
 
-static int parse_add_key(struct parse *p, const struct conf_mark *mark)
-{
-	struct conf_node *node = p->nodes[p->depth];
-	struct conf_key *key = pool_alloc(p->tree->pool, sizeof(*key));
-
-	if (key == NULL)
-		return parse_oom(p);
-	key->name = pool_strdup(p->tree->pool, mark->name);
-	if (key->name == NULL)
-		return parse_oom(p);
-	key->place = parse_place(p, (int)mark->line);
-	*node->keys_end = key;
-	node->keys_end = &key->next;
-	p->key = key;
-	p->values_end = &key->values;
-	return 0;
-}
-
 static int parse_add_value(struct parse *p, const char *text, int line)
 {
-	struct conf_value *value = pool_alloc(p->tree->pool, sizeof(*value));
-
-	if (value == NULL)
-		return parse_oom(p);
-	value->text = pool_strdup(p->tree->pool, text);
-	if (value->text == NULL)
-		return parse_oom(p);
-	value->place = parse_place(p, line);
-	*p->values_end = value;
-	p->values_end = &value->next;
-	p->key->count++;
-	return 0;
+	text = pool_strdup(p->tree.tree->pool, text);
+	return conf_tree_add_value(&p->tree, text, parse_place(p, line)) < 0
+		       ? parse_oom(p)
+		       : 0;
 }
 
 /* Adds a value. Each assignment begins a new list in libconfuse, so the first
@@ -131,33 +100,12 @@ static int parse_value(cfg_t *cfg, cfg_opt_t *opt, const char *text,
 	if (opt->nvalues != 1)
 		return parse_add_value(p, text, cfg->line);
 	mark = parse_take_mark(p, opt->name, cfg->line);
-	if (mark == NULL || parse_add_key(p, mark) < 0)
+	if (mark == NULL)
 		return -1;
+	if (conf_tree_add_key(&p->tree, mark->name,
+			      parse_place(p, (int)mark->line)) < 0)
+		return parse_oom(p);
 	return mark->empty_list ? 0 : parse_add_value(p, text, cfg->line);
-}
-
-static int parse_add_node(struct parse *p, const struct conf_mark *mark,
-			  const char *title)
-{
-	struct conf_node *parent = p->nodes[p->depth];
-	struct conf_node *node = pool_alloc(p->tree->pool, sizeof(*node));
-
-	if (node == NULL)
-		return parse_oom(p);
-	conf_node_init(node);
-	node->name = pool_strdup(p->tree->pool, mark->name);
-	if (node->name == NULL)
-		return parse_oom(p);
-	if (title != NULL) {
-		node->title = pool_strdup(p->tree->pool, title);
-		if (node->title == NULL)
-			return parse_oom(p);
-	}
-	node->place = parse_place(p, (int)mark->line);
-	*parent->children_end = node;
-	parent->children_end = &node->next;
-	p->nodes[++p->depth] = node;
-	return 0;
 }
 
 /*
@@ -170,14 +118,22 @@ static int parse_add_node(struct parse *p, const struct conf_mark *mark,
 static int parse_open(cfg_t *cfg, cfg_opt_t *opt, const char *text,
 		      void *result)
 {
+	struct parse *p = current;
 	const struct conf_mark *mark;
+	const char *title = NULL;
 
 	*(const char **)result = text;
-	if (current->failed)
+	if (p->failed)
 		return 0;
-	mark = parse_take_mark(current, cfg->name, cfg->line);
-	if (mark != NULL)
-		parse_add_node(current, mark, cfg->title);
+	mark = parse_take_mark(p, cfg->name, cfg->line);
+	if (mark == NULL)
+		return 0;
+	if (cfg->title != NULL)
+		title = pool_strdup(p->tree.tree->pool, cfg->title);
+	if ((cfg->title != NULL && title == NULL) ||
+	    conf_tree_open(&p->tree, mark->name, title,
+			   parse_place(p, (int)mark->line)) < 0)
+		parse_oom(p);
 	return 0;
 }
 
@@ -186,14 +142,14 @@ static int parse_close(cfg_t *cfg, cfg_opt_t *opt)
 	(void)cfg, (void)opt;
 	if (current->failed)
 		return -1;
-	current->depth--;
+	conf_tree_close(&current->tree);
 	return 0;
 }
 
 static int parse_include(cfg_t *cfg, cfg_opt_t *opt, int argc,
 			 const char **argv)
 {
-	struct conf_tree *tree = current->tree;
+	struct conf_tree *tree = current->tree.tree;
 	struct conf_include *include;
 
 	if (current->failed || argc != 1)
@@ -277,11 +233,7 @@ int conf_parse_text(const char *text, size_t len,
 {
 	static const cfg_opt_t include = CFG_FUNC("include", parse_include);
 	struct conf_syntax syntax;
-	struct parse p = {.syntax = &syntax,
-			  .place = place,
-			  .tree = tree,
-			  .report = report,
-			  .nodes = {&tree->root}};
+	struct parse p = {.syntax = &syntax, .place = place, .report = report};
 	cfg_opt_t *table;
 	int status;
 
@@ -294,6 +246,7 @@ int conf_parse_text(const char *text, size_t len,
 	/* No section begins at the top level: OPEN_NAME's entry is used for
 	 * include(). */
 	table[0] = include;
+	conf_tree_begin(&p.tree, tree);
 	current = &p;
 	status = parse_run(&p, table);
 	current = NULL;

@@ -32,12 +32,6 @@ static int syntax_fail(struct syntax_check *s, unsigned line, const char *what)
 	return -1;
 }
 
-static int syntax_oom(struct syntax_check *s)
-{
-	s->lexer.report->oom = true;
-	return -1;
-}
-
 /* Reports "expected X after NAME, found Y", unless the token is an error, which
  * is already reported. */
 static int syntax_expected(struct syntax_check *s, const char *what,
@@ -76,7 +70,8 @@ static const char *const shape_text[] = {
 	[CONF_SHAPE_TITLED] = "a section with a title",
 };
 
-/* The entry of a name in the open section; NULL: an error was reported. */
+/* The entry of a name in the open section; NULL: an error was
+ * reported, or there is no memory. */
 static struct conf_outline *syntax_outline(struct syntax_check *s,
 					   const char *name,
 					   enum conf_shape shape, unsigned line)
@@ -100,10 +95,8 @@ static struct conf_outline *syntax_outline(struct syntax_check *s,
 		return NULL;
 	}
 	*end = pool_alloc(s->pool, sizeof(**end));
-	if (*end == NULL) {
-		syntax_oom(s);
+	if (*end == NULL)
 		return NULL;
-	}
 	parent->count++;
 	(*end)->name = name;
 	(*end)->shape = shape;
@@ -248,7 +241,7 @@ static int syntax_item(struct syntax_check *s)
 
 	name = pool_strndup(s->pool, lexer->start, lexer->len);
 	if (name == NULL)
-		return syntax_oom(s);
+		return -1;
 	conf_lexer_next(lexer);
 	if (conf_lexer_is(lexer, '('))
 		return syntax_call(s, name, line);
@@ -333,7 +326,7 @@ int conf_syntax_check(const char *text, size_t len,
 	syntax->marks = pool_array(pool, marks, sizeof(*syntax->marks));
 	syntax->text = pool_array(pool, len + 1, 2);
 	if (syntax->marks == NULL || syntax->text == NULL)
-		return syntax_oom(&s);
+		return -1;
 	s.lexer.out = syntax->text;
 	s.frames[0].outline = &syntax->root;
 	if (strncmp(text, "\xef\xbb\xbf", 3) == 0) /* a byte order mark */

@@ -8,11 +8,9 @@
  */
 #pragma once
 
-#include "config/parse/conf_message.h"
+#include "config/parse/conf_tree.h"
 #include "memory_pool.h"
 
-/* How deep sections may nest. */
-#define CONF_DEPTH_MAX 16
 /* Limits for one file: a wrong file must not use up the memory. */
 #define CONF_SECTIONS_MAX 8192u
 #define CONF_NAMES_MAX    64u /* names in one kind of section */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Initialises the tree, and finds sections with the same title. */
+/* Makes the tree, and finds sections with the same title. */
 #include "config.h"
 
 #include "config/parse/conf_tree.h"
@@ -9,7 +9,7 @@
 
 #include "memory_pool.h"
 
-void conf_node_init(struct conf_node *node)
+static void tree_init_node(struct conf_node *node)
 {
 	memset(node, 0, sizeof(*node));
 	node->keys_end = &node->keys;
@@ -20,8 +20,74 @@ void conf_tree_init(struct conf_tree *tree, struct pool *pool)
 {
 	memset(tree, 0, sizeof(*tree));
 	tree->pool = pool;
-	conf_node_init(&tree->root);
+	tree_init_node(&tree->root);
 	tree->includes_end = &tree->includes;
+}
+
+/* ---- writing ------------------------------------------------------------ */
+
+void conf_tree_begin(struct conf_tree_writer *writer, struct conf_tree *tree)
+{
+	*writer =
+		(struct conf_tree_writer){.tree = tree, .nodes = {&tree->root}};
+}
+
+int conf_tree_open(struct conf_tree_writer *writer, const char *name,
+		   const char *title, struct conf_place place)
+{
+	struct conf_node *parent = writer->nodes[writer->depth];
+	struct conf_node *node = pool_alloc(writer->tree->pool, sizeof(*node));
+
+	if (node == NULL || name == NULL)
+		return -1;
+	tree_init_node(node);
+	node->name = name;
+	node->title = title;
+	node->place = place;
+	*parent->children_end = node;
+	parent->children_end = &node->next;
+	writer->nodes[++writer->depth] = node;
+	writer->key = NULL;
+	return 0;
+}
+
+void conf_tree_close(struct conf_tree_writer *writer)
+{
+	writer->depth--;
+	writer->key = NULL;
+}
+
+int conf_tree_add_key(struct conf_tree_writer *writer, const char *name,
+		      struct conf_place place)
+{
+	struct conf_node *node = writer->nodes[writer->depth];
+	struct conf_key *key = pool_alloc(writer->tree->pool, sizeof(*key));
+
+	if (key == NULL || name == NULL)
+		return -1;
+	key->name = name;
+	key->place = place;
+	*node->keys_end = key;
+	node->keys_end = &key->next;
+	writer->key = key;
+	writer->values_end = &key->values;
+	return 0;
+}
+
+int conf_tree_add_value(struct conf_tree_writer *writer, const char *text,
+			struct conf_place place)
+{
+	struct conf_value *value =
+		pool_alloc(writer->tree->pool, sizeof(*value));
+
+	if (value == NULL || text == NULL)
+		return -1;
+	value->text = text;
+	value->place = place;
+	*writer->values_end = value;
+	writer->values_end = &value->next;
+	writer->key->count++;
+	return 0;
 }
 
 /* ---- sections of one title ---------------------------------------------- */
@@ -47,8 +113,8 @@ static int titled_compare(const void *a, const void *b)
 			  : (x->order > y->order) - (x->order < y->order);
 }
 
-int conf_tree_find_doubles(const struct conf_tree *tree,
-			   struct conf_node *parent)
+void conf_tree_find_doubles(const struct conf_tree *tree,
+			    struct conf_node *parent)
 {
 	struct conf_node *node;
 	struct titled *titled;
@@ -56,12 +122,11 @@ int conf_tree_find_doubles(const struct conf_tree *tree,
 
 	for (node = parent->children; node != NULL; node = node->next) {
 		count += node->title != NULL;
-		if (conf_tree_find_doubles(tree, node) < 0)
-			return -1;
+		conf_tree_find_doubles(tree, node);
 	}
 	titled = pool_array(tree->pool, count, sizeof(*titled));
 	if (titled == NULL)
-		return -1;
+		return;
 	for (i = 0, node = parent->children; node != NULL; node = node->next)
 		if (node->title != NULL) {
 			titled[i].node = node;
@@ -75,5 +140,4 @@ int conf_tree_find_doubles(const struct conf_tree *tree,
 				titled[i - 1].node->first != NULL
 					? titled[i - 1].node->first
 					: titled[i - 1].node;
-	return 0;
 }

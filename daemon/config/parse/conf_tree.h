@@ -8,6 +8,9 @@
 
 #include "config/parse/conf_message.h"
 
+/* How deep sections may nest. */
+#define CONF_DEPTH_MAX 16
+
 struct pool;
 
 struct conf_value {
@@ -56,11 +59,32 @@ struct conf_tree {
 	struct conf_include *includes, **includes_end;
 };
 
-void conf_node_init(struct conf_node *node);
-
 /* Makes an empty tree. The pool must outlive the tree. */
 void conf_tree_init(struct conf_tree *tree, struct pool *pool);
 
-/* Sets `first` in all sections within parent. -1: no memory. */
-int conf_tree_find_doubles(const struct conf_tree *tree,
-			   struct conf_node *parent);
+/* Sets `first` in all sections within parent, unless memory runs out. */
+void conf_tree_find_doubles(const struct conf_tree *tree,
+			    struct conf_node *parent);
+
+/* ---- writing ------------------------------------------------------------ */
+
+/* Adds sections, keys and values to a tree in file order. */
+struct conf_tree_writer {
+	struct conf_tree *tree;
+	struct conf_node *nodes[CONF_DEPTH_MAX + 1]; /* the open sections */
+	size_t depth;
+	struct conf_key *key; /* the last key; NULL: none in this section */
+	struct conf_value **values_end;
+};
+
+void conf_tree_begin(struct conf_tree_writer *writer, struct conf_tree *tree);
+
+/* Texts are borrowed. -1: no memory, or name or text is NULL. The caller checks
+ * depth and key. */
+int conf_tree_open(struct conf_tree_writer *writer, const char *name,
+		   const char *title, struct conf_place place);
+void conf_tree_close(struct conf_tree_writer *writer);
+int conf_tree_add_key(struct conf_tree_writer *writer, const char *name,
+		      struct conf_place place);
+int conf_tree_add_value(struct conf_tree_writer *writer, const char *text,
+			struct conf_place place);
