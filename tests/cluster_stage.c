@@ -47,14 +47,12 @@ static void *broker_open(const struct broker_settings *given, uint32_t lease_ms,
 
 static uint64_t broker_close(void *arg)
 {
-	(void)arg;
 	stage_broker.event = NULL;
 	return stage_broker.unwritten;
 }
 
 static bool broker_send(void *arg, struct broker_request *request)
 {
-	(void)arg;
 	if (stage_broker.drops || (request->kind != BROKER_SEND &&
 				   request->life != stage_broker.life)) {
 		free(request);
@@ -71,13 +69,11 @@ static bool broker_send(void *arg, struct broker_request *request)
 
 static size_t broker_backlog(const void *arg)
 {
-	(void)arg;
 	return stage_broker.backlog;
 }
 
 static size_t broker_frame_max(const void *arg)
 {
-	(void)arg;
 	return stage_broker.frame_max;
 }
 

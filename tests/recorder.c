@@ -114,7 +114,6 @@ static void recorder_close(struct lined_socket *sock, void *arg,
 {
 	struct recorder *r = arg;
 
-	(void)sock;
 	ck_assert_uint_eq(r->closes, 0);
 	r->closes++;
 	r->reason = reason;

@@ -268,7 +268,6 @@ static void set_clock_back(struct lined_service *service, void *arg)
 {
 	struct chat *chat = lined_service_data(service);
 
-	(void)arg;
 	chat->last_stamp = UINT64_MAX / 2;
 }
 
@@ -360,8 +359,6 @@ static void come(struct lined_service *service, void *value)
 
 static void go(struct lined_service *service, void *arg)
 {
-	(void)service;
-	(void)arg;
 	registry_claim_ref(elsewhere);
 	elsewhere->copies[0].remove.handler(&elsewhere->copies[0].remove);
 	registry_claim_unref(elsewhere);

@@ -126,13 +126,11 @@ static struct actor *called(void *arg, enum striker striker)
 
 static void scene_accept(struct lined_socket *sock, void *arg)
 {
-	(void)sock;
 	called(arg, STRIKE_ACCEPT);
 }
 
 static void scene_connect(struct lined_socket *sock, void *arg)
 {
-	(void)sock;
 	called(arg, STRIKE_CONNECT);
 }
 
@@ -148,13 +146,11 @@ static void scene_read(struct lined_socket *sock, void *arg)
 
 static void scene_write(struct lined_socket *sock, void *arg)
 {
-	(void)sock;
 	called(arg, STRIKE_WRITE);
 }
 
 static void scene_task(struct lined_socket *sock, void *arg)
 {
-	(void)sock;
 	called(arg, STRIKE_TASK);
 }
 
@@ -164,8 +160,6 @@ static void scene_close(struct lined_socket *sock, void *arg,
 	struct actor *actor = arg;
 	struct scene *scene = actor->scene;
 
-	(void)reason;
-	(void)error;
 	ck_assert_ptr_eq(sock, actor->sock);
 	ck_assert(lined_socket_is_closed(sock));
 	ck_assert_uint_eq(actor->closes, 0);

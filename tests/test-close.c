@@ -82,8 +82,6 @@ static void ending_group_closed(struct lined_socket *sock,
 
 static void ending_write(struct lined_socket *sock, void *arg)
 {
-	(void)sock;
-	(void)arg;
 }
 
 static const struct lined_socket_handlers ending_handlers = {
@@ -756,8 +754,6 @@ static void reopen(struct lined_socket *sock, void *arg,
 	struct lined_socket *next;
 	int fd = reborn->fd;
 
-	(void)sock;
-	(void)error;
 	ck_assert_int_eq(reason, LINED_CLOSE_SHUTDOWN);
 	reborn->closes++;
 	if (fd < 0)
@@ -807,9 +803,6 @@ static void reconnect(struct lined_socket *sock, void *arg,
 	struct stubborn *stubborn = arg;
 	struct lined_socket *next;
 
-	(void)sock;
-	(void)reason;
-	(void)error;
 	stubborn->closes++;
 	next = support_socket(&stubborn_handlers, stubborn);
 	if (lined_dispatcher_register_socket(stubborn->dispatcher, next) ==

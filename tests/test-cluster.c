@@ -282,7 +282,6 @@ static bool is_decided(void *claim)
 
 static bool is_open(void *arg)
 {
-	(void)arg;
 	return stage_broker.event != NULL;
 }
 
@@ -307,7 +306,6 @@ END_TEST
 
 static bool is_open_again(void *arg)
 {
-	(void)arg;
 	return stage_broker.event != NULL && stage_broker.opens == 2;
 }
 

@@ -619,9 +619,6 @@ static int test_lookup(const char *host, const char *service,
 	unsigned i;
 	int error;
 
-	(void)host;
-	(void)service;
-	(void)hints;
 	pthread_mutex_lock(&names.lock);
 	names.thread = pthread_self();
 	names.asked++;
@@ -724,7 +721,6 @@ END_TEST
 
 static void nothing(struct lined_timer *timer)
 {
-	(void)timer;
 }
 
 START_TEST(the_next_address_is_tried_when_one_is_silent)

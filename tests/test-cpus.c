@@ -42,9 +42,6 @@ static void put(const char *path, const char *text)
 static int remove_one(const char *path, const struct stat *st, int kind,
 		      struct FTW *place)
 {
-	(void)st;
-	(void)kind;
-	(void)place;
 	return remove(path);
 }
 

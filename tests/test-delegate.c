@@ -330,7 +330,6 @@ END_TEST
 
 static bool always(struct lined_delegate *delegate)
 {
-	(void)delegate;
 	return true;
 }
 

@@ -174,9 +174,6 @@ static void close_next(struct lined_socket *sock, void *arg,
 {
 	struct chain *chain = arg;
 
-	(void)sock;
-	(void)reason;
-	(void)error;
 	if (++chain->closed < 4)
 		lined_socket_close(chain->socks[chain->closed]);
 }
@@ -251,9 +248,6 @@ END_TEST
 static void count_close(struct lined_socket *sock, void *arg,
 			enum lined_close_reason reason, int error)
 {
-	(void)sock;
-	(void)reason;
-	(void)error;
 	++*(unsigned *)arg;
 }
 
@@ -287,7 +281,6 @@ END_TEST
 
 static void do_nothing(struct lined_timer *timer)
 {
-	(void)timer;
 }
 
 START_TEST(poll_tells_whether_something_is_open)
@@ -345,7 +338,6 @@ END_TEST
 
 static void on_alarm(int sig)
 {
-	(void)sig;
 }
 
 START_TEST(a_signal_is_not_a_failure)

@@ -57,7 +57,6 @@ static void probe_task(struct lined_delegate *delegate)
 
 static bool always(struct lined_delegate *delegate)
 {
-	(void)delegate;
 	return true;
 }
 
@@ -120,8 +119,6 @@ static int failing_wait(struct poller *poller, struct poll_event *events,
 {
 	int i;
 
-	(void)poller;
-	(void)timeout_ms;
 	for (i = 0; i < max; i++) {
 		events[i].delegate = lie;
 		events[i].ready =
@@ -221,7 +218,6 @@ static void rival_read(struct lined_socket *sock, void *arg)
 {
 	struct rival *rival = arg;
 
-	(void)sock;
 	rival->reads++;
 	lined_socket_close(rival->other->sock);
 }
@@ -231,9 +227,6 @@ static void rival_close(struct lined_socket *sock, void *arg,
 {
 	struct rival *rival = arg;
 
-	(void)sock;
-	(void)reason;
-	(void)error;
 	rival->closes++;
 }
 
@@ -400,7 +393,6 @@ static void story_task(struct lined_socket *sock, void *arg)
 {
 	struct story *story = arg;
 
-	(void)sock;
 	story->tasks++;
 }
 
@@ -507,8 +499,6 @@ static int here_lookup(const char *host, const char *service,
 {
 	char port[8];
 
-	(void)host;
-	(void)service;
 	lookup_thread = pthread_self();
 	snprintf(port, sizeof(port), "%u", lookup_port);
 	return getaddrinfo("127.0.0.1", port, hints, result);

@@ -343,9 +343,6 @@ static void run_read(struct lined_socket *sock, void *arg)
 static void run_close(struct lined_socket *sock, void *arg,
 		      enum lined_close_reason reason, int error)
 {
-	(void)sock;
-	(void)reason;
-	(void)error;
 	((struct socket_run *)arg)->closed = true;
 }
 

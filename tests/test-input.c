@@ -129,7 +129,6 @@ static size_t switcher_input(struct lined_socket *sock, void *arg, char *bytes,
 {
 	size_t i, used = 1;
 
-	(void)arg;
 	memmove(bytes + 1, bytes, len);
 	bytes[0] = '+';
 	for (i = 1; i <= len; i++) {

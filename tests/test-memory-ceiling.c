@@ -32,7 +32,6 @@ struct memory_case {
 
 static bool every_socket(const struct lined_socket *sock)
 {
-	(void)sock;
 	return true;
 }
 
@@ -335,7 +334,6 @@ static struct memory_ceiling *asked;
 /* As another thread does, at any time. */
 static bool ask_meanwhile(const struct lined_socket *sock)
 {
-	(void)sock;
 	memory_ask_all(asked);
 	return true;
 }
@@ -362,7 +360,6 @@ END_TEST
 
 static bool no_socket(const struct lined_socket *sock)
 {
-	(void)sock;
 	return false;
 }
 

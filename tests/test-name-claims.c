@@ -127,7 +127,6 @@ static void on_refused(struct names *names, void *arg)
 {
 	struct claim *claim = arg;
 
-	(void)names;
 	ck_assert_int_eq(claim->state, CLAIM_ASKED);
 	claim->state = CLAIM_OVER;
 }

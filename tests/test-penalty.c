@@ -178,7 +178,6 @@ static const struct penalty_limits *shorter(void *arg,
 	static const struct penalty_limits off = {.first_ms = 0};
 	static const struct penalty_limits on = {.first_ms = 10, .max_ms = 500};
 
-	(void)arg;
 	return address->sa_family == AF_INET ? &on : &off;
 }
 

@@ -306,7 +306,6 @@ static pthread_barrier_t dropped;
 
 static void *be_there(void *arg)
 {
-	(void)arg;
 	pthread_barrier_wait(&dropped);
 	tell_status("/proc/thread-self/status", "Uid");
 	tell_status("/proc/thread-self/status", "CapPrm");

@@ -16,8 +16,6 @@
 static void accept_nobody(struct lined_service *service,
 			  struct lined_socket *client)
 {
-	(void)service;
-	(void)client;
 }
 
 struct settings {
@@ -164,7 +162,6 @@ END_TEST
 
 static void do_nothing(struct lined_service *service)
 {
-	(void)service;
 }
 
 START_TEST(a_task_is_enough_and_has_its_time)

@@ -313,8 +313,6 @@ static void closer_read(struct lined_socket *sock, void *arg)
 static void closer_close(struct lined_socket *sock, void *arg,
 			 enum lined_close_reason reason, int error)
 {
-	(void)sock;
-	(void)error;
 	ck_assert_int_eq(reason, LINED_CLOSE_LOCAL);
 	((struct closer *)arg)->closes++;
 }

@@ -31,8 +31,6 @@ static struct {
 static int name_look_up(const char *host, const char *service,
 			const struct addrinfo *hints, struct addrinfo **result)
 {
-	(void)service;
-	(void)hints;
 	pthread_mutex_lock(&names.lock);
 	names.begun++;
 	names.running++;
@@ -49,7 +47,6 @@ static int name_look_up(const char *host, const char *service,
 
 static void name_free(struct addrinfo *result)
 {
-	(void)result;
 }
 
 static const struct resolver_lookup name_table = {name_look_up, name_free};
@@ -104,8 +101,6 @@ static void name_answered(void *arg, int error,
 {
 	struct asked *asked = arg;
 
-	(void)addresses;
-	(void)count;
 	asked->answers++;
 	asked->error = error;
 	if (asked->cancels != NULL)
@@ -312,7 +307,6 @@ static int many_look_up(const char *host, const char *service,
 {
 	int i;
 
-	(void)hints;
 	if (strcmp(host, "many") != 0)
 		return strcmp(host, "later") == 0 ? EAI_AGAIN : EAI_NONAME;
 	*result = NULL;

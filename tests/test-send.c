@@ -920,8 +920,6 @@ static void mourner_close(struct lined_socket *sock, void *arg,
 {
 	struct mourner *m = arg;
 
-	(void)reason;
-	(void)error;
 	m->closes++;
 	ck_assert_int_eq(lined_socket_send(sock, "x", 1), -1);
 	ck_assert_int_eq(errno, EPIPE);

@@ -123,8 +123,6 @@ static void note_close(struct lined_socket *sock, void *arg,
 {
 	unsigned *calls = arg;
 
-	(void)sock;
-	(void)error;
 	ck_assert_int_eq(reason, LINED_CLOSE_TIMEOUT);
 	++*calls;
 }
@@ -240,8 +238,6 @@ static void read_every_other_time(struct lined_socket *sock, void *arg)
 static void expect_line_timeout(struct lined_socket *sock, void *arg,
 				enum lined_close_reason reason, int error)
 {
-	(void)arg;
-	(void)error;
 	ck_assert_int_eq(reason, LINED_CLOSE_TIMEOUT);
 	ck_assert_str_eq(lined_socket_missed_deadline(sock), "line");
 }

@@ -105,7 +105,6 @@ static void server_close(struct lined_socket *listener, void *arg,
 {
 	struct server *server = arg;
 
-	(void)listener;
 	server->closes++;
 	server->reason = reason;
 	server->error = error;

@@ -169,7 +169,6 @@ END_TEST
 
 static bool is_empty(void *arg)
 {
-	(void)arg;
 	return lined_table_len(table) == 0;
 }
 

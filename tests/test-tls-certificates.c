@@ -324,7 +324,6 @@ static void both_connected(struct lined_socket *sock, void *arg)
 {
 	struct both *both = arg;
 
-	(void)sock;
 	both->connects++;
 }
 

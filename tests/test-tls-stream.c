@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The stream of TLS after the handshake (lib/transport_tls.c): records, its end,
- * slow readers, key updates; and STARTTLS.
+ * The stream of TLS after the handshake (lib/transport_tls.c): records, its
+ * end, slow readers, key updates; and STARTTLS.
  */
 #include "config.h"
 
@@ -250,7 +250,6 @@ static size_t fill_kernel(void)
 
 static bool every_socket(const struct lined_socket *sock)
 {
-	(void)sock;
 	return true;
 }
 

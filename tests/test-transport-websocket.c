@@ -49,16 +49,12 @@ struct web_case {
 static void accept_at_once(struct lined_socket *sock, const char *request,
 			   size_t len)
 {
-	(void)request;
 	websocket_accept(sock, len, "OK", 2, 60000);
 }
 
 static void accept_later(struct lined_socket *sock, const char *request,
 			 size_t len)
 {
-	(void)sock;
-	(void)request;
-	(void)len;
 }
 
 static void open_with(struct web_case *c, websocket_request *request)
@@ -265,9 +261,6 @@ static unsigned inputs;
 static size_t count_input(struct lined_socket *sock, void *arg, char *bytes,
 			  size_t len)
 {
-	(void)sock;
-	(void)arg;
-	(void)bytes;
 	inputs++;
 	return len;
 }
@@ -352,7 +345,6 @@ END_TEST
 
 static bool every_socket(const struct lined_socket *sock)
 {
-	(void)sock;
 	return true;
 }
 

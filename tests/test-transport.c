@@ -35,13 +35,11 @@ static const struct transport transport_toy;
 
 static bool toy_holds_input(const struct lined_socket *sock)
 {
-	(void)sock;
 	return toy.in_len > 0 && toy.in_len > toy.in[0];
 }
 
 static size_t toy_held_output(const struct lined_socket *sock)
 {
-	(void)sock;
 	return toy.out_len;
 }
 
@@ -121,7 +119,6 @@ static ssize_t toy_send(struct lined_socket *sock, const struct iovec *vector,
 
 static bool toy_end_output(struct lined_socket *sock)
 {
-	(void)sock;
 	if (toy.said_last)
 		return false;
 	toy.said_last = true;

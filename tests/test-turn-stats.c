@@ -54,7 +54,6 @@ static void work(struct lined_timer *timer)
 {
 	const struct timespec time = {0, 20000000};
 
-	(void)timer;
 	nanosleep(&time, NULL);
 }
 

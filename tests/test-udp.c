@@ -487,7 +487,6 @@ END_TEST
 static bool admit_none(struct lined_socket *sock, const struct sockaddr *from,
 		       socklen_t len)
 {
-	(void)sock;
 	ck_assert_int_eq(from->sa_family, AF_INET);
 	ck_assert_uint_eq(len, sizeof(struct sockaddr_in));
 	return false;

@@ -24,7 +24,6 @@ static struct {
 
 static void pinged(void *arg, const unsigned char *payload, size_t len)
 {
-	(void)arg;
 	memcpy(ping.text, payload, len);
 	ping.len = len;
 	ping.count++;

@@ -35,7 +35,6 @@ struct news {
 
 static void on_client_gone(struct lined_service *service)
 {
-	(void)service;
 }
 
 static void run_ended(struct worker_call *call)
@@ -96,13 +95,11 @@ void hall_call(struct hall *hall, unsigned service, unsigned worker,
 
 static void start_instance(struct lined_service *service, void *arg)
 {
-	(void)arg;
 	must(instance_start(service) == 0);
 }
 
 static void drain_instance(struct lined_service *service, void *arg)
 {
-	(void)arg;
 	instance_drain(service, 0);
 }
 

@@ -206,7 +206,6 @@ static void chat_hear(struct peer *peer, char *text, size_t len)
 	char a[64], b[64], rest[PEER_LINE_MAX];
 	unsigned number;
 
-	(void)len;
 	/* History has the time behind the room. */
 	if (sscanf(text, "[%*[a-z] %*[0-9:]] <%*[^>]> %1000[^\n]", rest) == 1) {
 		peer_read_speech(peer, rest, &number);

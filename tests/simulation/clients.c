@@ -25,7 +25,6 @@ static void echo_hear(struct peer *peer, char *text, size_t len)
 {
 	unsigned number;
 
-	(void)len;
 	if (peer_hear_speech(peer, text, &number) != peer)
 		violated("%s %u: another's line: %s", peer->kind->name,
 			 peer->id, text);
@@ -77,7 +76,6 @@ static void hub_hear(struct peer *peer, char *text, size_t len)
 	unsigned number;
 	const struct peer *speaker = peer_hear_speech(peer, text, &number);
 
-	(void)len;
 	if ((speaker == peer && !scene.loopback) ||
 	    (!hub_is_with(peer, speaker) && !scene.held) ||
 	    !scene_passes(number))
@@ -121,7 +119,6 @@ static void feed_hear(struct peer *peer, char *text, size_t len)
 	unsigned number;
 	const struct peer *speaker = peer_hear_speech(peer, text, &number);
 
-	(void)len;
 	if (speaker->kind != &upstream_kind)
 		violated("feed %u: not for it: %s", peer->id, text);
 }
@@ -165,7 +162,6 @@ static void upstream_hear(struct peer *peer, char *text, size_t len)
 	unsigned number;
 	const struct peer *speaker = peer_hear_speech(peer, text, &number);
 
-	(void)len;
 	if (speaker->kind != &feed_client_kind)
 		violated("upstream %u: not for it: %s", peer->id, text);
 }
@@ -203,12 +199,10 @@ const struct peer_kind gate_client_kind = {
 
 static void echo_server_speak(struct peer *peer)
 {
-	(void)peer;
 }
 
 static void echo_server_hear(struct peer *peer, char *text, size_t len)
 {
-	(void)len;
 	peer_say(peer, text);
 }
 

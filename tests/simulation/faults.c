@@ -126,7 +126,6 @@ static void (*told)(struct lined_socket *client, void *arg, bool won);
 
 static void fault_claimed(struct lined_socket *client, void *arg, bool won)
 {
-	(void)won;
 	told(client, arg, true);
 }
 

@@ -197,7 +197,6 @@ const struct poller_ops *__wrap_poller_find(const char *name);
 
 const struct poller_ops *__wrap_poller_find(const char *name)
 {
-	(void)name;
 	return &sim_poller;
 }
 
@@ -383,7 +382,6 @@ int pthread_join(pthread_t id, void **result)
 	struct thread *thread = (struct thread *)(uintptr_t)id;
 	unsigned steps;
 
-	(void)result;
 	for (steps = 0; !thread->worker->stopping; steps++) {
 		must(steps < WAIT_STEPS);
 		threads_run();
@@ -395,7 +393,6 @@ int pthread_join(pthread_t id, void **result)
 
 int pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
 {
-	(void)cond;
 	pthread_mutex_unlock(mutex);
 	threads_run();
 	pthread_mutex_lock(mutex);

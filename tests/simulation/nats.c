@@ -410,7 +410,6 @@ static size_t nats_backlog(const void *broker)
 
 static size_t nats_frame_max(const void *broker)
 {
-	(void)broker;
 	return FRAME_MAX;
 }
 

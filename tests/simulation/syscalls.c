@@ -320,7 +320,6 @@ int listen(int fd, int backlog)
 {
 	struct file *file = fd_file(fd);
 
-	(void)backlog;
 	file->listener = net_listen(file->port);
 	if (file->listener == NULL)
 		return (int)file_fail(EADDRINUSE);

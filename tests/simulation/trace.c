@@ -144,7 +144,6 @@ void __wrap_log_msg(enum lined_log_level level, const char *format, ...)
 {
 	va_list args;
 
-	(void)level;
 	va_start(args, format);
 	trace_log(format, args);
 	va_end(args);

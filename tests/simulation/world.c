@@ -113,7 +113,6 @@ ssize_t getrandom(void *buffer, size_t len, unsigned flags)
 	unsigned char *bytes = buffer;
 	size_t i;
 
-	(void)flags;
 	for (i = 0; i < len; i++)
 		bytes[i] = (unsigned char)(world_random() >> 56);
 	return (ssize_t)len;
