@@ -32,13 +32,14 @@ struct server {
 	struct lined_socket *clients[CLIENTS];
 };
 
+static struct server server;
+
 static void client_read(struct lined_socket *sock, void *arg)
 {
-	struct server *server = arg;
 	struct lined_line line;
 
 	while (lined_socket_read_line(sock, &line) == LINED_LINE_READY) {
-		server->lines++;
+		server.lines++;
 		lined_socket_send_line(sock, &line);
 	}
 }
@@ -46,12 +47,7 @@ static void client_read(struct lined_socket *sock, void *arg)
 static void client_close(struct lined_socket *sock, void *arg,
 			 enum lined_close_reason reason, int error)
 {
-	struct server *server = arg;
-
-	(void)sock;
-	(void)reason;
-	(void)error;
-	server->closes++;
+	server.closes++;
 }
 
 static const struct lined_socket_handlers client_handlers = {
@@ -59,16 +55,16 @@ static const struct lined_socket_handlers client_handlers = {
 	.handle_close = client_close,
 };
 
-static bool accept_one(struct server *server)
+static bool accept_one(void)
 {
-	struct lined_socket *client = support_socket(&client_handlers, server);
+	struct lined_socket *client = support_socket(&client_handlers, &server);
 
-	if (lined_socket_accept(server->listener, client) == 0) {
-		server->clients[server->accepted++ % CLIENTS] = client;
+	if (lined_socket_accept(server.listener, client) == 0) {
+		server.clients[server.accepted++ % CLIENTS] = client;
 		return true;
 	}
-	server->last_error = errno;
-	server->refused++;
+	server.last_error = errno;
+	server.refused++;
 	/* On failure it is untouched and ours. */
 	ck_assert_int_eq(lined_socket_state(client), LINED_SOCKET_IDLE);
 	lined_socket_set_handlers(client, NULL, NULL);
@@ -78,12 +74,11 @@ static bool accept_one(struct server *server)
 
 static void server_accept(struct lined_socket *sock, void *arg)
 {
-	struct server *server = arg;
 	unsigned i;
 
-	ck_assert_ptr_eq(sock, server->listener);
-	server->calls++;
-	for (i = 0; i < server->per_call && accept_one(server); i++)
+	ck_assert_ptr_eq(sock, server.listener);
+	server.calls++;
+	for (i = 0; i < server.per_call && accept_one(); i++)
 		;
 }
 
@@ -91,21 +86,41 @@ static const struct lined_socket_handlers server_handlers = {
 	.handle_accept = server_accept,
 };
 
-static void server_start(struct server *server, unsigned per_call)
+static void server_init(unsigned per_call)
 {
-	memset(server, 0, sizeof(*server));
-	server->dispatcher = support_dispatcher();
-	server->per_call = per_call;
-	server->listener = support_listen(server->dispatcher, &server_handlers,
-					  server, &server->port);
+	memset(&server, 0, sizeof(server));
+	server.dispatcher = support_dispatcher();
+	server.per_call = per_call;
 }
 
-static void connect_peers(const struct server *server, int *peers, unsigned n)
+static void server_start(unsigned per_call)
+{
+	server_init(per_call);
+	server.listener = support_listen(server.dispatcher, &server_handlers,
+					 &server, &server.port);
+}
+
+/* After each test, too. */
+static void server_stop(void)
+{
+	lined_dispatcher_free(server.dispatcher);
+	server.dispatcher = NULL;
+}
+
+static TCase *server_case(Suite *suite, const char *name)
+{
+	TCase *tcase = support_case(suite, name);
+
+	tcase_add_checked_fixture(tcase, NULL, server_stop);
+	return tcase;
+}
+
+static void connect_peers(int *peers, unsigned n)
 {
 	unsigned i;
 
 	for (i = 0; i < n; i++)
-		peers[i] = support_connect_fd(server->port);
+		peers[i] = support_connect_fd(server.port);
 }
 
 static void close_peers(const int *peers, unsigned n)
@@ -118,15 +133,14 @@ static void close_peers(const int *peers, unsigned n)
 
 START_TEST(one_a_call_accepts_all_in_the_end)
 {
-	struct server server;
 	int peers[10];
 
-	server_start(&server, 1);
-	connect_peers(&server, peers, 10);
+	server_start(1);
+	connect_peers(peers, 10);
 	support_run_until_count(server.dispatcher, &server.accepted, 10);
 	ck_assert_uint_eq(server.calls, 10);
 	ck_assert_uint_eq(lined_dispatcher_len(server.dispatcher), 11);
-	lined_dispatcher_free(server.dispatcher);
+	server_stop();
 	ck_assert_uint_eq(server.closes, 10);
 	close_peers(peers, 10);
 }
@@ -134,17 +148,15 @@ END_TEST
 
 START_TEST(many_are_accepted_in_one_call)
 {
-	struct server server;
 	int peers[10];
 
-	server_start(&server, 1000);
-	connect_peers(&server, peers, 10);
+	server_start(1000);
+	connect_peers(peers, 10);
 	support_run_turns(server.dispatcher, 1);
 	ck_assert_uint_eq(server.accepted, 10);
 	ck_assert_uint_eq(server.calls, 1);
 	ck_assert_int_eq(server.last_error, EAGAIN);
 	close_peers(peers, 10);
-	lined_dispatcher_free(server.dispatcher);
 }
 END_TEST
 
@@ -152,17 +164,15 @@ END_TEST
  * turn. */
 START_TEST(accepting_none_does_not_spin_and_is_asked_again)
 {
-	struct server server;
 	int peer;
 
-	server_start(&server, 0);
-	connect_peers(&server, &peer, 1);
+	server_start(0);
+	connect_peers(&peer, 1);
 	ck_assert_uint_le(support_run_for(server.dispatcher, 250), 20);
 	ck_assert_uint_ge(server.calls, 1);
 	server.per_call = 1;
 	support_run_until_count(server.dispatcher, &server.accepted, 1);
 	close(peer);
-	lined_dispatcher_free(server.dispatcher);
 }
 END_TEST
 
@@ -183,11 +193,10 @@ END_TEST
 
 START_TEST(handlers_set_before_the_accept_are_kept)
 {
-	struct server server;
 	int peer;
 
-	server_start(&server, 1);
-	connect_peers(&server, &peer, 1);
+	server_start(1);
+	connect_peers(&peer, 1);
 	support_puts(peer, "first\nsecond\n");
 	support_expect(server.dispatcher, peer, "first\nsecond\n");
 	ck_assert_uint_eq(server.lines, 2);
@@ -200,17 +209,15 @@ START_TEST(handlers_set_before_the_accept_are_kept)
 	ck_assert_int_eq(errno, EEXIST);
 	close(peer);
 	support_run_until_count(server.dispatcher, &server.closes, 1);
-	lined_dispatcher_free(server.dispatcher);
 }
 END_TEST
 
 START_TEST(a_peer_that_is_gone_again_is_accepted_and_closed)
 {
-	struct server server;
 	int peers[3];
 
-	server_start(&server, 1);
-	connect_peers(&server, peers, 3);
+	server_start(1);
+	connect_peers(peers, 3);
 	support_reset(peers[1]);
 	support_puts(peers[2], "x\n");
 	support_expect(server.dispatcher, peers[2], "x\n");
@@ -218,18 +225,15 @@ START_TEST(a_peer_that_is_gone_again_is_accepted_and_closed)
 	close(peers[2]);
 	while (server.closes < server.accepted)
 		support_run_turns(server.dispatcher, 1);
-	lined_dispatcher_free(server.dispatcher);
 }
 END_TEST
 
 static void close_listener(struct lined_socket *sock, void *arg)
 {
-	struct server *server = arg;
-
-	accept_one(server);
+	accept_one();
 	lined_socket_close(sock);
-	ck_assert(!accept_one(server));
-	ck_assert_int_eq(server->last_error, EINVAL);
+	ck_assert(!accept_one());
+	ck_assert_int_eq(server.last_error, EINVAL);
 }
 
 START_TEST(a_listener_may_be_closed_in_its_own_handler)
@@ -238,18 +242,16 @@ START_TEST(a_listener_may_be_closed_in_its_own_handler)
 		.handle_accept = close_listener,
 		.handle_close = client_close,
 	};
-	struct server server;
 	int peers[2];
 
-	server_start(&server, 1);
+	server_start(1);
 	lined_socket_set_handlers(server.listener, &closing, &server);
-	connect_peers(&server, peers, 2);
+	connect_peers(peers, 2);
 	support_run_until_count(server.dispatcher, &server.accepted, 1);
 	ck_assert_uint_eq(server.closes, 1);
 	support_puts(peers[0], "still\n");
 	support_expect(server.dispatcher, peers[0], "still\n");
 	close_peers(peers, 2);
-	lined_dispatcher_free(server.dispatcher);
 }
 END_TEST
 
@@ -286,20 +288,18 @@ END_TEST
 
 START_TEST(a_paused_listener_accepts_nobody_until_it_resumes)
 {
-	struct server server;
 	int peers[3];
 
-	server_start(&server, 1);
+	server_start(1);
 	lined_socket_pause(server.listener);
 	ck_assert(lined_socket_is_paused(server.listener));
-	connect_peers(&server, peers, 3);
+	connect_peers(peers, 3);
 	ck_assert_uint_le(support_run_for(server.dispatcher, 150), 5);
 	ck_assert_uint_eq(server.calls, 0);
 	lined_socket_resume(server.listener);
 	ck_assert(!lined_socket_is_paused(server.listener));
 	support_run_until_count(server.dispatcher, &server.accepted, 3);
 	close_peers(peers, 3);
-	lined_dispatcher_free(server.dispatcher);
 }
 END_TEST
 
@@ -332,16 +332,15 @@ static void set_descriptors(rlim_t n)
 
 START_TEST(without_descriptors_the_loop_is_idle_and_recovers)
 {
-	struct server server;
 	int peers[6], spare[2];
 	unsigned turns;
 	rlim_t before;
 
-	server_start(&server, 1000);
+	server_start(1000);
 	/* Two that are given back later. */
 	spare[0] = dup(0);
 	spare[1] = dup(0);
-	connect_peers(&server, peers, 6);
+	connect_peers(peers, 6);
 	before = use_up_descriptors();
 	turns = support_run_for(server.dispatcher, 350);
 	ck_assert_uint_eq(server.accepted, 0);
@@ -362,19 +361,18 @@ START_TEST(without_descriptors_the_loop_is_idle_and_recovers)
 	set_descriptors(before);
 	support_run_until_count(server.dispatcher, &server.accepted, 6);
 	close_peers(peers, 6);
-	lined_dispatcher_free(server.dispatcher);
+	server_stop();
 	ck_assert_uint_eq(server.closes, 6);
 }
 END_TEST
 
 START_TEST(a_listener_may_be_closed_while_it_rests)
 {
-	struct server server;
 	rlim_t before;
 	int peer;
 
-	server_start(&server, 1);
-	connect_peers(&server, &peer, 1);
+	server_start(1);
+	connect_peers(&peer, 1);
 	before = use_up_descriptors();
 	support_run_until_count(server.dispatcher, &server.refused, 1);
 	lined_socket_close(server.listener);
@@ -383,18 +381,16 @@ START_TEST(a_listener_may_be_closed_while_it_rests)
 	ck_assert_uint_eq(server.calls, 1);
 	set_descriptors(before);
 	close(peer);
-	lined_dispatcher_free(server.dispatcher);
 }
 END_TEST
 
 START_TEST(pause_and_resume_hold_over_a_rest)
 {
-	struct server server;
 	rlim_t before;
 	int peer;
 
-	server_start(&server, 1);
-	connect_peers(&server, &peer, 1);
+	server_start(1);
+	connect_peers(&peer, 1);
 	before = use_up_descriptors();
 	support_run_until_count(server.dispatcher, &server.refused, 1);
 	set_descriptors(before);
@@ -405,7 +401,6 @@ START_TEST(pause_and_resume_hold_over_a_rest)
 	lined_socket_resume(server.listener);
 	support_run_until_count(server.dispatcher, &server.accepted, 1);
 	close(peer);
-	lined_dispatcher_free(server.dispatcher);
 }
 END_TEST
 
@@ -413,11 +408,10 @@ END_TEST
 
 START_TEST(a_port_in_use_is_EADDRINUSE)
 {
-	struct server server;
 	struct lined_socket *second = support_socket(NULL, NULL);
 	struct sockaddr_in address;
 
-	server_start(&server, 1);
+	server_start(1);
 	address = support_loopback(server.port);
 	errno = 0;
 	ck_assert(lined_socket_bind(second, SOCK_STREAM,
@@ -426,7 +420,6 @@ START_TEST(a_port_in_use_is_EADDRINUSE)
 		  lined_socket_listen(second, 5) < 0);
 	ck_assert_int_eq(errno, EADDRINUSE);
 	lined_socket_close(second);
-	lined_dispatcher_free(server.dispatcher);
 }
 END_TEST
 
@@ -442,12 +435,11 @@ END_TEST
 
 START_TEST(a_listener_may_be_registered_before_it_listens)
 {
-	struct server server = {.dispatcher = support_dispatcher(),
-				.per_call = 1};
 	struct sockaddr_in address = support_loopback(0);
 	socklen_t len = sizeof(address);
 	int peer;
 
+	server_init(1);
 	server.listener = support_socket(&server_handlers, &server);
 	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(
 		server.dispatcher, server.listener));
@@ -462,16 +454,15 @@ START_TEST(a_listener_may_be_registered_before_it_listens)
 	peer = support_connect_fd(ntohs(address.sin_port));
 	support_run_until_count(server.dispatcher, &server.accepted, 1);
 	close(peer);
-	lined_dispatcher_free(server.dispatcher);
 }
 END_TEST
 
 START_TEST(a_listening_descriptor_is_adopted)
 {
-	struct server server = {.dispatcher = support_dispatcher(),
-				.per_call = 1000};
-	int fd = support_listen_fd(5, &server.port), peer;
+	int fd, peer;
 
+	server_init(1000);
+	fd = support_listen_fd(5, &server.port);
 	server.listener = support_socket(&server_handlers, &server);
 	ck_assert_int_eq(
 		lined_socket_wrap(server.listener, fd, LINED_SOCKET_LISTENING),
@@ -483,17 +474,17 @@ START_TEST(a_listening_descriptor_is_adopted)
 	peer = support_connect_fd(server.port);
 	support_run_until_count(server.dispatcher, &server.accepted, 1);
 	close(peer);
-	lined_dispatcher_free(server.dispatcher);
+	server_stop();
 	ck_assert_int_eq(fcntl(fd, F_GETFD), -1);
 }
 END_TEST
 
 START_TEST(a_descriptor_may_be_wrapped_by_a_registered_socket)
 {
-	struct server server = {.dispatcher = support_dispatcher()};
 	struct lined_socket *sock = support_socket(&client_handlers, &server);
 	int fds[2];
 
+	server_init(0);
 	support_tcp_fds(fds);
 	ck_assert_ptr_nonnull(
 		lined_dispatcher_register_socket(server.dispatcher, sock));
@@ -503,18 +494,16 @@ START_TEST(a_descriptor_may_be_wrapped_by_a_registered_socket)
 	support_puts(fds[1], "wrapped\n");
 	support_expect(server.dispatcher, fds[1], "wrapped\n");
 	close(fds[1]);
-	lined_dispatcher_free(server.dispatcher);
 }
 END_TEST
 
 START_TEST(an_idle_descriptor_is_adopted_and_listens)
 {
-	struct server server = {.dispatcher = support_dispatcher(),
-				.per_call = 1000};
 	struct sockaddr_in address = support_loopback(0);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), peer;
 	socklen_t len = sizeof(address);
 
+	server_init(1000);
 	server.listener = support_socket(&server_handlers, &server);
 	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(
 		server.dispatcher, server.listener));
@@ -529,7 +518,6 @@ START_TEST(an_idle_descriptor_is_adopted_and_listens)
 	peer = support_connect_fd(ntohs(address.sin_port));
 	support_run_until_count(server.dispatcher, &server.accepted, 1);
 	close(peer);
-	lined_dispatcher_free(server.dispatcher);
 }
 END_TEST
 
@@ -595,14 +583,13 @@ END_TEST
 START_TEST(addresses_of_both_ends_can_be_asked_for)
 {
 	struct sockaddr_storage address;
-	struct server server;
 	struct sockaddr_in own;
 	struct lined_socket *idle = support_socket(NULL, NULL);
 	socklen_t len = sizeof(address), own_len = sizeof(own);
 	int peer;
 
-	server_start(&server, 1);
-	connect_peers(&server, &peer, 1);
+	server_start(1);
+	connect_peers(&peer, 1);
 	support_run_until_count(server.dispatcher, &server.accepted, 1);
 	getsockname(peer, (struct sockaddr *)&own, &own_len);
 	ck_assert_int_eq(lined_socket_peer(server.clients[0], &address, &len),
@@ -618,17 +605,15 @@ START_TEST(addresses_of_both_ends_can_be_asked_for)
 	support_fails(lined_socket_peer(idle, &address, &len), ENOTCONN);
 	lined_socket_close(idle);
 	close(peer);
-	lined_dispatcher_free(server.dispatcher);
 }
 END_TEST
 
 START_TEST(accepts_over_unix)
 {
-	struct server server = {.dispatcher = support_dispatcher(),
-				.per_call = 1};
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int peer = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+	server_init(1);
 	snprintf(address.sun_path, sizeof(address.sun_path),
 		 "/tmp/lined-test-accept.%d", (int)getpid());
 	unlink(address.sun_path);
@@ -646,14 +631,13 @@ START_TEST(accepts_over_unix)
 	support_expect(server.dispatcher, peer, "unix\n");
 	unlink(address.sun_path);
 	close(peer);
-	lined_dispatcher_free(server.dispatcher);
 }
 END_TEST
 
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("accept");
-	TCase *tcase = support_case(suite, "accepting");
+	TCase *tcase = server_case(suite, "accepting");
 
 	tcase_add_test(tcase, one_a_call_accepts_all_in_the_end);
 	tcase_add_test(tcase, many_are_accepted_in_one_call);
@@ -668,13 +652,13 @@ static Suite *make_suite(void)
 		       a_paused_listener_accepts_nobody_until_it_resumes);
 	tcase_add_test(tcase, accepts_over_unix);
 
-	tcase = support_case(suite, "no descriptors");
+	tcase = server_case(suite, "no descriptors");
 	tcase_add_test(tcase,
 		       without_descriptors_the_loop_is_idle_and_recovers);
 	tcase_add_test(tcase, a_listener_may_be_closed_while_it_rests);
 	tcase_add_test(tcase, pause_and_resume_hold_over_a_rest);
 
-	tcase = support_case(suite, "binding and wrapping");
+	tcase = server_case(suite, "binding and wrapping");
 	tcase_add_test(tcase, a_port_in_use_is_EADDRINUSE);
 	tcase_add_test(tcase, listening_without_an_address_is_EINVAL);
 	tcase_add_test(tcase, a_listener_may_be_registered_before_it_listens);

@@ -105,16 +105,17 @@ static const struct lined_protocol quiet = {
 	.name = "quiet",
 };
 
-static void turn(struct hall *hall)
+static struct hall hall;
+
+static void turn(void)
 {
-	ck_assert_int_eq(lined_dispatcher_poll(hall->main, 0), 1);
+	ck_assert_int_eq(lined_dispatcher_poll(hall.main, 0), 1);
 }
 
 /* ---- one worker ---------------------------------------------------------- */
 
 START_TEST(publishing_never_calls_a_handler)
 {
-	struct hall hall;
 	struct inbox inbox = {.topic = "t"};
 
 	hall_open(&hall, 1, &quiet, NULL);
@@ -122,7 +123,7 @@ START_TEST(publishing_never_calls_a_handler)
 	ck_assert_int_eq(publish_text(hall.instances[0][0], "t", "1"), 0);
 	ck_assert_int_eq(publish_text(hall.instances[0][0], "t", "2"), 0);
 	ck_assert_str_eq(inbox.text, "");
-	turn(&hall);
+	turn();
 	ck_assert_str_eq(inbox.text, "12");
 	hall_close(&hall);
 }
@@ -130,7 +131,6 @@ END_TEST
 
 START_TEST(one_worker_neither_copies_nor_wakes)
 {
-	struct hall hall;
 	struct inbox inbox = {.topic = "t"};
 	struct lined_buffer *message = lined_buffer_new("1", 1);
 
@@ -140,7 +140,7 @@ START_TEST(one_worker_neither_copies_nor_wakes)
 	ck_assert_int_eq(lined_bus_publish(hall.instances[0][0], "t", message),
 			 0);
 	ck_assert(!atomic_load(&hall.main->mailbox.signalled));
-	turn(&hall);
+	turn();
 	ck_assert_ptr_eq(inbox.last, message);
 	ck_assert_str_eq(inbox.text, "1");
 	lined_buffer_unref(message);
@@ -150,7 +150,6 @@ END_TEST
 
 START_TEST(every_subscription_gets_each_message_once)
 {
-	struct hall hall;
 	struct inbox inboxes[3] = {
 		{.topic = "t"}, {.topic = "t"}, {.topic = "u"}};
 	unsigned i;
@@ -172,7 +171,6 @@ END_TEST
 
 START_TEST(a_newcomer_gets_what_comes_from_now_on)
 {
-	struct hall hall;
 	struct inbox first = {.topic = "t"}, second = {.topic = "t"};
 
 	hall_open(&hall, 1, &quiet, NULL);
@@ -180,7 +178,7 @@ START_TEST(a_newcomer_gets_what_comes_from_now_on)
 	publish_text(hall.instances[0][0], "t", "1");
 	subscribe(hall.instances[0][0], &second);
 	publish_text(hall.instances[0][0], "t", "2");
-	turn(&hall);
+	turn();
 	ck_assert_str_eq(first.text, "12");
 	ck_assert_str_eq(second.text, "2");
 	hall_close(&hall);
@@ -189,19 +187,18 @@ END_TEST
 
 START_TEST(unsubscribing_drops_what_is_on_its_way)
 {
-	struct hall hall;
 	struct inbox inbox = {.topic = "t"};
 
 	hall_open(&hall, 1, &quiet, NULL);
 	subscribe(hall.instances[0][0], &inbox);
 	publish_text(hall.instances[0][0], "t", "1");
 	unsubscribe(&inbox);
-	turn(&hall);
+	turn();
 	ck_assert_str_eq(inbox.text, "");
 	/* And who comes back finds the topic as new. */
 	subscribe(hall.instances[0][0], &inbox);
 	publish_text(hall.instances[0][0], "t", "2");
-	turn(&hall);
+	turn();
 	ck_assert_str_eq(inbox.text, "2");
 	lined_bus_unsubscribe(NULL);
 	hall_close(&hall);
@@ -212,7 +209,6 @@ END_TEST
 START_TEST(a_handler_may_unsubscribe_any)
 {
 	int by = _i / 3, whom = _i % 3, i;
-	struct hall hall;
 	struct inbox inboxes[3] = {
 		{.topic = "t"}, {.topic = "t"}, {.topic = "t"}};
 
@@ -236,7 +232,6 @@ END_TEST
 
 START_TEST(the_last_one_may_unsubscribe_itself)
 {
-	struct hall hall;
 	struct inbox inbox = {.topic = "t"};
 
 	hall_open(&hall, 1, &quiet, NULL);
@@ -252,7 +247,6 @@ END_TEST
 
 START_TEST(a_handler_may_subscribe_and_publish)
 {
-	struct hall hall;
 	struct inbox first = {.topic = "t"}, second = {.topic = "t"};
 
 	hall_open(&hall, 1, &quiet, NULL);
@@ -260,9 +254,9 @@ START_TEST(a_handler_may_subscribe_and_publish)
 	first.subscribe = &second;
 	first.publish = "2";
 	publish_text(hall.instances[0][0], "t", "1");
-	turn(&hall);
+	turn();
 	ck_assert_str_eq(first.text, "1"); /* its own waits a turn */
-	turn(&hall);
+	turn();
 	ck_assert_str_eq(first.text, "12");
 	ck_assert_str_eq(second.text, "2");
 	hall_close(&hall);
@@ -271,7 +265,6 @@ END_TEST
 
 START_TEST(what_a_topic_may_be)
 {
-	struct hall hall;
 	char topic[LINED_TOPIC_MAX + 2];
 	struct inbox inbox = {.topic = topic};
 
@@ -288,7 +281,7 @@ START_TEST(what_a_topic_may_be)
 	topic[LINED_TOPIC_MAX] = '\0';
 	subscribe(hall.instances[0][0], &inbox);
 	ck_assert_int_eq(publish_text(hall.instances[0][0], topic, "1"), 0);
-	turn(&hall);
+	turn();
 	ck_assert_str_eq(inbox.text, "1");
 	hall_close(&hall);
 }
@@ -310,7 +303,6 @@ static void publish_shared(struct lined_service *service, void *arg)
 
 START_TEST(topics_are_the_services_own_or_shared)
 {
-	struct hall hall;
 	char own_text[] = "a", shared_text[] = "s";
 	struct inbox own[2] = {{.topic = "t"}, {.topic = "t"}};
 	struct inbox shared[2] = {{.topic = "t"}, {.topic = "t"}};
@@ -341,7 +333,6 @@ START_TEST(many_topics_are_kept_apart)
 	enum { TOPICS = 1000 };
 	static struct inbox inboxes[TOPICS];
 	static char names[TOPICS][16];
-	struct hall hall;
 	unsigned i;
 
 	hall_open(&hall, 1, &quiet, NULL);
@@ -354,7 +345,7 @@ START_TEST(many_topics_are_kept_apart)
 		unsubscribe(&inboxes[i]);
 	for (i = 0; i < TOPICS; i++)
 		publish_text(hall.instances[0][0], names[i], names[i] + 5);
-	turn(&hall);
+	turn();
 	for (i = 0; i < TOPICS; i++)
 		ck_assert_str_eq(inboxes[i].text,
 				 i % 2 == 0 ? "" : names[i] + 5);
@@ -365,7 +356,6 @@ END_TEST
 START_TEST(a_local_backlog_has_its_limit)
 {
 	static char bytes[1 << 20];
-	struct hall hall;
 	struct lined_buffer *message = lined_buffer_new(bytes, sizeof(bytes));
 	struct inbox inbox = {.topic = "t"};
 	unsigned i;
@@ -381,7 +371,7 @@ START_TEST(a_local_backlog_has_its_limit)
 			 -1);
 	ck_assert_int_eq(errno, ENOBUFS);
 	unsubscribe(&inbox);
-	turn(&hall);
+	turn();
 	subscribe(hall.instances[0][0], &inbox);
 	ck_assert_int_eq(publish_text(hall.instances[0][0], "t", "1"), 0);
 	lined_buffer_unref(message);
@@ -406,7 +396,6 @@ static const struct lined_protocol late = {
 
 START_TEST(an_instance_that_ends_has_no_subscriptions)
 {
-	struct hall hall;
 	struct inbox inbox = {.topic = "t"}, kept = {.topic = "t"};
 
 	hall_open(&hall, 1, &late, NULL);
@@ -414,7 +403,7 @@ START_TEST(an_instance_that_ends_has_no_subscriptions)
 	subscribe(hall.instances[0][0], &kept);
 	publish_text(hall.instances[0][0], "t", "1");
 	bus_member_leave(&hall.instances[0][0]->bus);
-	turn(&hall);
+	turn();
 	ck_assert_str_eq(inbox.text, "");
 	unsubscribe(&inbox); /* still legal */
 	errno = 0;
@@ -429,7 +418,6 @@ END_TEST
 
 START_TEST(the_daemon_may_end_with_messages_waiting)
 {
-	struct hall hall;
 	struct inbox inbox = {.topic = "t"};
 
 	hall_open(&hall, 1, &late, NULL);
@@ -516,7 +504,6 @@ static void start_sending(struct lined_service *service, void *arg)
 
 START_TEST(all_workers_get_all_messages_in_each_publishers_order)
 {
-	struct hall hall;
 	struct counting counting[HALL_WORKERS];
 	unsigned i, w;
 
@@ -576,7 +563,6 @@ static void send_some(struct lined_service *service, void *arg)
 
 static void count_any(void *arg, struct lined_buffer *message)
 {
-	(void)message;
 	hall_count(arg);
 }
 
@@ -587,7 +573,6 @@ static void subscribe_counter(struct lined_service *service, void *arg)
 
 START_TEST(above_the_limit_nothing_is_published_to_anyone)
 {
-	struct hall hall;
 	struct hall_stop stop;
 	struct sending sending = {.topic = "t", .size = 1 << 20, .count = 100};
 	unsigned got[HALL_WORKERS] = {0}, before, i;
@@ -668,7 +653,6 @@ START_TEST(what_waits_for_a_worker_is_charged_once)
 	static char bytes[TEXT_MAX];
 	struct inbox inbox = {.topic = "t"};
 	struct hall_stop stops[2];
-	struct hall hall;
 
 	memset(bytes, 'x', TEXT_MAX - 1);
 	hall_open(&hall, 3, &quiet, NULL);
@@ -693,7 +677,6 @@ END_TEST
 START_TEST(what_was_published_before_does_not_come_later)
 {
 	char old[] = "1", new[] = "2";
-	struct hall hall;
 	struct hall_stop stop;
 	struct inbox first = {.topic = "t"}, second = {.topic = "t"};
 
@@ -714,7 +697,6 @@ END_TEST
 START_TEST(a_mark_parts_what_was_published_before_and_after)
 {
 	char old[] = "1", new[] = "2";
-	struct hall hall;
 	struct hall_stop stop;
 	struct marked marked[2] = {{.mark = 0}, {.mark = 0}};
 	unsigned i;
@@ -766,17 +748,16 @@ static void ask_lagging(struct lined_service *service, void *arg)
 	*lagging = lined_bus_is_lagging(service);
 }
 
-static bool is_lagging(struct hall *hall, unsigned service, unsigned worker)
+static bool is_lagging(unsigned service, unsigned worker)
 {
 	bool lagging = false;
 
-	hall_call(hall, service, worker, ask_lagging, &lagging);
+	hall_call(&hall, service, worker, ask_lagging, &lagging);
 	return lagging;
 }
 
 START_TEST(a_worker_that_lags_makes_publishers_pause)
 {
-	struct hall hall;
 	struct hall_stop stop;
 	unsigned lines = 0, got = 0, i;
 	int first, late_one, other;
@@ -793,15 +774,15 @@ START_TEST(a_worker_that_lags_makes_publishers_pause)
 	support_puts(late_one, "1\n");
 	support_run_for(hall.main, 50);
 	ck_assert_uint_eq(__atomic_load_n(&lines, __ATOMIC_ACQUIRE), 5);
-	ck_assert(is_lagging(&hall, 0, 0));
-	ck_assert(!is_lagging(&hall, 1, 0));
+	ck_assert(is_lagging(0, 0));
+	ck_assert(!is_lagging(1, 0));
 	other = hall_client(&hall, 1, 0);
 	support_puts(other, "1\n");
 	hall_wait_count(&hall, &lines, 6);
 	hall_let_go(&hall, &stop);
 	hall_wait_count(&hall, &lines, 102);
 	hall_wait_count(&hall, &got, 101);
-	while (is_lagging(&hall, 0, 0))
+	while (is_lagging(0, 0))
 		support_run_for(hall.main, 1);
 	close(first);
 	close(late_one);
@@ -815,7 +796,6 @@ END_TEST
 START_TEST(a_flood_is_cut_into_turns)
 {
 	struct bus_counters counters;
-	struct hall hall;
 	unsigned lines = 0, got = 0, i, before = 0;
 	int client;
 
@@ -825,7 +805,7 @@ START_TEST(a_flood_is_cut_into_turns)
 	for (i = 0; i < 40; i++)
 		support_puts(client, "60\n");
 	while (lines < 40) {
-		turn(&hall);
+		turn();
 		/* 60 KiB are within it, 120 are not. */
 		ck_assert_uint_le(lines, before + 2);
 		before = lines;
@@ -833,7 +813,7 @@ START_TEST(a_flood_is_cut_into_turns)
 	hall_wait_count(&hall, &got, 40);
 	bus_count(hall.bus, &counters);
 	ck_assert_uint_ge(counters.pauses, 19);
-	ck_assert(!is_lagging(&hall, 0, 0));
+	ck_assert(!is_lagging(0, 0));
 	close(client);
 	hall_close(&hall);
 }
@@ -877,7 +857,6 @@ static void leave_shared(struct lined_service *service, void *arg)
 START_TEST(services_on_all_workers_share_memory_by_name)
 {
 	struct lined_shared *shared[2][HALL_WORKERS];
-	struct hall hall;
 	unsigned i, k;
 
 	finished = 0;
@@ -897,7 +876,6 @@ static void check_kept(struct lined_service *service, void *arg)
 {
 	struct lined_buffer **kept = arg;
 
-	(void)service;
 	if (lined_buffer_len(*kept) == 4)
 		must(memcmp(lined_buffer_data(*kept), "kept", 4) == 0);
 	else
@@ -927,7 +905,6 @@ static void subscribe_keeper(struct lined_service *service, void *arg)
 
 START_TEST(a_message_may_be_kept)
 {
-	struct hall hall;
 	struct keeper keepers[HALL_WORKERS] = {{NULL, 0}};
 	struct sending sending = {.topic = "t", .text = "kept", .count = 1};
 	unsigned i;
@@ -949,7 +926,6 @@ END_TEST
 /* Instances come to their end while others publish to them. */
 START_TEST(an_instance_may_end_with_messages_on_their_way)
 {
-	struct hall hall;
 	struct counting counting[HALL_WORKERS];
 	unsigned i;
 
@@ -971,7 +947,6 @@ END_TEST
 
 START_TEST(what_was_published_last_harms_nobody)
 {
-	struct hall hall;
 	struct hall_stop stop;
 	struct sending sending = {.topic = "t", .text = "x", .count = 100};
 	unsigned got = 0, i;
