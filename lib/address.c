@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Socket addresses, "HOST:PORT" and networks, as text and back. All code that
- * reads or writes an address calls these functions, so that logs, tools and
- * protocols have one form.
+ * Reads and writes socket addresses, "HOST:PORT" and networks as text, for
+ * logs, tools and protocols: they all have one form.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory on cache lines of its own. If two threads write to the same cache
- * line, each write has to fetch it from the other processor.
+ * Allocates memory on cache lines of its own. If two threads write to the same
+ * cache line, each write has to fetch it from the other processor.
  */
 #pragma once
 

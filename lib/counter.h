@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counters that one thread writes and any thread may read with relaxed atomic
- * loads. A relaxed store writes the whole value without a locked instruction.
+ * Counts for other threads: one thread writes a counter, any thread may read it
+ * with a relaxed atomic load. A relaxed store writes the whole value without a
+ * locked instruction.
  */
 #pragma once
 

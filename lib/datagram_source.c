@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The local address of a datagram, by IP_PKTINFO and IPV6_PKTINFO (RFC 3542).
+ * Reads the local address of a datagram: IP_PKTINFO and IPV6_PKTINFO (RFC
+ * 3542).
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Delegates: registering them with a dispatcher and its poller. dispatcher.c
- * calls their callbacks.
+ * Registers delegates with a dispatcher and its poller. dispatcher.c calls
+ * their callbacks.
  */
 #include "config.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The dispatcher: making and freeing it, and the phases of a turn
- * (lined/dispatcher.h). The dispatcher only has the lists in which sockets wait
- * for a phase; the socket's files do the work of each phase.
+ * Makes and frees dispatchers, and runs the phases of a turn
+ * (lined/dispatcher.h). A dispatcher has the lists in which sockets wait for a
+ * phase; the files of the socket do the work.
  */
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The end of a function that has failed.
+ * Ends a function that has failed.
  */
 #pragma once
 

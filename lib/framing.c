@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The framer. A partial line stays in the input, and the search for its
- * terminator continues where the last one ended. A line is too long as soon as
- * its bytes pass the limit, not when its terminator comes: otherwise a peer
- * could fill the memory.
+ * Splits input into lines. A partial line stays in the input, and the search
+ * for its terminator continues where the last one ended. A line is too long as
+ * soon as its bytes pass the limit, not when its terminator comes: otherwise a
+ * peer could fill the memory.
  */
 #include "config.h"
 

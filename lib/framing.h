@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Splits a stream into lines: a state machine that looks at each byte once,
- * however the bytes were cut into packets. Works on the bytes of an input;
- * knows no sockets.
+ * however the bytes were cut into packets. Knows no sockets.
  */
 #pragma once
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads requests (RFC 9112) strictly: a malformed request is refused, without
- * guesses. After a request with a body the connection is closed, because the
- * body is never read.
+ * Parses requests (RFC 9112) strictly. After a request with a body the
+ * connection is closed, because the body is never read.
  */
 #include "http_request.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One HTTP request, read line by line: the part of HTTP/1.1 that a server of
+ * Parses an HTTP request line by line: the part of HTTP/1.1 that a server of
  * one page needs. Knows no sockets and sends nothing.
  */
 #pragma once

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The input of a socket: the memory in which its bytes are, and when they are
- * moved. Does not read the bytes.
+ * Allocates and moves the input of a socket; does not look at the bytes.
  */
 #include "config.h"
 

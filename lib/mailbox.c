@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The mailbox of a dispatcher. Calls no handler.
+ * Takes messages from other threads. Calls no handler.
  */
 #include "config.h"
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ceiling (memory_ceiling.h). Far from the ceiling, a dispatcher reads the
- * accounts of the others only after it has taken a share of what is left. Near
- * the ceiling, each dispatcher finds the socket of its own that holds most, and
- * the one that holds most of all is closed. Allocates nothing.
+ * Compares what all dispatchers hold with the ceiling, and closes sockets. Far
+ * from the ceiling, a dispatcher reads the accounts of the others only after it
+ * has taken a share of what is left. Near the ceiling, each dispatcher finds
+ * the socket of its own that holds most, and the one that holds most of all is
+ * closed. Allocates nothing.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Chunks of memory, freed together. No allocation is freed alone, so the error
- * paths of a pool's user cannot leak.
+ * Allocates from chunks of memory that are freed together. No allocation is
+ * freed alone, so the error paths of a pool's user cannot leak.
  */
 #include "config.h"
 

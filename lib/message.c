@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The messages of a dispatcher: posted to its mailbox by other threads, or
- * deferred by its own thread.
+ * Delivers the messages of a dispatcher: posted to its mailbox by other
+ * threads, or deferred by its own thread.
  */
 #include "config.h"
 

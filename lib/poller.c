@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pollers that were built, the best first.
+ * Finds a poller by its name, among those that were built.
  */
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The epoll(7) poller, level-triggered: a descriptor that still has input is
+ * Polls by epoll(7), level-triggered: a descriptor that still has input is
  * reported again, so a handler need not read until EAGAIN.
  *
  * A time-out of epoll_wait(2) would arm a timer of the kernel in each wait, and

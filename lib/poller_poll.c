@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The poll(2) poller, for every system and every kind of descriptor. The pollfd
+ * Polls by poll(2), for every system and every kind of descriptor. The pollfd
  * array has no holes; a delegate's slot is its index.
  */
 #include "config.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The PROXY protocol as its specification has it (haproxy's
- * doc/proxy-protocol.txt). A header is taken or refused as a whole: a receiver
- * that guesses would believe a client that speaks in the proxy's name.
+ * Reads and writes headers of the PROXY protocol (haproxy's
+ * doc/proxy-protocol.txt). A malformed header is refused as a whole: otherwise
+ * a client could claim an address that is not its own.
  */
 #include "config.h"
 

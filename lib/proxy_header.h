@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads the header of the PROXY protocol, version 1 and 2, with which a proxy
- * names the client of a connection. Pure: knows no sockets, keeps nothing.
+ * Reads and writes the header of the PROXY protocol, version 1 and 2, with
+ * which a proxy names the client of a connection. Knows no sockets, keeps
+ * nothing.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The generic cell rate algorithm: a bucket is one point in time and needs no
- * timer that fills it.
+ * Limits a rate by the generic cell rate algorithm: a bucket is one point in
+ * time and needs no timer that fills it.
  */
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The send queue. Small sends of a turn are gathered in one chunk, and adjacent
+ * Queues output. Small sends of a turn are gathered in one chunk, and adjacent
  * parts of a shared buffer are joined, so that the vector of the write is
  * short. Most queues live for less than a turn: segments come from a pool.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Listening sockets. A listener that cannot accept (no descriptors, no memory,
- * no handler that accepts) is paused for 100 ms and then resumes by itself:
- * otherwise the poller would report it in every turn.
+ * Listens and accepts. A listener that cannot accept (no descriptors, no
+ * memory, no handler that accepts) is paused for 100 ms and then resumes by
+ * itself: otherwise the poller would report it in every turn.
  */
 #include "config.h"
 

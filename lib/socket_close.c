@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Closing a socket, at once or when everything queued is sent, and half-close.
+ * Closes a socket, at once or when everything queued is sent; and half-close.
  */
 #include "config.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Connecting: a name is resolved on another thread, its addresses are tried in
- * turn, and one deadline applies to all. Each address gets its share of the
- * time that is left, so that an address that does not answer leaves time for
- * the next. A UNIX listener whose backlog is full refuses at once, and no event
- * reports that it has room: the connect is tried again, less and less often,
- * until the deadline.
+ * Connects a socket: a name is resolved on another thread, its addresses are
+ * tried in turn, and one deadline applies to all. Each address gets its share
+ * of the time that is left, so that an address that does not answer leaves time
+ * for the next. A UNIX listener whose backlog is full refuses at once, and no
+ * event reports that it has room: the connect is tried again, less and less
+ * often, until the deadline.
  */
 #include "config.h"
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Functions on sockets for the program, not for protocols. Holding stops the
- * input, for example when a service is full, independently of the protocol's
- * lined_socket_pause(); neither undoes the other. Other functions choose the
- * limits of a socket and wrap an accepted descriptor. Thread: the socket's.
+ * Functions on sockets for the daemon, not for protocols. Holding stops the
+ * input, for example when a service is full; lined_socket_pause() is the
+ * protocol's, and neither undoes the other. Thread: the socket's.
  */
 #pragma once
 

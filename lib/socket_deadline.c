@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The deadlines of a socket. A socket has one slot in the dispatcher's heap,
- * set to the nearest deadline that runs.
+ * Sets the deadlines of a socket, and acts on those that have passed. A socket
+ * has one slot in the dispatcher's heap, set to the nearest deadline that runs.
  */
 #include "config.h"
 

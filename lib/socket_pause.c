@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stopping and resuming the input of a socket: the protocol pauses it
- * (lined/socket.h), the program holds it (socket_daemon.h). Back-pressure is in
+ * Stops and resumes the input of a socket: the protocol pauses it
+ * (lined/socket.h), the daemon holds it (socket_daemon.h). Back-pressure is in
  * socket_send.c, the line rate in socket_read.c.
  */
 #include "config.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The input of a stream socket: one read a turn, then handle_read, which takes
- * lines, blocks or bytes. Input that the handler leaves is served again in the
- * next turn, without waiting for the kernel.
+ * Reads the input of a stream socket: one read a turn, then handle_read, which
+ * takes lines, blocks or bytes. Input that the handler leaves is served again
+ * in the next turn, without waiting for the kernel.
  */
 #include "config.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The output of a stream socket: sends are queued during the turn and leave at
- * its end in one gathering write. The overflow policy and the water marks are
- * here; the memory of a queue is in send_queue.c.
+ * Sends the output of a stream socket: sends are queued during the turn and
+ * leave at its end in one gathering write. The overflow policy and the water
+ * marks are here; the memory of a queue is in send_queue.c.
  */
 #include "config.h"
 

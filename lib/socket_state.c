@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The states of a socket as one table: what is read and written in each state,
- * and which deadlines run; and the public functions that ask for its state.
+ * Decides what is read and written in each state of a socket and which
+ * deadlines run, by one table; and answers the public questions about a socket.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the dispatcher calls: the events of a socket, and its part in the phases
- * of a turn. Passes them on to the socket's other files and its transport.
+ * Gets the events of a socket and the phases of a turn from the dispatcher, and
+ * passes them on to the socket's other files and its transport.
  */
 #include "config.h"
 

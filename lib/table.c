@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tables: libc's balanced tree by key, which no choice of keys makes slow, a
- * list by last use, and a timer for each entry that expires.
+ * Stores entries by key: libc's balanced tree, which no choice of keys makes
+ * slow, a list by last use, and a timer for each entry that expires.
  */
 #include "config.h"
 

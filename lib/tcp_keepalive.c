@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TCP keepalive and user timeout: how soon a peer that has vanished is noticed,
- * with the same times for accepted and connecting sockets.
+ * Sets TCP keepalive and the user timeout, so that a peer that has vanished is
+ * noticed.
  */
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cleaning and escaping UTF-8. Both use lined_text_decode() and
+ * Cleans and escapes UTF-8. Both use lined_text_decode() and
  * lined_text_is_shown(), so that one place decides which bytes are valid and
  * which characters may be shown.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The clock of a dispatcher, its timers (lined/timer.h) and the deadlines of
- * its sockets.
+ * Reads the clock of a dispatcher, and fires its timers (lined/timer.h) and the
+ * deadlines of its sockets.
  */
 #include "config.h"
 

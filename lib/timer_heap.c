@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The heap of due times. timer.c fires the entries.
+ * Sorts due times in a heap. timer.c fires the entries.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The names and dates in a certificate, and the warnings about them. Reads no
- * files: tls_files.c does.
+ * Reads the names and dates in a certificate, and warns about them. tls_files.c
+ * reads its files.
  */
 #include "config.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Contexts of TLS: the state that all connections of a certificate on a thread
- * share. A server has several, and chooses among them by SNI. Knows no sockets.
+ * Makes contexts of TLS: the state that all connections of a certificate on a
+ * thread share. A server has several, and chooses among them by SNI. Knows no
+ * sockets.
  */
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The files of a certificate: reads them, keeps the names in them, and sets up
+ * Reads the files of a certificate, keeps the names in them, and sets up
  * OpenSSL's contexts with them.
  */
 #include "config.h"

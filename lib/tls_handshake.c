@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The handshake of TLS, of both sides, driven by readiness. The protocol sees
- * the socket when it is over.
+ * Does the handshake of TLS, of both sides, when the descriptor is ready. The
+ * protocol sees the socket when it is over.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The TLS session of a socket: an SSL, and the bytes that wait before and
- * behind it.
+ * Moves the bytes of a TLS session between OpenSSL and the descriptor, and
+ * keeps those that wait.
  */
 #include "config.h"
 

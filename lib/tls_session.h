@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The TLS session of a socket. All sockets of a dispatcher share one BIO: it
- * gives OpenSSL the bytes of one read, and collects the records of a turn for
- * one write. Between calls of OpenSSL the BIO is empty; bytes that are left are
- * kept in the session.
+ * The TLS session of a socket: an SSL, and the bytes that wait. All sockets of
+ * a dispatcher share one BIO: it gives OpenSSL the bytes of one read, and
+ * collects the records of a turn for one write. Between calls of OpenSSL the
+ * BIO is empty; bytes that are left are kept in the session.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Session tickets: their keys, and how OpenSSL encrypts with them.
+ * Makes the keys of session tickets, and encrypts tickets with them.
  */
 #include "config.h"
 

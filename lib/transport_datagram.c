@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Datagrams. A datagram is read whole into the dispatcher's read buffer and
- * served as lines; the last one needs no terminator, and NULs at the end are
- * not read. The sends of its handle_read leave as one datagram to its sender;
- * no state is kept for a sender.
+ * Receives and sends datagrams. A datagram is read whole into the dispatcher's
+ * read buffer and served as lines; the last one needs no terminator, and NULs
+ * at the end are not read. The sends of its handle_read leave as one datagram
+ * to its sender; no state is kept for a sender.
  */
 #include "config.h"
 

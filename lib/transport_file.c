@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The plain stream over a descriptor that is no socket: a pipe, a FIFO, a
- * terminal, a serial line. read(2) and writev(2) take the place of recv(2) and
- * sendmsg(2); all else is a stream. A signal cannot be suppressed here: the
- * program ignores SIGPIPE.
+ * Moves the bytes of a stream over a descriptor that is no socket: a pipe, a
+ * FIFO, a terminal, a serial line. read(2) and writev(2) take the place of
+ * recv(2) and sendmsg(2). No flag suppresses SIGPIPE here: the program must
+ * ignore it.
  */
 #include "config.h"
 

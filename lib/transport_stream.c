@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The plain stream over TCP and UNIX sockets: bytes are sent as they are. Only
- * moves bytes; socket_read.c and socket_send.c decide when, and which.
+ * Moves the bytes of a stream over TCP and UNIX sockets, as they are.
+ * socket_read.c and socket_send.c decide when, and which.
  */
 #include "config.h"
 

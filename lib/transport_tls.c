@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TLS over a stream, after its handshake (tls_handshake.c): records in and out.
+ * Encrypts and decrypts the bytes of a stream, after the handshake
+ * (tls_handshake.c).
  */
 #include "config.h"
 

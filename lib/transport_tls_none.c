@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Built without OpenSSL: no certificate can be read, so no object exists for
- * the other functions of tls.h.
+ * Replaces TLS if lined is built without OpenSSL: no certificate can be read,
+ * so no object exists for the other functions of tls.h.
  */
 #include "config.h"
 

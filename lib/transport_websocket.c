@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * WebSocket over a plain stream or TLS, which is the transport below it, after
- * the upgrade (websocket_upgrade.c). Frames are decoded in the buffer that they
- * were read into, and pieces of a message go on as they come: a client that is
+ * Moves the bytes of a WebSocket after the upgrade (websocket_upgrade.c), over
+ * a plain stream or TLS. Frames are decoded in the buffer that they were read
+ * into, and pieces of a message are passed on as they come: a client that is
  * idle, or within a message, holds no buffer. websocket_send.c has the output,
  * except control frames.
  */

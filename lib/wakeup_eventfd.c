@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * wakeup.h on an eventfd(2).
+ * Wakes a dispatcher by an eventfd(2).
  */
 #include "config.h"
 

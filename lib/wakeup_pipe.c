@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * wakeup.h on a pipe, for systems without eventfd.
+ * Wakes a dispatcher by a pipe, on systems without eventfd.
  */
 #include "config.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * WebSocket (RFC 6455), the server's side, as a transport: a message is a line.
- * Over a plain stream or TLS. The caller parses the request and chooses the
- * response; the files that websocket_priv.h lists receive the one, send the
- * other, and handle the frames.
+ * WebSocket (RFC 6455), the server's side, over a plain stream or TLS: a
+ * message is a line. The caller parses the request and chooses the response;
+ * the files that websocket_priv.h lists receive the request, send the response,
+ * and handle the frames.
  *
  * Thread: the socket's.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The decoder is a state machine over bytes: a frame may be cut anywhere, and a
- * message is never collected: its pieces are passed on as they come.
+ * Decodes frames by a state machine over bytes: a frame may be cut anywhere,
+ * and a message is never collected; its pieces are passed on as they come.
  */
 #include "config.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The answer to a client's key: SHA-1 (RFC 3174) in Base64, of a text that is
- * always 60 bytes long. It proves that the server speaks WebSocket and protects
- * nothing, so it needs no cryptographic library.
+ * Computes the answer to a client's key: SHA-1 (RFC 3174) in Base64, of a text
+ * that is always 60 bytes long. It proves that the server speaks WebSocket and
+ * protects nothing, so it needs no cryptographic library.
  */
 #include "config.h"
 

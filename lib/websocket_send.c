@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Output of a protocol is cut into lines, each a message, and goes through the
- * send queue as any other output. websocket_encode.c writes the messages.
+ * Cuts the output of a protocol into lines, and queues each as a message.
+ * websocket_encode.c writes the messages.
  */
 #include "config.h"
 

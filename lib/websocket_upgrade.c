@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The way to a WebSocket: reads the request of a client, over a plain stream or
- * TLS, and sends the response. The functions that call the transport below
- * (websocket_lower_*) are here, too. transport_websocket.c has the connection
- * after the upgrade.
+ * Upgrades a connection to WebSocket: reads the request of a client, over a
+ * plain stream or TLS, and sends the response. Has the calls of the transport
+ * below (websocket_lower_*), too.
  */
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The words of a line, and the numbers in them. Works on bytes: no locale, no
+ * Splits a line into words, and reads numbers. Works on bytes: no locale, no
  * errno; a NUL is a byte like any other.
  */
 #include "config.h"
