@@ -418,6 +418,14 @@ bool framer_finish(struct framer *framer, struct input_buffer *input,
 	return framer_finish_last(framer, input, bare_lf);
 }
 
+static enum framer_result framer_emit_unterminated(struct lined_line *line)
+{
+	line->terminator = "";
+	line->terminator_len = 0;
+	line->unterminated = true;
+	return FRAMER_READY;
+}
+
 /* Takes the part of a counted message that has come. */
 static enum framer_result framer_end_counted(struct framer *framer,
 					     struct input_buffer *input,
@@ -434,10 +442,7 @@ static enum framer_result framer_end_counted(struct framer *framer,
 		return FRAMER_NEED_MORE;
 	}
 	framer_emit_counted(line, begin + header, len);
-	line->terminator = "";
-	line->terminator_len = 0;
-	line->unterminated = true;
-	return FRAMER_READY;
+	return framer_emit_unterminated(line);
 }
 
 enum framer_result framer_end(struct framer *framer, struct input_buffer *input,
@@ -474,9 +479,6 @@ enum framer_result framer_end(struct framer *framer, struct input_buffer *input,
 		return FRAMER_NEED_MORE;
 	}
 	framer_emit(line, begin, len);
-	line->terminator = "";
-	line->terminator_len = 0;
-	line->unterminated = true;
 	line->truncated = truncated;
-	return FRAMER_READY;
+	return framer_emit_unterminated(line);
 }

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include <lined/address.h>
+#include <lined/word.h>
 
 static const char v1_signature[] = "PROXY ";
 static const char v2_signature[] = "\r\n\r\n\0\r\nQUIT\n";
@@ -43,16 +44,14 @@ static bool v1_word(const char **at, const char *end, char *word, size_t size)
 
 static bool v1_port(const char *text, in_port_t *port)
 {
-	size_t len = strlen(text);
-	unsigned value = 0;
+	const struct lined_word word = {text, strlen(text)};
+	uint64_t value;
 
-	if (len > 5 || strspn(text, "0123456789") != len ||
-	    (text[0] == '0' && len > 1))
+	if ((text[0] == '0' && word.len > 1) ||
+	    !lined_word_unsigned(&word, UINT16_MAX, &value))
 		return false;
-	while (*text != '\0')
-		value = value * 10 + (unsigned)(*text++ - '0');
 	*port = htons((uint16_t)value);
-	return value <= 65535;
+	return true;
 }
 
 /* "TCP4 192.0.2.1 192.0.2.2 5123 7000", without the CRLF. */

@@ -24,7 +24,7 @@ uint64_t lined_rate_wait_ms(struct lined_rate *rate, uint32_t per_second,
 	/* The latest full_us of a bucket that has a token now. */
 	ready_us = now_ms * 1000 +
 		   ((burst > 0 ? burst : per_second) - 1) * step_us;
-	/* At most one token is owed: otherwise tokens taken at a slower rate
+	/* Wait for at most one token: otherwise tokens taken at a slower rate
 	 * would delay the first token at a faster rate. */
 	if (rate->full_us > ready_us + step_us)
 		rate->full_us = ready_us + step_us;

@@ -200,15 +200,6 @@ int send_queue_push(struct send_queue *queue, struct send_pool *pool,
 	return 0;
 }
 
-/* In a queue of many segments, a part that is shorter than a segment is copied:
- * a segment for each would take many times the bytes of the queue. */
-static bool send_queue_copies(const struct send_queue *queue, size_t len,
-			      bool join)
-{
-	return join && len <= SEND_QUEUE_SEGMENT_COST &&
-	       queue->count >= SEGMENTS_FEW;
-}
-
 int send_queue_push_shared(struct send_queue *queue, struct send_pool *pool,
 			   struct lined_buffer *buffer, size_t offset,
 			   size_t len, bool join)
@@ -216,7 +207,11 @@ int send_queue_push_shared(struct send_queue *queue, struct send_pool *pool,
 	struct segment *last = queue->last;
 	struct iovec piece;
 
-	if (send_queue_copies(queue, len, join)) {
+	/* In a queue of many segments, a part that is shorter than a segment is
+	 * copied: a segment for each would take many times the bytes of the
+	 * queue. */
+	if (join && len <= SEND_QUEUE_SEGMENT_COST &&
+	    queue->count >= SEGMENTS_FEW) {
 		piece.iov_base = (void *)(uintptr_t)(buffer->data + offset);
 		piece.iov_len = len;
 		return send_queue_push(queue, pool, &piece, 1, len, true);

@@ -172,15 +172,14 @@ static bool socket_may_be_reset(const struct lined_socket *sock)
 
 bool lined_socket_is_quiet(const struct lined_socket *sock)
 {
-	const struct transport *transport = socket_transport(sock);
 	int fd = sock->delegate.fd;
 
 	if (lined_socket_queued(sock) > 0 ||
 	    (!sock->needs_more && input_len(&sock->in) > 0) ||
 	    socket_held_output(sock) > 0 ||
 	    (!sock->eof &&
-	     (socket_is_catching_up(sock) || (transport->holds_input != NULL &&
-					      transport->holds_input(sock)))))
+	     (socket_is_catching_up(sock) ||
+	      transport_holds_input(socket_transport(sock), sock))))
 		return false;
 	return fd < 0 || (!fd_has_unread(fd) &&
 			  (sock->eof || !fd_has_unacknowledged(fd)));

@@ -239,6 +239,12 @@ static void connector_answered(void *arg, int error,
 	connector_try_next(connector);
 }
 
+static void connector_fail(struct connector *connector)
+{
+	connector->last_error = errno;
+	connector_give_up(connector);
+}
+
 static void connector_look_up(struct connector *connector)
 {
 	connector->lookup = lined_dispatcher_look_up(
@@ -247,8 +253,7 @@ static void connector_look_up(struct connector *connector)
 	if (connector->lookup != NULL &&
 	    lined_timer_start(&connector->timer, connector->timeout_ms, 0) == 0)
 		return;
-	connector->last_error = errno;
-	connector_give_up(connector);
+	connector_fail(connector);
 }
 
 /* The program called connect(2) before it passed the descriptor to
@@ -260,8 +265,7 @@ static void connector_watch_adopted(struct connector *connector)
 	if (socket_attach(sock, sock->delegate.fd) == 0 &&
 	    lined_timer_start(&connector->timer, connector->timeout_ms, 0) == 0)
 		return;
-	connector->last_error = errno;
-	connector_give_up(connector);
+	connector_fail(connector);
 }
 
 static void connector_begin(struct lined_socket *sock)
@@ -279,7 +283,7 @@ static void connector_begin(struct lined_socket *sock)
 		connector_look_up(connector);
 }
 
-/* ---- what is called --------------------------------------------------- */
+/* ---- beginning --------------------------------------------------- */
 
 static struct connector *connector_new(struct lined_socket *sock,
 				       uint32_t timeout_ms)

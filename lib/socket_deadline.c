@@ -128,7 +128,8 @@ static void socket_resume(struct lined_socket *sock)
 		socket_update_mode(sock);
 }
 
-/* The peer was silent for too long. The protocol may say so before the end. */
+/* The peer has sent nothing for too long: closes the socket, after a last reply
+ * of the protocol. */
 static void socket_time_out(struct lined_socket *sock)
 {
 	if (sock->handlers->handle_timeout == NULL || sock->closing ||
@@ -140,8 +141,10 @@ static void socket_time_out(struct lined_socket *sock)
 	lined_socket_close_after_flush(sock, LINED_CLOSE_TIMEOUT, 0);
 }
 
-void socket_deadline(struct lined_socket *sock)
+void socket_expire(uint32_t *slot)
 {
+	struct lined_socket *sock =
+		lined_container_of(slot, struct lined_socket, deadline);
 	uint32_t now = socket_now(sock);
 	enum deadline deadline = DEADLINE_HANDSHAKE;
 
@@ -187,7 +190,7 @@ void socket_deadline(struct lined_socket *sock)
 
 /*
  * Moves the slot only to an earlier time. Each line of a busy client makes its
- * idle deadline later; socket_deadline() notices that when the slot is due.
+ * idle deadline later; socket_expire() sets the slot again when it is due.
  * Moving the slot for each line would cost more.
  */
 void socket_arm(struct lined_socket *sock)

@@ -12,7 +12,6 @@
 #include <netinet/tcp.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "datagram_source.h"
@@ -95,20 +94,14 @@ static int fd_make_nonblocking(int fd)
 	return 0;
 }
 
-static bool fd_is_datagram(int fd)
+/* SOCK_STREAM or such; -1: the descriptor is no socket. */
+static int fd_socket_type(int fd)
 {
-	int type = SOCK_STREAM;
+	int type;
 	socklen_t len = sizeof(type);
 
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
-	       type == SOCK_DGRAM;
-}
-
-static bool fd_is_socket(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 ? type
+								     : -1;
 }
 
 static int socket_wrap_in_state(struct lined_socket *sock, int fd,
@@ -127,7 +120,7 @@ static int socket_wrap_in_state(struct lined_socket *sock, int fd,
 		datagram_source_enable(fd);
 		break;
 	case LINED_SOCKET_CONNECTED:
-		if (!fd_is_socket(fd))
+		if (fd_socket_type(fd) < 0)
 			socket_set_transport(sock, &transport_file);
 		break;
 	default:
@@ -168,7 +161,8 @@ int lined_socket_wrap(struct lined_socket *sock, int fd,
 	if (fd_make_nonblocking(fd) < 0)
 		return -1;
 	if ((state == LINED_SOCKET_UDP_BOUND ||
-	     (state == LINED_SOCKET_IDLE && fd_is_datagram(fd))) &&
+	     (state == LINED_SOCKET_IDLE &&
+	      fd_socket_type(fd) == SOCK_DGRAM)) &&
 	    transport_datagram_init(sock) < 0)
 		return -1;
 	if (socket_wrap_in_state(sock, fd, state) == 0)

@@ -159,6 +159,12 @@ socket_transport(const struct lined_socket *sock)
 				  const struct transport, delegate);
 }
 
+/* The bytes that the transport has taken and the kernel has not. */
+static inline size_t socket_held_output(const struct lined_socket *sock)
+{
+	return transport_held_output(socket_transport(sock), sock);
+}
+
 static inline void socket_set_transport(struct lined_socket *sock,
 					const struct transport *transport)
 {
@@ -180,6 +186,10 @@ static inline void socket_set_transport(struct lined_socket *sock,
 	.serve = stream_serve, .is_unserved = stream_is_unserved,              \
 	.read_line = stream_read_line, .read_block = stream_read_block,        \
 	.read = stream_read, .queued = stream_queued, .peer = stream_peer
+/* The events of a stream that is connected. */
+#define TRANSPORT_STREAM_EVENTS                                                \
+	.readable = stream_readable, .writable = socket_writable,              \
+	.failed = stream_failed
 #define TRANSPORT_STREAM_IO                                                    \
 	TRANSPORT_STREAM_INPUT, .sendv = stream_sendv,                         \
 				.send_shared = stream_send_shared,             \
@@ -288,7 +298,7 @@ static inline bool socket_may_read(const struct lined_socket *sock)
 	       !sock->closing && sock->hold_reasons == 0;
 }
 
-/* The protocol wants handle_write and the write side is open. */
+/* lined_socket_want_write() is on and the write side is open. */
 static inline bool socket_wants_write(const struct lined_socket *sock)
 {
 	return sock->want_write && !sock->closing && !sock->ending &&
@@ -317,7 +327,7 @@ void socket_stalls(struct lined_socket *sock);
 void socket_arm(struct lined_socket *sock);
 /* The slot is due: acts on the deadline that has passed, or sets the slot again
  * if that deadline has moved. */
-void socket_deadline(struct lined_socket *sock);
+void socket_expire(uint32_t *slot);
 
 /* ---- socket_close.c ---- */
 
@@ -346,7 +356,7 @@ enum lined_line_status stream_read(struct lined_socket *sock,
 /* Resumes reading, and serves input that is left, unless something still stops
  * it. */
 void socket_read_on(struct lined_socket *sock);
-/* To be called when reading resumes: until the peer has been silent for some
+/* To be called when reading resumes: until the peer has sent nothing for some
  * time, more input may be on its way. */
 void socket_catch_up(struct lined_socket *sock);
 bool socket_is_catching_up(const struct lined_socket *sock);
@@ -360,7 +370,7 @@ void socket_drop_input(struct lined_socket *sock);
 
 void socket_mark_dirty(struct lined_socket *sock);
 /* Writes as much as the kernel takes, before the flush of the turn. */
-void socket_send_early(struct lined_socket *sock);
+void socket_send_early(struct list *dirty_link);
 /* The first bytes of the queue were written: removes and counts them. */
 void socket_note_written(struct lined_socket *sock, size_t bytes);
 int stream_sendv(struct lined_socket *sock, const struct iovec *pieces,
@@ -368,8 +378,6 @@ int stream_sendv(struct lined_socket *sock, const struct iovec *pieces,
 int stream_send_shared(struct lined_socket *sock, struct lined_buffer *buffer,
 		       size_t offset, size_t len);
 void stream_flush(struct lined_socket *sock);
-/* The bytes that the transport has taken and the kernel has not. */
-size_t socket_held_output(const struct lined_socket *sock);
 size_t stream_queued(const struct lined_socket *sock);
 /* The queue is at or below the low mark. */
 bool socket_is_low(const struct lined_socket *sock);

@@ -14,17 +14,9 @@
  * floods does not delay the others. */
 #define LINES_A_TURN 1024
 
-/* A peer that was kept from sending may have more to say until it has been
- * silent this long: several round trips. */
+/* A peer that was kept from sending may have more input on its way until it has
+ * sent nothing for this time: several round trips. */
 #define CATCH_UP_MS 250
-
-/* Whether the transport has decoded more input than recv() returned. */
-static bool stream_holds_input(const struct lined_socket *sock)
-{
-	const struct transport *transport = socket_transport(sock);
-
-	return transport->holds_input != NULL && transport->holds_input(sock);
-}
 
 static bool stream_is_over(const struct lined_socket *sock)
 {
@@ -38,7 +30,7 @@ bool stream_is_unserved(const struct lined_socket *sock)
 		return !sock->half_close && !sock->closing;
 	return stream_is_over(sock) ||
 	       (!sock->needs_more && input_len(&sock->in) > 0) ||
-	       stream_holds_input(sock);
+	       transport_holds_input(socket_transport(sock), sock);
 }
 
 void socket_read_on(struct lined_socket *sock)
@@ -256,7 +248,7 @@ void stream_serve(struct lined_socket *sock)
 	if (sock->end_reported)
 		stream_finish_reading(sock);
 	else if (sock->needs_more && !stream_is_over(sock) &&
-		 stream_holds_input(sock))
+		 transport_holds_input(socket_transport(sock), sock))
 		stream_read_once(sock);
 	else
 		stream_serve_input(sock);

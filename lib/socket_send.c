@@ -89,14 +89,6 @@ static void stream_send_failed(struct lined_socket *sock, int error)
 	socket_read_on(sock);
 }
 
-size_t socket_held_output(const struct lined_socket *sock)
-{
-	const struct transport *transport = socket_transport(sock);
-
-	return transport->held_output != NULL ? transport->held_output(sock)
-					      : 0;
-}
-
 /* Writes until the queue is empty or the kernel takes no more. -1: the write
  * side has failed. */
 static int stream_write_queue(struct lined_socket *sock)
@@ -128,8 +120,11 @@ static int stream_write_queue(struct lined_socket *sock)
 	return 0;
 }
 
-void socket_send_early(struct lined_socket *sock)
+void socket_send_early(struct list *dirty_link)
 {
+	struct lined_socket *sock =
+		list_entry(dirty_link, struct lined_socket, dirty_link);
+
 	if (sock->state == LINED_SOCKET_CONNECTED && !sock->blocked)
 		stream_write_queue(sock);
 }

@@ -116,12 +116,6 @@ static void socket_phase_serve(struct list *ready_link)
 	socket_serve(sock, socket_transport(sock)->serve);
 }
 
-static void socket_phase_expire(uint32_t *deadline)
-{
-	socket_deadline(
-		lined_container_of(deadline, struct lined_socket, deadline));
-}
-
 static void socket_phase_close(struct list *ready_link)
 {
 	struct lined_socket *sock = socket_of_ready(ready_link);
@@ -140,12 +134,6 @@ static void socket_phase_flush(struct list *dirty_link)
 
 	if (sock->state != LINED_SOCKET_CLOSED)
 		socket_transport(sock)->flush(sock);
-}
-
-static void socket_phase_send_early(struct list *dirty_link)
-{
-	socket_send_early(
-		list_entry(dirty_link, struct lined_socket, dirty_link));
 }
 
 /* A queue does not count while the kernel still accepts its bytes: it is about
@@ -201,11 +189,11 @@ static void socket_shut_down_unattached(struct list *ready_link)
 
 const struct lined_socket_ops socket_ops = {
 	.serve_leftover = socket_phase_serve,
-	.expire = socket_phase_expire,
+	.expire = socket_expire,
 	.deliver_close = socket_phase_close,
 	.flush = socket_phase_flush,
 	.free = socket_phase_free,
-	.send_early = socket_phase_send_early,
+	.send_early = socket_send_early,
 	.held = socket_held,
 	.shed = socket_shed,
 	.shut_down = socket_shut_down,

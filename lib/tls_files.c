@@ -126,7 +126,7 @@ static BIO *tls_bytes_bio(const struct tls_bytes *bytes)
 	return BIO_new_mem_buf(bytes->data, (int)bytes->len);
 }
 
-/* Keys with a passphrase are refused: nobody is there to type it. */
+/* Refuses a key with a passphrase: a daemon cannot ask for it. */
 static int tls_no_passphrase(char *to, int size, int writing, void *arg)
 {
 	*(bool *)arg = true;

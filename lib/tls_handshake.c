@@ -20,8 +20,8 @@
 
 #define TIMEOUT_MS_DEFAULT 10000
 
-/* The most handshakes that advance in a turn, so that a crowd that comes at
- * once does not hold up the others: each takes some 0.3 ms. */
+/* The most handshakes that advance in a turn, so that many new clients do not
+ * delay the others: each handshake takes some 0.3 ms. */
 #define HANDSHAKES_A_TURN 16
 
 static void tls_report(struct lined_socket *sock, struct tls_session *tls,

@@ -101,7 +101,8 @@ static struct tls_io *tls_io_new(void)
 	return io;
 }
 
-/* ---- what waits ---------------------------------------------------------- */
+/* ---- bytes that wait
+ * ---------------------------------------------------------- */
 
 static void tls_rest_clear(struct tls_rest *rest)
 {

@@ -50,7 +50,7 @@ struct tls_session {
 	/* How many messages besides data the peer caused since messages_at. */
 	uint32_t messages, messages_at;
 	bool began;    /* the first byte was checked */
-	bool said_end; /* close_notify was sent */
+	bool end_sent; /* close_notify was sent */
 	bool broken;   /* after an error: calls give only EPROTO */
 };
 

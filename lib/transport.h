@@ -159,6 +159,20 @@ struct transport {
 	void (*free)(struct lined_socket *sock);
 };
 
+/* The calls of members that may be NULL. */
+static inline bool transport_holds_input(const struct transport *transport,
+					 const struct lined_socket *sock)
+{
+	return transport->holds_input != NULL && transport->holds_input(sock);
+}
+
+static inline size_t transport_held_output(const struct transport *transport,
+					   const struct lined_socket *sock)
+{
+	return transport->held_output != NULL ? transport->held_output(sock)
+					      : 0;
+}
+
 /* The plain stream: bytes are sent and received as they are. */
 extern const struct transport transport_stream;
 /* The same over a descriptor that is no socket: a pipe, a terminal. */

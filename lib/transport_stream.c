@@ -35,9 +35,7 @@ static ssize_t transport_stream_send(struct lined_socket *sock,
 const struct transport transport_stream = {
 	.delegate = TRANSPORT_DELEGATE,
 	TRANSPORT_STREAM_IO,
-	.readable = stream_readable,
-	.writable = socket_writable,
-	.failed = stream_failed,
+	TRANSPORT_STREAM_EVENTS,
 	.recv = transport_stream_recv,
 	.send = transport_stream_send,
 };

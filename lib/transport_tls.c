@@ -63,7 +63,7 @@ static ssize_t tls_send(struct lined_socket *sock, const struct iovec *vector,
 
 	if (tls_session_write(sock, tls) < 0) {
 		/* The peer need not wait for our close_notify. */
-		return tls->said_end && count == 0 ? 0 : -1;
+		return tls->end_sent && count == 0 ? 0 : -1;
 	}
 	while (tls_rest_is_empty(&tls->held) &&
 	       (data = tls_cursor_next(&cursor, io->plain, &len)) != NULL) {
@@ -93,14 +93,15 @@ static size_t tls_held_output(const struct lined_socket *sock)
 }
 
 /* Adds a close_notify to the held output. False: there is none to send. */
-static bool tls_add_end(struct lined_socket *sock, struct tls_session *tls)
+static bool tls_end_output(struct lined_socket *sock)
 {
+	struct tls_session *tls = sock->layers->tls;
 	struct tls_io *io = tls_io(sock);
 	bool added;
 
-	if (tls->said_end || tls->broken)
+	if (tls->end_sent || tls->broken)
 		return false;
-	tls->said_end = true;
+	tls->end_sent = true;
 	ERR_clear_error();
 	SSL_shutdown(tls->ssl);
 	ERR_clear_error();
@@ -110,18 +111,13 @@ static bool tls_add_end(struct lined_socket *sock, struct tls_session *tls)
 	return added;
 }
 
-static bool tls_end_output(struct lined_socket *sock)
-{
-	return tls_add_end(sock, sock->layers->tls);
-}
-
 /* The socket closes at once: sends close_notify, if no record is half sent. */
 static void tls_stop(struct lined_socket *sock)
 {
 	struct tls_session *tls = sock->layers->tls;
 
 	if (sock->dispatcher != NULL && !sock->ended &&
-	    tls_rest_is_empty(&tls->held) && tls_add_end(sock, tls))
+	    tls_rest_is_empty(&tls->held) && tls_end_output(sock))
 		tls_session_write(sock, tls);
 	if (sock->dispatcher != NULL)
 		tls_session_drop_rests(sock, tls);
@@ -136,7 +132,8 @@ static void tls_truncated(struct lined_socket *sock)
 	sock->framer.framing.unterminated = LINED_UNTERMINATED_DROP;
 }
 
-/* Writes the records that OpenSSL itself wants to send. */
+/* Writes the records that OpenSSL has made while it read, such as an answer to
+ * a KeyUpdate. */
 static void tls_write_answers(struct lined_socket *sock,
 			      struct tls_session *tls)
 {
@@ -234,9 +231,7 @@ static size_t tls_memory(const struct lined_socket *sock)
 const struct transport transport_tls = {
 	.delegate = TRANSPORT_DELEGATE,
 	TRANSPORT_STREAM_IO,
-	.readable = stream_readable,
-	.writable = socket_writable,
-	.failed = stream_failed,
+	TRANSPORT_STREAM_EVENTS,
 	.recv = tls_recv,
 	.send = tls_send,
 	.holds_input = tls_holds_input,

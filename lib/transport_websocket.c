@@ -86,7 +86,7 @@ static void pongs_send(struct pongs *pongs)
 	const struct iovec piece = {pongs->bytes, pongs->len};
 
 	pongs->len = 0;
-	if (piece.iov_len == 0 || websocket_of(pongs->sock)->said_close)
+	if (piece.iov_len == 0 || websocket_of(pongs->sock)->close_sent)
 		return;
 	if (!websocket_write(pongs->sock, pongs->bytes, piece.iov_len))
 		stream_sendv(pongs->sock, &piece, 1, piece.iov_len);
@@ -143,9 +143,9 @@ static bool websocket_end_output(struct lined_socket *sock)
 	struct websocket *ws = websocket_of(sock);
 	char frame[WEBSOCKET_HEAD_MAX + 2];
 
-	if (ws->said_close)
+	if (ws->close_sent)
 		return websocket_lower_end_output(sock);
-	ws->said_close = true;
+	ws->close_sent = true;
 	/* A peer that has ended without a closing frame does not wait for
 	 * one. */
 	if (sock->eof && !ws->in.closed)
@@ -163,11 +163,11 @@ static void websocket_stop(struct lined_socket *sock)
 	struct websocket *ws = websocket_of(sock);
 	char frame[WEBSOCKET_HEAD_MAX + 2];
 
-	if (sock->dispatcher != NULL && !ws->said_close && !sock->ended &&
+	if (sock->dispatcher != NULL && !ws->close_sent && !sock->ended &&
 	    !sock->out.begun && websocket_lower_held_output(sock) == 0)
 		websocket_send_now(sock, frame,
 				   websocket_close_frame(sock, frame));
-	ws->said_close = true;
+	ws->close_sent = true;
 	websocket_drop_bytes(sock);
 	websocket_drop_partial(sock);
 	websocket_lower_stop(sock);
@@ -175,7 +175,10 @@ static void websocket_stop(struct lined_socket *sock)
 
 static size_t websocket_memory(const struct lined_socket *sock)
 {
-	return websocket_of(sock)->charged + websocket_lower_memory(sock);
+	const struct websocket *ws = websocket_of(sock);
+
+	return ws->charged +
+	       (ws->lower->memory != NULL ? ws->lower->memory(sock) : 0);
 }
 
 /* Whether the peer will answer the close that it was sent. */
@@ -214,7 +217,7 @@ static void websocket_wake(struct lined_socket *sock)
 		socket_end(sock, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
 		return;
 	}
-	if (!ws->awaits_pong && !ws->said_close && !sock->ending) {
+	if (!ws->awaits_pong && !ws->close_sent && !sock->ending) {
 		char frame[WEBSOCKET_HEAD_MAX];
 		size_t len = websocket_head(frame, WEBSOCKET_PING, 0);
 
@@ -307,9 +310,7 @@ const struct transport transport_websocket = {
 	.sendv = websocket_sendv,
 	.send_shared = websocket_send_shared,
 	.flush = websocket_flush,
-	.readable = stream_readable,
-	.writable = socket_writable,
-	.failed = stream_failed,
+	TRANSPORT_STREAM_EVENTS,
 	.recv = websocket_recv,
 	.send = websocket_lower_send,
 	.holds_input = websocket_holds_input,

@@ -34,7 +34,7 @@ struct websocket {
 	char *partial;
 	uint32_t ping_ms, ping_at;
 	bool awaits_pong;
-	bool said_close;
+	bool close_sent;
 };
 
 static inline struct websocket *websocket_of(const struct lined_socket *sock)
@@ -55,7 +55,6 @@ ssize_t websocket_lower_send(struct lined_socket *sock,
 bool websocket_lower_holds_input(const struct lined_socket *sock);
 size_t websocket_lower_held_output(const struct lined_socket *sock);
 bool websocket_lower_end_output(struct lined_socket *sock);
-size_t websocket_lower_memory(const struct lined_socket *sock);
 void websocket_lower_stop(struct lined_socket *sock);
 /* To be called after a change of `bytes` or `partial`. */
 void websocket_charge(struct lined_socket *sock);

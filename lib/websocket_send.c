@@ -202,7 +202,7 @@ int websocket_sendv(struct lined_socket *sock, const struct iovec *pieces,
 	const struct websocket *ws = websocket_of(sock);
 	long len;
 
-	if (ws->said_close || sock->state == LINED_SOCKET_CLOSED)
+	if (ws->close_sent || sock->state == LINED_SOCKET_CLOSED)
 		return fail_with(EPIPE);
 	if (total == 0)
 		return stream_sendv(sock, pieces, count, 0);
@@ -227,7 +227,7 @@ int websocket_send_shared(struct lined_socket *sock,
 	struct lined_buffer *frames = NULL;
 	struct iovec piece;
 
-	if (ws->partial == NULL && !ws->said_close && sock->dispatcher != NULL)
+	if (ws->partial == NULL && !ws->close_sent && sock->dispatcher != NULL)
 		frames = websocket_cache_get(&sock->dispatcher->websockets,
 					     buffer, offset, len, cut);
 	if (frames != NULL)

@@ -34,16 +34,12 @@ ssize_t websocket_lower_send(struct lined_socket *sock,
 
 bool websocket_lower_holds_input(const struct lined_socket *sock)
 {
-	const struct transport *lower = websocket_of(sock)->lower;
-
-	return lower->holds_input != NULL && lower->holds_input(sock);
+	return transport_holds_input(websocket_of(sock)->lower, sock);
 }
 
 size_t websocket_lower_held_output(const struct lined_socket *sock)
 {
-	const struct transport *lower = websocket_of(sock)->lower;
-
-	return lower->held_output != NULL ? lower->held_output(sock) : 0;
+	return transport_held_output(websocket_of(sock)->lower, sock);
 }
 
 bool websocket_lower_end_output(struct lined_socket *sock)
@@ -51,13 +47,6 @@ bool websocket_lower_end_output(struct lined_socket *sock)
 	const struct transport *lower = websocket_of(sock)->lower;
 
 	return lower->end_output != NULL && lower->end_output(sock);
-}
-
-size_t websocket_lower_memory(const struct lined_socket *sock)
-{
-	const struct transport *lower = websocket_of(sock)->lower;
-
-	return lower->memory != NULL ? lower->memory(sock) : 0;
 }
 
 void websocket_lower_stop(struct lined_socket *sock)
@@ -228,9 +217,7 @@ void websocket_accept(struct lined_socket *sock, size_t request_len,
 static const struct transport transport_response = {
 	.delegate = TRANSPORT_DELEGATE,
 	TRANSPORT_STREAM_IO,
-	.readable = stream_readable,
-	.writable = socket_writable,
-	.failed = stream_failed,
+	TRANSPORT_STREAM_EVENTS,
 	.recv = websocket_lower_recv,
 	.send = websocket_lower_send,
 	.held_output = websocket_lower_held_output,
