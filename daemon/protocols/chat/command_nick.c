@@ -41,15 +41,6 @@ static void nick_release(struct chat_member *member, char *entry)
 	entry[0] = '\0';
 }
 
-static void nick_entry(char entry[CHAT_NICKNAME_ENTRY_MAX], const char *name)
-{
-	char lower[CHAT_NAME_MAX + 1];
-
-	chat_name_lower(lower, name);
-	snprintf(entry, CHAT_NICKNAME_ENTRY_MAX, CHAT_NICKNAME_PREFIX "%s",
-		 lower);
-}
-
 /* ---- guests ------------------------------------------------------------ */
 
 void chat_nick_came(struct chat *chat, const struct lined_registry_entry *entry)
@@ -88,7 +79,7 @@ static void nick_guest_claimed(struct lined_socket *client, void *arg, bool won)
 	uint64_t number;
 
 	chat_member_release(member);
-	nick_entry(entry, member->wanted);
+	chat_nicknames_entry(entry, member->wanted);
 	number = chat_nicknames_guest(entry);
 	if (won &&
 	    (member->guest == number || number > member->chat->guest_high)) {
@@ -114,7 +105,7 @@ static void nick_claim_guest(struct chat_member *member,
 	chat->guest_asked++;
 	snprintf(member->wanted, sizeof(member->wanted), "guest%" PRIu64,
 		 chat->guest_asked);
-	nick_entry(entry, member->wanted);
+	chat_nicknames_entry(entry, member->wanted);
 	nick_claim(member, entry, claimed);
 }
 
@@ -129,13 +120,10 @@ static void nick_tell_change(struct chat_member *member, const char *name)
 {
 	char rooms[CHAT_EVENT_ROOMS_MAX];
 	char before[CHAT_NAME_MAX + 1];
-	struct chat_event event = {
-		.kind = CHAT_EVENT_NOTICE,
-		.from = member->id,
-		.to = member->id,
-		.rooms = rooms,
-	};
+	struct chat_event event = chat_member_event(member, CHAT_EVENT_NOTICE);
 
+	event.to = member->id;
+	event.rooms = rooms;
 	strcpy(before, member->nickname);
 	strcpy(member->nickname, name);
 	chat_member_rooms(member, rooms);
@@ -155,7 +143,7 @@ static void nick_replaced(struct lined_socket *client, void *arg, bool won)
 	struct chat_member *member = arg;
 
 	if (won) {
-		nick_entry(member->entry, member->wanted);
+		chat_nicknames_entry(member->entry, member->wanted);
 		nick_tell_change(member, member->wanted);
 	}
 	chat_member_release(member);
@@ -191,7 +179,7 @@ static void nick_claimed(struct lined_socket *client, void *arg, bool won)
 		member->taken = false;
 		nick_release(member, member->spelling);
 		nick_release(member, member->entry);
-		nick_entry(member->entry, member->wanted);
+		chat_nicknames_entry(member->entry, member->wanted);
 		nick_tell_change(member, member->wanted);
 	}
 	chat_member_release(member);
@@ -240,6 +228,6 @@ void chat_nick_change(struct chat_member *member, struct chat_args *args)
 		nick_ask_spelling(member);
 		return;
 	}
-	nick_entry(entry, name);
+	chat_nicknames_entry(entry, name);
 	nick_claim(member, entry, nick_claimed);
 }

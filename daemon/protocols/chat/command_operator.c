@@ -51,14 +51,6 @@ void chat_operator_login(struct chat_member *member, struct chat_args *args)
 
 /* ---- moderation --------------------------------------------------------- */
 
-/* False: the event was not published, and the operator gets an error. */
-static bool operator_has_sent(struct chat_member *member, int result)
-{
-	if (result < 0)
-		chat_member_tell(member, "! slow down");
-	return result == 0;
-}
-
 /* The arguments NICK [REASON], and the operator's current room, to which they
  * apply. */
 struct operator_target {
@@ -98,20 +90,16 @@ static bool operator_find_target(struct chat_member *member,
 static void operator_ask_kick(struct chat_member *member,
 			      const struct operator_target *target)
 {
-	struct chat_event event = {
-		.kind = CHAT_EVENT_KICK,
-		.from = member->id,
-		.to = target->person->id,
-		.rooms = target->room,
-		.name = member->nickname,
-	};
+	struct chat_event event = chat_member_event(member, CHAT_EVENT_KICK);
 
+	event.to = target->person->id;
+	event.rooms = target->room;
 	chat_member_await(member);
-	if (!operator_has_sent(member,
-			       chat_event_send(member->chat, &event,
-					       "was kicked from %s by %s%s%s",
-					       target->room, member->nickname,
-					       target->colon, target->reason)))
+	if (!chat_member_has_sent(
+		    member, chat_event_send(member->chat, &event,
+					    "was kicked from %s by %s%s%s",
+					    target->room, member->nickname,
+					    target->colon, target->reason)))
 		chat_member_answered(member);
 }
 
@@ -135,16 +123,13 @@ void chat_operator_kick(struct chat_member *member, struct chat_args *args)
 static bool operator_set_ban(struct chat_member *member, const char *room,
 			     const char *nickname, uint64_t id, bool banned)
 {
-	struct chat_event event = {
-		.kind = CHAT_EVENT_BAN,
-		.from = member->id,
-		.to = id,
-		.number = banned,
-		.rooms = room,
-		.name = nickname,
-	};
+	struct chat_event event = chat_member_event(member, CHAT_EVENT_BAN);
 
-	return operator_has_sent(
+	event.to = id;
+	event.number = banned;
+	event.rooms = room;
+	event.name = nickname;
+	return chat_member_has_sent(
 		member, chat_event_send(member->chat, &event, "%s", ""));
 }
 
@@ -208,11 +193,7 @@ void chat_operator_unban(struct chat_member *member, struct chat_args *args)
 void chat_operator_mute(struct chat_member *member, struct chat_args *args)
 {
 	const char *nickname = chat_args_word(args);
-	struct chat_event event = {
-		.kind = CHAT_EVENT_MUTE,
-		.from = member->id,
-		.name = member->nickname,
-	};
+	struct chat_event event = chat_member_event(member, CHAT_EVENT_MUTE);
 	struct chat_person *person;
 	uint64_t number;
 
@@ -229,21 +210,19 @@ void chat_operator_mute(struct chat_member *member, struct chat_args *args)
 	event.to = person->id;
 	event.number = (int64_t)number;
 	chat_member_await(member);
-	if (!operator_has_sent(member,
-			       chat_event_send(member->chat, &event, "%s", "")))
+	if (!chat_member_has_sent(
+		    member, chat_event_send(member->chat, &event, "%s", "")))
 		chat_member_answered(member);
 }
 
 void chat_operator_announce(struct chat_member *member, struct chat_args *args)
 {
-	struct chat_event event = {
-		.kind = CHAT_EVENT_ANNOUNCE,
-		.from = member->id,
-	};
+	struct chat_event event =
+		chat_member_event(member, CHAT_EVENT_ANNOUNCE);
 
-	if (!operator_has_sent(member, chat_event_send(member->chat, &event,
-						       "* announcement: %s",
-						       args->rest)))
+	if (!chat_member_has_sent(member, chat_event_send(member->chat, &event,
+							  "* announcement: %s",
+							  args->rest)))
 		return;
 	CHAT_MEMBER_LOG(member, "%s announced: %s", member->nickname,
 			args->rest);

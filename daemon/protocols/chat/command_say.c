@@ -11,16 +11,6 @@
 #include "chat/event.h"
 #include "chat/room.h"
 
-static bool say_event(struct chat_member *member,
-		      const struct chat_event *event, const char *before,
-		      const char *text)
-{
-	if (chat_event_send(member->chat, event, "%s%s", before, text) == 0)
-		return true;
-	chat_member_tell(member, "! slow down");
-	return false;
-}
-
 /* Whether each worker may keep a text. False: the member was told so. */
 static bool say_may_keep(struct chat_member *member, const char *text)
 {
@@ -59,31 +49,23 @@ static struct chat_seat *say_seat(struct chat_member *member)
 void chat_say(struct chat_member *member, const char *text, bool action)
 {
 	struct chat_seat *seat = say_seat(member);
-	struct chat_event event = {
-		.kind = CHAT_EVENT_MESSAGE,
-		.from = member->id,
-		.name = member->nickname,
-	};
-	char before[2 * CHAT_NAME_MAX + 16];
+	struct chat_event event = chat_member_event(member, CHAT_EVENT_MESSAGE);
 
 	if (seat == NULL)
 		return;
 	event.rooms = seat->room->name;
-	snprintf(before, sizeof(before), action ? "[%s] * %s " : "[%s] <%s> ",
-		 seat->room->name, member->nickname);
-	say_event(member, &event, before, text);
+	chat_member_has_sent(
+		member,
+		chat_event_send(member->chat, &event,
+				action ? "[%s] * %s %s" : "[%s] <%s> %s",
+				event.rooms, member->nickname, text));
 }
 
 void chat_say_private(struct chat_member *member, struct chat_args *args)
 {
 	const char *nickname = chat_args_word(args);
-	struct chat_event event = {
-		.kind = CHAT_EVENT_PRIVATE,
-		.from = member->id,
-		.name = member->nickname,
-	};
+	struct chat_event event = chat_member_event(member, CHAT_EVENT_PRIVATE);
 	struct chat_person *person;
-	char before[CHAT_NAME_MAX + 8];
 
 	if (args->rest[0] == '\0') {
 		chat_args_usage(member, args);
@@ -95,8 +77,9 @@ void chat_say_private(struct chat_member *member, struct chat_args *args)
 	if (person == NULL)
 		return;
 	event.to = person->id;
-	snprintf(before, sizeof(before), "(%s) ", member->nickname);
-	say_event(member, &event, before, args->rest);
+	chat_member_has_sent(member,
+			     chat_event_send(member->chat, &event, "(%s) %s",
+					     member->nickname, args->rest));
 	if (person->away != NULL)
 		chat_member_tell(member, "* %s is away: %s", person->nickname,
 				 person->away);
@@ -107,12 +90,7 @@ void chat_say_topic(struct chat_member *member, struct chat_args *args)
 	const char *topic = args->rest;
 	struct chat_seat *seat =
 		topic[0] == '\0' ? chat_args_seat(member) : say_seat(member);
-	struct chat_event event = {
-		.kind = CHAT_EVENT_TOPIC,
-		.from = member->id,
-		.name = member->nickname,
-	};
-	char before[2 * CHAT_NAME_MAX + 32];
+	struct chat_event event = chat_member_event(member, CHAT_EVENT_TOPIC);
 
 	if (seat == NULL)
 		return;
@@ -123,25 +101,24 @@ void chat_say_topic(struct chat_member *member, struct chat_args *args)
 	if (!say_may_keep(member, topic))
 		return;
 	event.rooms = seat->room->name;
-	snprintf(before, sizeof(before),
-		 "* %s set the topic of %s: ", member->nickname,
-		 seat->room->name);
-	say_event(member, &event, before, topic);
+	chat_member_has_sent(
+		member, chat_event_send(member->chat, &event,
+					"* %s set the topic of %s: %s",
+					member->nickname, event.rooms, topic));
 }
 
 void chat_say_away(struct chat_member *member, struct chat_args *args)
 {
-	struct chat_event event = {
-		.kind = CHAT_EVENT_AWAY,
-		.from = member->id,
-		.number = args->rest[0] != '\0',
-	};
+	const char *text = args->rest;
+	struct chat_event event = chat_member_event(member, CHAT_EVENT_AWAY);
 
-	if ((event.number != 0 && !say_may_keep(member, args->rest)) ||
-	    !say_event(member, &event, "", args->rest))
+	event.number = text[0] != '\0';
+	if ((event.number != 0 && !say_may_keep(member, text)) ||
+	    !chat_member_has_sent(
+		    member, chat_event_send(member->chat, &event, "%s", text)))
 		return;
 	if (event.number != 0)
-		chat_member_tell(member, "* you are away: %s", args->rest);
+		chat_member_tell(member, "* you are away: %s", text);
 	else
 		chat_member_tell(member, "* you are back");
 }

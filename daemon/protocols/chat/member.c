@@ -64,6 +64,23 @@ void chat_member_send_telnet(void *arg, unsigned char command,
 	lined_socket_send(member->socket, bytes, sizeof(bytes));
 }
 
+struct chat_event chat_member_event(const struct chat_member *member,
+				    enum chat_event_kind kind)
+{
+	return (struct chat_event){
+		.kind = kind,
+		.from = member->id,
+		.name = member->nickname,
+	};
+}
+
+bool chat_member_has_sent(struct chat_member *member, int result)
+{
+	if (result < 0)
+		chat_member_tell(member, "! slow down");
+	return result == 0;
+}
+
 void chat_member_lacks_memory(struct chat_member *member)
 {
 	lined_service_log(member->chat->service, LINED_LOG_WARNING,
@@ -215,13 +232,10 @@ void chat_member_free(struct chat_member *member)
 static void member_quit(struct chat_member *member)
 {
 	const char *reason = member->reason;
-	struct chat_event event = {
-		.kind = CHAT_EVENT_NOTICE,
-		.from = member->id,
-		.rooms = member->rooms,
-		.number = member->chat->draining ? CHAT_NOTICE_ELSEWHERE : 0,
-	};
+	struct chat_event event = chat_member_event(member, CHAT_EVENT_NOTICE);
 
+	event.rooms = member->rooms;
+	event.number = member->chat->draining ? CHAT_NOTICE_ELSEWHERE : 0;
 	if (member->rooms != NULL &&
 	    (!member->chat->draining || member->chat->quits))
 		chat_event_send(member->chat, &event, "* %s quit%s%s",

@@ -93,6 +93,14 @@ uint64_t chat_member_now_ms(const struct chat_member *member);
 void chat_member_tell(struct chat_member *member, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* An event from the member; the caller sets what else the kind needs. */
+struct chat_event chat_member_event(const struct chat_member *member,
+				    enum chat_event_kind kind);
+
+/* Whether the result of chat_event_send() is success. If not, the member is
+ * told to slow down. */
+bool chat_member_has_sent(struct chat_member *member, int result);
+
 /* Logs, and tells the member, that a request failed for lack of memory. */
 void chat_member_lacks_memory(struct chat_member *member);
 

@@ -19,16 +19,22 @@ struct chat_person *chat_nicknames_find(struct chat *chat, uint64_t id)
 	return chat_find(&chat->people, &id, chat_compare_ids);
 }
 
+void chat_nicknames_entry(char entry[CHAT_NICKNAME_ENTRY_MAX],
+			  const char *nickname)
+{
+	strcpy(entry, CHAT_NICKNAME_PREFIX);
+	chat_name_lower(entry + strlen(CHAT_NICKNAME_PREFIX), nickname);
+}
+
 struct chat_person *chat_nicknames_find_name(struct chat *chat,
 					     const char *nickname)
 {
-	char lower[CHAT_NAME_MAX + 1], name[CHAT_NICKNAME_ENTRY_MAX];
+	char name[CHAT_NICKNAME_ENTRY_MAX];
 	struct lined_registry_entry entry;
 
 	if (!chat_name_is_nickname(nickname))
 		return NULL;
-	chat_name_lower(lower, nickname);
-	snprintf(name, sizeof(name), CHAT_NICKNAME_PREFIX "%s", lower);
+	chat_nicknames_entry(name, nickname);
 	if (!lined_registry_find(chat->service, name, &entry))
 		return NULL;
 	return chat_nicknames_find(chat, entry.owner);

@@ -32,6 +32,10 @@ struct chat_person *chat_nicknames_find(struct chat *chat, uint64_t id);
 struct chat_person *chat_nicknames_find_name(struct chat *chat,
 					     const char *nickname);
 
+/* Writes the name of a nickname's entry. */
+void chat_nicknames_entry(char entry[CHAT_NICKNAME_ENTRY_MAX],
+			  const char *nickname);
+
 /* The number in a guest's entry; 0: the entry is not a guest's. */
 uint64_t chat_nicknames_guest(const char *entry);
 

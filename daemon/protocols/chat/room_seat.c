@@ -93,13 +93,10 @@ static void seat_tell_failure(struct chat_member *member, int error)
 static void seat_announce(struct chat_member *member, const char *room,
 			  bool to_others_only)
 {
-	const struct chat_event event = {
-		.kind = CHAT_EVENT_NOTICE,
-		.from = member->id,
-		.rooms = room,
-		.number = to_others_only,
-	};
+	struct chat_event event = chat_member_event(member, CHAT_EVENT_NOTICE);
 
+	event.rooms = room;
+	event.number = to_others_only;
 	chat_event_send(member->chat, &event, "* %s joined %s",
 			member->nickname, room);
 }
