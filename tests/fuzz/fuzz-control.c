@@ -63,11 +63,16 @@ static void check_record(const char *line, size_t len)
 	must(strcmp(again.kind, record.kind) == 0 &&
 		     again.count == record.count,
 	     "a record reads back as another");
-	for (i = 0; i < record.count; i++)
-		must(strcmp(again.values[i].name, record.values[i].name) == 0 &&
-			     strcmp(again.values[i].json,
-				    record.values[i].json) == 0,
+	for (i = 0; i < record.count; i++) {
+		const struct value *a = &again.values[i];
+		const struct value *b = &record.values[i];
+
+		must(strcmp(a->name, b->name) == 0 && a->type == b->type &&
+			     a->number == b->number && a->count == b->count &&
+			     (a->type != VALUE_TEXT ||
+			      strcmp(a->exact, b->exact) == 0),
 		     "a value reads back as another");
+	}
 	free(object);
 	free(text);
 	record_text(&record, "name");

@@ -38,18 +38,6 @@ static const char *reader_take_word(struct reader *r, const char *bytes)
 	return word;
 }
 
-/* A copy of the text that was read since begin. */
-static const char *reader_keep_json(struct reader *r, const char *begin)
-{
-	size_t len = (size_t)(r->at - begin);
-	char *json = r->out;
-
-	memcpy(json, begin, len);
-	json[len] = '\0';
-	r->out += len + 1;
-	return json;
-}
-
 /* ---- strings ------------------------------------------------------------- */
 
 static int json_hex_digit(char c)
@@ -202,7 +190,7 @@ static int reader_take_flag(struct reader *r, struct value *value)
 	return 0;
 }
 
-static int reader_take_json(struct reader *r, struct value *value)
+static int reader_take_value(struct reader *r, struct value *value)
 {
 	switch (*r->at) {
 	case '"':
@@ -254,7 +242,7 @@ static const char *reader_take_name(struct reader *r)
 static int record_take_member(struct record *record, struct reader *r,
 			      const char *group)
 {
-	const char *name = reader_take_name(r), *begin = r->at;
+	const char *name = reader_take_name(r);
 	struct value *value;
 
 	if (name == NULL)
@@ -273,10 +261,7 @@ static int record_take_member(struct record *record, struct reader *r,
 	memset(value, 0, sizeof(*value));
 	value->name = memory_format("%s%s%s", group != NULL ? group : "",
 				    group != NULL ? "." : "", name);
-	if (reader_take_json(r, value) < 0)
-		return -1;
-	value->json = reader_keep_json(r, begin);
-	return 0;
+	return reader_take_value(r, value);
 }
 
 static int record_take(struct record *record, struct reader *r)
@@ -289,6 +274,7 @@ static int record_take(struct record *record, struct reader *r)
 	record->kind = reader_take_word(r, "abcdefghijklmnopqrstuvwxyz");
 	if (record->kind == NULL || *r->at++ != '"')
 		return -1;
+	record->members = r->at + (*r->at == ',');
 	while (*r->at == ',') {
 		r->at++;
 		if (record_take_member(record, r, NULL) < 0)
@@ -304,12 +290,11 @@ int record_parse(struct record *record, const char *line, size_t len)
 	memset(record, 0, sizeof(*record));
 	if (memchr(line, '\0', len) != NULL)
 		return -1;
-	/* Room for the line and for three forms of each value, with a NUL: as
-	 * received and decoded, which are no longer than in the line, and as
-	 * shown, which is longer only where there are escapes or unprintable
-	 * bytes. */
+	/* Room for the line and for two forms of each text, with a NUL:
+	 * decoded, which is no longer than in the line, and as shown, which is
+	 * longer only where there are escapes or unprintable bytes. */
 	record->memory = memory_new(
-		len + 1, record_is_plain(line, len) ? 6 : 6 + UTF8_SHOWN);
+		len + 1, record_is_plain(line, len) ? 3 : 3 + UTF8_SHOWN);
 	memcpy(record->memory, line, len);
 	utf8_mend(record->memory, len);
 	r.at = record->memory;

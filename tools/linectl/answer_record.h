@@ -23,7 +23,6 @@ enum value_type {
 struct value {
 	char *name;
 	enum value_type type;
-	const char *json;   /* as the daemon wrote it */
 	const char *text;   /* fit for a terminal */
 	const char *exact;  /* the text, not escaped */
 	uint64_t number;    /* a flag is 0 or 1 */
@@ -35,7 +34,8 @@ struct record {
 	const char *kind;
 	struct value *values;
 	size_t count, room;
-	char *memory; /* holds the texts */
+	const char *members; /* the line after "kind", as the daemon wrote it */
+	char *memory;        /* holds the texts */
 };
 
 /* -1: the line is no record. */

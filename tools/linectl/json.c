@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes JSON. Values were checked when they were read, and are written as they
- * were received.
+ * Writes JSON. Records were checked when they were read, and are written as
+ * they were received.
  */
 #include "config.h"
 
@@ -33,57 +33,9 @@ void json_string(FILE *out, const char *text)
 	free(copy);
 }
 
-/* The length of the group in "group.name"; 0: there is none. */
-static size_t group_len(const char *name)
-{
-	const char *dot = strchr(name, '.');
-
-	return dot != NULL ? (size_t)(dot - name) : 0;
-}
-
-static bool group_equals(const char *a, const char *b)
-{
-	size_t len = group_len(a);
-
-	return len > 0 && len == group_len(b) && memcmp(a, b, len) == 0;
-}
-
-/* Writes the values of the group that begins at `at`, as one object. Returns
- * the number of values. */
-static size_t json_group(FILE *out, const struct record *record, size_t at)
-{
-	const char *name = record->values[at].name;
-	size_t len = group_len(name), i;
-
-	fprintf(out, "\"%.*s\":{", (int)len, name);
-	for (i = at;
-	     i < record->count && group_equals(name, record->values[i].name);
-	     i++)
-		fprintf(out, "%s\"%s\":%s", i > at ? "," : "",
-			record->values[i].name + len + 1,
-			record->values[i].json);
-	fputc('}', out);
-	return i - at;
-}
-
 void json_record(FILE *out, const struct record *record)
 {
-	size_t i = 0;
-
-	fputc('{', out);
-	while (i < record->count) {
-		const struct value *value = &record->values[i];
-
-		if (i > 0)
-			fputc(',', out);
-		if (group_len(value->name) > 0) {
-			i += json_group(out, record, i);
-		} else {
-			fprintf(out, "\"%s\":%s", value->name, value->json);
-			i++;
-		}
-	}
-	fputc('}', out);
+	fprintf(out, "{%s", record->members);
 }
 
 void json_member(FILE *out, bool *first, const char *key, const char *kind,

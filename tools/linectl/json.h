@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Records as JSON. Values "group.name" that stand together become an object
- * named group.
+ * Writes records and errors as JSON.
  */
 #pragma once
 
@@ -13,7 +12,7 @@
 /* A string, in quotes. */
 void json_string(FILE *out, const char *text);
 
-/* An object of the record's values. */
+/* The record as an object, without its kind. */
 void json_record(FILE *out, const struct record *record);
 
 /*
