@@ -238,7 +238,7 @@ START_TEST(tables_align_and_leave_no_blanks_behind)
 		"\"here\"}",
 	};
 	struct record records[2];
-	const struct record *rows[] = {&records[0], &records[1]};
+	const struct answer answer = {.records = records, .count = 2};
 	char *text = NULL;
 	size_t len, i;
 	FILE *out = open_memstream(&text, &len);
@@ -247,7 +247,7 @@ START_TEST(tables_align_and_leave_no_blanks_behind)
 		ck_assert_int_eq(
 			record_parse(&records[i], lines[i], strlen(lines[i])),
 			0);
-	table_write(out, columns, 3, rows, 2, NULL);
+	table_write(out, columns, 3, &answer, "row");
 	fclose(out);
 	ck_assert_str_eq(text, "NAME        N  NOTE\n"
 			       "\303\244\303\266      12345\n"

@@ -35,8 +35,7 @@ struct command {
 	/* The name and its argument, which is optional in brackets. */
 	const char *usage;
 	const char *summary;
-	void (*show)(const struct answer *answer, const char *argument,
-		     FILE *out);
+	void (*show)(struct answer *answer, const char *argument, FILE *out);
 	struct member members[MEMBERS];
 	/* A second request for this answer; a daemon may not know it. */
 	const char *also;

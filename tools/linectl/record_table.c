@@ -98,26 +98,30 @@ static void table_write_cell(FILE *out, const struct table_column *column,
 }
 
 void table_write(FILE *out, const struct table_column *columns,
-		 size_t column_count, const struct record *const *records,
-		 size_t record_count, const struct answer *answer)
+		 size_t column_count, const struct answer *answer,
+		 const char *kind)
 {
-	size_t count = (record_count + 1) * column_count, blanks = 0, i;
 	size_t *widths = memory_new(column_count, sizeof(*widths));
-	char **cells = memory_new(count, sizeof(*cells));
+	char **cells =
+		memory_new((answer->count + 1) * column_count, sizeof(*cells));
+	size_t count, blanks = 0, i, column;
 
+	for (count = 0; count < column_count; count++)
+		cells[count] = memory_format("%s", columns[count].title);
+	for (i = 0; i < answer->count; i++)
+		if (record_is(&answer->records[i], kind))
+			for (column = 0; column < column_count; column++)
+				cells[count++] =
+					table_cell(&columns[column],
+						   &answer->records[i], answer);
 	for (i = 0; i < count; i++) {
-		size_t row = i / column_count, column = i % column_count, width;
+		size_t width = table_width(cells[i]);
 
-		cells[i] = row == 0 ? memory_format("%s", columns[column].title)
-				    : table_cell(&columns[column],
-						 records[row - 1], answer);
-		width = table_width(cells[i]);
-		if (width > widths[column])
-			widths[column] = width;
+		if (width > widths[i % column_count])
+			widths[i % column_count] = width;
 	}
 	for (i = 0; i < count; i++) {
-		size_t column = i % column_count;
-
+		column = i % column_count;
 		table_write_cell(out, &columns[column], widths[column],
 				 cells[i], &blanks);
 		if (column == column_count - 1) {

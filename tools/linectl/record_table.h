@@ -31,10 +31,10 @@ struct table_column {
 	char *(*cell)(const struct record *record, const struct answer *answer);
 };
 
-/* Writes the titles and the records; answer is given to the cells. */
+/* Writes the titles, and a row for each record of the kind. */
 void table_write(FILE *out, const struct table_column *columns,
-		 size_t column_count, const struct record *const *records,
-		 size_t record_count, const struct answer *answer);
+		 size_t column_count, const struct answer *answer,
+		 const char *kind);
 
 /* The texts of a list with blanks between them, to be freed. "" for NULL. */
 char *table_list_text(const struct value *list);

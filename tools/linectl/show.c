@@ -16,43 +16,14 @@
 #include "linectl/format_number.h"
 #include "linectl/record_table.h"
 
-/* ---- records ------------------------------------------------------------ */
-
-/* The records of a kind; *count of them, in an array to be freed. */
-static const struct record **select_records(const struct answer *answer,
-					    const char *kind, size_t *count)
-{
-	const struct record **records =
-		memory_new(answer->count, sizeof(*records));
-	size_t i;
-
-	*count = 0;
-	for (i = 0; i < answer->count; i++)
-		if (record_is(&answer->records[i], kind))
-			records[(*count)++] = &answer->records[i];
-	return records;
-}
-
+/* Writes the table after an empty line, if there are records of the kind. */
 static void show_table(FILE *out, const struct answer *answer, const char *kind,
 		       const struct table_column *columns, size_t column_count)
-{
-	size_t count;
-	const struct record **records = select_records(answer, kind, &count);
-
-	table_write(out, columns, column_count, records, count, answer);
-	free(records);
-}
-
-/* Writes the table after an empty line, if there are records of the kind. */
-static void show_further_table(FILE *out, const struct answer *answer,
-			       const char *kind,
-			       const struct table_column *columns,
-			       size_t column_count)
 {
 	if (answer_find(answer, kind) == NULL)
 		return;
 	fputs("\n", out);
-	show_table(out, answer, kind, columns, column_count);
+	table_write(out, columns, column_count, answer, kind);
 }
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -134,7 +105,7 @@ static void show_own_node(const struct record *cluster, FILE *out)
 		  record_number(cluster, "lines_waiting"));
 }
 
-void show_cluster(const struct answer *answer, const char *argument, FILE *out)
+void show_cluster(struct answer *answer, const char *argument, FILE *out)
 {
 	static const struct table_column columns[] = {
 		{"NODE", CELL_TEXT, .value = "name"},
@@ -152,7 +123,7 @@ void show_cluster(const struct answer *answer, const char *argument, FILE *out)
 		return;
 	}
 	show_own_node(cluster, out);
-	show_further_table(out, answer, "node", columns, COUNT_OF(columns));
+	show_table(out, answer, "node", columns, COUNT_OF(columns));
 }
 
 static void show_daemon(const struct record *daemon, FILE *out)
@@ -262,7 +233,7 @@ static const struct table_column program_columns[] = {
 	{"MEMORY", CELL_BYTES, .value = "memory_bytes"},
 };
 
-void show_status(const struct answer *answer, const char *argument, FILE *out)
+void show_status(struct answer *answer, const char *argument, FILE *out)
 {
 	const struct record *daemon = answer_find(answer, "daemon");
 
@@ -270,15 +241,14 @@ void show_status(const struct answer *answer, const char *argument, FILE *out)
 		return;
 	show_daemon(daemon, out);
 	fputs("\n", out);
-	show_table(out, answer, "worker", worker_columns,
-		   COUNT_OF(worker_columns));
+	table_write(out, worker_columns, COUNT_OF(worker_columns), answer,
+		    "worker");
 	fputs("\nBUSY is since the start; 99 of 100 turns took no longer than "
 	      "DELAY.\n",
 	      out);
-	show_further_table(out, answer, "tls", tls_columns,
-			   COUNT_OF(tls_columns));
-	show_further_table(out, answer, "programs", program_columns,
-			   COUNT_OF(program_columns));
+	show_table(out, answer, "tls", tls_columns, COUNT_OF(tls_columns));
+	show_table(out, answer, "programs", program_columns,
+		   COUNT_OF(program_columns));
 	if (answer_find(answer, "cluster") != NULL) {
 		fputs("\n", out);
 		show_cluster(answer, "", out);
@@ -321,13 +291,13 @@ static void show_whole_service(const struct record *service, FILE *out)
 	}
 }
 
-void show_services(const struct answer *answer, const char *argument, FILE *out)
+void show_services(struct answer *answer, const char *argument, FILE *out)
 {
 	size_t i, shown = 0;
 
 	if (argument[0] == '\0') {
-		show_table(out, answer, "service", service_columns,
-			   COUNT_OF(service_columns));
+		table_write(out, service_columns, COUNT_OF(service_columns),
+			    answer, "service");
 		return;
 	}
 	for (i = 0; i < answer->count; i++) {
@@ -342,22 +312,19 @@ void show_services(const struct answer *answer, const char *argument, FILE *out)
 
 static int compare_client_ids(const void *a, const void *b)
 {
-	uint64_t left = record_number(*(const struct record *const *)a, "id");
-	uint64_t right = record_number(*(const struct record *const *)b, "id");
+	uint64_t left = record_number(a, "id"), right = record_number(b, "id");
 
 	return left < right ? -1 : left > right;
 }
 
-const struct record **show_sort_clients(const struct answer *answer,
-					size_t *count)
+void show_sort_clients(struct answer *answer)
 {
-	const struct record **sorted = select_records(answer, "client", count);
-
-	qsort(sorted, *count, sizeof(*sorted), compare_client_ids);
-	return sorted;
+	if (answer->count > 0)
+		qsort(answer->records, answer->count, sizeof(*answer->records),
+		      compare_client_ids);
 }
 
-void show_clients(const struct answer *answer, const char *argument, FILE *out)
+void show_clients(struct answer *answer, const char *argument, FILE *out)
 {
 	static const struct table_column columns[] = {
 		{"ID", CELL_NUMBER, .value = "id"},
@@ -372,18 +339,14 @@ void show_clients(const struct answer *answer, const char *argument, FILE *out)
 		{"QUEUED", CELL_BYTES, .value = "queued"},
 		{"WORKER", CELL_NUMBER, .value = "worker"},
 	};
-	const struct record **sorted;
-	size_t count;
 
-	sorted = show_sort_clients(answer, &count);
-	table_write(out, columns, COUNT_OF(columns), sorted, count, answer);
-	free(sorted);
+	show_sort_clients(answer);
+	table_write(out, columns, COUNT_OF(columns), answer, "client");
 }
 
 /* ---- upstreams --------------------------------------------------------- */
 
-void show_upstreams(const struct answer *answer, const char *argument,
-		    FILE *out)
+void show_upstreams(struct answer *answer, const char *argument, FILE *out)
 {
 	static const struct table_column columns[] = {
 		{"SERVICE", CELL_TEXT, .value = "service"},
@@ -397,7 +360,7 @@ void show_upstreams(const struct answer *answer, const char *argument,
 		{"LAST ERROR", CELL_TEXT, .value = "error"},
 	};
 
-	show_table(out, answer, "upstream", columns, COUNT_OF(columns));
+	table_write(out, columns, COUNT_OF(columns), answer, "upstream");
 }
 
 /* ---- why, plan --------------------------------------------------------- */
@@ -410,7 +373,7 @@ static char *verdict_cell(const struct record *ruling,
 					   : "refused");
 }
 
-void show_why(const struct answer *answer, const char *argument, FILE *out)
+void show_why(struct answer *answer, const char *argument, FILE *out)
 {
 	static const struct table_column columns[] = {
 		{"SERVICE", CELL_TEXT, .value = "service"},
@@ -424,10 +387,10 @@ void show_why(const struct answer *answer, const char *argument, FILE *out)
 		{"RULE", CELL_TEXT, .value = "rule"},
 	};
 
-	show_table(out, answer, "ruling", columns, COUNT_OF(columns));
+	table_write(out, columns, COUNT_OF(columns), answer, "ruling");
 }
 
-void show_plan(const struct answer *answer, const char *argument, FILE *out)
+void show_plan(struct answer *answer, const char *argument, FILE *out)
 {
 	size_t steps = 0, i;
 
@@ -448,7 +411,7 @@ void show_plan(const struct answer *answer, const char *argument, FILE *out)
 
 /* ---- changes ----------------------------------------------------------- */
 
-void show_kick(const struct answer *answer, const char *argument, FILE *out)
+void show_kick(struct answer *answer, const char *argument, FILE *out)
 {
 	const struct record *client = answer_find(answer, "client");
 
@@ -459,7 +422,7 @@ void show_kick(const struct answer *answer, const char *argument, FILE *out)
 			record_text(client, "service"));
 }
 
-void show_forgive(const struct answer *answer, const char *argument, FILE *out)
+void show_forgive(struct answer *answer, const char *argument, FILE *out)
 {
 	size_t count = 0, i;
 
@@ -490,7 +453,7 @@ void show_forgive(const struct answer *answer, const char *argument, FILE *out)
 		fprintf(out, "%s has no penalty\n", argument);
 }
 
-void show_drain(const struct answer *answer, const char *argument, FILE *out)
+void show_drain(struct answer *answer, const char *argument, FILE *out)
 {
 	if (answer->end == ANSWER_OK)
 		fprintf(out,
@@ -499,13 +462,13 @@ void show_drain(const struct answer *answer, const char *argument, FILE *out)
 			argument);
 }
 
-void show_reload(const struct answer *answer, const char *argument, FILE *out)
+void show_reload(struct answer *answer, const char *argument, FILE *out)
 {
 	if (answer->end == ANSWER_OK)
 		fputs("reloaded\n", out);
 }
 
-void show_log(const struct answer *answer, const char *argument, FILE *out)
+void show_log(struct answer *answer, const char *argument, FILE *out)
 {
 	if (answer->end == ANSWER_OK)
 		fprintf(out, "logging from %s on, until the next reload\n",

@@ -43,7 +43,7 @@ struct top {
 	uint64_t wants_kick; /* the id of a client to be closed next; 0: none */
 	uint64_t next_ms;    /* when to request all again */
 	struct answer answer;
-	struct answer clients; /* the records of screen.clients */
+	struct answer clients;
 
 	enum input input;
 	char typed[INPUT_MAX + 1];
@@ -130,9 +130,7 @@ static void top_take_answer(struct top *top)
 		answer_fini(&top->clients);
 		top->clients = top->answer;
 		memset(&top->answer, 0, sizeof(top->answer));
-		free(top->screen.clients);
-		top->screen.clients = show_sort_clients(
-			&top->clients, &top->screen.client_count);
+		show_sort_clients(&top->clients);
 	} else if (asked == REQUEST_KICK) {
 		top_set_prompt(top, memory_format("the client was closed"));
 		top->wants_clients = top->screen.shows_clients;
@@ -206,7 +204,7 @@ static void top_type_key(struct top *top, int key)
 static void top_select_row(struct top *top, int key)
 {
 	struct screen *screen = &top->screen;
-	size_t count = screen->shows_clients ? screen->client_count
+	size_t count = screen->shows_clients ? screen->clients->count
 					     : screen->order_count;
 	size_t page = LINES > 8 ? (size_t)LINES - 8 : 1;
 
@@ -244,7 +242,7 @@ static void top_show_clients(struct top *top)
 	snprintf(top->service, sizeof(top->service), "%s",
 		 screen->order[screen->selected]->name);
 	screen->shows_clients = true;
-	screen->client_count = 0;
+	answer_fini(&top->clients);
 	screen->selected = screen->first = 0;
 	top->wants_clients = true;
 }
@@ -263,8 +261,8 @@ static void top_kick(struct top *top)
 
 	if (!screen->shows_clients) {
 		top_begin_input(top, INPUT_KICK, "kick client: ");
-	} else if (screen->selected < screen->client_count) {
-		client = screen->clients[screen->selected];
+	} else if (screen->selected < screen->clients->count) {
+		client = &screen->clients->records[screen->selected];
 		top_confirm_kick(top, record_number(client, "id"),
 				 record_text(client, "address"));
 	}
@@ -377,6 +375,7 @@ static void top_loop(struct top *top)
 		top_ask_next(top);
 		top_sort_services(top);
 		top->screen.samples = &top->samples;
+		top->screen.clients = &top->clients;
 		top->screen.filter = top->filter;
 		top->screen.service = top->service;
 		top->screen.prompt = top->prompt != NULL ? top->prompt : "";
@@ -413,7 +412,6 @@ static void top_fini(struct top *top)
 	answer_fini(&top->answer);
 	answer_fini(&top->clients);
 	free(top->screen.order);
-	free(top->screen.clients);
 	free(top->prompt);
 	free(top->lost);
 }

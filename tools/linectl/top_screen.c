@@ -205,7 +205,7 @@ static const struct {
  * fits, if the terminal is wider than `least`. */
 static int screen_stretch(const struct screen *screen, int width, int least)
 {
-	size_t count = screen->shows_clients ? screen->client_count
+	size_t count = screen->shows_clients ? screen->clients->count
 					     : screen->order_count,
 	       i;
 	int longest = width, most = COLS > least ? COLS - least : 0;
@@ -213,7 +213,8 @@ static int screen_stretch(const struct screen *screen, int width, int least)
 	for (i = 0; i < count; i++) {
 		int own = (int)table_width(
 			screen->shows_clients
-				? record_text(screen->clients[i], "address")
+				? record_text(&screen->clients->records[i],
+					      "address")
 				: screen->order[i]->name);
 
 		if (own > longest)
@@ -378,7 +379,7 @@ static void scroll_to_selected(struct screen *screen, size_t count,
 
 static void draw_rows(struct screen *screen, int top, int stretch)
 {
-	size_t count = screen->shows_clients ? screen->client_count
+	size_t count = screen->shows_clients ? screen->clients->count
 					     : screen->order_count;
 	size_t height = LINES - 1 > top ? (size_t)(LINES - 1 - top) : 0, i;
 
@@ -389,7 +390,8 @@ static void draw_rows(struct screen *screen, int top, int stretch)
 		if (i == screen->selected)
 			attron(A_BOLD);
 		if (screen->shows_clients)
-			draw_client(y, screen->clients[i], screen, stretch);
+			draw_client(y, &screen->clients->records[i], screen,
+				    stretch);
 		else
 			draw_service(y, screen->order[i], stretch);
 		attroff(A_BOLD);

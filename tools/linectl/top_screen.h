@@ -18,10 +18,8 @@ struct screen {
 	size_t order_count;
 	enum sort_key sort;
 	const char *filter;
-	/* The clients, if they are shown: records of an answer. */
-	const struct record **clients;
-	size_t client_count;
-	const char *service; /* the service of clients; "": all */
+	const struct answer *clients;
+	const char *service; /* the service of the clients; "": all */
 	bool shows_clients;
 
 	size_t selected; /* a row */
