@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A socket that connects, for the suites of connecting: what its handlers are
+ * told, and how the attempt ends.
+ */
+#pragma once
+
+#include <check.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include <lined/dispatcher.h>
+#include <lined/socket.h>
+
+/* One connecting socket, and the calls of its handlers. It echoes lines. */
+struct attempt {
+	struct lined_socket *sock;
+	unsigned connects, closes, reads;
+	enum lined_close_reason reason;
+	int error;
+	enum lined_socket_state state_in_handler;
+	void (*on_connect)(struct attempt *attempt);
+};
+
+extern const struct lined_socket_handlers attempt_handlers;
+
+/* Each test of a connect_case() begins with a dispatcher, a listener and the
+ * memory of an attempt. */
+extern struct lined_dispatcher *dispatcher;
+extern struct attempt attempt;
+extern int listener;
+extern uint16_t port;
+
+TCase *connect_case(Suite *suite, const char *name);
+
+/* Before the end of the test, to see what that does. */
+void free_dispatcher(void);
+
+/* Listens at silent_port until the end of the test with a full backlog: nobody
+ * answers. */
+void silent_listen(void);
+extern uint16_t silent_port;
+
+/* ---- an attempt ------------------------------------------------------ */
+
+void attempt_init(struct attempt *a);
+void attempt_register(struct attempt *a);
+
+/* Both. */
+void attempt_open(struct attempt *a);
+
+void attempt_connect(struct attempt *a, const char *host, uint16_t to,
+		     uint32_t timeout_ms);
+void attempt_connect_to(struct attempt *a, const void *address, socklen_t len,
+			uint32_t timeout_ms);
+
+/* attempt_open() and attempt_connect(). */
+void attempt_start(struct attempt *a, const char *host, uint16_t to,
+		   uint32_t timeout_ms);
+
+/* Runs until the attempt has connected or failed. */
+void decide(struct attempt *a);
+
+void assert_connected(const struct attempt *a);
+
+/* It has failed for this reason, and nothing more comes. */
+void assert_failed(struct attempt *a, enum lined_close_reason reason,
+		   int error);
+
+/* The same after decide(). */
+void assert_connects(struct attempt *a);
+void assert_fails(struct attempt *a, enum lined_close_reason reason, int error);
+
+/* Accepts the connection at a listener; what it sends comes back. */
+void assert_echoes(struct attempt *a, int at);
