@@ -29,8 +29,8 @@ enum lined_close_reason socket_close_reason(const struct lined_socket *sock);
 
 /*
  * The class of a socket: from 1 on, the limits at classes[class - 1] of its
- * group apply to it; 0: the group's `limits`. Before it is in a group, 0 only.
- * Call lined_socket_limits_changed() afterwards.
+ * group apply to it, at once; 0: the group's `limits`. Before it is in a group,
+ * 0 only.
  */
 void socket_set_class(struct lined_socket *sock, uint8_t class);
 uint8_t socket_class(const struct lined_socket *sock);

@@ -288,6 +288,7 @@ struct lined_socket_group *lined_socket_group(const struct lined_socket *sock)
 void socket_set_class(struct lined_socket *sock, uint8_t class)
 {
 	sock->class = class;
+	lined_socket_limits_changed(sock);
 }
 
 uint8_t socket_class(const struct lined_socket *sock)

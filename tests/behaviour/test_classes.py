@@ -108,6 +108,22 @@ class Classes(DaemonTest):
             self.assertTrue(one.echoes())
             self.assertTrue(two.echoes())
 
+    def test_shorter_timeouts_of_a_class_are_kept(self):
+        for service_has, key in (
+                ("idle-timeout = 0", "idle"),
+                ("idle-timeout = 10m", "idle"),
+                ("idle-timeout = 0 first-line-timeout = 10m", "first-line")):
+            with self.subTest(service_has):
+                daemon = self.start(self.text(
+                    service_has,
+                    'class "office" { from = "127.0.0.2" '
+                    '%s-timeout = 300ms }' % key))
+                with self.client(OFFICE) as office, self.client() as home:
+                    office.ended()
+                    daemon.wait_log(r"127\.0\.0\.2:[0-9]+: closed: .*0\.3 s")
+                    self.assertTrue(home.echoes())
+                daemon.stop()
+
     def test_datagrams_have_the_rate_of_their_senders_class(self):
         self.start(self.text(
             "line-rate = 1",
