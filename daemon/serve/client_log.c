@@ -102,6 +102,7 @@ static const char *const timeout_keys[TIMEOUTS][2] = {
 	[TIMEOUT_LINE] = {"line", "line-timeout"},
 	[TIMEOUT_HANDSHAKE] = {"handshake", "handshake-timeout"},
 	[TIMEOUT_SEND_STALL] = {"send stall", "send-stall"},
+	[TIMEOUT_PING] = {"ping", "ping"},
 };
 
 const char *timeout_key(enum timeout timeout)
@@ -132,6 +133,7 @@ static void client_format_timeout(struct lined_socket *sock, char *text,
 		[TIMEOUT_HANDSHAKE] = conf_handshake_ms(
 			client_instance(sock)->conf, socket_class(sock)),
 		[TIMEOUT_SEND_STALL] = limits->send_stall_ms,
+		[TIMEOUT_PING] = client_instance(sock)->conf->web.ping_ms,
 	};
 	enum timeout timeout = timeout_missed(sock);
 

@@ -370,7 +370,7 @@ class Messages(Web):
                 good.client.send(frame(PONG))
             self.assertEqual(bad.frame(), (PING, b""))
             self.assertEqual(bad.closed(), 1008)
-            self.daemon.wait_log("closed: timeout: ping")
+            self.daemon.wait_log(r"closed: timeout: ping 0\.2 s$")
             self.assertEqual(good.frame(), (PING, b""))
 
     def test_pings_do_not_keep_an_idle_client(self):
