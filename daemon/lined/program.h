@@ -52,7 +52,7 @@ struct lined_program_spec {
  * Finds the file of a command: a path with a slash, or a name, searched in
  * /usr/local/sbin, /usr/local/bin, /usr/sbin, /usr/bin, /sbin and /bin. Writes
  * the path. -1 with errno: ENOENT, EACCES (not executable for this user),
- * EINVAL (a relative path), ENAMETOOLONG.
+ * EISDIR, EINVAL (a relative path), ENAMETOOLONG.
  */
 LINED_API int lined_program_find(const char *command, char *path, size_t size);
 

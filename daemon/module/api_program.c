@@ -32,7 +32,7 @@ static int program_file_check(const char *path)
 
 	if (stat(path, &st) < 0)
 		return -1;
-	errno = EACCES;
+	errno = S_ISDIR(st.st_mode) ? EISDIR : EACCES;
 	if (!S_ISREG(st.st_mode))
 		return -1;
 	return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS);

@@ -896,7 +896,8 @@ class Errors(Exec):
             self.bot(["cat"], "\t\tdirectory = \"/etc/passwd\"\n"
                      "\t\tmode = each\n\t\trestart-max = 2s",
                      name="f", port=free_port()).replace("HEARD=", "=") +
-            self.bot(["/etc/passwd/x"], name="g", port=free_port()))
+            self.bot(["/etc/passwd/x"], name="g", port=free_port()) +
+            self.bot(["/etc"], name="h", port=free_port()))
         self.assertEqual(code, 1)
         for text in ('lined.conf:6: service "bot": exec: command: '
                      "no-such-program: not found in ",
@@ -912,7 +913,8 @@ class Errors(Exec):
                      'service "f": exec: environment: "=',
                      'service "f": exec: directory: /etc/passwd: no directory',
                      'service "f": exec: restart-max: without effect in mode',
-                     'service "g": exec: command: /etc/passwd/x: Not a dir'):
+                     'service "g": exec: command: /etc/passwd/x: Not a dir',
+                     'service "h": exec: command: /etc: Is a directory'):
             self.assertIn(text, said)
 
     def test_a_program_that_is_gone_later(self):
