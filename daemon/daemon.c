@@ -51,7 +51,7 @@ struct daemon {
 	struct control control;
 	struct reload reload;
 	time_t started;
-	uint64_t started_ms; /* as started, by the monotonic clock */
+	uint64_t started_ms; /* the same by the monotonic clock */
 	bool reload_again;   /* another reload was asked for during this one */
 	bool stopped;
 };
@@ -196,7 +196,8 @@ static void daemon_stop(struct daemon *daemon)
 	}
 	log_notice("stopping");
 	daemon->server.stopping = true;
-	verbs_reload_begins(&daemon->control); /* the requests are refused */
+	/* reload_cancel() answers the requests for a reload made so far. */
+	verbs_reload_begins(&daemon->control);
 	reload_cancel(&daemon->reload);
 	plan_end_all(&daemon->control);
 	server_stop(&daemon->server);
@@ -287,13 +288,6 @@ static void daemon_raise_files(void)
 			 (unsigned long long)limit, (unsigned long long)before);
 }
 
-static void daemon_log_kept(size_t count)
-{
-	if (count > 0)
-		log_notice("listening sockets kept over the restart: %zu",
-			   count);
-}
-
 /* The path of the pid file; NULL: none. */
 static const char *daemon_pid_file(const struct daemon *daemon,
 				   const struct conf *conf)
@@ -343,6 +337,8 @@ static int daemon_harden(const struct daemon *daemon, const struct conf *conf)
 /* Starts everything up to the listeners. -1: logged. */
 static int daemon_start(struct daemon *daemon, struct conf *conf)
 {
+	size_t kept;
+
 	daemon_raise_files();
 	daemon->inherited = inherited_take();
 	if (daemon_open_pid_file(daemon, conf) < 0 ||
@@ -367,7 +363,10 @@ static int daemon_start(struct daemon *daemon, struct conf *conf)
 	daemon->started_ms = lined_dispatcher_now_ms(daemon->dispatcher);
 	if (reload_start(&daemon->reload, conf) < 0)
 		return -1;
-	daemon_log_kept(fd_store_taken(daemon->inherited));
+	kept = fd_store_taken(daemon->inherited);
+	if (kept > 0)
+		log_notice("listening sockets kept over the restart: %zu",
+			   kept);
 	fd_store_drop(daemon->inherited);
 	return 0;
 }

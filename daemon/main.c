@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lined(8). Reads the command line and exits; the daemon is in daemon.c.
+ * main() of lined(8): runs the daemon, or one of its helper processes, and
+ * exits with the result.
  */
 #include "config.h"
 

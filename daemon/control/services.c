@@ -22,25 +22,29 @@
 #include "serve/service.h"
 #include "threads/registry.h"
 
-#define CLIENTS offsetof(struct lined_service, group.counters)
-#define OPENED  offsetof(struct lined_service, own_group.counters)
+#define CLIENTS(member) offsetof(struct lined_service, group.counters.member)
+#define OPENED(member)  offsetof(struct lined_service, own_group.counters.member)
 #define COUNTER(member)                                                        \
 	{                                                                      \
-#member, offsetof(struct lined_counters, member), false        \
+#member, CLIENTS(member), 0                                    \
 	}
 /* Includes connections that the protocol opened. */
 #define COUNTER_OF_ALL(member)                                                 \
 	{                                                                      \
-#member, offsetof(struct lined_counters, member), true         \
+#member, CLIENTS(member), OPENED(member)                       \
+	}
+#define COUNTER_OPENED(member)                                                 \
+	{                                                                      \
+		"opened." #member, OPENED(member), 0                           \
 	}
 
 static void services_add_counters(const struct service *service,
 				  struct response *response)
 {
+	/* Offsets of counters to add up; 0: no second one. */
 	static const struct {
 		const char *name;
-		size_t offset;
-		bool of_all;
+		size_t first, second;
 	} counters[] = {
 		COUNTER_OF_ALL(lines_in),
 		COUNTER(bytes_in),
@@ -56,30 +60,19 @@ static void services_add_counters(const struct service *service,
 		COUNTER(datagrams_out),
 		COUNTER(datagrams_dropped),
 		COUNTER_OF_ALL(rate_slowed),
+		COUNTER_OPENED(lines_in),
+		COUNTER_OPENED(bytes_in),
+		COUNTER_OPENED(bytes_out),
 	};
 	size_t i;
 
 	for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
-		uint64_t sum =
-			service_sum(service, CLIENTS + counters[i].offset);
+		uint64_t sum = service_sum(service, counters[i].first);
 
-		if (counters[i].of_all)
-			sum += service_sum(service,
-					   OPENED + counters[i].offset);
+		if (counters[i].second != 0)
+			sum += service_sum(service, counters[i].second);
 		response_number(response, counters[i].name, sum);
 	}
-	response_number(
-		response, "opened.lines_in",
-		service_sum(service, OPENED + offsetof(struct lined_counters,
-						       lines_in)));
-	response_number(
-		response, "opened.bytes_in",
-		service_sum(service, OPENED + offsetof(struct lined_counters,
-						       bytes_in)));
-	response_number(
-		response, "opened.bytes_out",
-		service_sum(service, OPENED + offsetof(struct lined_counters,
-						       bytes_out)));
 }
 
 /* Adds the greatest length that a send queue of a client has had. */
@@ -114,9 +107,7 @@ static void services_add_reasons(const struct service *service,
 		response_count(
 			response, "closed", lined_close_reason_text(i),
 			service_sum(service,
-				    CLIENTS +
-					    offsetof(struct lined_counters,
-						     closed) +
+				    CLIENTS(closed) +
 					    (size_t)i * sizeof(uint64_t)));
 }
 
@@ -148,10 +139,8 @@ static void services_add_handshakes(const struct service *service,
 				offsetof(struct lined_service, tls_results) +
 					(size_t)i * sizeof(uint64_t)));
 	response_count(response, "tls", "refused", service->tls_refused);
-	response_number(
-		response, "tls_truncated",
-		service_sum(service, CLIENTS + offsetof(struct lined_counters,
-							tls_truncated)));
+	response_number(response, "tls_truncated",
+			service_sum(service, CLIENTS(tls_truncated)));
 }
 
 /* Adds the clients of each class that is counted separately. */

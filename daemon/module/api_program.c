@@ -14,9 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <lined/address.h>
-
-#include "log/log.h"
 #include "serve/client_log.h"
 #include "serve/service_instance.h"
 
@@ -76,12 +73,7 @@ int lined_program_find(const char *command, char *path, size_t size)
 
 void lined_program_refuse(struct lined_socket *client)
 {
-	struct lined_service *instance = client_instance(client);
-	char peer[LINED_ADDRESS_TEXT_MAX];
-
-	admission_refuse(instance->admission, ADMISSION_PROGRAMS);
-	log_info("service %s: refused %s: programs", instance->name,
-		 client_peer(client, peer, sizeof(peer)));
+	client_refused(client, ADMISSION_PROGRAMS);
 	lined_socket_close_for(client, LINED_CLOSE_LIMIT, 0);
 }
 

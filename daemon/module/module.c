@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Checks owner and mode of module files, finds modules that are already loaded,
- * and calls dlopen(3). protocol_check.c checks their lined_protocol.
+ * Finds modules that are already loaded, and loads others with dlopen(3).
+ * module_file.c checks their files, protocol_check.c their lined_protocol.
  */
 #include "config.h"
 
@@ -9,21 +9,18 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
 #include <link.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <lined/text.h>
-
 #include "system/crash.h"
 #include "log/log.h"
+#include "module/module_file.h"
 #include "module/protocol_check.h"
 
 #define NAME_MAX_LEN 32
@@ -46,33 +43,6 @@ struct modules {
 	struct module *first; /* newest first */
 	uid_t user;           /* the user that started this process */
 };
-
-/* A buffer for the error text, and the file to name in it. */
-struct module_error {
-	char *text;
-	size_t size;
-	const char *file;
-};
-
-static int module_refuse(const struct module_error *error, const char *format,
-			 ...) __attribute__((format(printf, 2, 3)));
-
-static int module_refuse(const struct module_error *error, const char *format,
-			 ...)
-{
-	char why[512], whole[PATH_MAX + sizeof(why)];
-	va_list arguments;
-	int n;
-
-	va_start(arguments, format);
-	vsnprintf(why, sizeof(why), format, arguments);
-	va_end(arguments);
-	n = snprintf(whole, sizeof(whole), "%s: %s", error->file, why);
-	lined_text_escape_rest(error->text, error->size, whole,
-			       (size_t)n < sizeof(whole) ? (size_t)n
-							 : sizeof(whole) - 1);
-	return -1;
-}
 
 struct modules *modules_new(void)
 {
@@ -102,137 +72,6 @@ void modules_free(struct modules *modules)
 		module_free(module);
 	}
 	free(modules);
-}
-
-/* ---- the file -------------------------------------------------------- */
-
-/*
- * Returns why a user other than root and the user that started lined could
- * change the code; NULL: no other user can. If lined was started by root, the
- * user it switches to is not trusted: the next start runs the code as root.
- */
-static const char *module_owner_fault(uid_t user, const struct stat *st)
-{
-	if (st->st_uid != 0 && st->st_uid != user)
-		return user == 0 ? "does not belong to root, as which lined "
-				   "was started"
-				 : "belongs to neither root nor the user lined "
-				   "runs as";
-	if ((st->st_mode & S_IWGRP) != 0)
-		return "is group-writable";
-	if ((st->st_mode & S_IWOTH) != 0)
-		return "is world-writable";
-	return NULL;
-}
-
-static int module_check_directory(uid_t user, const char *dir,
-				  const struct module_error *error)
-{
-	const char *fault;
-	struct stat st;
-
-	if (stat(dir, &st) < 0)
-		return module_refuse(error, "its directory %s: %s", dir,
-				     strerror(errno));
-	fault = module_owner_fault(user, &st);
-	if (fault != NULL)
-		return module_refuse(error, "its directory %s %s", dir, fault);
-	return 0;
-}
-
-/* Checks a file. path comes from realpath(3) and is changed during the call. */
-static int module_check_file(uid_t user, char *path, const char *dir,
-			     struct stat *st, const struct module_error *error)
-{
-	char *slash = strrchr(path, '/');
-	const char *fault;
-	int rc;
-
-	if (stat(path, st) < 0)
-		return module_refuse(error, "%s", strerror(errno));
-	if (!S_ISREG(st->st_mode))
-		return module_refuse(error, "not a regular file");
-	fault = module_owner_fault(user, st);
-	if (fault != NULL)
-		return module_refuse(error, "%s", fault);
-	if (module_check_directory(user, dir, error) < 0)
-		return -1;
-	/* Behind a symbolic link, the file is in a directory other than dir. */
-	*slash = '\0';
-	rc = module_check_directory(user, slash == path ? "/" : path, error);
-	*slash = '/';
-	return rc;
-}
-
-/* Reads a part of the file. 0: the file is shorter; -1 and errno. */
-static int module_read_part(int fd, void *to, size_t len, uint64_t at)
-{
-	ssize_t n;
-
-	do
-		n = pread(fd, to, len, (off_t)at);
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? -1 : n == (ssize_t)len;
-}
-
-/* Whether the file contains all segments listed in its ELF header. 1 for other
- * kinds of file, which dlopen(3) refuses. -1 and errno. */
-static int module_is_whole(int fd, uint64_t size)
-{
-	ElfW(Ehdr) head;
-	ElfW(Phdr) part;
-	unsigned i;
-	int result = module_read_part(fd, &head, sizeof(head), 0);
-
-	if (result < 0)
-		return -1;
-	if (result == 0 || memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 ||
-	    head.e_phentsize != sizeof(part))
-		return 1;
-	for (i = 0; i < head.e_phnum; i++) {
-		result = module_read_part(fd, &part, sizeof(part),
-					  head.e_phoff + i * sizeof(part));
-		if (result <= 0)
-			return result;
-		if (part.p_type == PT_LOAD &&
-		    (part.p_offset > size ||
-		     part.p_filesz > size - part.p_offset))
-			return 0;
-	}
-	return 1;
-}
-
-/* Refuses a truncated file: dlopen(3) does not check this, and access to a
- * missing page would be a SIGBUS. */
-static int module_check_whole(const char *path, const struct stat *st,
-			      const struct module_error *error)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int whole, saved;
-
-	if (fd < 0)
-		return module_refuse(error, "%s", strerror(errno));
-	whole = module_is_whole(fd, (uint64_t)st->st_size);
-	saved = errno;
-	close(fd);
-	if (whole < 0)
-		return module_refuse(error, "%s", strerror(saved));
-	if (whole == 0)
-		return module_refuse(error, "it is cut off after %llu bytes",
-				     (unsigned long long)st->st_size);
-	return 0;
-}
-
-static bool module_is_same_inode(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
-static bool module_is_unchanged(const struct stat *a, const struct stat *b)
-{
-	return a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
 /* ---- the loader ------------------------------------------------------ */
@@ -379,9 +218,14 @@ static struct module *module_find(const struct modules *modules,
 	struct module *module;
 
 	for (module = modules->first; module != NULL; module = module->next) {
-		if (!module_is_same_inode(&module->file, st))
+		const struct stat *loaded = &module->file;
+
+		if (loaded->st_dev != st->st_dev ||
+		    loaded->st_ino != st->st_ino)
 			continue;
-		*changed = !module_is_unchanged(&module->file, st);
+		*changed = loaded->st_size != st->st_size ||
+			   loaded->st_mtim.tv_sec != st->st_mtim.tv_sec ||
+			   loaded->st_mtim.tv_nsec != st->st_mtim.tv_nsec;
 		return module;
 	}
 	return NULL;
@@ -468,30 +312,11 @@ module_use(const struct module *module, bool changed, const char *name,
 	return NULL;
 }
 
-const struct lined_protocol *module_find_loaded(const struct modules *modules,
-						const char *dir,
-						const char *name, char *error,
-						size_t size)
-{
-	char file[PATH_MAX];
-	const struct module_error report = {error, size, file};
-	const struct module *module;
-	bool changed = false;
-	struct stat st;
-	char *path = module_locate(modules, dir, name, &st, file, &report);
-
-	if (path == NULL)
-		return NULL;
-	free(path);
-	error[0] = '\0';
-	module = module_find(modules, &st, &changed);
-	return module != NULL ? module_use(module, changed, name, &report)
-			      : NULL;
-}
-
-const struct lined_protocol *module_load(struct modules *modules,
-					 const char *dir, const char *name,
-					 char *error, size_t size)
+/* load: loads a module that is not loaded yet. */
+static const struct lined_protocol *module_get(struct modules *modules,
+					       const char *dir,
+					       const char *name, bool load,
+					       char *error, size_t size)
 {
 	char file[PATH_MAX];
 	const struct module_error report = {error, size, file};
@@ -503,12 +328,29 @@ const struct lined_protocol *module_load(struct modules *modules,
 	if (path == NULL)
 		return NULL;
 	module = module_find(modules, &st, &changed);
-	if (module == NULL) {
+	if (module == NULL && load) {
 		module = module_load_file(modules, path, &st, name, &report);
 		return module != NULL ? module->protocol : NULL;
 	}
 	free(path);
-	return module_use(module, changed, name, &report);
+	error[0] = '\0';
+	return module != NULL ? module_use(module, changed, name, &report)
+			      : NULL;
+}
+
+const struct lined_protocol *module_find_loaded(struct modules *modules,
+						const char *dir,
+						const char *name, char *error,
+						size_t size)
+{
+	return module_get(modules, dir, name, false, error, size);
+}
+
+const struct lined_protocol *module_load(struct modules *modules,
+					 const char *dir, const char *name,
+					 char *error, size_t size)
+{
+	return module_get(modules, dir, name, true, error, size);
 }
 
 const struct lined_protocol *module_of_code(const struct modules *modules,

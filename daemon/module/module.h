@@ -48,7 +48,7 @@ const struct lined_protocol *module_load(struct modules *modules,
 
 /* As module_load(), but loads nothing. NULL with an empty error: this file is
  * not loaded. */
-const struct lined_protocol *module_find_loaded(const struct modules *modules,
+const struct lined_protocol *module_find_loaded(struct modules *modules,
 						const char *dir,
 						const char *name, char *error,
 						size_t size);

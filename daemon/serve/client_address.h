@@ -17,7 +17,7 @@ struct client_address {
 	bool web : 1;        /* in the handshake before WebSocket */
 	bool unadmitted : 1; /* does not count towards `clients` yet */
 	/* Flags of struct client, stored here because there is room. */
-	bool place_taken : 1; /* client_take_place() was called */
+	bool place_taken : 1; /* lined_client_take_place() was called */
 	bool is_program : 1;  /* keeper_may_have(); valid if looked_at */
 	bool looked_at : 1;
 	bool judged : 1; /* client_penalize() has run */

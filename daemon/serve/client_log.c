@@ -81,6 +81,17 @@ void client_log_refusal(const char *service, const struct sockaddr *address,
 		   lined_address_format(address, text, sizeof(text)), why);
 }
 
+void client_refused(struct lined_socket *sock, enum admission_verdict verdict)
+{
+	const struct lined_service *instance = client_instance(sock);
+	struct sockaddr_storage address;
+
+	admission_refuse(instance->admission, verdict);
+	client_address_unpack(&address, &client_of(sock)->peer);
+	client_log_refusal(instance->name, (struct sockaddr *)&address,
+			   admission_verdict_text(verdict));
+}
+
 void client_log_connected(struct lined_socket *sock)
 {
 	struct client *client = client_of(sock);

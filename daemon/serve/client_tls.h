@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TLS handshakes of clients: begins them, counts their results, logs them.
- * Thread: the client's worker.
+ * TLS handshakes of clients: begins them and counts their results. Thread: the
+ * client's worker.
  */
 #pragma once
 

@@ -279,26 +279,16 @@ static void web_ask(struct lined_socket *sock, struct client_web *web,
 
 /* ---- the request --------------------------------------------------------- */
 
-static void web_refuse_origin(struct lined_socket *sock)
-{
-	struct lined_service *instance = client_instance(sock);
-	char peer[LINED_ADDRESS_TEXT_MAX];
-
-	admission_refuse(instance->admission, ADMISSION_ORIGIN);
-	log_info("service %s: refused %s: origin", instance->name,
-		 client_peer(sock, peer, sizeof(peer)));
-	web_respond(sock, HTTP_FORBIDDEN);
-}
-
 static void web_upgrade(struct lined_socket *sock, struct client_web *web,
 			const char *bytes)
 {
 	const struct lined_service *instance = client_instance(sock);
 
 	if (!web_request_origin_is_good(&web->request, bytes,
-					&instance->conf->web))
-		web_refuse_origin(sock);
-	else if (web->refused || instance->draining)
+					&instance->conf->web)) {
+		client_refused(sock, ADMISSION_ORIGIN);
+		web_respond(sock, HTTP_FORBIDDEN);
+	} else if (web->refused || instance->draining)
 		web_respond(sock, HTTP_UNAVAILABLE);
 	else if (web->forwarded)
 		web_ask(sock, web, bytes);

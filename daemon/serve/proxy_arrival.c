@@ -145,7 +145,7 @@ static bool arrival_take(struct proxy_arrival *proxied, size_t n)
 				   proxied->data + proxied->len, n, 0);
 
 		if (got < 0 && arrival_is_waiting(errno))
-			continue; /* the bytes are there */
+			continue; /* the peeked bytes are there */
 		if (got <= 0) {
 			errno = got == 0 ? ECONNRESET : errno;
 			return false;

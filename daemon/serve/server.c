@@ -154,7 +154,8 @@ static void server_cluster_changed(struct cluster *cluster, void *arg)
 	struct server *server = arg;
 	struct service *service;
 
-	/* Services that stop being primary come first. */
+	/* Draining services come first: one may stop being primary, and then
+	 * its successor is primary. */
 	list_for_each(service, &server->draining, link)
 		if (service->cluster != NULL)
 			service_tell_cluster(service);

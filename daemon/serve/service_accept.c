@@ -239,7 +239,8 @@ enum admission_verdict service_admit(struct service *service,
 	return verdict;
 }
 
-/* Admits or refuses a client whose address is known. */
+/* Admits or refuses the client, unless its HTTP request is to say its address;
+ * then passes it to a worker. */
 static void accept_client(struct service *service,
 			  struct client_arrival *arrival,
 			  const struct admission_limits *limits)
@@ -274,7 +275,7 @@ static void accept_refuse_handshake(struct service *service,
 	accept_refuse(service, arrival, ADMISSION_HANDSHAKES);
 }
 
-/* Continues when the client's address is known. */
+/* The connection has no PROXY header, or the header was read. */
 static void accept_begin(struct service *service,
 			 struct client_arrival *arrival)
 {

@@ -10,11 +10,11 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <lined/address.h>
 
 #include "cache_line.h"
+#include "clock.h"
 #include "counter.h"
 #include "log/log.h"
 #include "serve/client_log.h"
@@ -101,23 +101,14 @@ static void instance_take_conf(struct lined_service *instance,
 	};
 }
 
-static uint64_t instance_clock_us(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 /* Arms the timer for the next multiple of task_ms of the wall clock. Timers
  * count from the dispatcher's clock, read when the turn began. */
 static int instance_start_task(struct lined_service *instance)
 {
 	uint64_t now_ms = lined_dispatcher_now_ms(instance->worker->dispatcher);
 	uint64_t task_us = (uint64_t)instance->protocol->task_ms * 1000;
-	uint64_t left_us =
-		task_us - instance_clock_us(CLOCK_REALTIME) % task_us;
-	uint64_t due_us = instance_clock_us(CLOCK_MONOTONIC) + left_us;
+	uint64_t left_us = task_us - clock_ns(CLOCK_REALTIME) / 1000 % task_us;
+	uint64_t due_us = clock_ns(CLOCK_MONOTONIC) / 1000 + left_us;
 
 	return lined_timer_start(&instance->task,
 				 due_us / 1000 + TASK_LATE_MS - now_ms, 0);

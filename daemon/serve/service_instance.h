@@ -84,7 +84,7 @@ struct lined_service {
 	 * used on the primary worker only. */
 	struct admission *admission, *datagram_admission;
 	struct penalties *penalties;
-	bool line_refused; /* a line of this datagram; logged once */
+	bool line_refused; /* a line of the current datagram; it is logged */
 
 	const struct instance_owner_ops *ops;
 	void *owner;

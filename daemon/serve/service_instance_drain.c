@@ -74,8 +74,8 @@ static void instance_drain_clients(struct lined_service *instance, bool all)
 	}
 }
 
-/* Whether no instance of the service has clients and the protocol's finish()
- * has returned true, or the timeout is over (`late`). */
+/* Whether the protocol may be stopped: no instance of the service has clients,
+ * and finish() has returned true or the timeout is over (`late`). */
 static bool instance_is_finished(struct lined_service *instance, bool late)
 {
 	const struct lined_protocol *protocol = instance->protocol;
@@ -133,7 +133,8 @@ static void instance_drain_fired(struct lined_timer *timer)
 	struct client *client, *next;
 
 	instance_drain_clients(instance, late);
-	/* Closes each datagram socket whose input has been handled, or all. */
+	/* Closes each datagram socket whose input has been handled; late: all.
+	 */
 	list_for_each_safe(client, next, &instance->datagrams, link) {
 		struct lined_socket *sock = client_socket(client);
 

@@ -110,9 +110,7 @@ static void service_instance_client_gone(struct lined_service *instance)
 {
 	struct service_part *part = instance->owner;
 
-	if (!instance->worker->threaded)
-		service_clients_left(part->service, instance->worker, 1);
-	else if (atomic_fetch_add(&part->departed, 1) == 0)
+	if (atomic_fetch_add(&part->departed, 1) == 0)
 		worker_answer(instance->worker, &part->departures);
 }
 

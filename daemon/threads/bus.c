@@ -124,26 +124,9 @@ void bus_log_counters(const struct bus *bus)
 
 /* ---- for backends ------------------------------------------------------- */
 
-void bus_end_begin(struct bus_end *end)
-{
-	bus_budget_begin(&end->budget);
-}
-
-void bus_end_done(struct bus_end *end, size_t bytes)
-{
-	bus_budget_end(&end->budget, bytes);
-}
-
 uint64_t bus_end_allowance(const struct bus_end *end)
 {
 	return bus_budget_allowance(&end->budget);
-}
-
-void bus_end_attach(struct bus_end *end, const struct bus_backend *backend,
-		    void *link)
-{
-	end->backend = backend;
-	end->backend_link = link;
 }
 
 void bus_end_attach_uplink(struct bus_end *end, const struct bus_uplink *uplink,

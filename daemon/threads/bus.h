@@ -136,13 +136,6 @@ struct bus_backend {
 	uint64_t (*posts)(const void *link);
 };
 
-/* Sets the end's backend, before anything is published. Main thread. */
-void bus_end_attach(struct bus_end *end, const struct bus_backend *backend,
-		    void *link);
-
-/* Call these before and after delivering messages, of `bytes` in all. */
-void bus_end_begin(struct bus_end *end);
-void bus_end_done(struct bus_end *end, size_t bytes);
 /* How many bytes of messages the end delivers in a turn. MT-safe. */
 uint64_t bus_end_allowance(const struct bus_end *end);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Envelopes, batches and parcels. An envelope is one message, with a reference
- * for each other worker. A batch is the list of a turn's envelopes; after
- * posting it does not change. A parcel carries a batch to one worker.
+ * Carries messages from worker to worker. An envelope is one message, with a
+ * reference for each other worker. A batch is the list of a turn's envelopes;
+ * after posting it does not change. A parcel carries a batch to one worker.
  */
 #include "config.h"
 
@@ -15,6 +15,7 @@
 #include "cache_line.h"
 #include "counter.h"
 #include "memory_ceiling.h"
+#include "threads/bus_priv.h"
 
 /* Followed by the topic's text with its NUL, then by the message. */
 struct envelope {
@@ -257,7 +258,7 @@ static void parcel_arrived(struct lined_message *message)
 	struct envelope *envelope, *next;
 	size_t bytes;
 
-	bus_end_begin(parcel->to->bus);
+	bus_budget_begin(&parcel->to->bus->budget);
 	for (envelope = parcel->batch->first; envelope != NULL;
 	     envelope = next) {
 		const char *data =
@@ -270,7 +271,7 @@ static void parcel_arrived(struct lined_message *message)
 			envelope_unref(envelope);
 	}
 	bytes = parcel->batch->bytes;
-	bus_end_done(parcel->to->bus, bytes);
+	bus_budget_end(&parcel->to->bus->budget, bytes);
 	if (parcel_done(parcel))
 		dispatcher_hold(to, -(int64_t)bytes);
 }
@@ -311,7 +312,8 @@ struct bus_batches *bus_batches_new(struct worker *workers, size_t count)
 		end->bus = workers[i].bus;
 		end->dispatcher = workers[i].dispatcher;
 		atomic_init(&end->backlog, 0);
-		bus_end_attach(workers[i].bus, &bus_batch_backend, end);
+		end->bus->backend = &bus_batch_backend;
+		end->bus->backend_link = end;
 	}
 	return batches;
 }

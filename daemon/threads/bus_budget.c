@@ -8,18 +8,10 @@
 
 #include "threads/bus_budget.h"
 
-#include <time.h>
+#include "clock.h"
 
 /* How long the deliveries of one turn should take. */
 #define BUDGET_NS ((uint64_t)2000000)
-
-static uint64_t bus_budget_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static void bus_budget_set(struct bus_budget *budget, uint64_t allowance)
 {
@@ -34,12 +26,12 @@ void bus_budget_init(struct bus_budget *budget)
 
 void bus_budget_begin(struct bus_budget *budget)
 {
-	budget->begun_ns = bus_budget_now_ns();
+	budget->begun_ns = clock_ns(CLOCK_MONOTONIC);
 }
 
 void bus_budget_end(struct bus_budget *budget, size_t bytes)
 {
-	uint64_t took_ns = bus_budget_now_ns() - budget->begun_ns;
+	uint64_t took_ns = clock_ns(CLOCK_MONOTONIC) - budget->begun_ns;
 	uint64_t before = bus_budget_allowance(budget);
 	uint64_t fits =
 		took_ns > 0 ? BUDGET_NS * bytes / took_ns : BUS_ALLOWANCE_MAX;

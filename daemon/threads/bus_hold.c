@@ -56,13 +56,13 @@ void bus_hold_end(struct bus_member *member)
 	member->hold(member, false);
 }
 
-/* Ends the holds of members that are no longer ahead; none: ends all holds. */
-static void bus_hold_check_all(struct bus_end *end, bool none)
+/* Ends the holds that are no longer due; all: ends all holds. */
+static void bus_hold_end_some(struct bus_end *end, bool all)
 {
 	struct bus_member *member, *next;
 
 	list_for_each_safe(member, next, &end->held, held_link)
-		if (none || !bus_hold_is_due(member))
+		if (all || !bus_hold_is_due(member))
 			bus_hold_end(member);
 }
 
@@ -72,17 +72,17 @@ void bus_hold_check(struct bus_end *end)
 {
 	if (lined_timer_is_armed(&end->hold_check))
 		return;
-	bus_hold_check_all(end, false);
+	bus_hold_end_some(end, false);
 	if (!list_is_empty(&end->held) &&
 	    lined_timer_start(&end->hold_check, HOLD_CHECK_MS, HOLD_CHECK_MS) <
 		    0)
-		bus_hold_check_all(end, true);
+		bus_hold_end_some(end, true);
 }
 
 static void bus_hold_check_fired(struct lined_timer *timer)
 {
-	bus_hold_check_all(
-		lined_container_of(timer, struct bus_end, hold_check), false);
+	bus_hold_end_some(lined_container_of(timer, struct bus_end, hold_check),
+			  false);
 }
 
 void bus_hold_spend(struct bus_end *end, struct bus_member *member, size_t cost)

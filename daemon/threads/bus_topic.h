@@ -12,7 +12,7 @@
 /* The name of a topic, also in messages from one end to another. */
 struct bus_topic_name {
 	uint64_t scope;
-	uint32_t hash; /* hash, the same on all ends of a bus */
+	uint32_t hash; /* of scope and text; the same on all ends of a bus */
 	uint32_t len;
 	const char *text; /* NUL-terminated */
 };

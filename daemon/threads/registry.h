@@ -106,11 +106,11 @@ registry_watch(struct registry_member *member, const char *prefix,
 
 /*
  * claim() and release() are called on the claimant's worker and cannot fail.
- * The backend answers later, never within these calls. After claim(): if the
- * claim wins, the backend calls registry_replica_add() on every worker; in any
- * case the backend calls registry_claim_answered() on the claimant's worker,
- * after the addition there. After release() of a claim that has won:
- * registry_replica_remove() on every worker.
+ * The backend answers later, never within these calls, with the messages of
+ * the claim's copies, each on its worker. After claim(): if the claim wins,
+ * registry_copy_added() on every worker; else registry_copy_refused() on the
+ * claimant's worker. After release() of a claim that has won:
+ * registry_copy_removed() on every worker.
  */
 struct registry_backend {
 	void (*claim)(struct registry_claim *claim);
@@ -206,13 +206,6 @@ void registry_copy_forget(struct registry_copy *copy);
 void registry_copy_deliver(struct registry *registry, size_t from, size_t to,
 			   struct lined_message *message);
 
-/* The claim has won: adds the name to this worker's replica. Takes ownership of
- * a reference to the claim. */
-void registry_replica_add(struct registry_replica *replica,
-			  struct registry_copy *copy);
-/* The name was released: removes the name and drops the replica's reference. */
-void registry_replica_remove(struct registry_replica *replica,
-			     struct registry_copy *copy);
 /* The claim is decided: calls claimed() on the claimant's worker, if the client
  * is open. */
 void registry_claim_answered(struct registry_claim *claim);

@@ -129,25 +129,6 @@ static void registry_replica_charge(const struct registry_replica *replica,
 	dispatcher_charge(replica->worker->dispatcher, charge ? bytes : -bytes);
 }
 
-void registry_replica_add(struct registry_replica *replica,
-			  struct registry_copy *copy)
-{
-	counter_add(&replica->counters.names, 1);
-	registry_replica_charge(replica, copy->claim, true);
-	name_set_add(&replica->names, &copy->node, copy->claim->name);
-	registry_replica_notify(replica, copy->claim, true);
-}
-
-void registry_replica_remove(struct registry_replica *replica,
-			     struct registry_copy *copy)
-{
-	counter_add(&replica->counters.names, -(uint64_t)1);
-	registry_replica_charge(replica, copy->claim, false);
-	name_set_remove(&replica->names, &copy->node);
-	registry_replica_notify(replica, copy->claim, false);
-	registry_claim_unref(copy->claim);
-}
-
 /* ---- the backend's messages -------------------------------------------- */
 
 void registry_copy_deliver(struct registry *registry, size_t from, size_t to,
@@ -181,10 +162,14 @@ void registry_copy_added(struct lined_message *message)
 {
 	struct registry_copy *copy =
 		lined_container_of(message, struct registry_copy, add);
+	struct registry_replica *replica = registry_copy_replica(copy);
 	struct registry_claim *claim = copy->claim;
 
 	registry_claim_ref(claim); /* a watch may release the claim */
-	registry_replica_add(registry_copy_replica(copy), copy);
+	counter_add(&replica->counters.names, 1);
+	registry_replica_charge(replica, claim, true);
+	name_set_add(&replica->names, &copy->node, claim->name);
+	registry_replica_notify(replica, claim, true);
 	if (registry_copy_is_claimants(copy))
 		registry_claim_answered(claim);
 	registry_claim_unref(claim);
@@ -203,9 +188,14 @@ void registry_copy_removed(struct lined_message *message)
 {
 	struct registry_copy *copy =
 		lined_container_of(message, struct registry_copy, remove);
+	struct registry_replica *replica = registry_copy_replica(copy);
 	struct registry_claim *claim = copy->claim;
 
-	registry_replica_remove(registry_copy_replica(copy), copy);
+	counter_add(&replica->counters.names, -(uint64_t)1);
+	registry_replica_charge(replica, claim, false);
+	name_set_remove(&replica->names, &copy->node);
+	registry_replica_notify(replica, claim, false);
+	registry_claim_unref(claim); /* the replica's reference */
 	registry_claim_unref(claim);
 }
 

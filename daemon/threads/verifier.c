@@ -17,6 +17,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "list.h"
 #include "log/log.h"
 #include "system/crypt_hash.h"
@@ -24,7 +25,7 @@
 /* How long an address pauses after a wrong password. */
 #define PAUSE_MS 1000
 
-/* A longer password is cut to this length, which crypt(3) refuses, too. */
+/* A longer password is cut to this length: crypt(3) refuses it all the same. */
 #define VERIFIER_PASSWORD_MAX 512
 
 enum job_state {
@@ -75,14 +76,6 @@ static void job_free(struct verifier_job *job)
 }
 
 /* ---- the verifier's thread --------------------------------------------- */
-
-static uint64_t verifier_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static struct verifier_job *verifier_first_job(const struct verifier_peer *peer)
 {
@@ -135,7 +128,7 @@ static struct verifier_job *verifier_take_job(void)
 	uint64_t due_ms;
 
 	pthread_mutex_lock(&verifier.lock);
-	while ((peer = verifier_choose(verifier_now_ms(), &due_ms)) == NULL)
+	while ((peer = verifier_choose(clock_monotonic_ms(), &due_ms)) == NULL)
 		verifier_wait(due_ms);
 	job = verifier_first_job(peer);
 	list_remove(&job->link);
@@ -163,7 +156,8 @@ static void *verifier_run(void *arg)
 		 * the dispatcher be freed during the post. */
 		pthread_mutex_lock(&verifier.lock);
 		if (!job->good)
-			job->peer->pause_end_ms = verifier_now_ms() + PAUSE_MS;
+			job->peer->pause_end_ms =
+				clock_monotonic_ms() + PAUSE_MS;
 		if (job->state == JOB_FORGOTTEN)
 			job_free(job);
 		else if (lined_dispatcher_post(job->worker->dispatcher,

@@ -197,6 +197,5 @@ int process_size_start(struct process_size *watch, struct server *server)
 
 void process_size_stop(struct process_size *watch)
 {
-	if (watch->server != NULL)
-		lined_timer_stop(&watch->timer);
+	lined_timer_stop(&watch->timer);
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Watches the daemon's memory. The allocator does not know which module uses
- * memory, so each doubling of the daemon's size is logged with the services
- * that received most lines meanwhile: a leaking module is probably among them.
- * Free memory is returned to the system when there is much of it. The effects
- * of the ceiling `memory` are logged at most once a minute. Main thread.
+ * Watches the size of the process. The allocator does not know which module
+ * uses memory, so each doubling of the daemon's size is logged with the
+ * services that received most lines meanwhile: a leaking module is probably
+ * among them. Free memory is returned to the system when there is much of it.
+ * The effects of the ceiling `memory` are logged at most once a minute. Main
+ * thread.
  */
 #pragma once
 
@@ -33,5 +34,4 @@ struct process_size {
 
 /* -1/ENOMEM. The server must outlive the watch. */
 int process_size_start(struct process_size *watch, struct server *server);
-/* Does nothing if the watch was never started. */
 void process_size_stop(struct process_size *watch);

@@ -139,8 +139,6 @@ int systemd_start(struct systemd *systemd, const struct server *server,
 
 void systemd_stop(struct systemd *systemd)
 {
-	if (systemd->server == NULL)
-		return;
 	lined_timer_stop(&systemd->update);
 	lined_timer_stop(&systemd->watchdog);
 	lined_timer_stop(&systemd->flush);

@@ -29,7 +29,6 @@ struct systemd {
 /* -1/ENOMEM. Server and worker_watch must outlive it. */
 int systemd_start(struct systemd *systemd, const struct server *server,
 		  const struct worker_watch *watch);
-/* Does nothing if it was never started. */
 void systemd_stop(struct systemd *systemd);
 
 /* All addresses are open. */

@@ -9,8 +9,8 @@
 
 #include <pthread.h>
 #include <stdbool.h>
-#include <time.h>
 
+#include "clock.h"
 #include "log/log.h"
 #include "serve/server.h"
 #include "system/sd_notify.h"
@@ -42,8 +42,8 @@ static void worker_watch_log_stuck(struct worker_watch *watch,
 	pthread_mutex_unlock(&watch->server->lists);
 }
 
-static void worker_watch_check_worker(struct worker_watch *watch,
-				      struct worker *worker, uint64_t now_ms)
+static void worker_watch_check(struct worker_watch *watch,
+			       struct worker *worker, uint64_t now_ms)
 {
 	uint32_t turns = __atomic_load_n(&worker->turns, __ATOMIC_RELAXED);
 
@@ -66,39 +66,21 @@ static void worker_watch_check_worker(struct worker_watch *watch,
 	}
 }
 
-/* Reads the clock. lined_dispatcher_now_ms() would be the time when the turn
- * began, perhaps long ago. */
-static uint64_t worker_watch_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-void worker_watch_check(struct worker_watch *watch)
-{
-	struct server *server = watch->server;
-	uint64_t now_ms = worker_watch_now_ms();
-	size_t i;
-
-	for (i = 0; server != NULL && i < server->worker_count; i++)
-		worker_watch_check_worker(watch, &server->workers[i], now_ms);
-}
-
 /* Checks the workers. Returns the ms until the next check. */
 static uint32_t worker_watch_tick(void *arg)
 {
 	struct worker_watch *watch = arg;
-	const struct server *server = watch->server;
+	struct server *server = watch->server;
+	uint64_t now_ms = clock_monotonic_ms();
+	uint32_t next_ms = watch->every_ms;
 	size_t i;
 
-	worker_watch_check(watch);
-	for (i = 0; i < server->worker_count; i++)
-		if (server->workers[i].stuck &&
-		    watch->every_ms > WORKER_WATCH_STUCK_MS)
-			return WORKER_WATCH_STUCK_MS;
-	return watch->every_ms;
+	for (i = 0; i < server->worker_count; i++) {
+		worker_watch_check(watch, &server->workers[i], now_ms);
+		if (server->workers[i].stuck && next_ms > WORKER_WATCH_STUCK_MS)
+			next_ms = WORKER_WATCH_STUCK_MS;
+	}
+	return next_ms;
 }
 
 static void worker_watch_fired(struct lined_timer *timer)
@@ -129,7 +111,7 @@ int worker_watch_start(struct worker_watch *watch, struct server *server,
 	watch->server = server;
 	watch->code = code;
 	for (i = 0; i < server->worker_count; i++)
-		server->workers[i].turned_ms = worker_watch_now_ms();
+		server->workers[i].turned_ms = clock_monotonic_ms();
 	watch->every_ms = worker_watch_interval_ms();
 	lined_timer_init(&watch->timer, server->dispatcher, worker_watch_fired);
 	if (server->workers[0].threaded)
@@ -140,8 +122,6 @@ int worker_watch_start(struct worker_watch *watch, struct server *server,
 
 void worker_watch_stop(struct worker_watch *watch)
 {
-	if (watch->server == NULL)
-		return;
 	lined_timer_stop(&watch->timer);
 	log_tick(0, NULL, NULL);
 }
@@ -151,7 +131,7 @@ const struct worker *worker_watch_find_stuck(const struct worker_watch *watch)
 	const struct server *server = watch->server;
 	size_t i;
 
-	for (i = 0; server != NULL && i < server->worker_count; i++)
+	for (i = 0; i < server->worker_count; i++)
 		if (worker_is_stuck(&server->workers[i]))
 			return &server->workers[i];
 	return NULL;

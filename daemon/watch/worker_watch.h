@@ -31,12 +31,7 @@ struct worker_watch {
 /* Starts the watch, after the workers. -1 and errno. */
 int worker_watch_start(struct worker_watch *watch, struct server *server,
 		       const struct running_protocol *code);
-/* Does nothing if the watch was never started. */
 void worker_watch_stop(struct worker_watch *watch);
 
-/* Checks at once. Call this while the main thread waits for a worker: the timer
- * does not fire then. */
-void worker_watch_check(struct worker_watch *watch);
-
-/* The first stuck worker; NULL: none, or the watch was not started. */
+/* The first stuck worker; NULL: none. */
 const struct worker *worker_watch_find_stuck(const struct worker_watch *watch);
