@@ -18,58 +18,40 @@
 /* ---- the running services ----------------------------------------------- */
 
 /* An internal service may have the same name as one in the config. */
-static int plan_compare_names(const struct conf_service *a, const char *a_name,
-			      const struct conf_service *b, const char *b_name)
+static int plan_compare_running(const void *a, const void *b)
 {
-	if (a->internal != b->internal)
-		return a->internal ? 1 : -1;
-	return strcmp(a_name, b_name);
+	const struct conf_service *x = ((const struct reload_running *)a)->conf;
+	const struct conf_service *y = ((const struct reload_running *)b)->conf;
+
+	if (x->internal != y->internal)
+		return x->internal ? 1 : -1;
+	return strcmp(x->name, y->name);
 }
 
-static int plan_sort_running(const void *a, const void *b)
-{
-	const struct service *x = ((const struct reload_running *)a)->service;
-	const struct service *y = ((const struct reload_running *)b)->service;
-
-	return plan_compare_names(x->conf, x->name, y->conf, y->name);
-}
-
-static int plan_find_running(const void *key, const void *item)
-{
-	const struct conf_service *conf = key;
-	const struct service *service =
-		((const struct reload_running *)item)->service;
-
-	return plan_compare_names(conf, conf->name, service->conf,
-				  service->name);
-}
-
-static int plan_sort_addresses(const void *a, const void *b)
+static int plan_compare_addresses(const void *a, const void *b)
 {
 	return listen_address_compare(
-		&((const struct reload_address *)a)->listener->address,
-		&((const struct reload_address *)b)->listener->address);
-}
-
-static int plan_find_address(const void *key, const void *item)
-{
-	return listen_address_compare(
-		key, &((const struct reload_address *)item)->listener->address);
+		((const struct reload_address *)a)->address,
+		((const struct reload_address *)b)->address);
 }
 
 static struct reload_running *plan_running_of(const struct reload_plan *plan,
 					      const struct conf_service *conf)
 {
-	return bsearch(conf, plan->running, plan->running_count,
-		       sizeof(*plan->running), plan_find_running);
+	const struct reload_running key = {.conf = conf};
+
+	return bsearch(&key, plan->running, plan->running_count,
+		       sizeof(*plan->running), plan_compare_running);
 }
 
 static struct reload_address *
 plan_address_of(const struct reload_plan *plan,
 		const struct listen_address *address)
 {
-	return bsearch(address, plan->addresses, plan->address_count,
-		       sizeof(*plan->addresses), plan_find_address);
+	const struct reload_address key = {.address = address};
+
+	return bsearch(&key, plan->addresses, plan->address_count,
+		       sizeof(*plan->addresses), plan_compare_addresses);
 }
 
 static void plan_list_running(struct reload_plan *plan)
@@ -80,15 +62,19 @@ static void plan_list_running(struct reload_plan *plan)
 	struct listener *listener;
 
 	list_for_each(service, &plan->server->services, link) {
+		running->conf = service->conf;
 		(running++)->service = service;
-		list_for_each(listener, &service->listeners, link)
-			if (listener->open)
-				(address++)->listener = listener;
+		list_for_each(listener, &service->listeners, link) {
+			if (!listener->open)
+				continue;
+			address->address = &listener->address;
+			(address++)->listener = listener;
+		}
 	}
 	qsort(plan->running, plan->running_count, sizeof(*plan->running),
-	      plan_sort_running);
+	      plan_compare_running);
 	qsort(plan->addresses, plan->address_count, sizeof(*plan->addresses),
-	      plan_sort_addresses);
+	      plan_compare_addresses);
 }
 
 /* ---- the plan ----------------------------------------------------------- */

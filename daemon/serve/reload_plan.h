@@ -53,6 +53,7 @@ struct reload_service {
 /* A running service and the service of the same name in the new config; NULL:
  * the service ends. */
 struct reload_running {
+	const struct conf_service *conf; /* when the plan was made */
 	struct service *service;
 	struct reload_service *next;
 };
@@ -60,6 +61,7 @@ struct reload_running {
 /* An open listener and its address in the new config; NULL: the listener
  * closes. */
 struct reload_address {
+	const struct listen_address *address; /* of the listener */
 	struct listener *listener;
 	struct reload_listen *next;
 };

@@ -277,7 +277,7 @@ static int programs_request(struct programs *programs, uint32_t id,
 	char *texts = NULL;
 	size_t len = 0;
 	FILE *out = open_memstream(&texts, &len);
-	int result;
+	int result, error;
 
 	if (out == NULL)
 		return -1;
@@ -290,9 +290,9 @@ static int programs_request(struct programs *programs, uint32_t id,
 		return -1;
 	}
 	result = keeper_send(programs->keeper.fd, &request, texts, len, theirs);
-	len = (size_t)errno;
+	error = errno;
 	free(texts);
-	errno = (int)len;
+	errno = error;
 	return result;
 }
 
