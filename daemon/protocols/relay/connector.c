@@ -273,8 +273,9 @@ static void connector_begin_round(struct relay_connector *connector)
 /* Sends the preamble, with line ends of the service's framing. -1 and errno. */
 static int connector_send_preamble(const struct relay_connector *connector)
 {
+	const char *options = (const char *)connector->relay->options;
 	const struct lined_option_list *preamble =
-		connector->handlers->preamble(connector);
+		(const void *)(options + connector->handlers->preamble);
 	const char *end;
 	size_t i, end_len = lined_framing_terminator(
 			  lined_socket_framing(connector->sock), &end);
@@ -318,6 +319,7 @@ static void connector_on_connect(struct lined_socket *sock, void *arg)
 				  strerror(errno));
 	connector->preamble_bytes = lined_socket_queued(connector->sock);
 	connector->handlers->handle_connect(connector);
+	connector->handlers->handle_write(connector);
 }
 
 static void connector_on_write(struct lined_socket *sock, void *arg)
@@ -325,8 +327,7 @@ static void connector_on_write(struct lined_socket *sock, void *arg)
 	struct relay_connector *connector = arg;
 
 	lined_socket_want_write(sock, false);
-	if (connector->handlers->handle_write != NULL)
-		connector->handlers->handle_write(connector);
+	connector->handlers->handle_write(connector);
 }
 
 bool relay_connector_is_open(const struct relay_connector *connector)
@@ -335,17 +336,40 @@ bool relay_connector_is_open(const struct relay_connector *connector)
 	       !lined_socket_is_closed(connector->sock);
 }
 
-/* Fills the queue only to the high mark, a quarter: above it the core stops
- * reading. See relay_upstream_set_limits(). */
-bool relay_connector_send(struct relay_connector *connector,
-			  struct lined_buffer *buffer, size_t offset,
-			  size_t len)
+/*
+ * Above the high mark, a quarter of the queue, the core stops reading: an
+ * upstream that does not read would stop its own feed. So the queue is made
+ * four times as long as configured and filled only to the high mark, which
+ * equals the configured size.
+ */
+void relay_connector_set_limits(struct relay *relay)
+{
+	struct lined_limits *limits =
+		&lined_service_group(relay->service)->limits;
+	uint32_t queue = limits->send_queue > 0 ? limits->send_queue
+						: LINED_SEND_QUEUE_DEFAULT;
+
+	if (relay->limits_set)
+		return;
+	limits->send_queue = queue < UINT32_MAX / 4 ? queue * 4 : UINT32_MAX;
+	relay->limits_set = true;
+}
+
+size_t relay_connector_room(const struct relay_connector *connector)
 {
 	size_t mark =
 		lined_socket_group(connector->sock)->limits.send_queue / 4;
 	size_t queued = lined_socket_queued(connector->sock);
 
-	if ((queued == 0 || queued + len <= mark) &&
+	return queued < mark ? mark - queued : 0;
+}
+
+bool relay_connector_send(struct relay_connector *connector,
+			  struct lined_buffer *buffer, size_t offset,
+			  size_t len)
+{
+	if ((len <= relay_connector_room(connector) ||
+	     lined_socket_queued(connector->sock) == 0) &&
 	    lined_socket_send_shared(connector->sock, buffer, offset, len) == 0)
 		return true;
 	lined_socket_want_write(connector->sock, true);

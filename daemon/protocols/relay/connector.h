@@ -24,13 +24,14 @@ struct relay_connector_handlers {
 	const char *kind; /* "upstream", for the log */
 	/* The names of counters. */
 	const char *connects, *losses, *failures;
-	/* The lines to send first. */
-	const struct lined_option_list *(*preamble)(
-		const struct relay_connector *connector);
-	/* The connector is connected, and the preamble is queued. */
+	/* The lines to send first: the offset of their list in struct
+	 * relay_options. */
+	size_t preamble;
+	/* The connector is connected, and the preamble is queued. handle_write
+	 * follows. */
 	void (*handle_connect)(struct relay_connector *connector);
 	void (*handle_read)(struct relay_connector *connector);
-	/* There is room: see relay_connector_send(). NULL: not called. */
+	/* There is room: see relay_connector_send(). */
 	void (*handle_write)(struct relay_connector *connector);
 	/* A connection has ended, for any reason, and may not have sent all
 	 * lines given to it: the owner must call relay_unsent_return(). Called
@@ -118,9 +119,16 @@ void relay_connector_retry_changed(struct relay_connector *connector);
 /* Call this for each good line: the first one makes the connector good. */
 void relay_connector_good(struct relay_connector *connector);
 
+/* Sets the limits for connections of connectors. Has an effect once after each
+ * time that the config sets the limits of the service's group. */
+void relay_connector_set_limits(struct relay *relay);
+
+/* How many bytes may be queued now: up to the service's send-queue. */
+size_t relay_connector_room(const struct relay_connector *connector);
+
 /*
- * Sends bytes of a shared buffer if there is room: up to the service's
- * send-queue, or any number if nothing is queued. False: not sent, and
+ * Sends bytes of a shared buffer if there is room, or any number if nothing is
+ * queued. False: not sent, and
  * handle_write is called when there is room.
  */
 bool relay_connector_send(struct relay_connector *connector,

@@ -9,7 +9,7 @@
 #define HANDOVER_MS 2000
 
 int relay_handover_open(struct relay_handover *handover,
-			const struct relay *relay, uint64_t now_ms)
+			const struct relay *relay)
 {
 	char name[120];
 
@@ -17,7 +17,7 @@ int relay_handover_open(struct relay_handover *handover,
 		 lined_service_name(relay->service));
 	handover->leaving =
 		lined_shared_get(relay->service, name, sizeof(int32_t));
-	handover->end_ms = now_ms + HANDOVER_MS;
+	handover->end_ms = relay_now_ms(relay) + HANDOVER_MS;
 	return handover->leaving != NULL ? 0 : -1;
 }
 
@@ -36,22 +36,18 @@ void relay_handover_close(struct relay_handover *handover)
 	lined_shared_put(handover->leaving, NULL);
 }
 
-bool relay_handover_waits(struct relay_handover *handover, uint64_t now_ms)
+bool relay_handover_waits(struct relay_handover *handover,
+			  const struct relay *relay)
 {
 	const int32_t *leaving;
 
 	if (handover->end_ms == 0)
 		return false;
 	leaving = lined_shared_lock(handover->leaving);
-	if (*leaving == 0 || now_ms >= handover->end_ms)
+	if (*leaving == 0 || relay_now_ms(relay) >= handover->end_ms)
 		handover->end_ms = 0;
 	lined_shared_unlock(handover->leaving);
 	return handover->end_ms != 0;
-}
-
-void relay_handover_take(struct relay_handover *handover)
-{
-	handover->end_ms = 0;
 }
 
 void relay_handover_leave(struct relay_handover *handover)

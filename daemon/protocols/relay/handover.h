@@ -21,14 +21,13 @@ struct relay_handover {
 
 /* -1 and errno. */
 int relay_handover_open(struct relay_handover *handover,
-			const struct relay *relay, uint64_t now_ms);
+			const struct relay *relay);
 void relay_handover_close(struct relay_handover *handover);
 
 /* Whether to wait for the previous instance: for 2 s at most, and never again
  * after the first false. */
-bool relay_handover_waits(struct relay_handover *handover, uint64_t now_ms);
-/* Ends the wait in any case. */
-void relay_handover_take(struct relay_handover *handover);
+bool relay_handover_waits(struct relay_handover *handover,
+			  const struct relay *relay);
 
 /* This instance begins to leave; it has left at relay_handover_close(). */
 void relay_handover_leave(struct relay_handover *handover);

@@ -13,7 +13,6 @@
 #include "relay/input.h"
 #include "relay/relay.h"
 #include "relay/unsent_lines.h"
-#include "relay/upstream.h"
 
 /* Time for targets to take their last lines when pushing ends before the
  * service. */
@@ -42,12 +41,6 @@ static struct push_target *push_target_of(struct relay_connector *connector)
 
 /* ---- a stream ----------------------------------------------------------- */
 
-static const struct lined_option_list *
-push_preamble(const struct relay_connector *connector)
-{
-	return &connector->relay->options->push_preamble;
-}
-
 static size_t push_hold(const struct push_target *target)
 {
 	return (size_t)target->connector.relay->options->push_hold;
@@ -63,12 +56,6 @@ static void push_send(struct push_target *target)
 static void push_on_write(struct relay_connector *connector)
 {
 	push_send(push_target_of(connector));
-}
-
-static void push_on_connect(struct relay_connector *connector)
-{
-	relay_connector_good(connector);
-	push_on_write(connector);
 }
 
 /* Counts and drops lines from a target. */
@@ -95,8 +82,8 @@ static const struct relay_connector_handlers push_handlers = {
 	.connects = "push_connects",
 	.losses = "push_losses",
 	.failures = "push_failures",
-	.preamble = push_preamble,
-	.handle_connect = push_on_connect,
+	.preamble = offsetof(struct relay_options, push_preamble),
+	.handle_connect = relay_connector_good,
 	.handle_read = push_on_read,
 	.handle_write = push_on_write,
 	.handle_unsent = push_on_unsent,
@@ -314,7 +301,7 @@ int relay_push_start(struct relay *relay)
 	push->relay = relay;
 	relay->push = push;
 	lined_service_timer(relay->service, &push->leave, push_leave_fired);
-	relay_upstream_set_limits(relay);
+	relay_connector_set_limits(relay);
 	push->feed =
 		relay_topic_subscribe(relay, RELAY_FEED, push_on_batch, push);
 	if (push->feed != NULL && push_read_list(push) == 0)
@@ -357,7 +344,7 @@ void relay_push_reload(struct relay *relay)
 		relay_push_start(relay);
 		return;
 	}
-	relay_upstream_set_limits(relay);
+	relay_connector_set_limits(relay);
 	feed = relay_topic_subscribe(relay, RELAY_FEED, push_on_batch, push);
 	if (feed != NULL) {
 		lined_bus_unsubscribe(push->feed);

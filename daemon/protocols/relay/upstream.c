@@ -247,82 +247,35 @@ void relay_upstream_wait(struct relay_upstream *upstream)
 
 /* ---- lines to it -------------------------------------------------------- */
 
-/*
- * Above the high mark, a quarter of the queue, the core stops reading: an
- * upstream that does not read would stop its own feed. So the queue is made
- * four times as long as configured and filled only to the high mark, which
- * equals the configured size.
- */
-void relay_upstream_set_limits(struct relay *relay)
+uint32_t relay_upstream_send(struct relay_upstream *upstream,
+			     const struct relay_message *message)
 {
-	struct lined_limits *limits =
-		&lined_service_group(relay->service)->limits;
-	uint32_t queue = limits->send_queue > 0 ? limits->send_queue
-						: LINED_SEND_QUEUE_DEFAULT;
-
-	if (relay->limits_set)
-		return;
-	limits->send_queue = queue < UINT32_MAX / 4 ? queue * 4 : UINT32_MAX;
-	relay->limits_set = true;
-}
-
-static size_t upstream_room(const struct relay_upstream *upstream)
-{
-	size_t mark = lined_socket_group(upstream->connector.sock)
-			      ->limits.send_queue /
-		      4;
-	size_t queued = lined_socket_queued(upstream->connector.sock);
-
-	return queued < mark ? mark - queued : 0;
-}
-
-/* Sends line by line until one does not fit. A line longer than the queue is
- * sent when the queue is empty. */
-static uint32_t upstream_send_lines(struct relay_upstream *upstream,
-				    const struct relay_message *message)
-{
+	struct relay_connector *connector = &upstream->connector;
 	size_t offset = message->bytes_at;
-	uint32_t i;
+	uint32_t i = 0;
 
-	for (i = 0; i < message->count; i++) {
+	if (relay_address_is_source(&connector->address))
+		return 0;
+	if (message->bytes <= relay_connector_room(connector) &&
+	    relay_connector_send(connector, message->buffer, offset,
+				 message->bytes))
+		return message->count;
+	for (; i < message->count; i++) {
 		size_t len = relay_message_line_len(message, i);
 
-		if ((len > upstream_room(upstream) &&
-		     lined_socket_queued(upstream->connector.sock) > 0) ||
-		    lined_socket_send_shared(upstream->connector.sock,
-					     message->buffer, offset, len) < 0)
+		if (!relay_connector_send(connector, message->buffer, offset,
+					  len))
 			break;
 		offset += len;
 	}
 	return i;
 }
 
-uint32_t relay_upstream_send(struct relay_upstream *upstream,
-			     const struct relay_message *message)
-{
-	if (relay_address_is_source(&upstream->connector.address))
-		return 0;
-	if (message->bytes > upstream_room(upstream))
-		return upstream_send_lines(upstream, message);
-	return lined_socket_send_shared(upstream->connector.sock,
-					message->buffer, message->bytes_at,
-					message->bytes) == 0
-		       ? message->count
-		       : 0;
-}
-
 /* ---- the connection ----------------------------------------------------- */
-
-static const struct lined_option_list *
-upstream_preamble(const struct relay_connector *connector)
-{
-	return &connector->relay->options->preamble;
-}
 
 static void upstream_on_connect(struct relay_connector *connector)
 {
 	upstream_watch_stale(upstream_of(connector));
-	upstream_of(connector)->handlers->handle_room(upstream_of(connector));
 }
 
 static void upstream_on_write(struct relay_connector *connector)
@@ -359,7 +312,7 @@ static const struct relay_connector_handlers upstream_connector_handlers = {
 	.connects = "upstream_connects",
 	.losses = "upstream_losses",
 	.failures = "upstream_failures",
-	.preamble = upstream_preamble,
+	.preamble = offsetof(struct relay_options, preamble),
 	.handle_connect = upstream_on_connect,
 	.handle_read = upstream_on_read,
 	.handle_write = upstream_on_write,

@@ -21,9 +21,8 @@ struct relay_upstream_handlers {
 	 * relay_upstream_feed() was called. False: the upstream is paused and
 	 * keeps this line. */
 	bool (*handle_good)(struct relay_upstream *upstream);
-	/* A line has ended while `leaving` is set. True: the upstream does not
-	 * feed any more. */
-	bool (*handle_line_end)(struct relay_upstream *upstream);
+	/* A line has ended while `leaving` is set. */
+	void (*handle_line_end)(struct relay_upstream *upstream);
 	/* Lines can be sent: the upstream has connected, or has room again. */
 	void (*handle_room)(struct relay_upstream *upstream);
 	/* See struct relay_connector_handlers. */
@@ -75,10 +74,6 @@ void relay_upstream_reload(struct relay_upstream *upstream);
 /* Sends as many lines of a batch as there is room for; returns how many. */
 uint32_t relay_upstream_send(struct relay_upstream *upstream,
 			     const struct relay_message *message);
-
-/* Sets the limits for upstream connections. Has an effect once after each time
- * that the config sets the limits of the service's group. */
-void relay_upstream_set_limits(struct relay *relay);
 
 /* Adds an `upstream` record. */
 void relay_upstream_describe(const struct relay_upstream *upstream,

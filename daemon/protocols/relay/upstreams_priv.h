@@ -31,19 +31,40 @@ struct relay_upstreams {
 	 * fed before. next and spare are connected and paused. NULL: none. */
 	struct relay_upstream *feed, *next, *spare;
 	struct relay_unsent hold;     /* lines of clients that wait (up-hold) */
-	struct lined_timer hand_over; /* `next` takes over in any case */
-	/* Fires when spare is no longer needed; while leaving: to check
-	 * whether all have ended; before the first connection: to check whether
-	 * the previous instance has left. */
-	struct lined_timer leave;
-	struct relay_upstream *left; /* removed, perhaps still being read */
+	struct lined_timer fail_back; /* `next` takes over in any case */
+	struct lined_timer spare_timer; /* spare is no longer needed */
 	struct relay_handover handover;
+	/* While leaving: to check whether all have ended. Before the first
+	 * connection: to check whether the previous instance has left. */
+	struct lined_timer leave_timer;
+	struct relay_upstream *left; /* removed, perhaps still being read */
 	uint64_t leave_ms; /* if handover.leaves: when the rest is dropped */
 	/* With `all`: an upstream has got lines that are later than those of
 	 * `hold`. */
 	bool passed;
 	bool updating, finishing;
 };
+
+/* ---- failover.c: which upstreams are connected, and which one feeds ------ */
+
+extern const struct relay_upstream_handlers relay_failover_handlers;
+
+/* Prepares the timers. */
+void relay_failover_init(struct relay_upstreams *upstreams);
+
+/* Connects the upstreams that are to be connected now. */
+void relay_failover_update(struct relay_upstreams *upstreams);
+
+/* The upstream is not in the list any more. */
+void relay_failover_remove(struct relay_upstreams *upstreams,
+			   struct relay_upstream *upstream);
+
+/* The option use: either no upstream is better than another, or they are tried
+ * in order. */
+void relay_failover_set_all(struct relay_upstreams *upstreams, bool all);
+
+/* From now on no upstream is connected again, and none takes over. */
+void relay_failover_end(struct relay_upstreams *upstreams);
 
 /* ---- lines_up.c: lines of clients ---------------------------------------- */
 
