@@ -7,6 +7,7 @@
 #include "relay/filter.h"
 #include "relay/hold.h"
 #include "relay/relay.h"
+#include "relay/tag.h"
 
 /* A batch is published before it exceeds this size, for readers with small
  * queues; a longer line gets its own batch. */
@@ -41,8 +42,7 @@ void relay_input_publish(struct relay *relay, uint64_t sender)
 	lined_buffer_unref(message);
 }
 
-/* False: the filter denies the line, which is counted. */
-static bool input_passes(struct relay *relay, const struct lined_line *line)
+bool relay_input_passes(struct relay *relay, const struct lined_line *line)
 {
 	if (relay_filter_allows(relay->filter, line->text, line->len))
 		return true;
@@ -70,7 +70,7 @@ bool relay_input_line(struct relay *relay, const char *tag, size_t tag_len,
 {
 	size_t len = line->len + tag_len;
 
-	if (!input_passes(relay, line))
+	if (!relay_input_passes(relay, line))
 		return false;
 	if (!input_accepts(relay, sender, line))
 		return true;
@@ -82,23 +82,6 @@ bool relay_input_line(struct relay *relay, const char *tag, size_t tag_len,
 			    lined_service_framing(relay->service)) < 0)
 		relay_count(relay, "lines_not_relayed", 1);
 	return true;
-}
-
-enum lined_line_status relay_input_read(struct relay *relay,
-					struct lined_socket *sock,
-					const char *tag, size_t tag_len,
-					uint64_t sender)
-{
-	enum lined_line_status status;
-	struct lined_line line;
-
-	do {
-		status = lined_socket_read_line(sock, &line);
-		if (status == LINED_LINE_READY)
-			relay_input_line(relay, tag, tag_len, sender, &line);
-	} while (status == LINED_LINE_READY || status == LINED_LINE_TOO_LONG);
-	relay_input_publish(relay, sender);
-	return status;
 }
 
 enum lined_line_status relay_input_discard(struct relay *relay,
@@ -114,4 +97,30 @@ enum lined_line_status relay_input_discard(struct relay *relay,
 	} while (status == LINED_LINE_READY || status == LINED_LINE_TOO_LONG);
 	relay_count(relay, "lines_discarded", lines);
 	return status;
+}
+
+void relay_input_read(struct relay *relay, struct lined_socket *sock)
+{
+	uint64_t sender = lined_client_id(sock);
+	enum lined_line_status status;
+	char tag[RELAY_TAG_MAX];
+	struct lined_line line;
+	size_t tag_len = 0;
+	bool tagged = false;
+
+	if (relay->subscribe_only) {
+		relay_input_discard(relay, sock);
+		return;
+	}
+	do {
+		status = lined_socket_read_line(sock, &line);
+		if (status != LINED_LINE_READY)
+			continue;
+		/* A datagram socket has many senders. */
+		if (!tagged || lined_socket_is_datagram(sock))
+			tag_len = relay_tag_write_client(relay, sock, tag);
+		tagged = true;
+		relay_input_line(relay, tag, tag_len, sender, &line);
+	} while (status == LINED_LINE_READY || status == LINED_LINE_TOO_LONG);
+	relay_input_publish(relay, sender);
 }

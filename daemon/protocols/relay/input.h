@@ -23,13 +23,14 @@ bool relay_input_line(struct relay *relay, const char *tag, size_t tag_len,
  * the upstream instead. */
 void relay_input_publish(struct relay *relay, uint64_t sender);
 
-/* Reads all lines available on the socket and publishes them. Returns the
- * status that ended the loop: neither READY nor TOO_LONG. */
-enum lined_line_status relay_input_read(struct relay *relay,
-					struct lined_socket *sock,
-					const char *tag, size_t tag_len,
-					uint64_t sender);
+/* Whether the filter allows the line; otherwise counts it. */
+bool relay_input_passes(struct relay *relay, const struct lined_line *line);
 
-/* Reads and only counts all lines. Returns as relay_input_read(). */
+/* Reads all lines of a client that are available, and publishes them; in a
+ * service that takes no lines from clients, as relay_input_discard(). */
+void relay_input_read(struct relay *relay, struct lined_socket *sock);
+
+/* Reads all lines that are available, and only counts them. Returns the status
+ * that ended the loop: neither READY nor TOO_LONG. */
 enum lined_line_status relay_input_discard(struct relay *relay,
 					   struct lined_socket *sock);

@@ -17,7 +17,6 @@
 #include "relay/mode_proxy.h"
 #include "relay/push.h"
 #include "relay/readers.h"
-#include "relay/tag.h"
 #include "relay/upstreams.h"
 
 /* ---- clients ------------------------------------------------------------ */
@@ -25,16 +24,8 @@
 static void client_on_read(struct lined_socket *sock, void *arg)
 {
 	struct relay_client *client = arg;
-	struct relay *relay = client->relay;
-	char tag[RELAY_TAG_MAX];
-	size_t tag_len;
 
-	if (relay->subscribe_only) {
-		relay_input_discard(relay, sock);
-		return;
-	}
-	tag_len = relay_tag_write_client(relay, sock, tag);
-	relay_input_read(relay, sock, tag, tag_len, client->id);
+	relay_input_read(client->relay, sock);
 }
 
 static void client_on_write(struct lined_socket *sock, void *arg)
@@ -58,29 +49,9 @@ static const struct lined_socket_handlers client_handlers = {
 	.handle_close = client_on_close,
 };
 
-/* The tag is made for each datagram, because a datagram socket has many
- * senders. */
 static void datagram_on_read(struct lined_socket *sock, void *arg)
 {
-	struct relay *relay = arg;
-	char tag[RELAY_TAG_MAX];
-	struct lined_line line;
-	enum lined_line_status status;
-	size_t tag_len;
-
-	if (relay->subscribe_only || relay->options->mode == RELAY_PROXY) {
-		relay_input_discard(relay, sock);
-		return;
-	}
-	do {
-		status = lined_socket_read_line(sock, &line);
-		if (status != LINED_LINE_READY)
-			continue;
-		tag_len = relay_tag_write_client(relay, sock, tag);
-		relay_input_line(relay, tag, tag_len, lined_client_id(sock),
-				 &line);
-	} while (status == LINED_LINE_READY || status == LINED_LINE_TOO_LONG);
-	relay_input_publish(relay, lined_client_id(sock));
+	relay_input_read(arg, sock);
 }
 
 static const struct lined_socket_handlers datagram_handlers = {
@@ -128,7 +99,9 @@ static void relay_on_drain(struct lined_socket *sock)
 static void relay_read_options(struct relay *relay)
 {
 	relay->options = lined_service_options(relay->service);
-	relay->subscribe_only = relay_options_subscribe_only(relay->options);
+	/* In mode proxy, only datagrams are read as lines. */
+	relay->subscribe_only = relay->options->mode == RELAY_PROXY ||
+				relay_options_subscribe_only(relay->options);
 	relay->limits_set = false;
 }
 

@@ -13,7 +13,6 @@
 
 #include <lined/control.h>
 
-#include "relay/filter.h"
 #include "relay/input.h"
 #include "relay/relay.h"
 #include "relay/tag.h"
@@ -149,11 +148,8 @@ static void upstream_relay_kept(struct relay_upstream *upstream)
 static bool upstream_offer_line(struct relay_upstream *upstream,
 				const struct lined_line *line)
 {
-	if (!relay_filter_allows(upstream->connector.relay->filter, line->text,
-				 line->len)) {
-		relay_count(upstream->connector.relay, "lines_filtered", 1);
+	if (!relay_input_passes(upstream->connector.relay, line))
 		return false;
-	}
 	if (upstream->handlers->handle_good(upstream)) {
 		upstream_relay_line(upstream, line);
 	} else {
