@@ -276,23 +276,14 @@ static int connector_send_preamble(const struct relay_connector *connector)
 	const char *options = (const char *)connector->relay->options;
 	const struct lined_option_list *preamble =
 		(const void *)(options + connector->handlers->preamble);
-	const char *end;
-	size_t i, end_len = lined_framing_terminator(
-			  lined_socket_framing(connector->sock), &end);
+	size_t i;
 
 	if (relay_address_is_source(&connector->address))
 		return 0;
-	for (i = 0; i < preamble->count; i++) {
-		struct lined_line line = {
-			.text = preamble->items[i],
-			.len = strlen(preamble->items[i]),
-			.terminator = end,
-			.terminator_len = end_len,
-		};
-
-		if (lined_socket_send_line(connector->sock, &line) < 0)
+	for (i = 0; i < preamble->count; i++)
+		if (relay_send_text(connector->sock, preamble->items[i],
+				    strlen(preamble->items[i])) < 0)
 			return -1;
-	}
 	return 0;
 }
 

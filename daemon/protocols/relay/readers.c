@@ -1,139 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Delivers batches to the members. A member gets a batch as one part of the
- * message's shared buffer. If members lose lines rather than their connection,
- * each line is sent separately, so that only whole lines are lost.
+ * Delivers the batches of the feed to the clients of this worker, gives the
+ * history and held lines to a new one, and sends heartbeats. A reader gets a
+ * batch as one part of the message's shared buffer.
  */
 #include "relay/readers.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "relay/hold.h"
 #include "relay/relay.h"
+#include "relay/slow_readers.h"
 #include "relay/tag.h"
-
-/* ---- sending ------------------------------------------------------------ */
-
-/* Whether members can lose lines and stay connected. */
-static bool readers_is_lossy(const struct relay *relay)
-{
-	return relay->options->slow != RELAY_SLOW_DISCONNECT ||
-	       relay->options->max_age_ms > 0;
-}
-
-static void readers_count_lost(struct relay_client *client, uint64_t lines)
-{
-	struct relay *relay = client->relay;
-
-	if (lines == 0)
-		return;
-	relay_count(relay, "lines_dropped", lines);
-	if (relay->options->gap_notice[0] == '\0')
-		return;
-	if (client->lost == 0)
-		lined_socket_want_write(client->sock, true);
-	client->lost += lines;
-}
-
-void relay_readers_count_dropped(struct relay_client *client)
-{
-	readers_count_lost(client, lined_socket_take_dropped(client->sock));
-}
-
-/*
- * With drop-newest, a client that has lost a line also loses further lines
- * until the notice fits into its queue, so that the notice is at the gap. With
- * drop-oldest the client still gets lines, and the notice follows when its
- * queue is empty.
- */
-static void readers_send_lines(struct relay_client *client,
-			       const struct relay_message *message)
-{
-	const struct relay_options *options = client->relay->options;
-	bool waits = options->slow == RELAY_SLOW_DROP_NEWEST &&
-		     options->gap_notice[0] != '\0';
-	size_t offset = message->bytes_at;
-	uint32_t i;
-
-	for (i = 0; i < message->count; i++) {
-		size_t len = relay_message_line_len(message, i);
-
-		if (waits && client->lost > 0) {
-			/* A shorter line might still fit, but would precede the
-			 * notice. */
-			readers_count_lost(client, message->count - i);
-			return;
-		}
-		lined_socket_send_shared(client->sock, message->buffer, offset,
-					 len);
-		offset += len;
-		relay_readers_count_dropped(client);
-	}
-}
-
-static void readers_send_message(struct relay_client *client,
-				 const struct relay_message *message)
-{
-	if (readers_is_lossy(client->relay))
-		readers_send_lines(client, message);
-	else
-		lined_socket_send_shared(client->sock, message->buffer,
-					 message->bytes_at, message->bytes);
-}
-
-/* Room for a count in place of "{count}", and for a terminator. */
-#define COUNT_ROOM sizeof("18446744073709551615\r\n")
-
-/* Writes "# lost {count} lines" with its terminator; returns the length. */
-static size_t readers_write_notice(const struct relay *relay, uint64_t count,
-				   char *text, size_t size)
-{
-	const char *form = relay->options->gap_notice, *end;
-	const char *place = strstr(form, "{count}");
-	size_t end_len = lined_framing_terminator(
-		lined_service_framing(relay->service), &end);
-	int len;
-
-	if (place == NULL)
-		len = snprintf(text, size, "%s", form);
-	else
-		len = snprintf(text, size, "%.*s%" PRIu64 "%s",
-			       (int)(place - form), form, count,
-			       place + strlen("{count}"));
-	if (len <= 0 || (size_t)len + end_len > size)
-		return 0;
-	memcpy(text + len, end, end_len);
-	return (size_t)len + end_len;
-}
-
-void relay_readers_send_notice(struct relay_client *client)
-{
-	const struct relay_options *options = client->relay->options;
-	char text[RELAY_NOTICE_MAX + COUNT_ROOM];
-	size_t len = readers_write_notice(client->relay, client->lost, text,
-					  sizeof(text));
-
-	/* In a queue with lines the notice could become the oldest item and be
-	 * dropped. From an empty queue the notice is sent at the end of the
-	 * turn. */
-	if (client->lost > 0 && options->slow != RELAY_SLOW_DROP_NEWEST &&
-	    lined_socket_is_send_data_buffered(client->sock))
-		return;
-	if (client->lost > 0 && len > 0 &&
-	    lined_socket_send(client->sock, text, len) < 0) {
-		/* No room yet. The dropped notice is not a lost line. */
-		lined_socket_take_dropped(client->sock);
-		return;
-	}
-	lined_socket_want_write(client->sock, false);
-	client->lost = 0;
-}
 
 /* ---- receiving ---------------------------------------------------------- */
 
@@ -209,13 +89,13 @@ static void readers_deliver(struct relay *relay,
 	struct relay_client *client;
 
 	if (only != NULL)
-		readers_send_message(only, message);
+		relay_slow_send(only, message);
 	for (client = only == NULL ? relay->clients : NULL; client != NULL;
 	     client = client->next)
 		if ((skipped == 0 || client->id != skipped) &&
 		    (client->since == 0 ||
 		     !lined_bus_is_before(relay->service, client->since)))
-			readers_send_message(client, message);
+			relay_slow_send(client, message);
 	if (relay->options->history > 0 &&
 	    (only != NULL || !readers_is_late(relay)))
 		readers_add_history(relay, message);
@@ -261,18 +141,6 @@ static void readers_start_heartbeat(struct relay *relay, uint64_t delay_ms)
 				  "heartbeat: no timer: out of memory");
 }
 
-/* Adds the terminator to a line made by this service; returns the length. */
-static size_t readers_end_line(const struct relay *relay, char *text,
-			       size_t len)
-{
-	const char *end;
-	size_t end_len = lined_framing_terminator(
-		lined_service_framing(relay->service), &end);
-
-	memcpy(text + len, end, end_len);
-	return len + end_len;
-}
-
 static void readers_heartbeat_fired(struct lined_timer *timer)
 {
 	struct relay *relay =
@@ -280,7 +148,7 @@ static void readers_heartbeat_fired(struct lined_timer *timer)
 	uint64_t every_ms = (uint64_t)relay->options->heartbeat_ms;
 	uint64_t now_ms = relay_now_ms(relay),
 		 due_ms = relay->fed_ms + every_ms;
-	char text[RELAY_NOTICE_MAX + 256];
+	char text[RELAY_NOTICE_MAX + 254];
 	struct relay_client *client;
 	size_t len;
 
@@ -289,14 +157,13 @@ static void readers_heartbeat_fired(struct lined_timer *timer)
 		return;
 	}
 	len = relay_tag_write_time(relay->options->heartbeat_line, text,
-				   sizeof(text) - 2);
-	len = readers_end_line(relay, text, len);
+				   sizeof(text));
 	for (client = relay->clients; client != NULL; client = client->next) {
 		/* A reader with queued lines needs no heartbeat, and must not
 		 * lose a line because of a heartbeat. */
 		if (lined_socket_is_send_data_buffered(client->sock))
 			continue;
-		lined_socket_send(client->sock, text, len);
+		relay_send_text(client->sock, text, len);
 	}
 	relay->fed_ms = now_ms;
 	readers_start_heartbeat(relay, every_ms);
@@ -311,71 +178,7 @@ static void readers_set_heartbeat(struct relay *relay)
 					(uint64_t)relay->options->heartbeat_ms);
 }
 
-/* ---- max-age ------------------------------------------------------------- */
-
-/* The most bytes for a reader in the kernel: these cannot be dropped any more.
- */
-#define AGING_SNDBUF 16384
-#define AGING_UNSENT 4096
-
-/* Old lines are looked for this many times within max-age. */
-#define AGING_CHECKS 10
-#define AGING_MIN_MS 20
-
-static void readers_set_aging(const struct relay *relay,
-			      struct lined_socket *sock)
-{
-	static const int sndbuf = AGING_SNDBUF, unsent = AGING_UNSENT;
-	int fd = lined_socket_fd(sock);
-
-	lined_socket_keep_apart(sock, relay->options->max_age_ms > 0);
-	if (relay->options->max_age_ms == 0)
-		return;
-	/* Errors are ignored: the reader then gets more old lines. A UNIX
-	 * socket does not have the second option. */
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent,
-			 sizeof(unsent));
-}
-
-static void readers_start_aging(struct relay *relay)
-{
-	uint64_t every_ms = (uint64_t)relay->options->max_age_ms / AGING_CHECKS;
-
-	if (every_ms < AGING_MIN_MS)
-		every_ms = AGING_MIN_MS;
-	if (relay->options->max_age_ms == 0 || relay->options->publish_only)
-		lined_timer_stop(&relay->aging);
-	else if (lined_timer_start(&relay->aging, every_ms, every_ms) < 0)
-		lined_service_log(relay->service, LINED_LOG_ERR,
-				  "max-age: no timer: out of memory");
-}
-
-static void readers_aging_fired(struct lined_timer *timer)
-{
-	struct relay *relay = lined_container_of(timer, struct relay, aging);
-	uint32_t age_ms = (uint32_t)relay->options->max_age_ms;
-	struct relay_client *client;
-
-	for (client = relay->clients; client != NULL; client = client->next)
-		if (lined_socket_drop_older(client->sock, age_ms) > 0)
-			relay_readers_count_dropped(client);
-}
-
 /* ---- members ------------------------------------------------------------ */
-
-static void readers_set_overflow(const struct relay *relay,
-				 struct lined_socket *sock)
-{
-	static const enum lined_overflow overflows[] = {
-		[RELAY_SLOW_DISCONNECT] = LINED_OVERFLOW_CLOSE,
-		[RELAY_SLOW_DROP_OLDEST] = LINED_OVERFLOW_DROP_OLDEST,
-		[RELAY_SLOW_DROP_NEWEST] = LINED_OVERFLOW_DROP_NEWEST,
-	};
-
-	lined_socket_set_overflow(sock, overflows[relay->options->slow]);
-	readers_set_aging(relay, sock);
-}
 
 /* Sends the history, up to half of the send queue: with a full queue a new
  * client would already count as slow. */
@@ -458,7 +261,7 @@ static void readers_members_changed(struct relay *relay)
 
 void relay_readers_join(struct relay *relay, struct relay_client *client)
 {
-	readers_set_overflow(relay, client->sock);
+	relay_slow_set_reader(relay, client->sock);
 	if (!relay->options->publish_only)
 		readers_send_history(relay, client);
 	client->prev = NULL;
@@ -512,8 +315,7 @@ int relay_readers_start(struct relay *relay)
 {
 	lined_service_timer(relay->service, &relay->heartbeat,
 			    readers_heartbeat_fired);
-	lined_service_timer(relay->service, &relay->aging, readers_aging_fired);
-	readers_start_aging(relay);
+	relay_slow_init(relay);
 	relay->fed_ms = relay_now_ms(relay);
 	readers_set_heartbeat(relay);
 	if (readers_subscribe(relay) < 0)
@@ -529,11 +331,11 @@ void relay_readers_reload(struct relay *relay)
 
 	readers_trim_history(relay);
 	for (client = relay->clients; client != NULL; client = client->next) {
-		readers_set_overflow(relay, client->sock);
-		if (!readers_is_lossy(relay))
+		relay_slow_set_reader(relay, client->sock);
+		if (!relay_slow_loses_lines(relay))
 			client->lost = 0;
 	}
-	readers_start_aging(relay);
+	relay_slow_set(relay);
 	readers_set_heartbeat(relay);
 	if (moved || turned) {
 		/* After a failure the clients keep the old feed. */

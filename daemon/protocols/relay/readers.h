@@ -26,10 +26,3 @@ uint64_t relay_readers_give_up(struct relay *relay, uint64_t bytes);
  * publish. */
 void relay_readers_join(struct relay *relay, struct relay_client *client);
 void relay_readers_leave(struct relay *relay, struct relay_client *client);
-
-/* Sends the gap-notice when the client's send queue is low again; later if the
- * queue could drop the notice. */
-void relay_readers_send_notice(struct relay_client *client);
-
-/* Counts lines that the client's send queue has dropped. */
-void relay_readers_count_dropped(struct relay_client *client);

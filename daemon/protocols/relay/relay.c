@@ -17,6 +17,7 @@
 #include "relay/mode_proxy.h"
 #include "relay/push.h"
 #include "relay/readers.h"
+#include "relay/slow_readers.h"
 #include "relay/upstreams.h"
 
 /* ---- clients ------------------------------------------------------------ */
@@ -30,7 +31,7 @@ static void client_on_read(struct lined_socket *sock, void *arg)
 
 static void client_on_write(struct lined_socket *sock, void *arg)
 {
-	relay_readers_send_notice(arg);
+	relay_slow_send_notice(arg);
 }
 
 static void client_on_close(struct lined_socket *sock, void *arg,
@@ -38,7 +39,7 @@ static void client_on_close(struct lined_socket *sock, void *arg,
 {
 	struct relay_client *client = arg;
 
-	relay_readers_count_dropped(client);
+	relay_slow_count_dropped(client);
 	relay_readers_leave(client->relay, client);
 	free(client);
 }

@@ -74,3 +74,14 @@ static inline void relay_count(const struct relay *relay, const char *name,
 	if (n > 0)
 		lined_service_count(relay->service, name, n);
 }
+
+/* Sends a line of the service's own. -1 and errno, as lined_socket_send(). */
+static inline int relay_send_text(struct lined_socket *sock, const char *text,
+				  size_t len)
+{
+	struct lined_line line = {.text = text, .len = len};
+
+	line.terminator_len = lined_framing_terminator(
+		lined_socket_framing(sock), &line.terminator);
+	return lined_socket_send_line(sock, &line);
+}

@@ -26,12 +26,6 @@ static struct relay_upstream *upstream_of(struct relay_connector *connector)
 	return lined_container_of(connector, struct relay_upstream, connector);
 }
 
-static struct lined_service *
-upstream_service(const struct relay_upstream *upstream)
-{
-	return upstream->connector.relay->service;
-}
-
 /* ---- being stale, and waiting for workers ------------------------------- */
 
 static void upstream_watch_stale(struct relay_upstream *upstream)
@@ -77,7 +71,7 @@ static void upstream_lag_fired(struct lined_timer *timer)
 	struct relay_upstream *upstream =
 		lined_container_of(timer, struct relay_upstream, lag);
 
-	if (lined_bus_is_lagging(upstream_service(upstream)))
+	if (lined_bus_is_lagging(upstream->connector.relay->service))
 		relay_connector_start_timer(upstream->connector.relay, timer,
 					    LAG_MS);
 	else if (!upstream->waits && upstream->connector.sock != NULL)
@@ -218,7 +212,7 @@ static void upstream_on_read(struct relay_connector *connector)
 	/* Pauses the upstream while a worker lags, as the core does for
 	 * clients. */
 	else if (status == LINED_LINE_PARTIAL &&
-		 lined_bus_is_lagging(upstream_service(upstream)) &&
+		 lined_bus_is_lagging(upstream->connector.relay->service) &&
 		 lined_timer_start(&upstream->lag, LAG_MS, 0) == 0)
 		lined_socket_pause(connector->sock);
 }

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sends to readers that may be slow: what happens when the send queue of one is
+ * full, or its lines are old.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+struct lined_socket;
+struct relay;
+struct relay_client;
+struct relay_message;
+
+/* Prepares and starts the timer of max-age; relay_slow_set() applies a changed
+ * option. */
+void relay_slow_init(struct relay *relay);
+void relay_slow_set(struct relay *relay);
+
+/* Applies the options to a reader. */
+void relay_slow_set_reader(const struct relay *relay,
+			   struct lined_socket *sock);
+
+/* Whether readers can lose lines and stay connected. */
+bool relay_slow_loses_lines(const struct relay *relay);
+
+void relay_slow_send(struct relay_client *client,
+		     const struct relay_message *message);
+
+/* Sends the gap-notice when the client's send queue is low again; later if the
+ * queue could drop the notice. */
+void relay_slow_send_notice(struct relay_client *client);
+
+/* Counts lines that the client's send queue has dropped. */
+void relay_slow_count_dropped(struct relay_client *client);
