@@ -295,10 +295,10 @@ static int message_convert_line(struct relay_batch *batch,
 	return 0;
 }
 
-struct lined_buffer *relay_message_for(const struct relay_message *message,
-				       const struct lined_framing *framing,
-				       const struct relay_filter *filter,
-				       uint32_t *denied)
+struct lined_buffer *relay_message_convert(struct relay_message *message,
+					   const struct lined_framing *framing,
+					   const struct relay_filter *filter,
+					   uint32_t *denied)
 {
 	bool fits = message_ends_as(message, framing);
 	struct lined_buffer *buffer = NULL;
@@ -325,6 +325,8 @@ struct lined_buffer *relay_message_for(const struct relay_message *message,
 		buffer = lined_buffer_ref(message->buffer);
 	else if (batch.count > 0)
 		buffer = relay_batch_seal(&batch, message->sender);
+	if (buffer != NULL)
+		relay_message_read(message, buffer);
 out:
 	relay_batch_fini(&batch);
 	return buffer;

@@ -88,13 +88,14 @@ uint32_t relay_message_line_len(const struct relay_message *message,
 				uint32_t line);
 
 /*
- * Returns the message for readers with this framing: each line ends as the
+ * Converts the message for readers with this framing: each line ends as the
  * framing says, and a byte that would end a line earlier becomes a blank. Lines
- * that the filter (NULL: none) denies are left out and counted in *denied. The
- * caller owns the result: a new buffer, or a reference to the message's own if
- * nothing changes. NULL: no line is left (errno 0), or ENOMEM.
+ * that the filter (NULL: none) denies are left out and counted in *denied.
+ * Returns the buffer of the converted message, which the caller owns: a new
+ * one, or a reference to the message's own if nothing changes. NULL: no line is
+ * left (errno 0), or ENOMEM; the message is unchanged.
  */
-struct lined_buffer *relay_message_for(const struct relay_message *message,
-				       const struct lined_framing *framing,
-				       const struct relay_filter *filter,
-				       uint32_t *denied);
+struct lined_buffer *relay_message_convert(struct relay_message *message,
+					   const struct lined_framing *framing,
+					   const struct relay_filter *filter,
+					   uint32_t *denied);

@@ -23,16 +23,6 @@
 /* The longest time for which a connector that ends is read. */
 #define READ_OUT_MS 1000
 
-bool relay_connector_start_timer(const struct relay *relay,
-				 struct lined_timer *timer, uint64_t delay_ms)
-{
-	if (lined_timer_start(timer, delay_ms, 0) == 0)
-		return true;
-	lined_service_log(relay->service, LINED_LOG_ERR,
-			  "upstream: no timer: out of memory");
-	return false;
-}
-
 static void connector_set_state(struct relay_connector *connector,
 				enum relay_connector_state state)
 {
@@ -139,8 +129,7 @@ static int connector_connect(struct relay_connector *connector)
 	connector_set_state(connector, RELAY_CONNECTOR_CONNECTING);
 	/* A device is connected already: continue outside this call. */
 	if (lined_socket_is_connected(connector->sock))
-		relay_connector_start_timer(connector->relay, &connector->retry,
-					    0);
+		relay_start_timer(connector->relay, &connector->retry, 0);
 	/* Lines that do not fit are dropped: closing the connection instead
 	 * would stop the feed. */
 	lined_socket_set_overflow(connector->sock, LINED_OVERFLOW_DROP_NEWEST);
@@ -173,8 +162,7 @@ static void connector_await_round(struct relay_connector *connector,
 	connector->failures++;
 	connector->due_ms = relay_now_ms(connector->relay) + delay_ms;
 	connector_set_state(connector, RELAY_CONNECTOR_WAITING);
-	relay_connector_start_timer(connector->relay, &connector->retry,
-				    delay_ms);
+	relay_start_timer(connector->relay, &connector->retry, delay_ms);
 	lined_service_log(connector->relay->service,
 			  connector_level(connector, LINED_LOG_WARNING),
 			  "%s %s: %s, next try in %.1f s: %s",
@@ -262,8 +250,8 @@ static void connector_begin_round(struct relay_connector *connector)
 		connector->address.to.host, connector->address.to.port,
 		connector_looked_up, connector);
 	if (connector->lookup != NULL)
-		relay_connector_start_timer(connector->relay, &connector->retry,
-					    RELAY_CONNECT_MS);
+		relay_start_timer(connector->relay, &connector->retry,
+				  RELAY_CONNECT_MS);
 	else
 		connector_no_address(connector, strerror(errno));
 }
@@ -493,8 +481,8 @@ static void connector_check_rest(struct relay_connector *connector)
 	    relay_now_ms(connector->relay) - connector->state_ms >= READ_OUT_MS)
 		connector_close(connector);
 	else
-		relay_connector_start_timer(connector->relay, &connector->retry,
-					    RELAY_END_STEP_MS);
+		relay_start_timer(connector->relay, &connector->retry,
+				  RELAY_END_STEP_MS);
 }
 
 void relay_connector_read_out(struct relay_connector *connector)
@@ -570,8 +558,8 @@ void relay_connector_start(struct relay_connector *connector)
 		return;
 	}
 	connector_set_state(connector, RELAY_CONNECTOR_WAITING);
-	relay_connector_start_timer(connector->relay, &connector->retry,
-				    connector->due_ms - now_ms);
+	relay_start_timer(connector->relay, &connector->retry,
+			  connector->due_ms - now_ms);
 }
 
 void relay_connector_stop(struct relay_connector *connector)

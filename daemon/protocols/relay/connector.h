@@ -157,7 +157,3 @@ bool relay_connector_is_open(const struct relay_connector *connector);
  * looked up. Returns text. */
 const char *relay_connector_text(const struct relay_connector *connector,
 				 char text[RELAY_CONNECTOR_TEXT_MAX]);
-
-/* Starts a one-shot timer. False: out of memory; logged. */
-bool relay_connector_start_timer(const struct relay *relay,
-				 struct lined_timer *timer, uint64_t delay_ms);

@@ -85,9 +85,8 @@ static void failover_fail_back(struct relay_upstreams *upstreams)
 	failover_drop_spare(upstreams);
 	relay_upstream_wait(old);
 	upstreams->spare = old;
-	relay_connector_start_timer(upstreams->relay, &upstreams->spare_timer,
-				    spare_ms < SPARE_MS_MAX ? spare_ms
-							    : SPARE_MS_MAX);
+	relay_start_timer(upstreams->relay, &upstreams->spare_timer,
+			  spare_ms < SPARE_MS_MAX ? spare_ms : SPARE_MS_MAX);
 	upstreams->feed = next;
 	lined_service_log(upstreams->relay->service, LINED_LOG_NOTICE,
 			  "upstream %s: taken back from %s",
@@ -172,9 +171,8 @@ static void failover_update_first(struct relay_upstreams *upstreams)
 static bool failover_waits(struct relay_upstreams *upstreams)
 {
 	return relay_handover_waits(&upstreams->handover, upstreams->relay) &&
-	       relay_connector_start_timer(upstreams->relay,
-					   &upstreams->leave_timer,
-					   RELAY_END_STEP_MS);
+	       relay_start_timer(upstreams->relay, &upstreams->leave_timer,
+				 RELAY_END_STEP_MS);
 }
 
 void relay_failover_update(struct relay_upstreams *upstreams)
@@ -224,8 +222,8 @@ static bool failover_on_good(struct relay_upstream *upstream)
 	}
 	upstreams->feed->leaving = true;
 	if (!lined_timer_is_armed(&upstreams->fail_back))
-		relay_connector_start_timer(
-			upstreams->relay, &upstreams->fail_back, FAIL_BACK_MS);
+		relay_start_timer(upstreams->relay, &upstreams->fail_back,
+				  FAIL_BACK_MS);
 	return false;
 }
 

@@ -152,17 +152,17 @@ static void push_on_batch(void *arg, struct lined_buffer *buffer)
 		return;
 	if (!relay_message_read(&message, buffer))
 		return;
-	buffer = relay_message_for(&message,
-				   lined_service_framing(relay->service),
-				   relay->filter_up, &denied);
-	if (denied > 0)
-		lined_service_count(relay->service, "lines_filtered_up",
-				    denied);
-	if (buffer == NULL && errno != 0)
-		relay_count(relay, "push_lines_dropped",
-			    (uint64_t)(message.count - denied) * push->count);
-	if (buffer == NULL || !relay_message_read(&message, buffer))
+	buffer = relay_message_convert(&message,
+				       lined_service_framing(relay->service),
+				       relay->filter_up, &denied);
+	relay_count(relay, "lines_filtered_up", denied);
+	if (buffer == NULL) {
+		if (errno != 0)
+			relay_count(relay, "push_lines_dropped",
+				    (uint64_t)(message.count - denied) *
+					    push->count);
 		return;
+	}
 	for (i = 0; i < push->count; i++) {
 		struct push_target *target = push->list[i];
 
@@ -267,7 +267,7 @@ static void push_leave_fired(struct lined_timer *timer)
 	    relay_now_ms(push->relay) >= push->leave_ms)
 		relay_push_stop(relay);
 	else
-		relay_connector_start_timer(relay, timer, RELAY_END_STEP_MS);
+		relay_start_timer(relay, timer, RELAY_END_STEP_MS);
 }
 
 /* Ends pushing after the lines under way: another instance, or none, pushes
@@ -278,8 +278,7 @@ static void push_leave(struct relay_push *push)
 		return;
 	push->leave_mark = lined_bus_mark(push->relay->service);
 	push->leave_ms = relay_now_ms(push->relay) + PUSH_LEAVE_MS;
-	relay_connector_start_timer(push->relay, &push->leave,
-				    RELAY_END_STEP_MS);
+	relay_start_timer(push->relay, &push->leave, RELAY_END_STEP_MS);
 }
 
 static bool push_is_wanted(const struct relay *relay)

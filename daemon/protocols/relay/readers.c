@@ -113,16 +113,15 @@ static void readers_receive(struct relay *relay, struct lined_buffer *buffer,
 		return;
 	if (lined_bus_is_elsewhere(relay->service))
 		relay_topic_hear(relay, &message);
-	fitting = relay_message_for(&message,
-				    lined_service_framing(relay->service),
-				    relay->filter_out, &denied);
+	fitting = relay_message_convert(&message,
+					lined_service_framing(relay->service),
+					relay->filter_out, &denied);
 	/* Every worker filters for its members; only one of them counts. */
-	if (denied > 0 &&
-	    (only != NULL || lined_service_worker(relay->service) == 0))
+	if (only != NULL || lined_service_worker(relay->service) == 0)
 		relay_count(relay, "lines_filtered_out", denied);
-	if (fitting != NULL && relay_message_read(&message, fitting))
+	if (fitting != NULL)
 		readers_deliver(relay, &message, only);
-	else if (fitting == NULL && errno != 0)
+	else if (errno != 0)
 		relay_count(relay, "lines_not_relayed", message.count - denied);
 	lined_buffer_unref(fitting);
 }

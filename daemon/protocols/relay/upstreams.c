@@ -214,8 +214,8 @@ static void upstreams_leave(struct relay *relay)
 		upstreams->leave_ms = now_ms + LEAVE_MS;
 	}
 	if (relay_upstreams_finish(relay) || now_ms >= upstreams->leave_ms ||
-	    !relay_connector_start_timer(relay, &upstreams->leave_timer,
-					 RELAY_END_STEP_MS))
+	    !relay_start_timer(relay, &upstreams->leave_timer,
+			       RELAY_END_STEP_MS))
 		relay_upstreams_stop(relay);
 }
 
