@@ -28,22 +28,34 @@ struct relay_dedupe {
 	uint32_t *buckets; /* `room` buckets: index + 1; 0: none */
 };
 
+/* Gives the dedupe a ring and buckets for `room` lines. -1/ENOMEM: nothing has
+ * changed. */
+static int dedupe_set_room(struct relay_dedupe *dedupe, uint32_t room)
+{
+	struct dedupe_line *ring = calloc(room, sizeof(*ring));
+	uint32_t *buckets = calloc(room, sizeof(*buckets));
+
+	if (ring == NULL || buckets == NULL) {
+		free(ring);
+		free(buckets);
+		return -1;
+	}
+	dedupe->ring = ring;
+	dedupe->buckets = buckets;
+	dedupe->room = room;
+	return 0;
+}
+
 struct relay_dedupe *relay_dedupe_new(uint32_t window_ms)
 {
 	struct relay_dedupe *dedupe = calloc(1, sizeof(*dedupe));
 
 	if (dedupe == NULL)
 		return NULL;
-	if (getrandom(dedupe->key, sizeof(dedupe->key), 0) !=
-	    (ssize_t)sizeof(dedupe->key)) {
-		free(dedupe);
-		return NULL;
-	}
 	dedupe->window_ms = window_ms;
-	dedupe->room = RING_MIN;
-	dedupe->ring = calloc(RING_MIN, sizeof(*dedupe->ring));
-	dedupe->buckets = calloc(RING_MIN, sizeof(*dedupe->buckets));
-	if (dedupe->ring != NULL && dedupe->buckets != NULL)
+	if (getrandom(dedupe->key, sizeof(dedupe->key), 0) ==
+		    (ssize_t)sizeof(dedupe->key) &&
+	    dedupe_set_room(dedupe, RING_MIN) == 0)
 		return dedupe;
 	relay_dedupe_free(dedupe);
 	return NULL;
@@ -153,30 +165,18 @@ static void dedupe_evict_oldest(struct relay_dedupe *dedupe)
 
 static bool dedupe_grow(struct relay_dedupe *dedupe)
 {
-	uint32_t room = dedupe->room * 2, i;
-	struct dedupe_line *ring;
-	uint32_t *buckets;
+	struct relay_dedupe old = *dedupe;
+	uint32_t i;
 
-	if (dedupe->room >= RING_MAX)
+	if (old.room >= RING_MAX || dedupe_set_room(dedupe, old.room * 2) < 0)
 		return false;
-	ring = calloc(room, sizeof(*ring));
-	buckets = calloc(room, sizeof(*buckets));
-	if (ring == NULL || buckets == NULL) {
-		free(ring);
-		free(buckets);
-		return false;
-	}
-	for (i = 0; i < dedupe->count; i++)
-		ring[i] =
-			dedupe->ring[(dedupe->first + i) & (dedupe->room - 1)];
-	free(dedupe->ring);
-	free(dedupe->buckets);
-	dedupe->ring = ring;
-	dedupe->buckets = buckets;
-	dedupe->room = room;
 	dedupe->first = 0;
-	for (i = 0; i < dedupe->count; i++)
+	for (i = 0; i < old.count; i++) {
+		dedupe->ring[i] = old.ring[(old.first + i) & (old.room - 1)];
 		dedupe_link(dedupe, i);
+	}
+	free(old.ring);
+	free(old.buckets);
 	return true;
 }
 

@@ -92,11 +92,22 @@ const char *relay_device_parse(struct relay_device *device, const char *text)
 
 /* ---- opening ------------------------------------------------------------ */
 
-static int device_close(int fd, int error)
+static int device_fail(int fd, int error)
 {
 	close(fd);
 	errno = error;
 	return -1;
+}
+
+/* Opens for writing, too: the end of a FIFO's last writer would otherwise be
+ * read as EOF. `wrong`: the errno if the file is no device and no FIFO. */
+static int device_open(const struct relay_device *device, int wrong)
+{
+	int fd = lined_open_device(device->path);
+
+	if (fd < 0 && errno == ENODEV)
+		errno = wrong;
+	return fd;
 }
 
 static void device_set_mode(const struct relay_device *device,
@@ -122,18 +133,16 @@ static void device_set_mode(const struct relay_device *device,
 
 int relay_device_open_serial(const struct relay_device *device)
 {
-	int fd = lined_open_device(device->path);
+	int fd = device_open(device, ENOTTY);
 	struct termios line;
 
-	if (fd < 0) {
-		errno = errno == ENODEV ? ENOTTY : errno;
+	if (fd < 0)
 		return -1;
-	}
 	if (tcgetattr(fd, &line) < 0)
-		return device_close(fd, errno);
+		return device_fail(fd, errno);
 	device_set_mode(device, &line);
 	if (tcsetattr(fd, TCSANOW, &line) < 0 || ioctl(fd, TIOCEXCL) < 0)
-		return device_close(fd, errno);
+		return device_fail(fd, errno);
 	/* Input received at another speed is garbage. */
 	tcflush(fd, TCIFLUSH);
 	return fd;
@@ -141,16 +150,12 @@ int relay_device_open_serial(const struct relay_device *device)
 
 int relay_device_open_fifo(const struct relay_device *device)
 {
-	/* Opens for writing, too: otherwise the end of the last writer would be
-	 * read as EOF. */
-	int fd = lined_open_device(device->path);
+	int fd = device_open(device, ESPIPE);
 	struct stat file;
 
-	if (fd < 0) {
-		errno = errno == ENODEV ? ESPIPE : errno;
+	if (fd < 0)
 		return -1;
-	}
 	if (fstat(fd, &file) < 0)
-		return device_close(fd, errno);
-	return S_ISFIFO(file.st_mode) ? fd : device_close(fd, ESPIPE);
+		return device_fail(fd, errno);
+	return S_ISFIFO(file.st_mode) ? fd : device_fail(fd, ESPIPE);
 }

@@ -18,6 +18,8 @@
 #include "proxy_header.h"
 #include "relay/address.h"
 #include "relay/relay.h"
+#include "relay/tls.h"
+#include "relay/unreached.h"
 
 /* Time for sending the rest after the other side has closed: to a client (whose
  * limits apply, too), and to the upstream of a client that is gone. */
@@ -45,26 +47,7 @@ struct relay_pair {
 	bool draining;  /* the end of input was sent to the upstream */
 };
 
-static void pair_on_read(struct lined_socket *sock, void *arg);
-static void pair_on_write(struct lined_socket *sock, void *arg);
-static void pair_on_client_close(struct lined_socket *sock, void *arg,
-				 enum lined_close_reason reason, int error);
-static void pair_on_connect(struct lined_socket *sock, void *arg);
-static void pair_on_upstream_close(struct lined_socket *sock, void *arg,
-				   enum lined_close_reason reason, int error);
-
-static const struct lined_socket_handlers pair_client_handlers = {
-	.handle_read = pair_on_read,
-	.handle_write = pair_on_write,
-	.handle_close = pair_on_client_close,
-};
-
-static const struct lined_socket_handlers pair_upstream_handlers = {
-	.handle_connect = pair_on_connect,
-	.handle_read = pair_on_read,
-	.handle_write = pair_on_write,
-	.handle_close = pair_on_upstream_close,
-};
+static const struct lined_socket_handlers pair_upstream_handlers;
 
 /* ---- pairs -------------------------------------------------------------- */
 
@@ -245,77 +228,7 @@ static void pair_log(const struct relay_pair *pair, enum lined_log_level level,
 			  upstream, why);
 }
 
-/* ---- addresses that could not be reached -------------------------------- */
-
-/*
- * An address that could not be reached is tried last for UNREACHED_MS:
- * otherwise each client would wait for that address. All workers share this
- * table, indexed by a hash of the address.
- */
-#define UNREACHED_PLACES 64
-#define UNREACHED_MS     60000
-
-struct unreached {
-	struct {
-		uint32_t hash;
-		uint64_t since_ms; /* 0: was reached */
-	} places[UNREACHED_PLACES];
-};
-
-static struct unreached *unreached_lock(struct relay *relay)
-{
-	char name[LINED_TOPIC_MAX + 1];
-
-	if (relay->unreached == NULL) {
-		snprintf(name, sizeof(name), "relay proxy %s",
-			 lined_service_name(relay->service));
-		relay->unreached = lined_shared_get(relay->service, name,
-						    sizeof(struct unreached));
-	}
-	return relay->unreached != NULL ? lined_shared_lock(relay->unreached)
-					: NULL;
-}
-
-static uint32_t unreached_hash(const char *text)
-{
-	uint32_t hash = 2166136261u;
-
-	while (*text != '\0')
-		hash = (hash ^ (uint8_t)*text++) * 16777619u;
-	return hash;
-}
-
-/* Records when the address was not reached; since_ms 0: it was reached. */
-static void unreached_set(struct relay *relay, const char *text,
-			  uint64_t since_ms)
-{
-	struct unreached *unreached = unreached_lock(relay);
-	uint32_t hash = unreached_hash(text);
-
-	if (unreached == NULL)
-		return;
-	/* Success does not clear a place that another address has taken. */
-	if (since_ms > 0 ||
-	    unreached->places[hash % UNREACHED_PLACES].hash == hash) {
-		unreached->places[hash % UNREACHED_PLACES].hash = hash;
-		unreached->places[hash % UNREACHED_PLACES].since_ms = since_ms;
-	}
-	lined_shared_unlock(relay->unreached);
-}
-
-static uint64_t unreached_since_ms(struct relay *relay, const char *text)
-{
-	struct unreached *unreached = unreached_lock(relay);
-	uint32_t hash = unreached_hash(text);
-	uint64_t since_ms = 0;
-
-	if (unreached == NULL)
-		return 0;
-	if (unreached->places[hash % UNREACHED_PLACES].hash == hash)
-		since_ms = unreached->places[hash % UNREACHED_PLACES].since_ms;
-	lined_shared_unlock(relay->unreached);
-	return since_ms;
-}
+/* ---- connecting --------------------------------------------------------- */
 
 static void pair_mark(const struct relay_pair *pair, bool reached)
 {
@@ -323,27 +236,23 @@ static void pair_mark(const struct relay_pair *pair, bool reached)
 
 	/* A reload may have shortened the list. */
 	if (pair->address < list->count)
-		unreached_set(pair->relay, list->items[pair->address],
-			      reached ? 0 : relay_now_ms(pair->relay));
+		relay_unreached_mark(pair->relay, list->items[pair->address],
+				     reached);
 }
 
 /* Whether this pass skips the address. The first pass skips addresses not
  * reached lately; the second pass skips addresses that the first has tried. */
 static bool pair_leaves_out(struct relay_pair *pair, const char *text)
 {
-	uint64_t since_ms = unreached_since_ms(pair->relay, text);
 	uint64_t bit = pair->address < 64 ? UINT64_C(1) << pair->address : 0;
 
 	if (pair->try_dead)
 		return bit == 0 || (pair->tried & bit) != 0;
-	if (bit != 0 && since_ms > 0 &&
-	    relay_now_ms(pair->relay) < since_ms + UNREACHED_MS)
+	if (bit != 0 && relay_unreached_lately(pair->relay, text))
 		return true;
 	pair->tried |= bit;
 	return false;
 }
-
-/* ---- connecting --------------------------------------------------------- */
 
 /* Sends the PROXY header with the client's address, before anything else. */
 static void pair_send_header(const struct relay_pair *pair)
@@ -471,6 +380,13 @@ static void pair_on_upstream_close(struct lined_socket *sock, void *arg,
 	side_finish(pair, &pair->client, LINED_CLOSE_ERROR, FLUSH_CLIENT_MS);
 }
 
+static const struct lined_socket_handlers pair_upstream_handlers = {
+	.handle_connect = pair_on_connect,
+	.handle_read = pair_on_read,
+	.handle_write = pair_on_write,
+	.handle_close = pair_on_upstream_close,
+};
+
 /* ---- the client --------------------------------------------------------- */
 
 static void pair_on_client_close(struct lined_socket *sock, void *arg,
@@ -489,6 +405,12 @@ static void pair_on_client_close(struct lined_socket *sock, void *arg,
 			    FLUSH_UPSTREAM_MS);
 }
 
+static const struct lined_socket_handlers pair_client_handlers = {
+	.handle_read = pair_on_read,
+	.handle_write = pair_on_write,
+	.handle_close = pair_on_client_close,
+};
+
 /* The rest of each side and the upstream's input: at most one read each. */
 #define PAIR_READS ((uint64_t)3 * 65536)
 /* The upstream's socket, and its TLS session with buffered data. */
@@ -497,13 +419,8 @@ static void pair_on_client_close(struct lined_socket *sock, void *arg,
 
 uint64_t relay_proxy_pair_max(const struct lined_option_list *upstreams)
 {
-	uint64_t most = sizeof(struct relay_pair) + PAIR_SOCKET + PAIR_READS;
-	size_t i;
-
-	for (i = 0; i < upstreams->count; i++)
-		if (strncmp(upstreams->items[i], "tls://", 6) == 0)
-			return most + PAIR_TLS;
-	return most;
+	return sizeof(struct relay_pair) + PAIR_SOCKET + PAIR_READS +
+	       (relay_tls_is_in(upstreams) ? PAIR_TLS : 0);
 }
 
 void relay_proxy_accept(struct relay *relay, struct lined_socket *client)

@@ -52,8 +52,6 @@ const char *relay_tag_template(const char *option)
 	static const char *const no[] = {"false", "no", "off"};
 	size_t i;
 
-	if (option[0] == '\0')
-		return option;
 	for (i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
 		if (strcmp(option, yes[i]) == 0)
 			return "{address} ";
@@ -96,25 +94,18 @@ static const char *tag_value(const struct relay *relay,
 			     const struct relay_source *source,
 			     enum tag_field field, char *text, size_t size)
 {
-	const char *value;
+	const char *value = text;
 
-	switch (field) {
-	case TAG_ADDRESS:
+	if (field == TAG_ADDRESS)
 		value = source->address;
-		break;
-	case TAG_PORT:
+	else if (field == TAG_PORT)
 		value = source->port;
-		break;
-	case TAG_NAME:
+	else if (field == TAG_NAME)
 		value = source->name;
-		break;
-	case TAG_SERVICE:
+	else if (field == TAG_SERVICE)
 		value = lined_service_name(relay->service);
-		break;
-	default:
+	else
 		tag_write_time(field, text, size);
-		value = text;
-	}
 	return value[0] != '\0' ? value : NONE;
 }
 

@@ -15,7 +15,7 @@ static const char *tls_path(const char *text)
 	return text[0] != '\0' ? text : NULL;
 }
 
-static bool tls_is_in(const struct lined_option_list *list)
+bool relay_tls_is_in(const struct lined_option_list *list)
 {
 	size_t i;
 
@@ -27,7 +27,8 @@ static bool tls_is_in(const struct lined_option_list *list)
 
 bool relay_tls_is_wanted(const struct relay_options *options)
 {
-	return tls_is_in(&options->upstream) || tls_is_in(&options->push);
+	return relay_tls_is_in(&options->upstream) ||
+	       relay_tls_is_in(&options->push);
 }
 
 static struct lined_tls_client *

@@ -15,6 +15,9 @@ struct relay_tls {
 	const char *name;                /* "": the host in the address */
 };
 
+/* Whether one of the addresses is tls://. */
+bool relay_tls_is_in(const struct lined_option_list *list);
+
 /* Whether an upstream or a push target is tls://. */
 bool relay_tls_is_wanted(const struct relay_options *options);
 
