@@ -114,17 +114,28 @@ static void program_on_writable(struct lined_socket *sock, void *arg)
 	program->handlers->writable(program);
 }
 
-static void program_on_input_closed(struct lined_socket *sock, void *arg,
-				    enum lined_close_reason reason, int error)
+static void program_on_closed(struct lined_socket *sock, void *arg,
+			      enum lined_close_reason reason, int error)
 {
 	struct exec_program *program = arg;
 
-	program->input = NULL;
+	/* A program without output is useless. */
+	if (sock == program->output && program->process != NULL)
+		exec_program_end(program, program->kill_after_ms);
+	if (sock == program->input)
+		program->input = NULL;
+	else if (sock == program->output)
+		program->output = NULL;
+	else if (sock == program->errors)
+		program->errors = NULL;
+	else
+		program->unread = NULL;
+	program_check_end(program);
 }
 
 static const struct lined_socket_handlers input_handlers = {
 	.handle_write = program_on_writable,
-	.handle_close = program_on_input_closed,
+	.handle_close = program_on_closed,
 };
 
 static void program_on_output(struct lined_socket *sock, void *arg)
@@ -135,21 +146,9 @@ static void program_on_output(struct lined_socket *sock, void *arg)
 	program->handlers->readable(program);
 }
 
-static void program_on_output_closed(struct lined_socket *sock, void *arg,
-				     enum lined_close_reason reason, int error)
-{
-	struct exec_program *program = arg;
-
-	program->output = NULL;
-	/* A program without output is useless. */
-	if (program->process != NULL)
-		exec_program_end(program, program->kill_after_ms);
-	program_check_end(program);
-}
-
 static const struct lined_socket_handlers output_handlers = {
 	.handle_read = program_on_output,
-	.handle_close = program_on_output_closed,
+	.handle_close = program_on_closed,
 };
 
 static void program_on_errors(struct lined_socket *sock, void *arg)
@@ -165,18 +164,9 @@ static void program_on_errors(struct lined_socket *sock, void *arg)
 					  line.truncated ? "..." : "");
 }
 
-static void program_on_errors_closed(struct lined_socket *sock, void *arg,
-				     enum lined_close_reason reason, int error)
-{
-	struct exec_program *program = arg;
-
-	program->errors = NULL;
-	program_check_end(program);
-}
-
 static const struct lined_socket_handlers error_handlers = {
 	.handle_read = program_on_errors,
-	.handle_close = program_on_errors_closed,
+	.handle_close = program_on_closed,
 };
 
 /* Counts unread lines of clients, which begin with an id; other lines are
@@ -197,18 +187,9 @@ static void program_on_unread(struct lined_socket *sock, void *arg)
 	} while (status == LINED_LINE_READY || status == LINED_LINE_TOO_LONG);
 }
 
-static void program_on_unread_closed(struct lined_socket *sock, void *arg,
-				     enum lined_close_reason reason, int error)
-{
-	struct exec_program *program = arg;
-
-	program->unread = NULL;
-	program_check_end(program);
-}
-
 static const struct lined_socket_handlers unread_handlers = {
 	.handle_read = program_on_unread,
-	.handle_close = program_on_unread_closed,
+	.handle_close = program_on_closed,
 };
 
 /* Makes *sock from the descriptor; closes the descriptor on failure. */

@@ -261,11 +261,31 @@ static void option_check_effect(struct lined_check *check,
 
 /* ---- checking ----------------------------------------------------------- */
 
-static void options_check_twice(struct lined_check *check, const char *name,
-				const struct lined_option_list *list)
+/* Checks a list of addresses. An address on which the service itself listens is
+ * an error; a name is checked after its lookup at run time. */
+static void options_check_addresses(struct lined_check *check, const char *name,
+				    const struct lined_option_list *list,
+				    enum relay_use use)
 {
+	struct relay_address address;
+	struct lined_address to;
+	char error[512];
 	size_t i, k;
 
+	for (i = 0; i < list->count; i++)
+		if (relay_address_parse(use, list->items[i], &address, error,
+					sizeof(error)) < 0)
+			lined_check_error(check, name, "%s", error);
+		else if (!relay_address_is_name(&address) &&
+			 relay_address_socket(&address, &to) == 0 &&
+			 to.len > 0 &&
+			 lined_check_listens(check, &to.any,
+					     relay_address_type(&address)))
+			lined_check_error(
+				check, name,
+				"\"%s\" is an address of this service "
+				"itself",
+				address.text);
 	for (i = 0; i < list->count; i++)
 		for (k = 0; k < i; k++)
 			if (strcmp(list->items[i], list->items[k]) == 0)
@@ -274,27 +294,10 @@ static void options_check_twice(struct lined_check *check, const char *name,
 						  list->items[i]);
 }
 
-/* Reports an address on which the service itself listens. A name is checked
- * after its lookup at run time. */
-static void options_check_own(struct lined_check *check, const char *name,
-			      const struct relay_address *address)
-{
-	struct lined_address to;
-
-	if (!relay_address_is_name(address) &&
-	    relay_address_socket(address, &to) == 0 && to.len > 0 &&
-	    lined_check_listens(check, &to.any, relay_address_type(address)))
-		lined_check_error(check, name,
-				  "\"%s\" is an address of this service itself",
-				  address->text);
-}
-
 static void options_check_upstream(struct lined_check *check,
 				   const struct relay_options *options)
 {
 	bool wanted = options->mode != RELAY_HUB;
-	struct relay_address address;
-	char error[512];
 	size_t i;
 
 	if (wanted && options->upstream.count == 0)
@@ -305,22 +308,17 @@ static void options_check_upstream(struct lined_check *check,
 	if (options->retry_min_ms > options->retry_max_ms)
 		lined_check_error(check, "retry-min",
 				  "it is longer than retry-max");
+	options_check_addresses(check, "upstream", &options->upstream,
+				options->mode == RELAY_PROXY
+					? RELAY_USE_PROXY
+					: RELAY_USE_UPSTREAM);
 	for (i = 0; i < options->upstream.count; i++)
-		if (relay_address_parse(options->mode == RELAY_PROXY
-						? RELAY_USE_PROXY
-						: RELAY_USE_UPSTREAM,
-					options->upstream.items[i], &address,
-					error, sizeof(error)) < 0)
-			lined_check_error(check, "upstream", "%s", error);
-		else if (options->upstream_proxy != 0 &&
-			 strncmp(options->upstream.items[i], "tls://", 6) == 0)
+		if (options->upstream_proxy != 0 &&
+		    strncmp(options->upstream.items[i], "tls://", 6) == 0)
 			lined_check_error(check, "upstream-proxy",
 					  "\"%s\": a header is sent to "
 					  "tcp:// and unix:// only",
 					  options->upstream.items[i]);
-		else
-			options_check_own(check, "upstream", &address);
-	options_check_twice(check, "upstream", &options->upstream);
 	if (options->mode == RELAY_UPSTREAM &&
 	    options->use == RELAY_CHOICE_FIRST && options->upstream.count > 1 &&
 	    options->stale_timeout_ms == 0)
@@ -338,6 +336,15 @@ static void options_check_line(struct lined_check *check, const char *name,
 	else if (strlen(line) > RELAY_NOTICE_MAX)
 		lined_check_error(check, name, "longer than %d bytes",
 				  RELAY_NOTICE_MAX);
+}
+
+static void options_check_lines(struct lined_check *check, const char *name,
+				const struct lined_option_list *lines)
+{
+	size_t i;
+
+	for (i = 0; i < lines->count; i++)
+		options_check_line(check, name, lines->items[i]);
 }
 
 static void options_check_expression(struct lined_check *check,
@@ -417,25 +424,6 @@ static void options_check_roles(struct lined_check *check,
 				    "without a topic no lines come in");
 }
 
-static void options_check_push(struct lined_check *check,
-			       const struct relay_options *options)
-{
-	struct relay_address address;
-	char error[512];
-	size_t i;
-
-	for (i = 0; i < options->push.count; i++)
-		if (relay_address_parse(RELAY_USE_PUSH, options->push.items[i],
-					&address, error, sizeof(error)) < 0)
-			lined_check_error(check, "push", "%s", error);
-		else
-			options_check_own(check, "push", &address);
-	options_check_twice(check, "push", &options->push);
-	for (i = 0; i < options->push_preamble.count; i++)
-		options_check_line(check, "push-preamble",
-				   options->push_preamble.items[i]);
-}
-
 void relay_options_check(struct lined_check *check, const void *arg)
 {
 	const struct relay_options *options = arg;
@@ -445,7 +433,8 @@ void relay_options_check(struct lined_check *check, const void *arg)
 	for (i = 0; i < sizeof(option_effects) / sizeof(option_effects[0]); i++)
 		option_check_effect(check, options, &option_effects[i]);
 	options_check_upstream(check, options);
-	options_check_push(check, options);
+	options_check_addresses(check, "push", &options->push, RELAY_USE_PUSH);
+	options_check_lines(check, "push-preamble", &options->push_preamble);
 	relay_tls_check(check, options);
 	options_check_roles(check, options);
 	options_check_filter(check, "filter", &options->filter);
@@ -458,9 +447,7 @@ void relay_options_check(struct lined_check *check, const void *arg)
 	if (fault != NULL)
 		lined_check_error(check, "tag", "\"%s\": %s", options->tag,
 				  fault);
-	for (i = 0; i < options->preamble.count; i++)
-		options_check_line(check, "preamble",
-				   options->preamble.items[i]);
+	options_check_lines(check, "preamble", &options->preamble);
 	if (strlen(options->topic) > RELAY_TOPIC_MAX)
 		lined_check_error(check, "topic", "longer than %d bytes",
 				  RELAY_TOPIC_MAX);
