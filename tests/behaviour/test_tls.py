@@ -694,6 +694,7 @@ class Upstreams(TlsTest):
             "tls://localhost", "tcp://localhost"))
         self.assertEqual(code, 0, err)
         self.assertIn("upstream-name: no effect: no upstream is tls://", err)
+        self.assertEqual(err.count("no effect"), 1, err)
 
 
 class Configuration(TlsTest):

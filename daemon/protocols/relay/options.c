@@ -252,7 +252,7 @@ static void option_check_effect(struct lined_check *check,
 			effect->instead != NULL ? effect->instead : "");
 	else if (of_tls && !relay_tls_is_wanted(options))
 		lined_check_warning(check, name,
-				    "no effect without an upstream tls://");
+				    "no effect: no upstream is tls://");
 	else if (effect->needs != NULL &&
 		 !lined_check_is_set(check, effect->needs))
 		lined_check_warning(check, name, "no effect without %s",

@@ -72,21 +72,10 @@ static void tls_report(struct lined_check *check, const char *error)
 void relay_tls_check(struct lined_check *check,
 		     const struct relay_options *options)
 {
-	bool wanted = relay_tls_is_wanted(options);
-	static const char *const names[] = {
-		"upstream-ca",  "upstream-name",   "upstream-certificate",
-		"upstream-key", "upstream-verify",
-	};
 	struct lined_tls_client *client;
 	char error[512];
-	size_t i;
 
-	for (i = 0; !wanted && i < sizeof(names) / sizeof(names[0]); i++)
-		if (options->mode != RELAY_HUB &&
-		    lined_check_is_set(check, names[i]))
-			lined_check_warning(check, names[i],
-					    "no effect: no upstream is tls://");
-	if (!wanted)
+	if (!relay_tls_is_wanted(options))
 		return;
 	if ((options->upstream_certificate[0] == '\0') !=
 	    (options->upstream_key[0] == '\0')) {
