@@ -109,6 +109,55 @@ static int datagram_refuse(struct lined_socket *sock, int error)
 	return fail_with(error);
 }
 
+static ssize_t datagram_send_one(int fd, struct datagram *datagram)
+{
+	struct iovec piece = {datagram->data, datagram->len};
+	const struct msghdr message = {
+		.msg_name = &datagram->to,
+		.msg_namelen = datagram->to_len,
+		.msg_iov = &piece,
+		.msg_iovlen = 1,
+		.msg_control = datagram->from.bytes,
+		.msg_controllen = datagram->from.len,
+	};
+
+	return sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+/* Sends until the queue is empty or the kernel takes no more. */
+static void datagram_send_queued(struct lined_socket *sock)
+{
+	struct datagrams *datagrams = sock->datagrams;
+	struct datagram *datagram;
+	ssize_t n;
+
+	while ((datagram = datagrams->first) != NULL && !sock->blocked) {
+		n = datagram_send_one(sock->delegate.fd, datagram);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+			sock->blocked = true;
+			break;
+		}
+		/* An unreachable address is not an error of the socket. */
+		if (n < 0) {
+			datagram_count_drop(sock);
+		} else {
+			counter_add(&sock->group->counters.datagrams_out, 1);
+			counter_add(&sock->group->counters.bytes_out,
+				    (uint64_t)n);
+		}
+		datagrams->queued -= datagram->len;
+		datagram_charge(sock,
+				-(int64_t)(sizeof(*datagram) + datagram->len));
+		counter_add(&sock->group->counters.queued, -datagram->len);
+		datagrams->first = datagram->next;
+		if (datagrams->first == NULL)
+			datagrams->last = &datagrams->first;
+		free(datagram);
+	}
+}
+
 static int datagram_send_from(struct lined_socket *sock,
 			      const struct datagram_source *from,
 			      const void *data, size_t len,
@@ -123,6 +172,9 @@ static int datagram_send_from(struct lined_socket *sock,
 	if (sock->state != LINED_SOCKET_UDP_BOUND || sock->dispatcher == NULL ||
 	    address_len > sizeof(datagram->to))
 		return fail_with(ENOTCONN);
+	/* The queue may have filled up within this turn. */
+	if (!datagram_fits(sock, len))
+		datagram_send_queued(sock);
 	if (!datagram_fits(sock, len))
 		return datagram_refuse(sock, ENOBUFS);
 	if (len > SIZE_MAX - sizeof(*datagram))
@@ -197,55 +249,6 @@ static int datagram_sendv(struct lined_socket *sock, const struct iovec *pieces,
 		datagrams->answer_len += pieces[i].iov_len;
 	}
 	return 0;
-}
-
-static ssize_t datagram_send_one(int fd, struct datagram *datagram)
-{
-	struct iovec piece = {datagram->data, datagram->len};
-	const struct msghdr message = {
-		.msg_name = &datagram->to,
-		.msg_namelen = datagram->to_len,
-		.msg_iov = &piece,
-		.msg_iovlen = 1,
-		.msg_control = datagram->from.bytes,
-		.msg_controllen = datagram->from.len,
-	};
-
-	return sendmsg(fd, &message, MSG_NOSIGNAL);
-}
-
-/* Sends until the queue is empty or the kernel takes no more. */
-static void datagram_send_queued(struct lined_socket *sock)
-{
-	struct datagrams *datagrams = sock->datagrams;
-	struct datagram *datagram;
-	ssize_t n;
-
-	while ((datagram = datagrams->first) != NULL && !sock->blocked) {
-		n = datagram_send_one(sock->delegate.fd, datagram);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-			sock->blocked = true;
-			break;
-		}
-		/* An unreachable address is not an error of the socket. */
-		if (n < 0) {
-			datagram_count_drop(sock);
-		} else {
-			counter_add(&sock->group->counters.datagrams_out, 1);
-			counter_add(&sock->group->counters.bytes_out,
-				    (uint64_t)n);
-		}
-		datagrams->queued -= datagram->len;
-		datagram_charge(sock,
-				-(int64_t)(sizeof(*datagram) + datagram->len));
-		counter_add(&sock->group->counters.queued, -datagram->len);
-		datagrams->first = datagram->next;
-		if (datagrams->first == NULL)
-			datagrams->last = &datagrams->first;
-		free(datagram);
-	}
 }
 
 /* ---- reading ---------------------------------------------------------- */

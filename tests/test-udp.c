@@ -691,6 +691,7 @@ START_TEST(send_over_the_queues_limit_is_dropped_and_counted)
 
 	open_case();
 	c.group.limits.send_queue = 5000;
+	c.sock->blocked = true;
 	ck_assert_int_eq(lined_socket_send_to(c.sock, data, sizeof(data),
 					      (struct sockaddr *)&address,
 					      sizeof(address)),
@@ -701,6 +702,24 @@ START_TEST(send_over_the_queues_limit_is_dropped_and_counted)
 			 -1);
 	ck_assert_int_eq(errno, ENOBUFS);
 	ck_assert_uint_eq(c.group.counters.datagrams_dropped, 1);
+}
+END_TEST
+
+START_TEST(queue_is_sent_before_a_datagram_is_dropped)
+{
+	struct sockaddr_in address = support_loopback(support_refused_port());
+	static char data[3000];
+	unsigned i;
+
+	open_case();
+	c.group.limits.send_queue = 5000;
+	for (i = 0; i < 3; i++)
+		ck_assert_int_eq(
+			lined_socket_send_to(c.sock, data, sizeof(data),
+					     (struct sockaddr *)&address,
+					     sizeof(address)),
+			0);
+	ck_assert_uint_eq(lined_socket_queued(c.sock), sizeof(data));
 }
 END_TEST
 
@@ -717,6 +736,7 @@ START_TEST(queue_of_the_shortest_datagrams_is_charged_and_has_its_limit)
 	c.group.limits.send_queue = 50000;
 	account = &c.d->pool.memory;
 	before = account->held;
+	c.sock->blocked = true;
 	while (sent < 50000 &&
 	       lined_socket_send_to(c.sock, "x", 1, to, sizeof(address)) == 0)
 		sent++;
@@ -883,6 +903,7 @@ static Suite *make_suite(void)
 	tcase_add_test(drops, datagram_not_admitted_is_dropped_and_counted);
 	tcase_add_test(drops, paused_socket_keeps_datagrams_in_the_kernel);
 	tcase_add_test(drops, full_receiver_is_waited_for);
+	tcase_add_test(drops, queue_is_sent_before_a_datagram_is_dropped);
 	tcase_add_test(drops,
 		       send_over_the_queues_limit_is_dropped_and_counted);
 	tcase_add_test(

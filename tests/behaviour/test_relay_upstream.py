@@ -1486,6 +1486,18 @@ class Push(UpstreamTest):
             self.assertEqual(up.line(), b"end\n")
         self.assertEqual(self.counted("lines_discarded"), 1)
 
+    def test_datagrams_are_sent_before_any_is_dropped(self):
+        datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(datagrams.close)
+        datagrams.bind(("127.0.0.1", 0))
+        datagrams.settimeout(PATIENCE)
+        self.hub("udp://127.0.0.1:%d" % datagrams.getsockname()[1],
+                 extra="send-queue = 1k")
+        lines = [b"%03d %s\n" % (i, b"x" * 90) for i in range(100)]
+        self.client().send(b"".join(lines))
+        self.assertEqual([datagrams.recv(200) for _ in lines], lines)
+        self.assertEqual(self.counted("push_lines_dropped"), 0)
+
     def test_what_an_upstream_says_is_pushed(self):
         source, target = self.server(), self.server()
         self.serve(source, push=urls(target))
