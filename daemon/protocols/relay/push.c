@@ -263,11 +263,9 @@ static void push_leave_fired(struct lined_timer *timer)
 		lined_container_of(timer, struct relay_push, leave);
 	struct relay *relay = push->relay;
 
-	if (relay_push_finish(relay) ||
-	    relay_now_ms(push->relay) >= push->leave_ms)
+	if (relay_push_finish(relay) || relay_now_ms(relay) >= push->leave_ms ||
+	    !relay_start_timer(relay, timer, RELAY_END_STEP_MS))
 		relay_push_stop(relay);
-	else
-		relay_start_timer(relay, timer, RELAY_END_STEP_MS);
 }
 
 /* Ends pushing after the lines under way: another instance, or none, pushes
@@ -278,7 +276,8 @@ static void push_leave(struct relay_push *push)
 		return;
 	push->leave_mark = lined_bus_mark(push->relay->service);
 	push->leave_ms = relay_now_ms(push->relay) + PUSH_LEAVE_MS;
-	relay_start_timer(push->relay, &push->leave, RELAY_END_STEP_MS);
+	if (!relay_start_timer(push->relay, &push->leave, RELAY_END_STEP_MS))
+		relay_push_stop(push->relay);
 }
 
 static bool push_is_wanted(const struct relay *relay)
