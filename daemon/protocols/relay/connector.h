@@ -119,6 +119,21 @@ void relay_connector_retry_changed(struct relay_connector *connector);
 /* Call this for each good line: the first one makes the connector good. */
 void relay_connector_good(struct relay_connector *connector);
 
+static inline bool
+relay_connector_connected(const struct relay_connector *connector)
+{
+	return connector->state == RELAY_CONNECTOR_CONNECTED;
+}
+
+#define RELAY_CONNECTOR_TEXT_MAX 2048
+
+/* Writes "tcp://host:7", followed by " (192.0.2.1:7)" for a name that was
+ * looked up. Returns text. */
+const char *relay_connector_text(const struct relay_connector *connector,
+				 char text[RELAY_CONNECTOR_TEXT_MAX]);
+
+/* ---- connector_send.c ---------------------------------------------------- */
+
 /* Sets the limits for connections of connectors. Has an effect once after each
  * time that the config sets the limits of the service's group. */
 void relay_connector_set_limits(struct relay *relay);
@@ -128,8 +143,7 @@ size_t relay_connector_room(const struct relay_connector *connector);
 
 /*
  * Sends bytes of a shared buffer if there is room, or any number if nothing is
- * queued. False: not sent, and
- * handle_write is called when there is room.
+ * queued. False: not sent, and handle_write is called when there is room.
  */
 bool relay_connector_send(struct relay_connector *connector,
 			  struct lined_buffer *buffer, size_t offset,
@@ -142,18 +156,8 @@ uint64_t relay_connector_sent(const struct relay_connector *connector);
 /* Bytes after the preamble that have left on this connection or are queued. */
 uint64_t relay_connector_given(const struct relay_connector *connector);
 
-static inline bool
-relay_connector_connected(const struct relay_connector *connector)
-{
-	return connector->state == RELAY_CONNECTOR_CONNECTED;
-}
+/* Sends the lines of the option preamble or push-preamble. -1 and errno. */
+int relay_connector_send_preamble(const struct relay_connector *connector);
 
 /* Whether lines can be sent. */
 bool relay_connector_is_open(const struct relay_connector *connector);
-
-#define RELAY_CONNECTOR_TEXT_MAX 2048
-
-/* Writes "tcp://host:7", followed by " (192.0.2.1:7)" for a name that was
- * looked up. Returns text. */
-const char *relay_connector_text(const struct relay_connector *connector,
-				 char text[RELAY_CONNECTOR_TEXT_MAX]);

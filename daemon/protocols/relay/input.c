@@ -8,6 +8,7 @@
 #include "relay/hold.h"
 #include "relay/relay.h"
 #include "relay/tag.h"
+#include "relay/upstreams.h"
 
 /* A batch is published before it exceeds this size, for readers with small
  * queues; a longer line gets its own batch. */
@@ -37,7 +38,8 @@ void relay_input_publish(struct relay *relay, uint64_t sender)
 	}
 	message = relay_batch_seal(&relay->batch, sender);
 	if (message == NULL ||
-	    relay_topic_publish(relay, up ? RELAY_UP : RELAY_FEED, message) < 0)
+	    (up ? lined_bus_publish(relay->service, RELAY_UP, message)
+		: relay_topic_publish(relay, message)) < 0)
 		relay_count(relay, "lines_not_relayed", lines);
 	lined_buffer_unref(message);
 }

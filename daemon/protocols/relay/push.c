@@ -301,7 +301,7 @@ int relay_push_start(struct relay *relay)
 	lined_service_timer(relay->service, &push->leave, push_leave_fired);
 	relay_connector_set_limits(relay);
 	push->feed =
-		relay_topic_subscribe(relay, RELAY_FEED, push_on_batch, push);
+		relay_topic_subscribe(relay, relay->topic, push_on_batch, push);
 	if (push->feed != NULL && push_read_list(push) == 0)
 		return 0;
 fail:
@@ -343,7 +343,7 @@ void relay_push_reload(struct relay *relay)
 		return;
 	}
 	relay_connector_set_limits(relay);
-	feed = relay_topic_subscribe(relay, RELAY_FEED, push_on_batch, push);
+	feed = relay_topic_subscribe(relay, relay->topic, push_on_batch, push);
 	if (feed != NULL) {
 		lined_bus_unsubscribe(push->feed);
 		push->feed = feed;

@@ -80,7 +80,7 @@ static bool readers_is_late(const struct relay *relay)
 	       lined_bus_is_before(relay->service, relay->held_since);
 }
 
-/* Delivers to all members but the sender; or only to one member. */
+/* Delivers to all readers but the sender; or only to one reader. */
 static void readers_deliver(struct relay *relay,
 			    const struct relay_message *message,
 			    struct relay_client *only)
@@ -116,7 +116,7 @@ static void readers_receive(struct relay *relay, struct lined_buffer *buffer,
 	fitting = relay_message_convert(&message,
 					lined_service_framing(relay->service),
 					relay->filter_out, &denied);
-	/* Every worker filters for its members; only one of them counts. */
+	/* Every worker filters for its readers; only one of them counts. */
 	if (only != NULL || lined_service_worker(relay->service) == 0)
 		relay_count(relay, "lines_filtered_out", denied);
 	if (fitting != NULL)
@@ -177,7 +177,7 @@ static void readers_set_heartbeat(struct relay *relay)
 					(uint64_t)relay->options->heartbeat_ms);
 }
 
-/* ---- members ------------------------------------------------------------ */
+/* ---- clients ------------------------------------------------------------ */
 
 /* Sends the history, up to half of the send queue: with a full queue a new
  * client would already count as slow. */
@@ -245,8 +245,8 @@ static void readers_give_held(struct relay_client *client,
 	readers_charge(client->relay, held);
 }
 
-/* Call this when members have joined or left. */
-static void readers_members_changed(struct relay *relay)
+/* Call this when clients have joined or left. */
+static void readers_changed(struct relay *relay)
 {
 	size_t readers = relay->feed != NULL ? relay->client_count : 0;
 	struct relay_store held;
@@ -271,7 +271,7 @@ void relay_readers_join(struct relay *relay, struct relay_client *client)
 	relay->client_count++;
 	/* The history may contain lines that were held. */
 	client->since = relay->held_since;
-	readers_members_changed(relay);
+	readers_changed(relay);
 }
 
 void relay_readers_leave(struct relay *relay, struct relay_client *client)
@@ -283,7 +283,7 @@ void relay_readers_leave(struct relay *relay, struct relay_client *client)
 	if (client->next != NULL)
 		client->next->prev = client->prev;
 	relay->client_count--;
-	readers_members_changed(relay);
+	readers_changed(relay);
 }
 
 /* ---- life --------------------------------------------------------------- */
@@ -292,19 +292,16 @@ void relay_readers_leave(struct relay *relay, struct relay_client *client)
  * subscription stays. */
 static int readers_subscribe(struct relay *relay)
 {
+	const struct relay_options *options = relay->options;
 	struct lined_subscription *feed = NULL;
-	char before[sizeof(relay->topic)];
 
-	memcpy(before, relay->topic, sizeof(before));
-	snprintf(relay->topic, sizeof(relay->topic), "%s",
-		 relay->options->topic);
-	if (!relay->options->publish_only)
-		feed = relay_topic_subscribe(relay, RELAY_FEED,
+	if (!options->publish_only) {
+		feed = relay_topic_subscribe(relay, options->topic,
 					     readers_on_batch, relay);
-	if (feed == NULL && !relay->options->publish_only) {
-		memcpy(relay->topic, before, sizeof(before));
-		return -1;
+		if (feed == NULL)
+			return -1;
 	}
+	snprintf(relay->topic, sizeof(relay->topic), "%s", options->topic);
 	lined_bus_unsubscribe(relay->feed);
 	relay->feed = feed;
 	return 0;
@@ -342,7 +339,7 @@ void relay_readers_reload(struct relay *relay)
 			relay_topic_leave(relay);
 	}
 	relay_topic_enter(relay);
-	readers_members_changed(relay);
+	readers_changed(relay);
 }
 
 void relay_readers_stop(struct relay *relay)

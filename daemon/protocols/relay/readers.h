@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The feed: delivers lines from the bus to the members, which are this worker's
- * clients, and keeps the last lines for new clients.
+ * Delivers the feed, lines from the bus, to its readers, the clients of this
+ * worker, and keeps the last lines for new clients.
  */
 #pragma once
 

@@ -106,57 +106,48 @@ static void relay_read_options(struct relay *relay)
 	relay->limits_set = false;
 }
 
-/* Replaces a filter by a new one made from the rules. -1: no memory; the old
- * filter stays. */
-static int relay_read_filter(struct relay *relay, struct relay_filter **filter,
-			     const struct lined_option_list *rules)
+static int relay_log_filter(const struct relay *relay, const char *what,
+			    const char *error)
 {
-	struct relay_filter *fresh;
-	char error[256];
-
-	fresh = relay_filter_new(rules, error, sizeof(error));
-	if (fresh == NULL && error[0] != '\0') {
-		lined_service_log(relay->service, LINED_LOG_ERR, "filter: %s",
-				  error);
-		return -1;
-	}
-	relay_filter_free(*filter);
-	*filter = fresh;
-	return 0;
+	lined_service_log(relay->service, LINED_LOG_ERR, "%s: %s", what, error);
+	return -1;
 }
 
-static int relay_read_pattern(struct relay *relay)
-{
-	const char *expression = relay->options->dedupe_without;
-	struct relay_pattern *fresh = NULL;
-	char error[256];
-
-	if (expression[0] != '\0') {
-		fresh = relay_pattern_new(expression, error, sizeof(error));
-		if (fresh == NULL) {
-			lined_service_log(relay->service, LINED_LOG_ERR,
-					  "dedupe-without: %s", error);
-			return -1;
-		}
-	}
-	relay_pattern_free(relay->dedupe_without);
-	relay->dedupe_without = fresh;
-	return 0;
-}
-
-/* Reads the filters. Fails only without memory: relay_options_check() has
- * checked the rules. */
+/* Reads the filters; if one fails, the old one stays. Fails only without
+ * memory: relay_options_check() has checked the rules. */
 static int relay_read_filters(struct relay *relay)
 {
 	const struct relay_options *options = relay->options;
+	const struct {
+		struct relay_filter **filter;
+		const struct lined_option_list *rules;
+	} filters[] = {
+		{&relay->filter, &options->filter},
+		{&relay->filter_out, &options->filter_out},
+		{&relay->filter_up, &options->filter_up},
+	};
+	struct relay_pattern *pattern = NULL;
+	char error[256];
+	size_t i;
 
-	if (relay_read_filter(relay, &relay->filter, &options->filter) < 0 ||
-	    relay_read_filter(relay, &relay->filter_out, &options->filter_out) <
-		    0 ||
-	    relay_read_filter(relay, &relay->filter_up, &options->filter_up) <
-		    0)
-		return -1;
-	return relay_read_pattern(relay);
+	for (i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+		struct relay_filter *fresh = relay_filter_new(
+			filters[i].rules, error, sizeof(error));
+
+		if (fresh == NULL && error[0] != '\0')
+			return relay_log_filter(relay, "filter", error);
+		relay_filter_free(*filters[i].filter);
+		*filters[i].filter = fresh;
+	}
+	if (options->dedupe_without[0] != '\0') {
+		pattern = relay_pattern_new(options->dedupe_without, error,
+					    sizeof(error));
+		if (pattern == NULL)
+			return relay_log_filter(relay, "dedupe-without", error);
+	}
+	relay_pattern_free(relay->dedupe_without);
+	relay->dedupe_without = pattern;
+	return 0;
 }
 
 static void relay_stop(struct lined_service *service)

@@ -3,7 +3,7 @@
  * The instance of a relay service and its clients. A line goes
  *
  * 	client or upstream -> filter -> dedupe -> tag -> batch (-> hold)
- * 	-> bus -> filter-out -> every member and history
+ * 	-> bus -> filter-out -> every reader and history
  *
  * and is copied once, into its batch, and once more if filter-out or the
  * framing changes the batch. topic.h has the decisions shared by all workers.
@@ -36,11 +36,11 @@ struct relay {
 	 * published before it are too late for the history. 0: never. */
 	uint64_t held_since;
 	char topic[RELAY_TOPIC_MAX + 1]; /* "": the feed is not shared */
-	struct relay_client *clients;    /* members; none in mode proxy */
+	struct relay_client *clients;    /* none in mode proxy */
 	size_t client_count;
 	struct lined_subscription *feed; /* NULL: clients only publish */
 	struct lined_timer heartbeat, aging;
-	uint64_t fed_ms;                   /* when members last got a line */
+	uint64_t fed_ms;                   /* when readers last got a line */
 	struct relay_upstreams *upstreams; /* only on the primary worker */
 	struct relay_push *push;           /* only on the primary worker */
 	struct relay_tls tls;

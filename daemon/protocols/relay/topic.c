@@ -23,59 +23,45 @@ static void topic_store(uint32_t *field, uint32_t value)
 	__atomic_store_n(field, value, __ATOMIC_RELEASE);
 }
 
-/* ---- the bus ------------------------------------------------------------- */
+/* ---- the feed ------------------------------------------------------------ */
 
-static const char *const channel_names[] = {
-	[RELAY_FEED] = "feed",
-	[RELAY_UP] = "up",
-};
-
-static bool topic_is_shared(const struct relay *relay,
-			    enum relay_channel channel)
+/* Writes the name of the feed's bus topic. True: the services with this topic
+ * share it. */
+static bool topic_feed_name(const char *topic, char name[LINED_TOPIC_MAX + 1])
 {
-	return relay->topic[0] != '\0' && channel != RELAY_UP;
-}
-
-static void topic_bus_name(const struct relay *relay,
-			   enum relay_channel channel, char *name, size_t size)
-{
-	if (topic_is_shared(relay, channel))
-		snprintf(name, size, "relay %s %s", channel_names[channel],
-			 relay->topic);
+	if (topic[0] != '\0')
+		snprintf(name, LINED_TOPIC_MAX + 1, "relay feed %s", topic);
 	else
-		snprintf(name, size, "%s", channel_names[channel]);
+		strcpy(name, "feed");
+	return topic[0] != '\0';
 }
 
 struct lined_subscription *
-relay_topic_subscribe(struct relay *relay, enum relay_channel channel,
+relay_topic_subscribe(struct relay *relay, const char *topic,
 		      void (*handler)(void *arg, struct lined_buffer *message),
 		      void *arg)
 {
-	struct lined_subscription *subscription;
+	struct lined_subscription *feed;
 	char name[LINED_TOPIC_MAX + 1];
 
-	topic_bus_name(relay, channel, name, sizeof(name));
-	if (topic_is_shared(relay, channel))
-		subscription = lined_bus_subscribe_shared(relay->service, name,
-							  handler, arg);
+	if (topic_feed_name(topic, name))
+		feed = lined_bus_subscribe_shared(relay->service, name, handler,
+						  arg);
 	else
-		subscription =
-			lined_bus_subscribe(relay->service, name, handler, arg);
-	if (subscription == NULL)
+		feed = lined_bus_subscribe(relay->service, name, handler, arg);
+	if (feed == NULL)
 		lined_service_log(relay->service, LINED_LOG_ERR,
 				  "cannot subscribe: %s", strerror(errno));
-	return subscription;
+	return feed;
 }
 
-int relay_topic_publish(struct relay *relay, enum relay_channel channel,
-			struct lined_buffer *message)
+int relay_topic_publish(struct relay *relay, struct lined_buffer *message)
 {
 	char name[LINED_TOPIC_MAX + 1];
 
-	topic_bus_name(relay, channel, name, sizeof(name));
-	if (topic_is_shared(relay, channel))
-		return lined_bus_publish_shared(relay->service, name, message);
-	return lined_bus_publish(relay->service, name, message);
+	return topic_feed_name(relay->topic, name)
+		       ? lined_bus_publish_shared(relay->service, name, message)
+		       : lined_bus_publish(relay->service, name, message);
 }
 
 /* ---- seats -------------------------------------------------------------- */

@@ -34,22 +34,15 @@ struct relay_seat {
 	size_t readers;
 };
 
-/* Services with the same topic option share RELAY_FEED; each service has its
- * own RELAY_UP. */
-enum relay_channel {
-	RELAY_FEED, /* batches for every member */
-	RELAY_UP,   /* batches for the upstream */
-};
-
-/* NULL: failed and logged. */
+/* Subscribes to the feed: batches of lines for all clients of the services with
+ * this topic. "": of this service. NULL: failed and logged. */
 struct lined_subscription *
-relay_topic_subscribe(struct relay *relay, enum relay_channel channel,
+relay_topic_subscribe(struct relay *relay, const char *topic,
 		      void (*handler)(void *arg, struct lined_buffer *message),
 		      void *arg);
 
-/* -1 and errno, as lined_bus_publish(). */
-int relay_topic_publish(struct relay *relay, enum relay_channel channel,
-			struct lined_buffer *message);
+/* Publishes to the feed. -1 and errno, as lined_bus_publish(). */
+int relay_topic_publish(struct relay *relay, struct lined_buffer *message);
 
 /* Takes a seat in the topic, or updates it after a change of options. -1:
  * failed and logged. */

@@ -245,10 +245,13 @@ static int upstreams_open(struct relay *relay)
 	relay_failover_init(upstreams);
 	lined_service_timer(relay->service, &upstreams->leave_timer,
 			    upstreams_leave_fired);
-	upstreams->lines = relay_topic_subscribe(
-		relay, RELAY_UP, relay_lines_up_on_batch, upstreams);
-	if (upstreams->lines == NULL)
+	upstreams->lines = lined_bus_subscribe(
+		relay->service, RELAY_UP, relay_lines_up_on_batch, upstreams);
+	if (upstreams->lines == NULL) {
+		lined_service_log(relay->service, LINED_LOG_ERR,
+				  "cannot subscribe: %s", strerror(errno));
 		return -1;
+	}
 	return upstreams_read_options(upstreams);
 }
 

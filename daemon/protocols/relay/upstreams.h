@@ -12,6 +12,9 @@ struct lined_records;
 struct relay;
 struct relay_upstreams;
 
+/* The bus topic of lines that go to the upstreams. */
+#define RELAY_UP "up"
+
 /* Starts on the primary worker of a service in mode upstream; does nothing
  * elsewhere. -1: failed and logged. */
 int relay_upstreams_start(struct relay *relay);
