@@ -366,35 +366,27 @@ void log_msg_of(const void *kind, enum lined_log_level level,
 
 /* ---- last words ------------------------------------------------------- */
 
-struct words {
-	char bytes[LOG_TEXT_MAX];
-	size_t len;
-};
-
-static void words_add(struct words *words, const char *bytes, size_t len)
+void log_words_add(struct log_words *words, const char *text)
 {
-	size_t room = sizeof(words->bytes) - words->len;
-
-	if (len > room)
-		len = room;
-	memcpy(words->bytes + words->len, bytes, len);
-	words->len += len;
+	while (*text != '\0' && words->len + 1 < sizeof(words->text))
+		words->text[words->len++] = *text++;
+	words->text[words->len] = '\0';
 }
 
-static void words_add_pid(struct words *words)
+void log_words_add_number(struct log_words *words, unsigned number)
 {
-	char digits[24], *at = digits + sizeof(digits);
-	unsigned pid = (unsigned)getpid();
+	char digits[16], *at = digits + sizeof(digits) - 1;
 
+	*at = '\0';
 	do
-		*--at = (char)('0' + pid % 10);
-	while ((pid /= 10) > 0);
-	words_add(words, at, (size_t)(digits + sizeof(digits) - at));
+		*--at = (char)('0' + number % 10);
+	while ((number /= 10) > 0);
+	log_words_add(words, at);
 }
 
 /* Sends what syslog(3) would send: syslog(3) itself must not be used in a
  * signal handler. */
-static int words_send_syslog(const struct words *words)
+static int log_words_send(const struct log_words *words)
 {
 	const struct sockaddr_un address = {.sun_family = AF_UNIX,
 					    .sun_path = "/dev/log"};
@@ -405,30 +397,30 @@ static int words_send_syslog(const struct words *words)
 		return -1;
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) ==
 	    0)
-		n = send(fd, words->bytes, words->len, MSG_NOSIGNAL);
+		n = send(fd, words->text, words->len, MSG_NOSIGNAL);
 	close(fd);
 	return n < 0 ? -1 : 0;
 }
 
-void log_last_words(const char *text, size_t len)
+void log_last_words(const char *text)
 {
 	struct pollfd pfd = {.fd = STDERR_FILENO, .events = POLLOUT};
-	struct words words = {.len = 0};
+	struct log_words words = {.len = 0};
 
 	if (last_words.syslog) {
-		words_add(&words, last_words.head, strlen(last_words.head));
-		words_add_pid(&words);
-		words_add(&words, "]: ", 3);
-		words_add(&words, text, len);
-		if (words_send_syslog(&words) == 0)
+		log_words_add(&words, last_words.head);
+		log_words_add_number(&words, (unsigned)getpid());
+		log_words_add(&words, "]: ");
+		log_words_add(&words, text);
+		if (log_words_send(&words) == 0)
 			return;
 		words.len = 0;
 	}
 	if (last_words.style == LOG_STYLE_PRIORITY)
-		words_add(&words, "<3>", 3);
-	words_add(&words, text, len);
-	words_add(&words, "\n", 1);
+		log_words_add(&words, "<3>");
+	log_words_add(&words, text);
+	log_words_add(&words, "\n");
 	if (poll(&pfd, 1, 0) > 0 &&
-	    write(STDERR_FILENO, words.bytes, words.len) < 0)
+	    write(STDERR_FILENO, words.text, words.len) < 0)
 		return; /* no other place to report it */
 }

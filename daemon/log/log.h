@@ -114,10 +114,22 @@ bool log_is_lost(void);
  * slow, or not accepted by its target. */
 uint64_t log_lost(void);
 
+/* ---- in a signal handler ------------------------------------------------ */
+
+/* A text made without printf(3); what does not fit is cut. Starts zeroed. */
+struct log_words {
+	char text[512];
+	size_t len;
+};
+
+/* Async-signal-safe. */
+void log_words_add(struct log_words *words, const char *text);
+void log_words_add_number(struct log_words *words, unsigned number);
+
 /* Writes a printable message at level err at once, or drops it if that would
  * block. For the handler of a signal that ends the process.
  * Async-signal-safe. */
-void log_last_words(const char *text, size_t len);
+void log_last_words(const char *text);
 
 /* log_msg() that evaluates its arguments only if the level is enabled. */
 #define log_at(level, ...)                                                     \

@@ -17,8 +17,7 @@
 
 #include "log/log.h"
 
-#define STACK_MIN      ((size_t)64 * 1024)
-#define LINE_MAX_BYTES 512
+#define STACK_MIN ((size_t)64 * 1024)
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -38,52 +37,29 @@ static atomic_bool exit_is_due, exit_is_reported;
 
 /* ---- one line of the report -------------------------------------------- */
 
-struct crash_line {
-	char bytes[LINE_MAX_BYTES];
-	size_t len;
-};
-
-static void crash_add(struct crash_line *line, const char *text)
-{
-	while (*text != '\0' && line->len + 1 < sizeof(line->bytes))
-		line->bytes[line->len++] = *text++;
-	line->bytes[line->len] = '\0';
-}
-
-static void crash_add_number(struct crash_line *line, unsigned n)
-{
-	char digits[16], *at = digits + sizeof(digits) - 1;
-
-	*at = '\0';
-	do
-		*--at = (char)('0' + n % 10);
-	while ((n /= 10) > 0);
-	crash_add(line, at);
-}
-
 /* Writes "worker 2: SIGSEGV in protocol x, service y". */
-static void crash_format(struct crash_line *line, const char *what,
+static void crash_format(struct log_words *line, const char *what,
 			 const struct crash_thread *thread)
 {
 	if (thread->worker != CRASH_NO_WORKER) {
-		crash_add(line, "worker ");
-		crash_add_number(line, (unsigned)thread->worker);
-		crash_add(line, ": ");
+		log_words_add(line, "worker ");
+		log_words_add_number(line, (unsigned)thread->worker);
+		log_words_add(line, ": ");
 	} else {
-		crash_add(line, "main thread: ");
+		log_words_add(line, "main thread: ");
 	}
-	crash_add(line, what);
+	log_words_add(line, what);
 	if (thread->protocol == NULL)
 		return;
-	crash_add(line, " in protocol ");
-	crash_add(line, thread->protocol);
+	log_words_add(line, " in protocol ");
+	log_words_add(line, thread->protocol);
 	if (thread->service == NULL)
 		return;
-	crash_add(line, ", service ");
-	crash_add(line, thread->service);
+	log_words_add(line, ", service ");
+	log_words_add(line, thread->service);
 }
 
-static void crash_format_this(struct crash_line *line, const char *what)
+static void crash_format_this(struct log_words *line, const char *what)
 {
 	struct crash_thread thread = {.worker = CRASH_NO_WORKER};
 
@@ -93,8 +69,8 @@ static void crash_format_this(struct crash_line *line, const char *what)
 		thread.protocol = NULL;
 	crash_format(line, what, &thread);
 	if (doing != NULL) {
-		crash_add(line, " in ");
-		crash_add(line, doing);
+		log_words_add(line, " in ");
+		log_words_add(line, doing);
 	}
 }
 
@@ -110,25 +86,25 @@ static void crash_log_others(void)
 	if (reporter == NULL)
 		return;
 	for (i = 0; reporter->others(reporter, i, &thread); i++) {
-		struct crash_line line = {.len = 0};
+		struct log_words line = {.len = 0};
 
 		if (thread.protocol == NULL)
 			continue;
 		crash_format(&line, "busy", &thread);
-		log_last_words(line.bytes, line.len);
+		log_last_words(line.text);
 	}
 }
 
 static void crash_signalled(int number, siginfo_t *info, void *context)
 {
-	struct crash_line line = {.len = 0};
+	struct log_words line = {.len = 0};
 	int saved = errno;
 	size_t i = 0;
 
 	while (watched[i].number != number)
 		i++;
 	crash_format_this(&line, watched[i].name);
-	log_last_words(line.bytes, line.len);
+	log_last_words(line.text);
 	if (info->si_code == SI_USER)
 		crash_log_others();
 	/* A fault occurs again after this returns, and then has its usual
@@ -149,14 +125,14 @@ static void crash_signalled(int number, siginfo_t *info, void *context)
  */
 static void crash_exit_called(void)
 {
-	struct crash_line line = {.len = 0};
+	struct log_words line = {.len = 0};
 
 	if (atomic_load(&exit_is_due) || getpid() != the_process)
 		return;
 	while (atomic_exchange(&exit_is_reported, true))
 		pause();
 	crash_format_this(&line, "exit() called");
-	log_each(LINED_LOG_ERR, "%s", line.bytes);
+	log_each(LINED_LOG_ERR, "%s", line.text);
 	log_close();
 	signal(SIGABRT, SIG_DFL);
 	abort();

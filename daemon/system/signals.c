@@ -31,10 +31,7 @@ static volatile sig_atomic_t stops;
  * service manager still takes for a clean stop. */
 static void signals_end(int number)
 {
-	static const char text[] =
-		"stopping at once: the main thread stands still";
-
-	log_last_words(text, sizeof(text) - 1);
+	log_last_words("stopping at once: the main thread stands still");
 	signal(SIGTERM, SIG_DFL);
 	raise(SIGTERM);
 }
