@@ -20,3 +20,18 @@ static inline uint64_t clock_monotonic_ms(void)
 {
 	return clock_ns(CLOCK_MONOTONIC) / 1000000;
 }
+
+/* For what people and other processes read. */
+static inline uint64_t clock_real_ms(void)
+{
+	return clock_ns(CLOCK_REALTIME) / 1000000;
+}
+
+/* A time of clock_monotonic_ms(), for pthread_cond_timedwait(3). */
+static inline struct timespec clock_timespec(uint64_t ms)
+{
+	return (struct timespec){
+		.tv_sec = (time_t)(ms / 1000),
+		.tv_nsec = (long)(ms % 1000) * 1000000,
+	};
+}

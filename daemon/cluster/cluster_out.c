@@ -11,7 +11,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define FRAME_MAGIC 'L'
 /* Equals NODES_VERSION. */
@@ -169,22 +168,4 @@ void cluster_out_init(struct cluster_out *out, const struct broker_ops *ops,
 void cluster_out_fini(struct cluster_out *out)
 {
 	pthread_mutex_destroy(&out->lock);
-}
-
-static uint64_t cluster_clock_us(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-uint64_t cluster_now_us(void)
-{
-	return cluster_clock_us(CLOCK_MONOTONIC);
-}
-
-uint64_t cluster_utc_us(void)
-{
-	return cluster_clock_us(CLOCK_REALTIME);
 }

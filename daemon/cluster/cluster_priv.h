@@ -16,6 +16,7 @@
 #include "cluster/cluster.h"
 #include "cluster/name_claims.h"
 #include "cluster/nodes.h"
+#include "clock.h"
 #include "list.h"
 
 /* A limit for bytes of frames not yet delivered by the workers; above it,
@@ -104,6 +105,11 @@ static inline void cluster_post(const struct worker *worker,
 		message->handler(message);
 	else if (lined_dispatcher_post(worker->dispatcher, message) < 0)
 		message->cancel(message);
+}
+
+static inline uint64_t cluster_now_us(void)
+{
+	return clock_ns(CLOCK_MONOTONIC) / 1000;
 }
 
 static inline void cluster_changed(struct cluster *cluster)
@@ -202,9 +208,3 @@ extern const struct names_ops cluster_names_ops;
 /* Reads an entry's value from the bucket's text. False: not a valid value. */
 bool cluster_registry_read(struct names_value *value, const char *text,
 			   size_t len);
-
-/* ---- clocks ------------------------------------------------------------- */
-
-/* Microseconds: monotonic in cluster_now_us(), UTC in cluster_utc_us(). */
-uint64_t cluster_now_us(void);
-uint64_t cluster_utc_us(void);

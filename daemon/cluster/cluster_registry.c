@@ -181,7 +181,7 @@ static void cluster_decide_claim(struct lined_message *message)
 		lined_container_of(message, struct registry_claim, claim);
 	struct cluster_service *service = claim->registry->backend_link;
 	struct names_value value = {
-		.since = cluster_utc_us(),
+		.since = clock_ns(CLOCK_REALTIME) / 1000,
 		.owner = claim->owner,
 		.data = claim->value,
 		.len = claim->value_len,

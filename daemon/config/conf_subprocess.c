@@ -14,9 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "config/conf_serialize.h"
 
 /* Ten thousand services with long option lists need a tenth of this. */
@@ -237,30 +237,22 @@ static int child_start(struct conf_subprocess *child,
 
 /* ---- waiting ------------------------------------------------------------- */
 
-static int64_t child_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
-}
-
 void conf_subprocess_run(struct conf_subprocess *child,
 			 const struct conf_source *source)
 {
-	int64_t end_ms = child_now_ms() + SECONDS * 1000, left_ms;
+	uint64_t end_ms = clock_monotonic_ms() + SECONDS * 1000, now_ms;
 	struct pollfd out = {.events = POLLIN};
 
 	if (child_start(child, source) < 0)
 		return;
 	out.fd = child->process.out;
 	while (!child_receive(child)) {
-		left_ms = end_ms - child_now_ms();
-		if (left_ms <= 0) {
+		now_ms = clock_monotonic_ms();
+		if (now_ms >= end_ms) {
 			child_too_slow(child);
 			break;
 		}
-		poll(&out, 1, (int)left_ms);
+		poll(&out, 1, (int)(end_ms - now_ms));
 	}
 	child_collect(child);
 }

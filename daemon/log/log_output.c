@@ -18,16 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log/log.h"
 #include "log/log_journal.h"
-
-uint64_t log_output_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* ---- stderr ------------------------------------------------------------ */
 
@@ -89,7 +82,7 @@ void log_output_stderr(int level, enum log_style style, const char *text,
 	char line[LOG_TEXT_MAX + LOG_OUTPUT_HEAD];
 
 	len = log_output_format(line, sizeof(line), level, style,
-				log_output_now_ms(), text, len);
+				clock_real_ms(), text, len);
 	log_output_write_all(line, len, wait);
 }
 

@@ -67,8 +67,5 @@ size_t log_output_flush(struct log_output *output);
 void log_output_stderr(int level, enum log_style style, const char *text,
 		       size_t len, bool wait);
 
-/* The real-time clock, for log_output_write(). MT-safe. */
-uint64_t log_output_now_ms(void);
-
 /* Whether a process reads /dev/log. MT-safe. */
 bool log_output_has_syslog(void);

@@ -21,6 +21,8 @@
 #include <syslog.h>
 #include <time.h>
 
+#include "clock.h"
+
 /* The header of each message in a buffer. */
 struct log_record {
 	uint32_t after_ms; /* ms after the batch's first message */
@@ -31,7 +33,7 @@ struct log_record {
 struct log_batch {
 	char *data;
 	size_t len;
-	uint64_t began_ms; /* log_output_now_ms() of the first message */
+	uint64_t began_ms; /* real time of the first message */
 	uint64_t dropped;  /* messages that did not fit */
 };
 
@@ -58,24 +60,6 @@ struct log_thread {
 
 static _Atomic uint64_t lost_messages;
 
-static uint64_t log_thread_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static struct timespec log_thread_timespec(uint64_t ms)
-{
-	struct timespec at = {
-		.tv_sec = (time_t)(ms / 1000),
-		.tv_nsec = (long)(ms % 1000) * 1000000,
-	};
-
-	return at;
-}
-
 /* ---- writing --------------------------------------------------------- */
 
 static void log_thread_count_lost(struct log_thread *t, size_t lost)
@@ -96,8 +80,8 @@ static void log_thread_report_lost(struct log_thread *t)
 		return;
 	n = snprintf(text, sizeof(text), "log: %llu messages dropped",
 		     (unsigned long long)t->unreported);
-	lost = log_output_write(&t->output, LOG_WARNING, log_output_now_ms(),
-				text, (size_t)n);
+	lost = log_output_write(&t->output, LOG_WARNING, clock_real_ms(), text,
+				(size_t)n);
 	lost += log_output_flush(&t->output);
 	if (lost == 0)
 		t->unreported = 0;
@@ -134,7 +118,7 @@ static void log_thread_write_report(struct log_thread *t,
 			 report->sample[0] != '\0' ? ": " : "", report->sample);
 
 	size_t lost = log_output_write(&t->output, report->level,
-				       log_output_now_ms(), text, (size_t)n);
+				       clock_real_ms(), text, (size_t)n);
 
 	log_thread_count_lost(t, lost + log_output_flush(&t->output));
 }
@@ -182,7 +166,7 @@ static void log_thread_wait(struct log_thread *t)
 		pthread_cond_wait(&t->changed, &t->lock);
 		return;
 	}
-	until = log_thread_timespec(due_ms);
+	until = clock_timespec(due_ms);
 	pthread_cond_timedwait(&t->changed, &t->lock, &until);
 }
 
@@ -196,7 +180,7 @@ static bool log_thread_round(struct log_thread *t)
 	same = log_output_settings_equal(&settings, &t->output.settings);
 	has_batch = log_thread_take_batch(t);
 	has_report = log_limit_take(
-		&t->limit, t->stopping ? UINT64_MAX : log_thread_now_ms(),
+		&t->limit, t->stopping ? UINT64_MAX : clock_monotonic_ms(),
 		&report);
 	if (!has_batch && !has_report && same)
 		return false;
@@ -219,7 +203,7 @@ static bool log_thread_run_tick(struct log_thread *t)
 	void *arg = t->tick_arg;
 	uint32_t after_ms;
 
-	if (t->tick_ms == UINT64_MAX || t->tick_ms > log_thread_now_ms())
+	if (t->tick_ms == UINT64_MAX || t->tick_ms > clock_monotonic_ms())
 		return false;
 	t->tick_ms = UINT64_MAX;
 	t->ticking = true;
@@ -228,7 +212,7 @@ static bool log_thread_run_tick(struct log_thread *t)
 	pthread_mutex_lock(&t->lock);
 	t->ticking = false;
 	if (t->tick != NULL)
-		t->tick_ms = log_thread_now_ms() + after_ms;
+		t->tick_ms = clock_monotonic_ms() + after_ms;
 	pthread_cond_signal(&t->finished);
 	return true;
 }
@@ -306,7 +290,7 @@ static void log_thread_work_here(struct log_thread *t)
 	struct log_report report;
 
 	while (log_limit_take(&t->limit,
-			      t->stopping ? UINT64_MAX : log_thread_now_ms(),
+			      t->stopping ? UINT64_MAX : clock_monotonic_ms(),
 			      &report))
 		log_thread_write_report(t, &report);
 	if (log_thread_take_batch(t))
@@ -316,7 +300,7 @@ static void log_thread_work_here(struct log_thread *t)
 int log_thread_stop(struct log_thread *t, int timeout_ms)
 {
 	struct timespec until =
-		log_thread_timespec(log_thread_now_ms() + (uint64_t)timeout_ms);
+		clock_timespec(clock_monotonic_ms() + (uint64_t)timeout_ms);
 	int rc = 0;
 
 	pthread_mutex_lock(&t->lock);
@@ -351,7 +335,8 @@ void log_thread_tick(struct log_thread *t, uint32_t after_ms,
 		pthread_cond_wait(&t->finished, &t->lock);
 	t->tick = tick;
 	t->tick_arg = arg;
-	t->tick_ms = tick != NULL ? log_thread_now_ms() + after_ms : UINT64_MAX;
+	t->tick_ms =
+		tick != NULL ? clock_monotonic_ms() + after_ms : UINT64_MAX;
 	pthread_cond_signal(&t->changed);
 	pthread_mutex_unlock(&t->lock);
 }
@@ -378,7 +363,7 @@ bool log_thread_admits(struct log_thread *t, const struct log_limit_key *key,
 
 	pthread_mutex_lock(&t->lock);
 	verdict = log_limit_check(&t->limit, key, level, burst,
-				  log_thread_now_ms(), text);
+				  clock_monotonic_ms(), text);
 	/* Wake the thread, which must now wait for this report, too. */
 	if (verdict == LOG_SUPPRESS_FIRST)
 		pthread_cond_signal(&t->changed);
@@ -394,7 +379,7 @@ void log_thread_put(struct log_thread *t, int level, const char *text,
 		.level = (uint16_t)level,
 	};
 	struct log_batch *batch = &t->filling;
-	uint64_t now_ms = log_output_now_ms();
+	uint64_t now_ms = clock_real_ms();
 	/* Info and debug messages may use only half of the room: otherwise
 	 * messages about clients could leave no room for errors. */
 	size_t room =

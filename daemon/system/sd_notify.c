@@ -22,9 +22,11 @@
 #ifdef HAVE_LIBSYSTEMD
 #include <systemd/sd-daemon.h>
 #endif
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
+#include "list.h"
+#include "system/fd_close.h"
 #include "system/fd_message.h"
 #include "system/spare_fds.h"
 
@@ -33,16 +35,16 @@
 #define SETTLE_MS   1000
 
 struct notice {
-	struct notice *next;
-	int fd; /* descriptor to pass; -1: none */
+	struct list link; /* notices */
+	int fd;           /* descriptor to pass; -1: none */
 	char text[];
 };
 
 /* Stays open: if clients used all descriptors, no new socket could be opened to
  * reset the watchdog. */
 static int manager_fd = -1;
-/* Waiting notices, in order. */
-static struct notice *first, **end = &first;
+/* Waiting notices, in order, and their number. */
+static struct list notices = {&notices, &notices};
 static size_t waiting;
 static bool unsettled; /* something was unstored after the last barrier */
 
@@ -100,21 +102,22 @@ static int notice_send(const char *text, int fd)
 
 /* ---- notices that wait ------------------------------------------------ */
 
+static void notice_free(struct notice *notice)
+{
+	list_remove(&notice->link);
+	waiting--;
+	fd_close(notice->fd);
+	free(notice);
+}
+
 bool sd_notify_flush(void)
 {
-	while (first != NULL) {
-		struct notice *notice;
+	struct notice *notice, *next;
 
-		if (notice_send(first->text, first->fd) < 0)
+	list_for_each_safe(notice, next, &notices, link) {
+		if (notice_send(notice->text, notice->fd) < 0)
 			return false;
-		notice = first;
-		first = notice->next;
-		if (first == NULL)
-			end = &first;
-		waiting--;
-		if (notice->fd >= 0)
-			close(notice->fd);
-		free(notice);
+		notice_free(notice);
 	}
 	return true;
 }
@@ -124,45 +127,28 @@ static bool notice_is_status(const char *text)
 	return strncmp(text, "STATUS=", 7) == 0;
 }
 
-/* A new status replaces a status at the end of the queue. */
-static void notice_drop_status(void)
-{
-	struct notice **at = &first;
-
-	while (*at != NULL && (*at)->next != NULL)
-		at = &(*at)->next;
-	if (*at == NULL || !notice_is_status((*at)->text))
-		return;
-	free(*at);
-	*at = NULL;
-	end = at;
-	waiting--;
-}
-
 static void notice_keep(const char *text, int fd)
 {
-	struct notice *notice;
+	struct notice *notice,
+		*last = list_entry(notices.prev, struct notice, link);
 	size_t size = strlen(text) + 1;
 
-	if (notice_is_status(text))
-		notice_drop_status();
+	/* A new status replaces a status at the end of the queue. */
+	if (waiting > 0 && notice_is_status(text) &&
+	    notice_is_status(last->text))
+		notice_free(last);
 	if (waiting == WAITING_MAX)
 		return;
 	notice = malloc(sizeof(*notice) + size);
 	if (notice == NULL)
 		return;
 	memcpy(notice->text, text, size);
-	notice->next = NULL;
-	notice->fd = -1;
-	if (fd >= 0) {
-		notice->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-		if (notice->fd < 0) {
-			free(notice);
-			return;
-		}
+	notice->fd = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+	if (fd >= 0 && notice->fd < 0) {
+		free(notice);
+		return;
 	}
-	*end = notice;
-	end = &notice->next;
+	list_append(&notices, &notice->link);
 	waiting++;
 }
 
@@ -188,13 +174,10 @@ void sd_notify_ready(void)
 
 void sd_notify_reloading(void)
 {
-	struct timespec now;
 	char text[80];
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu",
-		 (unsigned long long)now.tv_sec * 1000000 +
-			 (unsigned long long)now.tv_nsec / 1000);
+		 (unsigned long long)clock_ns(CLOCK_MONOTONIC) / 1000);
 	notice_tell(text, -1);
 }
 
