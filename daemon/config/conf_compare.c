@@ -76,15 +76,14 @@ static bool tls_lists_equal(const struct conf_service *a,
 	return true;
 }
 
-static bool socket_limits_equal(const struct lined_limits *x,
-				const struct lined_limits *y)
+/* Limits and framing are integers without gaps: their bytes can be compared. */
+_Static_assert(sizeof(struct lined_limits) == 7 * sizeof(uint32_t), "gaps");
+_Static_assert(sizeof(struct lined_framing) == 8, "gaps");
+
+static bool socket_limits_equal(const struct lined_limits *a,
+				const struct lined_limits *b)
 {
-	return x->idle_ms == y->idle_ms &&
-	       x->first_line_ms == y->first_line_ms &&
-	       x->line_ms == y->line_ms &&
-	       x->send_stall_ms == y->send_stall_ms &&
-	       x->line_rate == y->line_rate && x->line_burst == y->line_burst &&
-	       x->send_queue == y->send_queue;
+	return memcmp(a, b, sizeof(*a)) == 0;
 }
 
 static bool networks_equal(const struct lined_network *a, size_t a_count,
@@ -126,10 +125,8 @@ static bool bounds_equal(const struct conf_bounds *a,
 	const struct admission_limits *x = &a->admission, *y = &b->admission;
 
 	return socket_limits_equal(&a->sockets, &b->sockets) &&
-	       x->clients == y->clients &&
-	       x->clients_per_address == y->clients_per_address &&
-	       x->connect_rate_per_address == y->connect_rate_per_address &&
-	       x->handshakes == y->handshakes &&
+	       memcmp(x, y, offsetof(struct admission_limits, own_clients)) ==
+		       0 &&
 	       (x->own_clients != NULL) == (y->own_clients != NULL) &&
 	       (x->own_handshakes != NULL) == (y->own_handshakes != NULL) &&
 	       a->handshake_ms == b->handshake_ms &&
@@ -156,14 +153,6 @@ static bool classes_equal(const struct conf_service *a,
 	return true;
 }
 
-static bool framing_equal(const struct lined_framing *a,
-			  const struct lined_framing *b)
-{
-	return a->line_length == b->line_length &&
-	       a->terminator == b->terminator && a->byte == b->byte &&
-	       a->too_long == b->too_long && a->unterminated == b->unterminated;
-}
-
 static bool access_equal(const struct conf_service *a,
 			 const struct conf_service *b)
 {
@@ -178,17 +167,24 @@ static bool access_equal(const struct conf_service *a,
 			      b->proxy_from_count);
 }
 
-static bool web_equal(const struct conf_web *a, const struct conf_web *b)
+static bool lists_equal(const char *const *a, size_t a_count,
+			const char *const *b, size_t b_count)
 {
 	size_t i;
 
-	if (a->origin_count != b->origin_count || a->ping_ms != b->ping_ms ||
-	    a->page != b->page)
+	if (a_count != b_count)
 		return false;
-	for (i = 0; i < a->origin_count; i++)
-		if (strcmp(a->origins[i], b->origins[i]) != 0)
+	for (i = 0; i < a_count; i++)
+		if (strcmp(a[i], b[i]) != 0)
 			return false;
 	return true;
+}
+
+static bool web_equal(const struct conf_web *a, const struct conf_web *b)
+{
+	return a->ping_ms == b->ping_ms && a->page == b->page &&
+	       lists_equal(a->origins, a->origin_count, b->origins,
+			   b->origin_count);
 }
 
 unsigned conf_service_changes(const struct conf_service *a,
@@ -202,7 +198,7 @@ unsigned conf_service_changes(const struct conf_service *a,
 		changes |= CONF_CHANGE_LISTEN;
 	if (!limits_equal(a, b) || !classes_equal(a, b))
 		changes |= CONF_CHANGE_LIMITS;
-	if (!framing_equal(&a->framing, &b->framing))
+	if (memcmp(&a->framing, &b->framing, sizeof(a->framing)) != 0)
 		changes |= CONF_CHANGE_FRAMING;
 	if (!access_equal(a, b))
 		changes |= CONF_CHANGE_ACCESS;
@@ -220,22 +216,6 @@ unsigned conf_service_changes(const struct conf_service *a,
 bool conf_cluster_equal(const struct conf_cluster *a,
 			const struct conf_cluster *b)
 {
-	const struct broker_settings *x = &a->broker, *y = &b->broker;
-	size_t i;
-
-	if (a->is_set != b->is_set || a->lease_ms != b->lease_ms ||
-	    x->server_count != y->server_count)
-		return false;
-	for (i = 0; i < x->server_count; i++)
-		if (strcmp(x->servers[i], y->servers[i]) != 0)
-			return false;
-	return texts_equal(x->name, y->name) &&
-	       texts_equal(x->prefix, y->prefix) &&
-	       texts_equal(x->user, y->user) &&
-	       texts_equal(x->password, y->password) &&
-	       texts_equal(x->token, y->token) &&
-	       texts_equal(x->credentials, y->credentials) &&
-	       texts_equal(x->tls_ca, y->tls_ca) &&
-	       texts_equal(x->tls_certificate, y->tls_certificate) &&
-	       texts_equal(x->tls_key, y->tls_key);
+	return a->is_set == b->is_set && a->lease_ms == b->lease_ms &&
+	       broker_settings_equal(&a->broker, &b->broker);
 }

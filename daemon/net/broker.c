@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Settings of a broker, its events, and requests to it: one block of memory
- * each.
- */
+/* Copies and compares settings of a broker; makes its events and requests, one
+ * block of memory each. */
 #include "config.h"
 
 #include "net/broker.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "memory_pool.h"
 
 /* ---- settings ----------------------------------------------------------- */
 
@@ -30,47 +30,49 @@ static const char **settings_text(const struct broker_settings *settings,
 	return (const char **)((uintptr_t)settings + settings_texts[i]);
 }
 
-static size_t settings_room(const char *text)
-{
-	return text != NULL ? strlen(text) + 1 : 0;
-}
-
-static const char *settings_put(char **at, const char *text)
-{
-	char *copy = *at;
-
-	if (text == NULL)
-		return NULL;
-	*at += settings_room(text);
-	return strcpy(copy, text);
-}
-
 struct broker_settings *
-broker_settings_copy(const struct broker_settings *settings)
+broker_settings_copy(const struct broker_settings *settings, struct pool *pool)
 {
-	size_t servers = settings->server_count, i;
-	size_t size = sizeof(*settings) + servers * sizeof(char *);
-	struct broker_settings *copy;
-	const char **server;
-	char *at;
+	struct broker_settings *copy = pool_alloc(pool, sizeof(*copy));
+	const char **servers =
+		pool_array(pool, settings->server_count, sizeof(*servers));
+	size_t i;
 
-	for (i = 0; i < SETTINGS_TEXTS; i++)
-		size += settings_room(*settings_text(settings, i));
-	for (i = 0; i < servers; i++)
-		size += settings_room(settings->servers[i]);
-	copy = malloc(size);
-	if (copy == NULL)
+	if (copy == NULL || servers == NULL)
 		return NULL;
 	*copy = *settings;
-	server = (const char **)(copy + 1);
-	copy->servers = server;
-	at = (char *)(server + servers);
+	copy->servers = servers;
+	for (i = 0; i < settings->server_count; i++)
+		servers[i] = pool_strdup(pool, settings->servers[i]);
+	for (i = 0; i < SETTINGS_TEXTS; i++) {
+		const char **text = settings_text(copy, i);
+
+		if (*text != NULL)
+			*text = pool_strdup(pool, *text);
+	}
+	return pool_failed(pool) ? NULL : copy;
+}
+
+static bool settings_text_equal(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+bool broker_settings_equal(const struct broker_settings *a,
+			   const struct broker_settings *b)
+{
+	size_t i;
+
+	if (a->server_count != b->server_count)
+		return false;
+	for (i = 0; i < a->server_count; i++)
+		if (strcmp(a->servers[i], b->servers[i]) != 0)
+			return false;
 	for (i = 0; i < SETTINGS_TEXTS; i++)
-		*settings_text(copy, i) =
-			settings_put(&at, *settings_text(settings, i));
-	for (i = 0; i < servers; i++)
-		server[i] = settings_put(&at, settings->servers[i]);
-	return copy;
+		if (!settings_text_equal(*settings_text(a, i),
+					 *settings_text(b, i)))
+			return false;
+	return true;
 }
 
 /* ---- events and requests ------------------------------------------------ */

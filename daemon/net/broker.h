@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct pool;
+
 /* Texts are NULL if not set. */
 struct broker_settings {
 	const char *const *servers; /* nats://HOST:PORT or tls://HOST:PORT */
@@ -24,9 +26,11 @@ struct broker_settings {
 	const char *tls_ca, *tls_certificate, *tls_key;
 };
 
-/* A copy in one block of malloc(). NULL: no memory. */
+/* NULL: no memory. */
 struct broker_settings *
-broker_settings_copy(const struct broker_settings *settings);
+broker_settings_copy(const struct broker_settings *settings, struct pool *pool);
+bool broker_settings_equal(const struct broker_settings *a,
+			   const struct broker_settings *b);
 
 /* False: lined was built without a library for a broker. */
 bool broker_available(void);

@@ -12,8 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
+#include "memory_pool.h"
 #include "system/privileges.h"
 #include "tls.h"
 
@@ -31,14 +32,6 @@ bool broker_available(void)
 	return true;
 }
 
-static uint64_t nats_clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* ---- requests ----------------------------------------------------------- */
 
 /* Writes a request to the link. False: the request was not written. */
@@ -46,19 +39,14 @@ static bool nats_write(struct nats_link *link,
 		       const struct broker_request *request)
 {
 	struct nats_broker *broker = link->broker;
-	natsStatus s = NATS_OK;
 	char why[NATS_WHY];
+	natsStatus s;
 
-	atomic_store(&broker->writing_since, nats_clock_ms());
-	switch (request->kind) {
-	case BROKER_SEND:
-		s = natsConnection_Publish(link->nc, broker->subject,
-					   request->data, (int)request->len);
-		break;
-	default:
-		s = nats_bucket_write(link, request);
-		break;
-	}
+	atomic_store(&broker->writing_since, clock_monotonic_ms());
+	s = request->kind == BROKER_SEND
+		    ? natsConnection_Publish(link->nc, broker->subject,
+					     request->data, (int)request->len)
+		    : nats_bucket_write(link, request);
 	atomic_store(&broker->writing_since, 0);
 	if (s == NATS_OK)
 		atomic_fetch_sub(&broker->lines, request->lines);
@@ -168,11 +156,7 @@ static bool nats_run_link(struct nats_broker *broker)
 static bool nats_wait(struct nats_broker *broker, pthread_cond_t *cond,
 		      const bool *done, unsigned ms)
 {
-	uint64_t until_ms = nats_clock_ms() + ms;
-	struct timespec until = {
-		.tv_sec = (time_t)(until_ms / 1000),
-		.tv_nsec = (long)(until_ms % 1000) * 1000000,
-	};
+	struct timespec until = clock_timespec(clock_monotonic_ms() + ms);
 
 	while (!*done &&
 	       pthread_cond_timedwait(cond, &broker->lock, &until) == 0)
@@ -197,7 +181,7 @@ static void nats_broker_free(struct nats_broker *broker)
 	pthread_mutex_destroy(&broker->lock);
 	pthread_cond_destroy(&broker->wanted);
 	pthread_cond_destroy(&broker->over);
-	free(broker->settings);
+	pool_free(broker->pool);
 	free(broker);
 }
 
@@ -271,8 +255,11 @@ static void *nats_open(const struct broker_settings *settings,
 		       void (*event)(void *arg, struct broker_event *event),
 		       void *arg)
 {
+	static const char *const buckets[] = {
+		[BROKER_NAMES] = "names", [BROKER_NODES] = "nodes"};
 	struct nats_broker *broker = calloc(1, sizeof(*broker));
 	pthread_condattr_t attr;
+	size_t i;
 
 	if (broker == NULL)
 		return NULL;
@@ -283,7 +270,9 @@ static void *nats_open(const struct broker_settings *settings,
 	pthread_cond_init(&broker->wanted, &attr);
 	pthread_cond_init(&broker->over, &attr);
 	pthread_condattr_destroy(&attr);
-	broker->settings = broker_settings_copy(settings);
+	broker->pool = pool_new();
+	if (broker->pool != NULL)
+		broker->settings = broker_settings_copy(settings, broker->pool);
 	broker->lease_ms = lease_ms;
 	broker->event = event;
 	broker->arg = arg;
@@ -292,10 +281,12 @@ static void *nats_open(const struct broker_settings *settings,
 	atomic_init(&broker->frame_max, FRAME_DEFAULT - NATS_FRAME_SPARE);
 	snprintf(broker->subject, sizeof(broker->subject), "%s.frames",
 		 settings->prefix);
-	snprintf(broker->buckets[BROKER_NAMES], sizeof(broker->buckets[0]),
-		 "%s_names", settings->prefix);
-	snprintf(broker->buckets[BROKER_NODES], sizeof(broker->buckets[0]),
-		 "%s_nodes", settings->prefix);
+	for (i = 0; i < BROKER_BUCKETS; i++) {
+		snprintf(broker->buckets[i], sizeof(broker->buckets[i]),
+			 "%s_%s", settings->prefix, buckets[i]);
+		snprintf(broker->streams[i], sizeof(broker->streams[i]),
+			 "KV_%s", broker->buckets[i]);
+	}
 	if (broker->settings != NULL && nats_start(broker) == 0)
 		return broker;
 	nats_broker_free(broker);
@@ -342,7 +333,7 @@ static bool nats_drops(const struct nats_broker *broker,
 	if (!broker->up)
 		return true;
 	return request->kind == BROKER_SEND
-		       ? since != 0 && nats_clock_ms() > since + STALL_MS
+		       ? since != 0 && clock_monotonic_ms() > since + STALL_MS
 		       : request->life != broker->lives;
 }
 
@@ -376,7 +367,7 @@ static size_t nats_backlog(const void *arg)
 	const struct nats_broker *broker = arg;
 	uint64_t since = atomic_load(&broker->writing_since);
 
-	if (since != 0 && nats_clock_ms() > since + STALL_MS)
+	if (since != 0 && clock_monotonic_ms() > since + STALL_MS)
 		return 0;
 	return atomic_load(&broker->backlog);
 }

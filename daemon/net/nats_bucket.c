@@ -22,12 +22,10 @@ static bool nats_change_lease(struct nats_link *link, int64_t lease_ns)
 {
 	jsStreamInfo *info = NULL;
 	jsStreamConfig *config;
-	char stream[80];
 	natsStatus s;
 
-	snprintf(stream, sizeof(stream), "KV_%s",
-		 link->broker->buckets[BROKER_NODES]);
-	s = js_GetStreamInfo(&info, link->js, stream, NULL, NULL);
+	s = js_GetStreamInfo(&info, link->js,
+			     link->broker->streams[BROKER_NODES], NULL, NULL);
 	if (s == NATS_OK && info->State.Msgs > 0)
 		s = NATS_ERR;
 	if (s == NATS_OK) {
@@ -79,11 +77,9 @@ static bool nats_make_bucket(struct nats_link *link, enum broker_bucket bucket)
 static bool nats_read_life(struct nats_link *link, uint64_t *life)
 {
 	jsStreamInfo *info = NULL;
-	char stream[80];
+	const char *stream = link->broker->streams[BROKER_NAMES];
 	natsStatus s;
 
-	snprintf(stream, sizeof(stream), "KV_%s",
-		 link->broker->buckets[BROKER_NAMES]);
 	s = js_GetStreamInfo(&info, link->js, stream, NULL, NULL);
 	if (s == NATS_OK) {
 		*life = (uint64_t)info->Created;
@@ -202,18 +198,16 @@ static natsStatus nats_watch_bucket(struct nats_link *link,
 {
 	struct nats_watch *watch = &link->watches[bucket];
 	jsConsumerInfo *info = NULL;
-	char subject[NATS_SUBJECT_MAX], stream[80];
+	char subject[NATS_SUBJECT_MAX];
 	jsSubOptions options;
 	natsStatus s;
 
 	watch->link = link;
 	watch->bucket = bucket;
-	snprintf(stream, sizeof(stream), "KV_%s",
-		 link->broker->buckets[bucket]);
 	snprintf(subject, sizeof(subject), "$KV.%s.>",
 		 link->broker->buckets[bucket]);
 	jsSubOptions_Init(&options);
-	options.Stream = stream;
+	options.Stream = link->broker->streams[bucket];
 	/* Not `ordered`: libnats would recreate such a consumer by itself, on a
 	 * thread that may use the new consumer before it is set. */
 	options.Config.DeliverPolicy = js_DeliverLastPerSubject;
@@ -286,13 +280,13 @@ static natsStatus nats_write_entry(struct nats_link *link,
 static natsStatus nats_write_purge(struct nats_link *link,
 				   const struct broker_request *request)
 {
-	const char *bucket = link->broker->buckets[request->bucket];
+	const struct nats_broker *broker = link->broker;
 	char subject[NATS_SUBJECT_MAX], text[2 * NATS_SUBJECT_MAX];
 
-	snprintf(subject, sizeof(subject), "$JS.API.STREAM.PURGE.KV_%s",
-		 bucket);
+	snprintf(subject, sizeof(subject), "$JS.API.STREAM.PURGE.%s",
+		 broker->streams[request->bucket]);
 	snprintf(text, sizeof(text), "{\"filter\":\"$KV.%s.%s\",\"seq\":%llu}",
-		 bucket, request->key,
+		 broker->buckets[request->bucket], request->key,
 		 (unsigned long long)request->expected + 1);
 	return natsConnection_PublishString(link->nc, subject, text);
 }

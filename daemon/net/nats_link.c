@@ -155,8 +155,9 @@ void nats_emit_end(struct nats_link *link, enum broker_event_kind kind)
 		       link->unsent);
 }
 
-static void nats_link_unref(struct nats_link *link)
+static void nats_link_unref(void *arg)
 {
+	struct nats_link *link = arg;
 	pthread_mutex_t *lock = &link->broker->lock;
 
 	pthread_mutex_lock(lock);
@@ -172,11 +173,6 @@ static void nats_link_ref(struct nats_link *link)
 	pthread_mutex_lock(&link->broker->lock);
 	link->refs++;
 	pthread_mutex_unlock(&link->broker->lock);
-}
-
-static void nats_link_unref_arg(void *link)
-{
-	nats_link_unref(link);
 }
 
 static void nats_on_frame(natsConnection *nc, natsSubscription *sub,
@@ -331,7 +327,7 @@ natsStatus nats_link_complete(struct nats_link *link, natsSubscription *sub)
 	natsStatus s;
 
 	nats_link_ref(link);
-	s = natsSubscription_SetOnCompleteCB(sub, nats_link_unref_arg, link);
+	s = natsSubscription_SetOnCompleteCB(sub, nats_link_unref, link);
 	if (s != NATS_OK)
 		nats_link_unref(link);
 	return s;

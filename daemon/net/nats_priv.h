@@ -60,10 +60,12 @@ struct nats_link {
 };
 
 struct nats_broker {
-	struct broker_settings *settings; /* a copy */
+	struct pool *pool;
+	struct broker_settings *settings; /* a copy in the pool */
 	uint32_t lease_ms;
 	pthread_t thread;
 	char buckets[BROKER_BUCKETS][64], subject[64];
+	char streams[BROKER_BUCKETS][80]; /* with the buckets' entries */
 	uint64_t lives;
 	struct list links; /* links not yet freed; under lock */
 
