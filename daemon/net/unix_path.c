@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fail.h"
 #include "net/systemd_fd_store.h"
 #include "system/fd_close.h"
 #include "system/hardening_helper.h"
@@ -260,14 +261,10 @@ static int unix_path_remove_stale(const struct sockaddr_un *address)
 
 	if (lstat(address->sun_path, &status) < 0)
 		return errno == ENOENT ? 0 : -1;
-	if (!S_ISSOCK(status.st_mode)) {
-		errno = EEXIST;
-		return -1;
-	}
-	if (unix_path_is_live(address)) {
-		errno = EADDRINUSE;
-		return -1;
-	}
+	if (!S_ISSOCK(status.st_mode))
+		return fail_with(EEXIST);
+	if (unix_path_is_live(address))
+		return fail_with(EADDRINUSE);
 	return helper_remove(address->sun_path);
 }
 

@@ -11,22 +11,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fail.h"
+
 /* A DES hash, the oldest kind, has no prefix and is recognized by its length.
  */
 #define DES_LEN 13
 
 int crypt_hash_check(const char *hash)
 {
-	if (hash[0] != '$' && hash[0] != '_' && strlen(hash) != DES_LEN) {
-		errno = EINVAL;
-		return -1;
-	}
+	if (hash[0] != '$' && hash[0] != '_' && strlen(hash) != DES_LEN)
+		return fail_with(EINVAL);
 #ifdef CRYPT_SALT_OK
 	switch (crypt_checksalt(hash)) {
 	case CRYPT_SALT_INVALID:
 	case CRYPT_SALT_METHOD_DISABLED:
-		errno = EINVAL;
-		return -1;
+		return fail_with(EINVAL);
 	default:
 		return 0;
 	}

@@ -5,10 +5,11 @@
  */
 #pragma once
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+
+#include "fail.h"
 
 #ifdef HAVE_CRYPT
 
@@ -24,15 +25,13 @@ int crypt_hash_compare(const char *password, const char *hash);
 
 static inline int crypt_hash_check(const char *hash)
 {
-	errno = ENOSYS;
-	return -1;
+	return fail_with(ENOSYS);
 }
 
 static inline int crypt_hash_compare(const char *password, const char *hash)
 {
 	(void)password, (void)hash;
-	errno = ENOSYS;
-	return -1;
+	return fail_with(ENOSYS);
 }
 
 #endif

@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fail.h"
 #include "log/log.h"
 #include "system/fd_close.h"
 #include "system/fd_message.h"
@@ -103,10 +104,8 @@ static int helper_ask_path(enum helper_kind kind, const char *path, int *fd)
 	struct helper_request request = {.kind = kind};
 
 	*fd = -1;
-	if (strlen(path) >= sizeof(request.path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
+	if (strlen(path) >= sizeof(request.path))
+		return fail_with(ENAMETOOLONG);
 	strcpy(request.path, path);
 	return helper_ask(&request, NULL, 0, fd);
 }
@@ -183,8 +182,7 @@ int helper_device_open(const char *path)
 	    (S_ISCHR(file.st_mode) || S_ISFIFO(file.st_mode)))
 		return fd;
 	close(fd);
-	errno = ENODEV;
-	return -1;
+	return fail_with(ENODEV);
 }
 
 int helper_open_device(const char *path)

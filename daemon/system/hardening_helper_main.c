@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "fail.h"
 #include "system/fd_close.h"
 #include "system/fd_message.h"
 #include "system/hardening_helper_messages.h"
@@ -55,10 +56,8 @@ static pid_t helper_fork(const struct helper_request *request, const int fds[3])
 	pid_t pid;
 
 	if (fds[2] < 0 ||
-	    (birth.role != SELF_CONFIG_READER && birth.role != SELF_KEEPER)) {
-		errno = EINVAL;
-		return -1;
-	}
+	    (birth.role != SELF_CONFIG_READER && birth.role != SELF_KEEPER))
+		return fail_with(EINVAL);
 	if (pipe2(channel, O_CLOEXEC) < 0)
 		return -1;
 	birth.failed = channel[1];

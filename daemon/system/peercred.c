@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "fail.h"
+
 /* In Linux since 4.13; older C libraries do not define it. */
 #ifndef SO_PEERGROUPS
 #define SO_PEERGROUPS 59
@@ -30,10 +32,8 @@ int peercred_get(int fd, struct peercred *peer)
 	 */
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &family_len) < 0)
 		return -1;
-	if (family != AF_UNIX) {
-		errno = EOPNOTSUPP;
-		return -1;
-	}
+	if (family != AF_UNIX)
+		return fail_with(EOPNOTSUPP);
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
 		return -1;
 	peer->uid = cred.uid;

@@ -6,9 +6,10 @@
  */
 #pragma once
 
-#include <errno.h>
 #include <stdbool.h>
 #include <sys/types.h>
+
+#include "fail.h"
 
 struct peercred {
 	uid_t uid;
@@ -29,8 +30,7 @@ bool peercred_in_group(int fd, const struct peercred *peer, gid_t gid);
 static inline int peercred_get(int fd, struct peercred *peer)
 {
 	(void)fd, (void)peer;
-	errno = ENOSYS;
-	return -1;
+	return fail_with(ENOSYS);
 }
 
 static inline bool peercred_in_group(int fd, const struct peercred *peer,

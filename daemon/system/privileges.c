@@ -15,6 +15,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "fail.h"
+
 int privileges_raise_nofile(uint64_t *before, uint64_t *limit)
 {
 	struct rlimit files;
@@ -83,10 +85,8 @@ static int identity_become(const struct identity *identity)
 	    privileges_keep_end() < 0)
 		return -1;
 	/* If the process can become root again, root was not dropped. */
-	if (setuid(0) == 0) {
-		errno = EPERM;
-		return -1;
-	}
+	if (setuid(0) == 0)
+		return fail_with(EPERM);
 	return 0;
 }
 

@@ -6,9 +6,10 @@
  */
 #pragma once
 
-#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "fail.h"
 
 /* Raises the limit of open files to the hard limit, from *before to *limit. -1
  * and errno. */
@@ -46,8 +47,7 @@ int privileges_give_up_ports(void);
 
 static inline int privileges_no_new(void)
 {
-	errno = ENOSYS;
-	return -1;
+	return fail_with(ENOSYS);
 }
 
 static inline int privileges_keep_begin(void)

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fail.h"
 #include "system/fd_close.h"
 #include "system/fd_message.h"
 #include "system/hardening_helper.h"
@@ -43,10 +44,8 @@ int keeper_send(int sock, const struct keeper_request *request,
 	};
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
 
-	if (sizeof(*request) + texts_len > KEEPER_REQUEST_MAX) {
-		errno = EMSGSIZE;
-		return -1;
-	}
+	if (sizeof(*request) + texts_len > KEEPER_REQUEST_MAX)
+		return fail_with(EMSGSIZE);
 	return fd_message_send(sock, &message, fds, fds != NULL ? 3 : 0, 0) < 0
 		       ? -1
 		       : 0;
