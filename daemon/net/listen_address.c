@@ -18,6 +18,7 @@
 
 #include <lined/address.h>
 
+#include "fail.h"
 #include "net/multicast.h"
 #include "system/fd_close.h"
 
@@ -34,12 +35,6 @@ static const struct {
 	{"systemd:", LISTEN_SYSTEMD}, {"systemd+tls:", LISTEN_SYSTEMD_TLS},
 };
 
-static int listen_refuse(char *error, size_t size, const char *why)
-{
-	snprintf(error, size, "%s", why);
-	return -1;
-}
-
 /* The name follows systemd's rule for FileDescriptorName=. */
 static int listen_parse_systemd(const char *name, struct listen_address *listen,
 				char *error, size_t size)
@@ -47,12 +42,12 @@ static int listen_parse_systemd(const char *name, struct listen_address *listen,
 	const char *p;
 
 	if (*name == '\0')
-		return listen_refuse(error, size, "the name is missing");
+		return fail_text(error, size, "the name is missing");
 	if (strlen(name) > 255)
-		return listen_refuse(error, size, "the name is too long");
+		return fail_text(error, size, "the name is too long");
 	for (p = name; *p != '\0'; p++)
 		if (*p <= ' ' || *p > '~' || *p == ':')
-			return listen_refuse(
+			return fail_text(
 				error, size,
 				"a name has neither spaces nor colons");
 	listen->name = name;
@@ -65,10 +60,10 @@ static int listen_parse_unix(const char *path, struct listen_address *listen,
 	size_t len = strlen(path);
 
 	if (path[0] != '/')
-		return listen_refuse(error, size,
-				     "the path is not absolute (unix:///path)");
+		return fail_text(error, size,
+				 "the path is not absolute (unix:///path)");
 	if (path[len - 1] == '/')
-		return listen_refuse(error, size, "the path is a directory");
+		return fail_text(error, size, "the path is a directory");
 	if (len >= sizeof(((struct sockaddr_un *)NULL)->sun_path)) {
 		snprintf(error, size, "the path is longer than %zu bytes",
 			 sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
@@ -164,20 +159,19 @@ static int listen_parse_host(const char *text, struct listen_address *listen,
 	const char *why = lined_host_port_parse(&to, text);
 
 	if (why != NULL)
-		return listen_refuse(error, size, why);
+		return fail_text(error, size, why);
 	if (to.kind == LINED_HOST_ANY)
 		return listen_add_both(listen, "0.0.0.0", "::", to.port);
 	if (strcmp(to.host, "localhost") == 0)
 		return listen_add_both(listen, "127.0.0.1", "::1", to.port);
 	if (listen_add_endpoint(listen, to.host, to.port, false) < 0)
-		return listen_refuse(
-			error, size,
-			errno == ENODEV ? "no such network interface"
-					: "the host is not a numeric address, "
-					  "localhost or *");
+		return fail_text(error, size,
+				 errno == ENODEV
+					 ? "no such network interface"
+					 : "the host is not a numeric address, "
+					   "localhost or *");
 	if (lined_address_is_mapped(&listen->endpoints[0].address.any))
-		return listen_refuse(error, size,
-				     "write an IPv4 address as IPv4");
+		return fail_text(error, size, "write an IPv4 address as IPv4");
 	return 0;
 }
 
@@ -188,7 +182,7 @@ static int listen_parse_inet(const char *text, struct listen_address *listen,
 	const char *why;
 
 	if (strlen(text) >= sizeof(copy))
-		return listen_refuse(error, size, "it is too long");
+		return fail_text(error, size, "it is too long");
 	strcpy(copy, text);
 	query = strchr(copy, '?');
 	if (query != NULL)
@@ -196,7 +190,7 @@ static int listen_parse_inet(const char *text, struct listen_address *listen,
 	if (listen_parse_host(copy, listen, error, size) < 0)
 		return -1;
 	why = listen_check_group(listen, &listen->endpoints[0], query);
-	return why != NULL ? listen_refuse(error, size, why) : 0;
+	return why != NULL ? fail_text(error, size, why) : 0;
 }
 
 /* Reads HOST:PORT and the path of a URL ("/" if missing). */
@@ -210,11 +204,11 @@ static int listen_parse_web(const char *text, struct listen_address *listen,
 	listen->web_path = path != NULL ? path : "/";
 	for (at = listen->web_path; *at != '\0'; at++)
 		if (*at <= ' ' || *at > '~' || strchr("?#\"<>\\", *at) != NULL)
-			return listen_refuse(error, size,
-					     "the path has a character that "
-					     "paths of URLs do not have");
+			return fail_text(error, size,
+					 "the path has a character that "
+					 "paths of URLs do not have");
 	if (len >= sizeof(host))
-		return listen_refuse(error, size, "the host is too long");
+		return fail_text(error, size, "the host is too long");
 	memcpy(host, text, len);
 	host[len] = '\0';
 	return listen_parse_host(host, listen, error, size);
@@ -249,7 +243,7 @@ int listen_address_parse(const char *text, struct listen_address *listen,
 						 size);
 		}
 	}
-	return listen_refuse(
+	return fail_text(
 		error, size,
 		"an address begins with tcp://, tls://, udp://, unix://, "
 		"ws://, wss://, systemd: or systemd+tls:");
@@ -363,9 +357,8 @@ bool listen_address_overlap(const struct listen_address *a,
 
 /* ---- connections to lined itself ----------------------------------------- */
 
-/* Whether the address belongs to this host: only such an address can be bound,
- * so a bind is tried. */
-static bool listen_is_of_host(const struct sockaddr *address)
+/* Only an address of this host can be bound, so a bind is tried. */
+bool listen_is_of_host(const struct sockaddr *address)
 {
 	struct lined_address own = {.len = sizeof(struct sockaddr_in)};
 	bool local;

@@ -95,3 +95,6 @@ bool listen_address_overlap(const struct listen_address *a,
 bool listen_addresses_are_reached(const struct listen_address *listen,
 				  size_t count, const struct sockaddr *address,
 				  int type);
+
+/* Whether the address belongs to this host. */
+bool listen_is_of_host(const struct sockaddr *address);

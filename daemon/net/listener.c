@@ -16,10 +16,10 @@
 
 #include <lined/address.h>
 
+#include "fail.h"
 #include "net/inet_socket.h"
 #include "net/multicast.h"
 #include "net/systemd_fd_store.h"
-#include "system/fd_close.h"
 #include "system/inherited_sockets.h"
 
 /* ---- texts --------------------------------------------------------------- */
@@ -131,23 +131,12 @@ const char *listener_address_text(const struct listener *listener, char *text,
 
 /* ---- internet addresses ----------------------------------------------- */
 
-/* Whether this host has IPv6. */
-static bool listener_has_ipv6(void)
-{
-	struct sockaddr_in6 loopback = {.sin6_family = AF_INET6,
-					.sin6_addr = IN6ADDR_LOOPBACK_INIT};
-	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool has = fd >= 0 && bind(fd, (struct sockaddr *)&loopback,
-				   sizeof(loopback)) == 0;
-
-	fd_close(fd);
-	return has;
-}
-
 /* Appends advice to an error, if the remedy is not obvious. */
 static void listener_say_error(const struct lined_address *address, int number,
 			       char *error, size_t size)
 {
+	const struct sockaddr_in6 loopback = {
+		.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
 	const char *cure = "";
 
 	if (number == EACCES && lined_address_port(&address->any) < 1024)
@@ -156,7 +145,7 @@ static void listener_say_error(const struct lined_address *address, int number,
 		       "unit; else start as root and set user)";
 	else if (address->any.sa_family == AF_INET6 &&
 		 (number == EAFNOSUPPORT || number == EADDRNOTAVAIL) &&
-		 !listener_has_ipv6())
+		 !listen_is_of_host((const struct sockaddr *)&loopback))
 		cure = " (this host has no IPv6: remove the address, or use "
 		       "localhost or *, of which the IPv6 half is optional)";
 	snprintf(error, size, "%s%s", strerror(number), cure);
@@ -190,8 +179,7 @@ static int listener_open_inet(struct listener *listener,
 	}
 	if (listener->count > 0)
 		return 0;
-	snprintf(error, size, "%s", strerror(EADDRNOTAVAIL));
-	return -1;
+	return fail_text(error, size, strerror(EADDRNOTAVAIL));
 }
 
 /* ---- UNIX paths ------------------------------------------------------- */
@@ -263,16 +251,12 @@ static int listener_add_inherited(struct listener *listener, int inherited,
 		return -1;
 	}
 	fd = fcntl(inherited, F_DUPFD_CLOEXEC, 0);
-	if (fd < 0) {
-		snprintf(error, size, "%s", strerror(errno));
-		return -1;
-	}
+	if (fd < 0)
+		return fail_text(error, size, strerror(errno));
 	listener_add(listener, fd, type == SOCK_DGRAM);
 	if (type == SOCK_STREAM && listener_is_tcp(fd) &&
-	    inet_socket_set_tcp_options(fd) < 0) {
-		snprintf(error, size, "%s", strerror(errno));
-		return -1;
-	}
+	    inet_socket_set_tcp_options(fd) < 0)
+		return fail_text(error, size, strerror(errno));
 	return 0;
 }
 
@@ -298,8 +282,7 @@ static int listener_open_inherited(struct listener *listener,
 	}
 	if (listener->count > 0)
 		return 0;
-	snprintf(error, size, "no socket of that name was passed on");
-	return -1;
+	return fail_text(error, size, "no socket of that name was passed on");
 }
 
 /* ---- life ------------------------------------------------------------- */

@@ -188,10 +188,8 @@ static int unix_path_apply(int fd, const char *path, const struct stat *now,
 
 	if (unix_path_find_owners(mode, &uid, &gid, error, size) < 0)
 		return -1;
-	if (mode->again && unix_path_reset_owners(path, now, &uid, &gid) < 0) {
-		snprintf(error, size, "%s", strerror(errno));
-		return -1;
-	}
+	if (mode->again && unix_path_reset_owners(path, now, &uid, &gid) < 0)
+		return fail_text(error, size, strerror(errno));
 	if ((uid != (uid_t)-1 || gid != (gid_t)-1) &&
 	    fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0) {
 		unix_path_say_chown(mode, uid, error, size);
@@ -211,12 +209,11 @@ int unix_path_set_mode(const char *path, struct unix_path_file *file,
 	struct stat now;
 	int fd = unix_path_hold(path, file, &now), result;
 
-	if (fd < 0) {
-		snprintf(error, size, "%s",
-			 errno == ESTALE ? "another file is in its place"
+	if (fd < 0)
+		return fail_text(error, size,
+				 errno == ESTALE
+					 ? "another file is in its place"
 					 : strerror(errno));
-		return -1;
-	}
 	result = unix_path_apply(fd, path, &now, mode, error, size);
 	close(fd);
 	return result;
@@ -339,10 +336,8 @@ int unix_path_open(const char *path, const struct unix_path_mode *mode,
 	int fd, lock = -1;
 
 	file->known = false;
-	if (strlen(path) >= sizeof(address.sun_path)) {
-		snprintf(error, size, "%s", strerror(ENAMETOOLONG));
-		return -1;
-	}
+	if (strlen(path) >= sizeof(address.sun_path))
+		return fail_text(error, size, strerror(ENAMETOOLONG));
 	strcpy(address.sun_path, path);
 	fd = fd_store_take(inherited, (struct sockaddr *)&address, SOCK_STREAM);
 	if (fd >= 0) {

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fail.h"
 #include "system/hardening_helper.h"
 
 static struct {
@@ -45,12 +46,10 @@ int pid_file_open(const char *path, char *error, size_t size)
 		      S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH);
 	struct stat status;
 
-	if (fd < 0) {
-		snprintf(error, size, "%s",
-			 errno == ELOOP ? "is a symbolic link"
-					: strerror(errno));
-		return -1;
-	}
+	if (fd < 0)
+		return fail_text(error, size,
+				 errno == ELOOP ? "is a symbolic link"
+						: strerror(errno));
 	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
 		snprintf(error, size, "is not a regular file");
 	} else if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
