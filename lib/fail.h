@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ends a function that has failed.
+ * Returns the failure of a function, and tells temporary failures apart.
  */
 #pragma once
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -13,6 +14,13 @@ static inline int fail_with(int error)
 {
 	errno = error;
 	return -1;
+}
+
+/* Whether a read or write has failed only for now: the descriptor is not ready,
+ * or a signal came. */
+static inline bool fail_is_for_now(int error)
+{
+	return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
 
 /* Sets errno and returns NULL. */

@@ -6,8 +6,7 @@
  */
 #include "config.h"
 
-#include <errno.h>
-
+#include "fail.h"
 #include "socket_priv.h"
 
 /* The most lines that one call of handle_read gets, so that a client that
@@ -66,9 +65,8 @@ static bool stream_add_input(struct lined_socket *sock, char *bytes, size_t len)
 {
 	counter_add(&sock->group->counters.bytes_in, len);
 	sock->bytes_in += len;
-	if (sock->catching_up && !socket_is_catching_up(sock))
-		sock->catching_up = false;
-	else if (sock->catching_up)
+	sock->catching_up = socket_is_catching_up(sock);
+	if (sock->catching_up)
 		socket_catch_up(sock);
 	sock->needs_more = false;
 	if (sock->handlers->handle_input != NULL)
@@ -105,7 +103,7 @@ static bool stream_fill(struct lined_socket *sock)
 		return stream_add_input(sock, to, (size_t)n);
 	if (n == 0)
 		sock->eof = true;
-	else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
+	else if (fail_is_for_now(errno))
 		return false;
 	else
 		sock->error = (int16_t)errno;
@@ -122,10 +120,8 @@ static void stream_discard(struct lined_socket *sock)
 		counter_add(&sock->group->counters.bytes_in, (uint64_t)n);
 		sock->bytes_in += (uint64_t)n;
 	}
-	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK ||
-				errno == EINTR)))
-		return;
-	socket_end(sock, sock->reason, sock->error);
+	if (n == 0 || (n < 0 && !fail_is_for_now(errno)))
+		socket_end(sock, sock->reason, sock->error);
 }
 
 /* The reader got CLOSED or ERROR. Closes the socket: after an error at once,
@@ -487,11 +483,6 @@ enum lined_line_status lined_socket_read(struct lined_socket *sock,
 	return socket_transport(sock)->read(sock, data);
 }
 
-bool lined_socket_is_within_line(const struct lined_socket *sock)
-{
-	return input_len(&sock->in) > 0 || sock->framer.state != FRAMER_LINE;
-}
-
 void lined_socket_set_framing(struct lined_socket *sock,
 			      const struct lined_framing *framing)
 {
@@ -499,10 +490,4 @@ void lined_socket_set_framing(struct lined_socket *sock,
 	sock->needs_more = false;
 	if (!sock->in_read && sock->dispatcher != NULL)
 		socket_read_on(sock);
-}
-
-const struct lined_framing *
-lined_socket_framing(const struct lined_socket *sock)
-{
-	return &sock->framer.framing;
 }

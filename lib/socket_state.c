@@ -195,6 +195,17 @@ int lined_socket_local(const struct lined_socket *sock,
 	return getsockname(sock->delegate.fd, (struct sockaddr *)address, len);
 }
 
+bool lined_socket_is_within_line(const struct lined_socket *sock)
+{
+	return input_len(&sock->in) > 0 || sock->framer.state != FRAMER_LINE;
+}
+
+const struct lined_framing *
+lined_socket_framing(const struct lined_socket *sock)
+{
+	return &sock->framer.framing;
+}
+
 void lined_socket_traffic(const struct lined_socket *sock,
 			  struct lined_traffic *traffic)
 {

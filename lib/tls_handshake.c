@@ -151,8 +151,7 @@ static void tls_handshake_readable(struct lined_socket *sock)
 	if (!tls_handshake_has_turn(sock))
 		return;
 	n = tls_session_load(sock, tls);
-	if (n < 0 &&
-	    (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+	if (n < 0 && fail_is_for_now(errno))
 		return;
 	if (n <= 0) {
 		tls_handshake_gone(sock, n < 0 ? errno : 0);

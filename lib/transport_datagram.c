@@ -349,13 +349,11 @@ static void datagram_serve(struct lined_socket *sock)
 
 static void datagram_readable(struct lined_socket *sock)
 {
-	if (!socket_may_read(sock)) {
+	if (!socket_may_read(sock))
 		socket_update_mode(sock);
-		return;
-	}
-	if (sock->datagrams->reading) /* served later in this turn */
-		return;
-	if (datagram_receive(sock))
+	else if (sock->datagrams->reading)
+		return; /* served later in this turn */
+	else if (datagram_receive(sock))
 		datagram_serve(sock);
 }
 

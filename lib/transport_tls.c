@@ -196,8 +196,7 @@ static ssize_t tls_recv(struct lined_socket *sock, char *to, size_t size)
 	}
 	if (SSL_pending(tls->ssl) == 0 || !tls_rest_is_empty(&tls->left)) {
 		n = tls_session_load(sock, tls);
-		if (n == 0 || (n < 0 && errno != EAGAIN &&
-			       errno != EWOULDBLOCK && errno != EINTR))
+		if (n == 0 || (n < 0 && !fail_is_for_now(errno)))
 			tls_truncated(sock);
 		if (n <= 0)
 			return n;

@@ -126,8 +126,7 @@ static void upgrade_readable(struct lined_socket *sock)
 	do {
 		n = websocket_lower_recv(sock, ws->bytes + ws->bytes_len,
 					 WEBSOCKET_REQUEST_MAX - ws->bytes_len);
-		if (n < 0 &&
-		    (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		if (n < 0 && fail_is_for_now(errno))
 			return;
 		if (n <= 0) {
 			socket_end(sock,
