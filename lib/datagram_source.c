@@ -41,7 +41,7 @@ void datagram_source_read(struct datagram_source *source,
 		   head->cmsg_type == IPV6_PKTINFO) {
 		struct in6_pktinfo *in6 = (void *)CMSG_DATA(head);
 
-		/* Nothing is sent from a group. */
+		/* A multicast address cannot be a source. */
 		if (IN6_IS_ADDR_MULTICAST(&in6->ipi6_addr))
 			return;
 		if (!IN6_IS_ADDR_LINKLOCAL(&in6->ipi6_addr))

@@ -388,7 +388,7 @@ enum framer_result framer_next(struct framer *framer,
 {
 	size_t header, count;
 
-	/* Nothing is left of the last line: nearly always. */
+	/* Nearly always: nothing is left of the last line. */
 	if (framer->state == FRAMER_LINE && !framer->drops_lf &&
 	    framer->framing.terminator != LINED_TERMINATOR_SYSLOG)
 		return framer_next_line(framer, input, line, bare_lf);

@@ -54,5 +54,5 @@ const char *http_field(const char *line, size_t len, const char *name,
 /* Whether a list with commas has the word, in upper or lower case. */
 bool http_has_word(const char *list, size_t len, const char *word);
 
-/* "Not Found". */
+/* The text of a status, such as "Not Found". */
 const char *http_status_text(enum http_status status);

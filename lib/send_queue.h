@@ -75,7 +75,7 @@ static inline size_t send_queue_cost(const struct send_queue *queue)
 	return queue->bytes + count * SEND_QUEUE_SEGMENT_COST;
 }
 
-/* Never drops the last send, which must not be joined. */
+/* Marks the last send, which must not be joined: it is never dropped. */
 void send_queue_keep(struct send_queue *queue);
 
 /*

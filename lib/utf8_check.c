@@ -16,25 +16,10 @@
 /* False: no character begins with this byte. */
 static bool utf8_begin(struct utf8_check *check, unsigned char byte)
 {
-	check->low = 0x80;
-	check->high = 0xbf;
-	if (byte >= 0xc2 && byte <= 0xdf)
-		check->left = 1;
-	else if (byte >= 0xe0 && byte <= 0xef)
-		check->left = 2;
-	else if (byte >= 0xf0 && byte <= 0xf4)
-		check->left = 3;
-	else
-		return byte < 0x80;
-	if (byte == 0xe0)
-		check->low = 0xa0;
-	else if (byte == 0xed)
-		check->high = 0x9f;
-	else if (byte == 0xf0)
-		check->low = 0x90;
-	else if (byte == 0xf4)
-		check->high = 0x8f;
-	return true;
+	check->low = byte == 0xe0 ? 0xa0 : byte == 0xf0 ? 0x90 : 0x80;
+	check->high = byte == 0xed ? 0x9f : byte == 0xf4 ? 0x8f : 0xbf;
+	check->left = byte < 0x80 ? 0 : byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
+	return byte < 0x80 || (byte >= 0xc2 && byte <= 0xf4);
 }
 
 /* Whether the next eight bytes are ASCII. */
@@ -64,26 +49,23 @@ bool utf8_check(struct utf8_check *check, const char *text, size_t len)
 {
 	const char *end = text + len;
 
-	while (text < end) {
+	for (; text < end; text++) {
 		unsigned char byte;
 
-		if (check->left == 0)
+		if (check->left == 0) {
 			text = utf8_skip_ascii(text, end);
-		if (text == end)
-			break;
-		byte = (unsigned char)*text;
-		if (check->left > 0) {
-			if (byte < check->low || byte > check->high)
+			if (text == end)
+				break;
+			if (!utf8_begin(check, (unsigned char)*text))
 				return false;
-			check->left--;
-			check->low = 0x80;
-			check->high = 0xbf;
-			text++;
 			continue;
 		}
-		if (!utf8_begin(check, byte))
+		byte = (unsigned char)*text;
+		if (byte < check->low || byte > check->high)
 			return false;
-		text++;
+		check->left--;
+		check->low = 0x80;
+		check->high = 0xbf;
 	}
 	return true;
 }
