@@ -70,7 +70,8 @@ struct lined_dispatcher *lined_dispatcher_new(void)
 	list_init(&d->dirty);
 	list_init(&d->unattached);
 	list_init(&d->keepers);
-	messages_init(d);
+	message_queue_init(&d->deferred);
+	message_queue_init(&d->due);
 	dispatcher_read_clock(d);
 	d->read_buffer = malloc(READ_SIZE + 1);
 	if (d->read_buffer == NULL || dispatcher_init_poller(d) < 0)

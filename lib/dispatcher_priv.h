@@ -186,7 +186,6 @@ void timers_fire(struct lined_dispatcher *d);
 
 /* ---- message.c ---- */
 
-void messages_init(struct lined_dispatcher *d);
 /* Calls the handlers of posted messages, then of deferred ones. */
 void messages_deliver(struct lined_dispatcher *d);
 /* Calls `cancel` of all messages: the dispatcher is being freed. */

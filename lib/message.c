@@ -9,12 +9,6 @@
 
 #include "dispatcher_priv.h"
 
-void messages_init(struct lined_dispatcher *d)
-{
-	message_queue_init(&d->deferred);
-	message_queue_init(&d->due);
-}
-
 void lined_dispatcher_wake(struct lined_dispatcher *d)
 {
 	mailbox_wake(&d->mailbox);

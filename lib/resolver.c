@@ -250,20 +250,16 @@ static void *resolver_run(void *arg)
 /* Blocks all signals in the thread: the program's main thread handles them. */
 static int resolver_start_thread(struct resolver *resolver)
 {
-	pthread_attr_t attr;
 	pthread_t thread;
 	sigset_t all, before;
 	int error;
 
-	error = pthread_attr_init(&attr);
-	if (error != 0)
-		return error;
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&thread, &attr, resolver_run, resolver);
+	error = pthread_create(&thread, NULL, resolver_run, resolver);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
+	if (error == 0)
+		pthread_detach(thread);
 	return error;
 }
 

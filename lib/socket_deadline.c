@@ -211,7 +211,7 @@ void socket_arm(struct lined_socket *sock)
 	if (left < 0)
 		left = 0;
 	if (sock->deadline != TIMER_UNARMED &&
-	    timer_heap_due_of(&d->deadlines, sock->deadline) <=
+	    d->deadlines.entries[sock->deadline].due_ms <=
 		    d->now_ms + (uint64_t)left)
 		return;
 	if (dispatcher_set_deadline(d, &sock->deadline, (uint64_t)left) == 0)

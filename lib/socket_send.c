@@ -298,24 +298,24 @@ int lined_socket_send(struct lined_socket *sock, const void *data, size_t len)
 
 int lined_socket_printf(struct lined_socket *sock, const char *format, ...)
 {
-	char room[PRINTF_ROOM], *text = room;
-	va_list arguments, again;
-	int len, rc = -1;
+	char room[PRINTF_ROOM], *text;
+	va_list arguments;
+	int len, rc;
 
 	va_start(arguments, format);
-	va_copy(again, arguments);
 	len = vsnprintf(room, sizeof(room), format, arguments);
-	if (len >= (int)sizeof(room)) {
-		text = malloc((size_t)len + 1);
-		if (text != NULL)
-			vsnprintf(text, (size_t)len + 1, format, again);
-	}
-	va_end(again);
 	va_end(arguments);
-	if (len >= 0 && text != NULL)
-		rc = lined_socket_send(sock, text, (size_t)len);
-	if (text != room)
-		free(text);
+	if (len < 0)
+		return -1;
+	if (len < (int)sizeof(room))
+		return lined_socket_send(sock, room, (size_t)len);
+	va_start(arguments, format);
+	len = vasprintf(&text, format, arguments);
+	va_end(arguments);
+	if (len < 0)
+		return -1;
+	rc = lined_socket_send(sock, text, (size_t)len);
+	free(text);
 	return rc;
 }
 

@@ -113,8 +113,3 @@ void timer_heap_remove(struct timer_heap *heap, uint32_t *slot)
 	if (hole < heap->count)
 		timer_heap_settle(heap, hole, last);
 }
-
-uint64_t timer_heap_due_of(const struct timer_heap *heap, uint32_t slot)
-{
-	return heap->entries[slot].due_ms;
-}

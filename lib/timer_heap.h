@@ -29,9 +29,6 @@ int timer_heap_set(struct timer_heap *heap, uint32_t *slot, uint64_t due_ms);
 /* Removes an entry, if it is there. */
 void timer_heap_remove(struct timer_heap *heap, uint32_t *slot);
 
-/* The due time of the entry at this slot. */
-uint64_t timer_heap_due_of(const struct timer_heap *heap, uint32_t slot);
-
 /* The due time of entries[0], the first; UINT64_MAX: there is none. */
 static inline uint64_t timer_heap_due(const struct timer_heap *heap)
 {
