@@ -15,6 +15,7 @@
 #include "common/memory_or_exit.h"
 #include "linectl/format_number.h"
 #include "linectl/record_table.h"
+#include "linectl/top_samples.h"
 
 /* Writes the table after an empty line, if there are records of the kind. */
 static void show_table(FILE *out, const struct answer *answer, const char *kind,
@@ -161,25 +162,6 @@ static void show_daemon(const struct record *daemon, FILE *out)
 	show_line(out, "poller", "%s", record_text(daemon, "poller"));
 }
 
-uint64_t show_delay_us(const struct record *worker)
-{
-	static const char group[] = "turns_us.";
-	uint64_t turns = record_number(worker, "turns"), seen = 0;
-	size_t i;
-
-	for (i = 0; i < worker->count; i++) {
-		const struct value *value = &worker->values[i];
-
-		if (strncmp(value->name, group, sizeof(group) - 1) != 0)
-			continue;
-		seen += value->number;
-		if (seen >= turns - turns / 100)
-			return strtoull(value->name + sizeof(group) - 1, NULL,
-					10);
-	}
-	return 0;
-}
-
 static char *busy_cell(const struct record *worker, const struct answer *answer)
 {
 	uint64_t uptime_s =
@@ -193,10 +175,10 @@ static char *busy_cell(const struct record *worker, const struct answer *answer)
 static char *delay_cell(const struct record *worker,
 			const struct answer *answer)
 {
-	uint64_t us = show_delay_us(worker);
+	bool more;
+	double ms = samples_delay_ms(worker, NULL, &more);
 
-	return us == 0 ? memory_format("more")
-		       : memory_format("%g ms", (double)us / 1000);
+	return more ? memory_format("more") : memory_format("%g ms", ms);
 }
 
 static const struct table_column worker_columns[] = {

@@ -28,7 +28,3 @@ void show_messages(const struct answer *answer);
 
 /* Sorts the records of clients by id. */
 void show_sort_clients(struct answer *answer);
-
-/* How long 99 of 100 turns of a worker took at most, in microseconds; 0: longer
- * than the largest bucket that is counted. */
-uint64_t show_delay_us(const struct record *worker);

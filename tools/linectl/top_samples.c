@@ -12,12 +12,6 @@
 
 #include "common/memory_or_exit.h"
 
-static void replace_text(char **to, const char *text)
-{
-	free(*to);
-	*to = memory_copy(text, strlen(text));
-}
-
 static void history_push(struct history *history, double value)
 {
 	memmove(history->values, history->values + 1,
@@ -25,252 +19,183 @@ static void history_push(struct history *history, double value)
 	history->values[SAMPLES_HISTORY - 1] = value;
 }
 
-/* The growth of a counter: its whole value if it began again at 0. */
-static uint64_t counter_growth(uint64_t *before, uint64_t now)
+/* The growth of a counter: its whole value if it began again at 0, or if there
+ * is no earlier record. */
+static uint64_t counter_growth(const struct record *now,
+			       const struct record *before, const char *name)
 {
-	uint64_t by = now >= *before ? now - *before : now;
+	uint64_t value = record_number(now, name);
+	uint64_t earlier = before != NULL ? record_number(before, name) : 0;
 
-	*before = now;
-	return by;
+	return value >= earlier ? value - earlier : value;
+}
+
+/* ---- finding ------------------------------------------------------------- */
+
+/* Finds the sample of the record's name, or adds one. NULL: it has its record
+ * already: a service that drains may have a successor of the same name, which
+ * comes first. */
+static struct sample *samples_find(struct sample **samples, size_t *count,
+				   size_t *room, const struct record *record)
+{
+	const char *name = record_text(record, "name");
+	struct sample *sample;
+	size_t i = 0;
+
+	while (i < *count && strcmp((*samples)[i].name, name) != 0)
+		i++;
+	if (i == *count) {
+		*samples = memory_grow(*samples, *count, room, sizeof(*sample));
+		memset(&(*samples)[(*count)++], 0, sizeof(*sample));
+	}
+	sample = &(*samples)[i];
+	if (sample->now != NULL)
+		return NULL;
+	sample->now = record;
+	sample->name = name;
+	sample->clients = record_number(record, "clients");
+	return sample;
+}
+
+static void samples_begin(struct sample *samples, size_t count)
+{
+	for (; count > 0; samples++, count--) {
+		samples->before = samples->now;
+		samples->now = NULL;
+	}
+}
+
+/* Drops the samples that have no record in the answer. */
+static void samples_drop(struct sample *samples, size_t *count)
+{
+	size_t from, to = 0;
+
+	for (from = 0; from < *count; from++)
+		if (samples[from].now != NULL)
+			samples[to++] = samples[from];
+	*count = to;
 }
 
 /* ---- services ----------------------------------------------------------- */
 
-static struct service_sample *samples_service(struct samples *samples,
-					      const char *name, bool *fresh)
+/* Events a second; 0 in the first record. */
+static double service_rate(const struct sample *service, const char *name,
+			   const char *opened, uint64_t ms)
 {
-	struct service_sample *service;
-	size_t i;
+	uint64_t by = counter_growth(service->now, service->before, name) +
+		      counter_growth(service->now, service->before, opened);
 
-	*fresh = false;
-	for (i = 0; i < samples->service_count; i++)
-		if (strcmp(samples->services[i].name, name) == 0)
-			return &samples->services[i];
-	*fresh = true;
-	samples->services =
-		memory_grow(samples->services, samples->service_count,
-			    &samples->service_room, sizeof(*service));
-	service = &samples->services[samples->service_count++];
-	memset(service, 0, sizeof(*service));
-	replace_text(&service->name, name);
-	return service;
+	return service->before == NULL || ms == 0
+		       ? 0
+		       : (double)by * 1000 / (double)ms;
 }
 
-/* Events a second; 0 at the first sample. */
-static double counter_rate(uint64_t *before, uint64_t now, uint64_t ms,
-			   bool fresh)
+static void service_take(struct sample *service, uint64_t ms)
 {
-	uint64_t by = counter_growth(before, now);
-
-	return fresh || ms == 0 ? 0 : (double)by * 1000 / (double)ms;
-}
-
-static void samples_take_service(struct samples *samples,
-				 const struct record *record, uint64_t ms)
-{
-	bool fresh;
-	struct service_sample *service =
-		samples_service(samples, record_text(record, "name"), &fresh);
-	uint64_t lines = record_number(record, "lines_in") +
-			 record_number(record, "opened.lines_in");
-	uint64_t in = record_number(record, "bytes_in") +
-		      record_number(record, "opened.bytes_in");
-	uint64_t out = record_number(record, "bytes_out") +
-		       record_number(record, "opened.bytes_out");
-
-	/* A service that drains may have a successor of the same name. */
-	if (service->seen)
-		return;
-	service->seen = true;
-	replace_text(&service->protocol, record_text(record, "protocol"));
-	replace_text(&service->state, record_text(record, "state"));
-	service->clients = record_number(record, "clients");
-	service->clients_limit = record_number(record, "clients_limit");
-	service->queued = record_number(record, "queued");
-	service->drops = record_number(record, "sends_dropped") +
-			 record_number(record, "datagrams_dropped");
-	service->refusals = record_sum(record, "refused");
-	service->lines = counter_rate(&service->lines_before, lines, ms, fresh);
-	service->in = counter_rate(&service->in_before, in, ms, fresh);
-	service->out = counter_rate(&service->out_before, out, ms, fresh);
+	service->queued = record_number(service->now, "queued");
+	service->drops = record_number(service->now, "sends_dropped") +
+			 record_number(service->now, "datagrams_dropped");
+	service->lines =
+		service_rate(service, "lines_in", "opened.lines_in", ms);
+	service->in = service_rate(service, "bytes_in", "opened.bytes_in", ms);
+	service->out =
+		service_rate(service, "bytes_out", "opened.bytes_out", ms);
 	history_push(&service->history, service->lines);
-}
-
-static void service_sample_fini(struct service_sample *service)
-{
-	free(service->name);
-	free(service->protocol);
-	free(service->state);
-}
-
-static void samples_drop_services(struct samples *samples)
-{
-	size_t from, to = 0;
-
-	for (from = 0; from < samples->service_count; from++) {
-		if (samples->services[from].seen)
-			samples->services[to++] = samples->services[from];
-		else
-			service_sample_fini(&samples->services[from]);
-	}
-	samples->service_count = to;
 }
 
 /* ---- workers ----------------------------------------------------------- */
 
-static struct worker_sample *samples_worker(struct samples *samples,
-					    const char *name, bool *fresh)
-{
-	struct worker_sample *worker;
-	size_t i;
-
-	*fresh = false;
-	for (i = 0; i < samples->worker_count; i++)
-		if (strcmp(samples->workers[i].name, name) == 0)
-			return &samples->workers[i];
-	*fresh = true;
-	samples->workers = memory_grow(samples->workers, samples->worker_count,
-				       &samples->worker_room, sizeof(*worker));
-	worker = &samples->workers[samples->worker_count++];
-	memset(worker, 0, sizeof(*worker));
-	replace_text(&worker->name, name);
-	return worker;
-}
-
-/* The duration that 99 of 100 turns since the last sample did not exceed; the
- * largest bound if they took longer. */
-static double worker_delay_ms(struct worker_sample *worker,
-			      const struct record *record)
+double samples_delay_ms(const struct record *now, const struct record *before,
+			bool *more)
 {
 	static const char group[] = "turns_us.";
-	uint64_t turns = counter_growth(&worker->turns_before,
-					record_number(record, "turns"));
-	uint64_t seen = 0;
+	uint64_t turns = counter_growth(now, before, "turns"), seen = 0;
 	double delay = 0;
-	bool found = false;
 	size_t i;
 
-	if (worker->lasted_before == NULL)
-		worker->lasted_before =
-			memory_new(record->count, sizeof(uint64_t));
-	else if (worker->lasted_count != record->count)
-		return 0;
-	worker->lasted_count = record->count;
-	for (i = 0; i < record->count; i++) {
-		const struct value *value = &record->values[i];
-		const char *us = value->name + sizeof(group) - 1;
+	*more = true;
+	for (i = 0; i < now->count; i++) {
+		const char *name = now->values[i].name;
+		const char *us = name + sizeof(group) - 1;
 
-		if (strncmp(value->name, group, sizeof(group) - 1) != 0)
+		if (strncmp(name, group, sizeof(group) - 1) != 0)
 			continue;
-		seen += counter_growth(&worker->lasted_before[i],
-				       value->number);
-		if (found)
-			continue;
-		if (strcmp(us, "more") != 0)
+		*more = strcmp(us, "more") == 0;
+		if (!*more)
 			delay = strtod(us, NULL) / 1000;
-		found = seen >= turns - turns / 100;
+		seen += counter_growth(now, before, name);
+		if (seen >= turns - turns / 100)
+			break;
 	}
-	return turns > 0 ? delay : 0;
+	return delay;
 }
 
-static void samples_take_worker(struct samples *samples,
-				const struct record *record, uint64_t ms)
+static void worker_take(struct sample *worker, uint64_t ms)
 {
-	bool fresh;
-	struct worker_sample *worker =
-		samples_worker(samples, record_text(record, "name"), &fresh);
-	uint64_t busy_us = counter_growth(&worker->busy_before,
-					  record_number(record, "busy_us"));
-	double delay = worker_delay_ms(worker, record);
+	uint64_t busy_us =
+		counter_growth(worker->now, worker->before, "busy_us");
+	uint64_t turns = counter_growth(worker->now, worker->before, "turns");
+	bool fresh = worker->before == NULL, more;
 
-	worker->seen = true;
-	worker->clients = record_number(record, "clients");
-	worker->stuck = record_number(record, "stuck") != 0;
 	worker->load =
 		fresh || ms == 0 ? 0 : (double)busy_us / 1000 / (double)ms;
 	if (worker->load > 1)
 		worker->load = 1; /* a turn is counted when it ends */
-	worker->delay_ms = fresh ? 0 : delay;
-	history_push(&worker->loads, worker->load);
+	worker->delay_ms =
+		fresh || turns == 0
+			? 0
+			: samples_delay_ms(worker->now, worker->before, &more);
+	history_push(&worker->history, worker->load);
 	history_push(&worker->delays, worker->delay_ms);
-}
-
-static void worker_sample_fini(struct worker_sample *worker)
-{
-	free(worker->name);
-	free(worker->lasted_before);
-}
-
-static void samples_drop_workers(struct samples *samples)
-{
-	size_t from, to = 0;
-
-	for (from = 0; from < samples->worker_count; from++) {
-		if (samples->workers[from].seen)
-			samples->workers[to++] = samples->workers[from];
-		else
-			worker_sample_fini(&samples->workers[from]);
-	}
-	samples->worker_count = to;
 }
 
 /* ---- samples ----------------------------------------------------------- */
 
-static void samples_take_daemon(struct samples *samples,
-				const struct record *record)
-{
-	replace_text(&samples->version, record_text(record, "version"));
-	replace_text(&samples->state, record_text(record, "state"));
-	replace_text(&samples->log_level, record_text(record, "log_level"));
-	samples->uptime_s = record_number(record, "uptime_s");
-	samples->clients = record_number(record, "clients");
-	samples->service_total = record_number(record, "services");
-}
-
-void samples_take(struct samples *samples, const struct answer *answer,
+void samples_take(struct samples *samples, struct answer *answer,
 		  uint64_t now_ms)
 {
 	uint64_t ms = samples->taken_ms > 0 ? now_ms - samples->taken_ms : 0;
+	struct sample *sample;
 	size_t i;
 
-	for (i = 0; i < samples->service_count; i++)
-		samples->services[i].seen = false;
-	for (i = 0; i < samples->worker_count; i++)
-		samples->workers[i].seen = false;
+	samples_begin(samples->services, samples->service_count);
+	samples_begin(samples->workers, samples->worker_count);
 	for (i = 0; i < answer->count; i++) {
 		const struct record *record = &answer->records[i];
 
-		if (record_is(record, "daemon"))
-			samples_take_daemon(samples, record);
-		else if (record_is(record, "service"))
-			samples_take_service(samples, record, ms);
-		else if (record_is(record, "worker"))
-			samples_take_worker(samples, record, ms);
+		if (record_is(record, "service")) {
+			sample = samples_find(&samples->services,
+					      &samples->service_count,
+					      &samples->service_room, record);
+			if (sample != NULL)
+				service_take(sample, ms);
+		} else if (record_is(record, "worker")) {
+			sample = samples_find(&samples->workers,
+					      &samples->worker_count,
+					      &samples->worker_room, record);
+			if (sample != NULL)
+				worker_take(sample, ms);
+		}
 	}
-	samples_drop_services(samples);
-	samples_drop_workers(samples);
+	samples_drop(samples->services, &samples->service_count);
+	samples_drop(samples->workers, &samples->worker_count);
+	answer_fini(&samples->answer);
+	samples->answer = *answer;
+	memset(answer, 0, sizeof(*answer));
 	samples->taken_ms = now_ms > 0 ? now_ms : 1;
 }
 
 void samples_fini(struct samples *samples)
 {
-	size_t i;
-
-	for (i = 0; i < samples->service_count; i++)
-		service_sample_fini(&samples->services[i]);
-	for (i = 0; i < samples->worker_count; i++)
-		worker_sample_fini(&samples->workers[i]);
+	answer_fini(&samples->answer);
 	free(samples->services);
 	free(samples->workers);
-	free(samples->version);
-	free(samples->state);
-	free(samples->log_level);
 	memset(samples, 0, sizeof(*samples));
 }
 
 /* ---- order ------------------------------------------------------------- */
 
-static double service_sort_value(const struct service_sample *service,
+static double service_sort_value(const struct sample *service,
 				 enum sort_key key)
 {
 	switch (key) {
@@ -292,8 +217,7 @@ static double service_sort_value(const struct service_sample *service,
 }
 
 /* The largest first; equal ones by name. */
-static bool service_sorts_before(const struct service_sample *a,
-				 const struct service_sample *b,
+static bool service_sorts_before(const struct sample *a, const struct sample *b,
 				 enum sort_key key)
 {
 	double left = service_sort_value(a, key),
@@ -305,15 +229,16 @@ static bool service_sorts_before(const struct service_sample *a,
 }
 
 size_t samples_order(const struct samples *samples, const char *filter,
-		     enum sort_key key, const struct service_sample **order)
+		     enum sort_key key, const struct sample **order)
 {
 	size_t count = 0, i, at;
 
 	for (i = 0; i < samples->service_count; i++) {
-		const struct service_sample *service = &samples->services[i];
+		const struct sample *service = &samples->services[i];
 
 		if (strstr(service->name, filter) == NULL &&
-		    strstr(service->protocol, filter) == NULL)
+		    strstr(record_text(service->now, "protocol"), filter) ==
+			    NULL)
 			continue;
 		for (at = count; at > 0 && service_sorts_before(
 						   service, order[at - 1], key);

@@ -19,38 +19,29 @@ struct history {
 	double values[SAMPLES_HISTORY];
 };
 
-struct service_sample {
-	char *name, *protocol, *state;
-	uint64_t clients, clients_limit, queued;
-	uint64_t drops, refusals; /* totals of the service */
-	double lines, in, out;    /* per second */
-	struct history history;   /* the values of `lines` */
-	/* The counters at the last sample. */
-	uint64_t lines_before, in_before, out_before;
-	bool seen; /* it is in the answer that is being taken */
-};
-
-struct worker_sample {
-	char *name;
+/* A service or a worker. */
+struct sample {
+	const char *name;
+	const struct record *now;    /* its record in the last answer */
+	const struct record *before; /* only within samples_take() */
 	uint64_t clients;
-	bool stuck;
-	double load;     /* 0 to 1, since the last sample */
-	double delay_ms; /* 99 of 100 turns took at most this, likewise */
-	struct history loads, delays;
-	uint64_t turns_before, busy_before;
-	uint64_t *lasted_before; /* turns by duration, by index in the record */
-	size_t lasted_count;
-	bool seen;
+	struct history history; /* of `lines` or of `load` */
+
+	/* A service. */
+	uint64_t queued, drops;
+	double lines, in, out; /* per second */
+
+	/* A worker. */
+	double load;     /* 0 to 1, since the answer before */
+	double delay_ms; /* samples_delay_ms() since the answer before */
+	struct history delays;
 };
 
 struct samples {
-	char *version, *state, *log_level;
-	uint64_t uptime_s, clients, service_total;
-	struct service_sample *services;
-	size_t service_count, service_room;
-	struct worker_sample *workers;
-	size_t worker_count, worker_room;
-	uint64_t taken_ms; /* the time of the last sample; 0: none yet */
+	struct answer answer; /* the last */
+	struct sample *services, *workers;
+	size_t service_count, service_room, worker_count, worker_room;
+	uint64_t taken_ms; /* the time of the last answer; 0: none yet */
 };
 
 enum sort_key {
@@ -64,8 +55,8 @@ enum sort_key {
 	SORT_KEYS
 };
 
-/* Takes the answer to "all"; now_ms is monotonic. */
-void samples_take(struct samples *samples, const struct answer *answer,
+/* Takes the answer to "all" and zeroes it; now_ms is monotonic. */
+void samples_take(struct samples *samples, struct answer *answer,
 		  uint64_t now_ms);
 void samples_fini(struct samples *samples);
 
@@ -74,4 +65,10 @@ void samples_fini(struct samples *samples);
  * which has room for all. Returns how many.
  */
 size_t samples_order(const struct samples *samples, const char *filter,
-		     enum sort_key key, const struct service_sample **order);
+		     enum sort_key key, const struct sample **order);
+
+/* The duration that 99 of 100 turns of a worker did not exceed, since an
+ * earlier record of it, or since its start (NULL). *more: they took longer than
+ * the result, which is the largest bound. */
+double samples_delay_ms(const struct record *now, const struct record *before,
+			bool *more);

@@ -131,18 +131,20 @@ static void put_title_row(int y)
 
 /* ---- the daemon and its workers ---------------------------------------- */
 
-static void draw_daemon(const struct samples *samples)
+static void draw_daemon(const struct record *daemon)
 {
+	const char *version = record_text(daemon, "version");
 	char when[16] = "";
 	time_t now = time(NULL);
 	struct tm tm;
 
 	put_text(0, 0,
 		 "lined %s  %s %s  clients %s  services %" PRIu64 "  log %s",
-		 samples->version, samples->state,
-		 format_age(samples->uptime_s).s,
-		 format_count(samples->clients).s, samples->service_total,
-		 samples->log_level);
+		 version, record_text(daemon, "state"),
+		 format_age(record_number(daemon, "uptime_s")).s,
+		 format_count(record_number(daemon, "clients")).s,
+		 record_number(daemon, "services"),
+		 record_text(daemon, "log_level"));
 	/* The time of day, if there is room left. */
 	if (getcury(stdscr) == 0 && getcurx(stdscr) < COLS - 9 &&
 	    localtime_r(&now, &tm) != NULL) {
@@ -150,18 +152,17 @@ static void draw_daemon(const struct samples *samples)
 		put_text(0, COLS - 8, "%s", when);
 	}
 	if (COLS > 0)
-		mvchgat(0, 0, 6 + (int)strlen(samples->version), A_BOLD, 0,
-			NULL);
+		mvchgat(0, 0, 6 + (int)strlen(version), A_BOLD, 0, NULL);
 }
 
-static void draw_worker(int y, const struct worker_sample *worker)
+static void draw_worker(int y, const struct sample *worker)
 {
 	put_text(y, 0, "worker %-5s load %5.1f %%", worker->name,
 		 worker->load * 100);
-	put_graph(y, 26, GRAPH_WORKER, &worker->loads, 1);
+	put_graph(y, 26, GRAPH_WORKER, &worker->history, 1);
 	put_text(y, 46, "delay %4g ms", worker->delay_ms);
 	put_graph(y, 60, GRAPH_WORKER, &worker->delays, 1);
-	if (!worker->stuck)
+	if (record_number(worker->now, "stuck") == 0)
 		return;
 	attron(A_BOLD | COLOR_PAIR(COLOR_ALARM));
 	put_text(y, 13, "STUCK: see the log   ");
@@ -252,15 +253,13 @@ static void put_service_number(int y, enum sort_key column, int stretch,
 			format_short(n).s);
 }
 
-static void draw_service(int y, const struct service_sample *service,
-			 int stretch)
+static void draw_service(int y, const struct sample *service, int stretch)
 {
-	bool is_open = strcmp(service->state, "open") == 0;
+	const char *state = record_text(service->now, "state");
 
 	put_name(y, 0, columns[SORT_NAME].width + stretch, service->name);
-	if (!is_open) {
-		put_text(y, columns[SORT_CLIENTS].x + stretch, "%s",
-			 service->state);
+	if (strcmp(state, "open") != 0) {
+		put_text(y, columns[SORT_CLIENTS].x + stretch, "%s", state);
 		return;
 	}
 	put_service_number(y, SORT_CLIENTS, stretch, (double)service->clients);
@@ -406,13 +405,15 @@ static void draw_rows(struct screen *screen, int top, int stretch)
 
 void screen_draw(struct screen *screen)
 {
+	const struct record *daemon =
+		answer_find(&screen->samples->answer, "daemon");
 	int y, stretch;
 
 	erase();
-	if (screen->samples->taken_ms == 0) {
+	if (daemon == NULL) {
 		put_text(0, 0, "waiting for the daemon");
 	} else {
-		draw_daemon(screen->samples);
+		draw_daemon(daemon);
 		y = draw_workers(screen->samples) + 1;
 		if (screen->shows_clients) {
 			put_text(y - 1, 0, "clients of %s",

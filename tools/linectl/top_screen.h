@@ -14,7 +14,7 @@
 struct screen {
 	/* The services that match the filter, sorted. */
 	const struct samples *samples;
-	const struct service_sample **order;
+	const struct sample **order;
 	size_t order_count;
 	enum sort_key sort;
 	const char *filter;
