@@ -315,18 +315,14 @@ static bool control_may(struct session *session, const struct verb *verb)
 	lined_service_count(service, "denied", 1);
 	lined_service_log(service, LINED_LOG_INFO, "%s: %s: permission denied",
 			  lined_client_identity(session->client), verb->name);
-	if (right == LINED_RIGHT_LOOK)
-		control_refuse(
-			session,
-			"%s: permission denied: only root and the user that "
-			"lined runs as may change anything",
-			verb->name);
-	else
-		control_refuse(
-			session,
-			"%s: permission denied: only root, the user that lined "
-			"runs as and members of the control group may look",
-			verb->name);
+	control_refuse(session,
+		       right == LINED_RIGHT_LOOK
+			       ? "%s: permission denied: only root and the "
+				 "user that lined runs as may change anything"
+			       : "%s: permission denied: only root, the user "
+				 "that lined runs as and members of the "
+				 "control group may look",
+		       verb->name);
 	return false;
 }
 

@@ -40,29 +40,16 @@ static const char *reader_take_word(struct reader *r, const char *bytes)
 
 /* ---- strings ------------------------------------------------------------- */
 
-static int json_hex_digit(char c)
-{
-	const char *digits = "0123456789abcdef0123456789ABCDEF";
-	const char *at = c != '\0' ? strchr(digits, c) : NULL;
-
-	return at != NULL ? (int)(at - digits) % 16 : -1;
-}
-
 /* The four digits of \uXXXX; -1: they are not there. */
 static long reader_take_unit(struct reader *r)
 {
-	long unit = 0;
-	int i;
+	char digits[5] = "";
 
-	for (i = 0; i < 4; i++) {
-		int digit = json_hex_digit(*r->at);
-
-		if (digit < 0)
-			return -1;
-		unit = unit * 16 + digit;
-		r->at++;
-	}
-	return unit;
+	if (strspn(r->at, "0123456789abcdefABCDEF") < 4)
+		return -1;
+	memcpy(digits, r->at, 4);
+	r->at += 4;
+	return strtol(digits, NULL, 16);
 }
 
 static void reader_put_utf8(struct reader *r, unsigned long point)

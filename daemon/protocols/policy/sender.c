@@ -63,12 +63,10 @@ static const char *sender_skip_prefix(struct sender_text *to, const char *at,
 	const char *rest;
 	int parts = 0;
 
-	if (sender_begins(at, end, "SRS0") && end - at > 4 &&
-	    strchr("=+-", at[4]) != NULL)
-		parts = 2;
-	else if (sender_begins(at, end, "SRS1") && end - at > 4 &&
-		 strchr("=+-", at[4]) != NULL)
-		parts = 1;
+	if ((sender_begins(at, end, "SRS0") ||
+	     sender_begins(at, end, "SRS1")) &&
+	    end - at > 4 && strchr("=+-", at[4]) != NULL)
+		parts = at[3] == '0' ? 2 : 1;
 	else if (sender_begins(at, end, "prvs="))
 		parts = 1;
 	if (parts == 0)

@@ -126,21 +126,20 @@ static char *line_trim(char *line)
 	return line + strspn(line, " \t");
 }
 
-static int whitelist_add(struct whitelist *list, char *text, char *error,
-			 size_t size, const char **wrong)
+/* Returns NULL, or what is wrong with the entry, as entry_parse(). */
+static const char *whitelist_add(struct whitelist *list, char *text,
+				 char *error, size_t size)
 {
 	struct whitelist_entry *entries = realloc(
 		list->entries, (list->count + 1) * sizeof(*list->entries));
+	const char *wrong;
 
-	*wrong = strerror(ENOMEM);
 	if (entries == NULL)
-		return -1;
+		return strerror(ENOMEM);
 	list->entries = entries;
-	*wrong = entry_parse(&entries[list->count], text, error, size);
-	if (*wrong != NULL)
-		return -1;
-	list->count++;
-	return 0;
+	wrong = entry_parse(&entries[list->count], text, error, size);
+	list->count += wrong == NULL;
+	return wrong;
 }
 
 /* Reads the file and adds a NUL. NULL and errno. */
@@ -199,8 +198,8 @@ int whitelist_load(struct whitelist *list, const char *path, char *error,
 		number++;
 		line = line_trim(line);
 		if (*line != '\0')
-			whitelist_add(&fresh, line, detail, sizeof(detail),
-				      &wrong);
+			wrong = whitelist_add(&fresh, line, detail,
+					      sizeof(detail));
 	}
 	if (wrong != NULL) {
 		snprintf(error, size, "%s:%u: \"%s\": %s", path, number, line,
