@@ -45,6 +45,11 @@ struct fake_relay {
  */
 extern const struct conf_env fixture_env;
 
+/* A good service on one line, on a port of its own. */
+#define SERVICE(name, port)                                                    \
+	"service \"" name "\" { protocol = \"echo\" "                          \
+	"listen = \"tcp://127.0.0.1:" port "\" }\n"
+
 /* Before and after each test: an empty directory, and its removal. */
 void fixture_setup(void);
 void fixture_teardown(void);
