@@ -7,6 +7,7 @@
 #include "stream_fixture.h"
 
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "support.h"
@@ -28,6 +29,26 @@ void stream_open_with(const struct lined_socket_handlers *handlers, void *arg,
 	stream.d = support_dispatcher();
 	stream.sock = support_pair_in_group(stream.d, handlers, arg, group,
 					    &stream.peer);
+}
+
+void stream_open_small(uint32_t send_queue)
+{
+	int size = 16384, fds[2];
+
+	memset(&stream, 0, sizeof(stream));
+	stream.d = support_dispatcher();
+	stream.group.limits.send_queue = send_queue;
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	for (int i = 0; i < 2; i++)
+		setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	stream.peer = fds[1];
+	stream.sock = support_socket(&recorder_handlers, &stream.recorder);
+	lined_socket_set_group(stream.sock, &stream.group);
+	ck_assert_int_eq(
+		lined_socket_wrap(stream.sock, fds[0], LINED_SOCKET_CONNECTED),
+		0);
+	ck_assert_ptr_nonnull(
+		lined_dispatcher_register_socket(stream.d, stream.sock));
 }
 
 void stream_close(void)

@@ -8,6 +8,7 @@
 #include <check.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <lined/dispatcher.h>
 #include <lined/socket.h>
@@ -31,6 +32,11 @@ void stream_open(const struct lined_framing *framing);
  * until stream_close(). */
 void stream_open_with(const struct lined_socket_handlers *handlers, void *arg,
 		      struct lined_socket_group *group);
+
+/* Opens a pair of UNIX sockets whose buffers are small: the kernel takes
+ * little, so that the queue fills soon, and goes on as soon as the peer reads.
+ */
+void stream_open_small(uint32_t send_queue);
 
 /* Does nothing if the stream is not open. */
 void stream_close(void);
