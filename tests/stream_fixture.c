@@ -44,11 +44,7 @@ void stream_open_small(uint32_t send_queue)
 	stream.peer = fds[1];
 	stream.sock = support_socket(&recorder_handlers, &stream.recorder);
 	lined_socket_set_group(stream.sock, &stream.group);
-	ck_assert_int_eq(
-		lined_socket_wrap(stream.sock, fds[0], LINED_SOCKET_CONNECTED),
-		0);
-	ck_assert_ptr_nonnull(
-		lined_dispatcher_register_socket(stream.d, stream.sock));
+	support_wrap(stream.d, stream.sock, fds[0]);
 }
 
 void stream_close(void)

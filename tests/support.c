@@ -255,6 +255,14 @@ void support_tcp_fds(int fds[2])
 	close(listener);
 }
 
+void support_wrap(struct lined_dispatcher *d, struct lined_socket *sock, int fd)
+{
+	ck_assert_int_eq(lined_socket_wrap(sock, fd, LINED_SOCKET_CONNECTED),
+			 0);
+	ck_assert_msg(lined_dispatcher_register_socket(d, sock) != NULL,
+		      "lined_dispatcher_register_socket: %s", strerror(errno));
+}
+
 struct lined_socket *
 support_pair_in_group(struct lined_dispatcher *d,
 		      const struct lined_socket_handlers *handlers, void *arg,
@@ -266,10 +274,7 @@ support_pair_in_group(struct lined_dispatcher *d,
 	support_tcp_fds(fds);
 	if (group != NULL)
 		lined_socket_set_group(sock, group);
-	ck_assert_int_eq(
-		lined_socket_wrap(sock, fds[0], LINED_SOCKET_CONNECTED), 0);
-	ck_assert_msg(lined_dispatcher_register_socket(d, sock) != NULL,
-		      "lined_dispatcher_register_socket: %s", strerror(errno));
+	support_wrap(d, sock, fds[0]);
 	*peer = fds[1];
 	return sock;
 }

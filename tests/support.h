@@ -59,6 +59,10 @@ struct lined_dispatcher *support_dispatcher(void);
 struct lined_socket *support_socket(const struct lined_socket_handlers *h,
 				    void *arg);
 
+/* Gives the socket a connected descriptor, and registers it. */
+void support_wrap(struct lined_dispatcher *d, struct lined_socket *sock,
+		  int fd);
+
 /*
  * A TCP connection over loopback: a registered, connected socket on this side
  * and *peer, a blocking descriptor that the caller closes, on the other.

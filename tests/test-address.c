@@ -91,10 +91,8 @@ START_TEST(names_are_no_addresses)
 			      "\"%s\" was read", bad[i]);
 		ck_assert_int_eq(errno, EINVAL);
 	}
-	ck_assert_int_eq(lined_address_set(&address, "[::1]", 1), -1);
-	ck_assert_int_eq(errno, EINVAL);
-	ck_assert_int_eq(lined_address_set(&address, "::1%nosuch", 1), -1);
-	ck_assert_int_eq(errno, ENODEV);
+	support_fails(lined_address_set(&address, "[::1]", 1), EINVAL);
+	support_fails(lined_address_set(&address, "::1%nosuch", 1), ENODEV);
 }
 END_TEST
 
@@ -122,15 +120,13 @@ START_TEST(a_unix_path_has_its_limit)
 
 	memset(path, 'x', sizeof(path) - 1);
 	path[sizeof(path) - 1] = '\0';
-	ck_assert_int_eq(lined_address_set_unix(&address, path), -1);
-	ck_assert_int_eq(errno, ENAMETOOLONG);
+	support_fails(lined_address_set_unix(&address, path), ENAMETOOLONG);
 	path[sizeof(path) - 2] = '\0';
 	ck_assert_int_eq(lined_address_set_unix(&address, path), 0);
 	ck_assert_str_eq(
 		((struct sockaddr_un *)(void *)&address.storage)->sun_path,
 		path);
-	ck_assert_int_eq(lined_address_set_unix(&address, ""), -1);
-	ck_assert_int_eq(errno, ENOENT);
+	support_fails(lined_address_set_unix(&address, ""), ENOENT);
 }
 END_TEST
 

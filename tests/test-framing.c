@@ -383,9 +383,7 @@ static void split_by_socket(const struct lined_framing *f, const char *data,
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	lined_socket_set_group(sock, &group);
 	lined_socket_set_framing(sock, f);
-	ck_assert_int_eq(
-		lined_socket_wrap(sock, fds[0], LINED_SOCKET_CONNECTED), 0);
-	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(d, sock));
+	support_wrap(d, sock, fds[0]);
 	for (size_t i = 0; i < count; at = cuts[i++])
 		feed_socket(d, fds[1], data + at, cuts[i] - at);
 	shutdown(fds[1], SHUT_WR);

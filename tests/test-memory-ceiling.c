@@ -46,10 +46,7 @@ static struct lined_socket *open_client(struct memory_case *c,
 	c->peers[i] = fds[1];
 	c->socks[i] = support_socket(&recorder_handlers, &c->recorders[i]);
 	lined_socket_set_group(c->socks[i], &c->group);
-	ck_assert_int_eq(
-		lined_socket_wrap(c->socks[i], fds[0], LINED_SOCKET_CONNECTED),
-		0);
-	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(d, c->socks[i]));
+	support_wrap(d, c->socks[i], fds[0]);
 	return c->socks[i];
 }
 

@@ -343,15 +343,11 @@ START_TEST(what_is_no_device_is_not_opened)
 
 	ck_assert_int_ge(file, 0);
 	ck_assert_ptr_null(relay_device_parse(&device, "/dev/null"));
-	ck_assert_int_eq(relay_device_open_serial(&device), -1);
-	ck_assert_int_eq(errno, ENOTTY);
-	ck_assert_int_eq(relay_device_open_fifo(&device), -1);
-	ck_assert_int_eq(errno, ESPIPE);
+	support_fails(relay_device_open_serial(&device), ENOTTY);
+	support_fails(relay_device_open_fifo(&device), ESPIPE);
 	ck_assert_ptr_null(relay_device_parse(&device, path));
-	ck_assert_int_eq(relay_device_open_serial(&device), -1);
-	ck_assert_int_eq(errno, ENOTTY);
-	ck_assert_int_eq(relay_device_open_fifo(&device), -1);
-	ck_assert_int_eq(errno, ESPIPE);
+	support_fails(relay_device_open_serial(&device), ENOTTY);
+	support_fails(relay_device_open_fifo(&device), ESPIPE);
 	close(file);
 	unlink(path);
 }
@@ -365,9 +361,7 @@ static struct lined_socket *wrap(struct lined_dispatcher *d, int fd)
 	struct lined_socket *sock = lined_socket_new(NULL, NULL);
 
 	ck_assert_ptr_nonnull(sock);
-	ck_assert_int_eq(lined_socket_wrap(sock, fd, LINED_SOCKET_CONNECTED),
-			 0);
-	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(d, sock));
+	support_wrap(d, sock, fd);
 	return sock;
 }
 

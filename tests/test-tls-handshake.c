@@ -204,11 +204,7 @@ static size_t peer_vanishes(int version, unsigned flight, size_t cut)
 	ck_assert_int_eq(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 	conn.sock = support_socket(&recorder_handlers, &recorder);
-	ck_assert_int_eq(
-		lined_socket_wrap(conn.sock, fds[0], LINED_SOCKET_CONNECTED),
-		0);
-	ck_assert_ptr_nonnull(
-		lined_dispatcher_register_socket(conn.d, conn.sock));
+	support_wrap(conn.d, conn.sock, fds[0]);
 	case_accept(5000);
 	SSL_set_bio(ssl, in, out);
 	SSL_set_connect_state(ssl);

@@ -27,9 +27,7 @@ static void file_case_wrap(struct file_case *c, int fd)
 	signal(SIGPIPE, SIG_IGN);
 	c->d = support_dispatcher();
 	c->sock = support_socket(&recorder_handlers, &c->recorder);
-	ck_assert_int_eq(lined_socket_wrap(c->sock, fd, LINED_SOCKET_CONNECTED),
-			 0);
-	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(c->d, c->sock));
+	support_wrap(c->d, c->sock, fd);
 }
 
 /* The end of a new pipe with this index becomes the socket. */

@@ -124,8 +124,7 @@ static void expect_nothing(struct lined_dispatcher *d, int fd)
 	char byte;
 
 	support_run_turns(d, 5);
-	ck_assert_int_eq(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
-	ck_assert_int_eq(errno, EAGAIN);
+	support_fails(recv(fd, &byte, 1, MSG_DONTWAIT), EAGAIN);
 }
 
 #define PUT(text)    put(c.peer, text, sizeof(text) - 1)
@@ -141,8 +140,7 @@ START_TEST(bound_socket_knows_what_it_is)
 	ck_assert(lined_socket_is_datagram(c.sock));
 	ck_assert(lined_socket_is_writeable(c.sock));
 	ck_assert(!lined_socket_is_connected(c.sock));
-	ck_assert_int_eq(lined_socket_peer(c.sock, &address, &len), -1);
-	ck_assert_int_eq(errno, ENOTCONN);
+	support_fails(lined_socket_peer(c.sock, &address, &len), ENOTCONN);
 }
 END_TEST
 
@@ -382,8 +380,7 @@ static void expect_sender_known(int family)
 	ck_assert_uint_eq(caller.len, len);
 	ck_assert_mem_eq(&caller.from, &local, len);
 	/* The address is known and kept: an answer later, by send_to. */
-	ck_assert_int_eq(lined_socket_send(c.sock, "no\n", 3), -1);
-	ck_assert_int_eq(errno, EDESTADDRREQ);
+	support_fails(lined_socket_send(c.sock, "no\n", 3), EDESTADDRREQ);
 	ck_assert_int_eq(lined_socket_send_to(c.sock, "late\n", 5,
 					      (struct sockaddr *)&caller.from,
 					      caller.len),
@@ -443,17 +440,15 @@ START_TEST(size_that_no_datagram_has_is_refused)
 	const struct sockaddr_in to = support_loopback(9);
 
 	open_case();
-	ck_assert_int_eq(lined_socket_send_to(c.sock, "x", SIZE_MAX - 20,
-					      (const struct sockaddr *)&to,
-					      sizeof(to)),
-			 -1);
-	ck_assert_int_eq(errno, ENOBUFS);
+	support_fails(lined_socket_send_to(c.sock, "x", SIZE_MAX - 20,
+					   (const struct sockaddr *)&to,
+					   sizeof(to)),
+		      ENOBUFS);
 	c.group.limits.send_queue = 0;
-	ck_assert_int_eq(lined_socket_send_to(c.sock, "x", SIZE_MAX - 20,
-					      (const struct sockaddr *)&to,
-					      sizeof(to)),
-			 -1);
-	ck_assert_int_eq(errno, EMSGSIZE);
+	support_fails(lined_socket_send_to(c.sock, "x", SIZE_MAX - 20,
+					   (const struct sockaddr *)&to,
+					   sizeof(to)),
+		      EMSGSIZE);
 	ck_assert_uint_eq(lined_socket_queued(c.sock), 0);
 }
 END_TEST
@@ -696,11 +691,10 @@ START_TEST(send_over_the_queues_limit_is_dropped_and_counted)
 					      (struct sockaddr *)&address,
 					      sizeof(address)),
 			 0);
-	ck_assert_int_eq(lined_socket_send_to(c.sock, data, sizeof(data),
-					      (struct sockaddr *)&address,
-					      sizeof(address)),
-			 -1);
-	ck_assert_int_eq(errno, ENOBUFS);
+	support_fails(lined_socket_send_to(c.sock, data, sizeof(data),
+					   (struct sockaddr *)&address,
+					   sizeof(address)),
+		      ENOBUFS);
 	ck_assert_uint_eq(c.group.counters.datagrams_dropped, 1);
 }
 END_TEST

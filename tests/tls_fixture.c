@@ -189,11 +189,7 @@ void open_with(const struct tls_settings *settings, size_t count)
 	fcntl(fds[1], F_SETFL, O_NONBLOCK);
 	conn.fd = fds[1];
 	conn.sock = support_socket(&recorder_handlers, &conn.recorder);
-	ck_assert_int_eq(
-		lined_socket_wrap(conn.sock, fds[0], LINED_SOCKET_CONNECTED),
-		0);
-	ck_assert_ptr_nonnull(
-		lined_dispatcher_register_socket(conn.d, conn.sock));
+	support_wrap(conn.d, conn.sock, fds[0]);
 	conn.ctx = SSL_CTX_new(TLS_client_method());
 	conn.ssl = SSL_new(conn.ctx);
 	SSL_set_fd(conn.ssl, conn.fd);
