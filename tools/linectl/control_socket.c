@@ -154,40 +154,37 @@ static bool path_is_no_socket(const char *path)
 	return stat(path, &st) == 0 && !S_ISSOCK(st.st_mode);
 }
 
-static char *explain_no_connection(const char *path, int error)
+static const char *control_why_refused(const char *path, int error)
 {
-	if (error == ECONNREFUSED && path_is_no_socket(path))
-		return memory_format("%s: this is no socket; -s names the "
-				     "control socket of lined",
-				     path);
 	switch (error) {
-	case ENOENT:
-		return memory_format(
-			"%s: there is no such socket; is lined running, and "
-			"does its configuration have control { socket = "
-			"\"%s\" }? (-s names another one)",
-			path, path);
 	case ECONNREFUSED:
-		return memory_format(
-			"%s: lined is not running: start it (systemctl start "
-			"lined), or name another socket by -s",
-			path);
+		return path_is_no_socket(path)
+			       ? "this is no socket; -s names the control "
+				 "socket of lined"
+			       : "lined is not running: start it (systemctl "
+				 "start lined), or name another socket by -s";
 	case EACCES:
 	case EPERM:
-		return memory_format(
-			"%s: permission denied; ask as root or as the user "
-			"that lined runs as, or become a member of the control "
-			"group",
-			path);
+		return "permission denied; ask as root or as the user that "
+		       "lined runs as, or become a member of the control group";
 	case ETIMEDOUT:
 	case EAGAIN:
-		return memory_format(
-			"%s: the daemon does not accept connections: its main "
-			"thread is busy, or stuck",
-			path);
+		return "the daemon does not accept connections: its main "
+		       "thread is busy, or stuck";
 	default:
-		return memory_format("%s: %s", path, strerror(error));
+		return strerror(error);
 	}
+}
+
+static char *control_explain(const char *path, int error)
+{
+	if (error != ENOENT)
+		return memory_format("%s: %s", path,
+				     control_why_refused(path, error));
+	return memory_format("%s: there is no such socket; is lined running, "
+			     "and does its configuration have control { socket "
+			     "= \"%s\" }? (-s names another one)",
+			     path, path);
 }
 
 static int control_connect(struct control_socket *control, const char *path)
@@ -233,7 +230,7 @@ struct control_socket *control_socket_open(const char *path, char **error)
 		if (control_connect(control, path) == 0)
 			return control;
 	}
-	*error = explain_no_connection(path, errno);
+	*error = control_explain(path, errno);
 	control_socket_close(control);
 	return NULL;
 }
