@@ -128,26 +128,25 @@ static const char *reader_show(struct reader *r, const char *text)
 
 /* ---- values ------------------------------------------------------------- */
 
-static int reader_take_list(struct reader *r, struct value *value)
+/* Reads a list of strings as one string, with blanks between them. */
+static const char *reader_take_list(struct reader *r)
 {
-	size_t room = 0;
+	char *text = r->out;
 
-	value->type = VALUE_LIST;
 	r->at++;
 	while (*r->at != ']') {
-		const char *item;
-
-		if (value->count > 0 && *r->at++ != ',')
-			return -1;
-		item = *r->at == '"' ? reader_take_string(r) : NULL;
-		if (item == NULL)
-			return -1;
-		value->items = memory_grow(value->items, value->count, &room,
-					   sizeof(*value->items));
-		value->items[value->count++] = reader_show(r, item);
+		if (r->out > text) {
+			if (*r->at++ != ',')
+				return NULL;
+			r->out[-1] = ' ';
+		}
+		if (*r->at != '"' || reader_take_string(r) == NULL)
+			return NULL;
 	}
 	r->at++;
-	return 0;
+	if (r->out == text)
+		*r->out++ = '\0';
+	return text;
 }
 
 static int reader_take_number(struct reader *r, struct value *value)
@@ -181,14 +180,14 @@ static int reader_take_value(struct reader *r, struct value *value)
 {
 	switch (*r->at) {
 	case '"':
+	case '[':
 		value->type = VALUE_TEXT;
-		value->exact = reader_take_string(r);
+		value->exact = *r->at == '[' ? reader_take_list(r)
+					     : reader_take_string(r);
 		if (value->exact == NULL)
 			return -1;
 		value->text = reader_show(r, value->exact);
 		return 0;
-	case '[':
-		return reader_take_list(r, value);
 	case 't':
 	case 'f':
 		return reader_take_flag(r, value);
@@ -296,10 +295,8 @@ void record_fini(struct record *record)
 {
 	size_t i;
 
-	for (i = 0; i < record->count; i++) {
+	for (i = 0; i < record->count; i++)
 		free(record->values[i].name);
-		free(record->values[i].items);
-	}
 	free(record->values);
 	free(record->memory);
 	memset(record, 0, sizeof(*record));

@@ -14,20 +14,17 @@
 #include <stdint.h>
 
 enum value_type {
-	VALUE_TEXT,
+	VALUE_TEXT, /* also a list of texts: with blanks between them */
 	VALUE_NUMBER,
 	VALUE_FLAG,
-	VALUE_LIST, /* a list of texts */
 };
 
 struct value {
 	char *name;
 	enum value_type type;
-	const char *text;   /* fit for a terminal */
-	const char *exact;  /* the text, not escaped */
-	uint64_t number;    /* a flag is 0 or 1 */
-	const char **items; /* the texts of a list */
-	size_t count;
+	const char *text;  /* fit for a terminal */
+	const char *exact; /* the text, not escaped */
+	uint64_t number;   /* a flag is 0 or 1 */
 };
 
 struct record {

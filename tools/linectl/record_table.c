@@ -25,21 +25,6 @@ size_t table_width(const char *text)
 	return width;
 }
 
-char *table_list_text(const struct value *list)
-{
-	char *text = memory_format("%s", "");
-	size_t i;
-
-	for (i = 0; list != NULL && i < list->count; i++) {
-		char *longer = memory_format("%s%s%s", text, i > 0 ? " " : "",
-					     list->items[i]);
-
-		free(text);
-		text = longer;
-	}
-	return text;
-}
-
 static char *table_cell(const struct table_column *column,
 			const struct record *record,
 			const struct answer *answer)
@@ -52,8 +37,6 @@ static char *table_cell(const struct table_column *column,
 	if (column->second != NULL)
 		second = record_number(record, column->second);
 	switch (column->format) {
-	case CELL_LIST:
-		return table_list_text(record_find(record, column->value));
 	case CELL_FLAG:
 		return memory_format("%s", n > 0 ? column->second : "");
 	case CELL_NUMBER:

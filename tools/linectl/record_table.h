@@ -12,7 +12,6 @@
 /* From CELL_NUMBER on, cells are aligned to the right. */
 enum cell_format {
 	CELL_TEXT,
-	CELL_LIST,   /* texts with blanks between them */
 	CELL_FLAG,   /* the text `second` if the value is true */
 	CELL_NUMBER, /* 1234567 */
 	CELL_OF,     /* 3/100: the value and its limit `second` */
@@ -35,9 +34,6 @@ struct table_column {
 void table_write(FILE *out, const struct table_column *columns,
 		 size_t column_count, const struct answer *answer,
 		 const char *kind);
-
-/* The texts of a list with blanks between them, to be freed. "" for NULL. */
-char *table_list_text(const struct value *list);
 
 /* How many columns UTF-8 text takes on a terminal, one a character. */
 size_t table_width(const char *text);

@@ -205,7 +205,7 @@ static const struct table_column tls_columns[] = {
 	{"TLS", CELL_TEXT, .value = "name"},
 	{"DAYS LEFT", CELL_COUNT, .value = "days_left"},
 	{"EXPIRES", CELL_TEXT, .cell = expires_cell},
-	{"NAMES", CELL_LIST, .value = "names"},
+	{"NAMES", CELL_TEXT, .value = "names"},
 };
 
 static const struct table_column program_columns[] = {
@@ -251,7 +251,7 @@ static const struct table_column service_columns[] = {
 	{"DROPPED", CELL_COUNT, .value = "sends_dropped",
 	 .second = "datagrams_dropped"},
 	{"REFUSED", CELL_SUM, .value = "refused"},
-	{"LISTEN", CELL_LIST, .value = "listen"},
+	{"LISTEN", CELL_TEXT, .value = "listen"},
 };
 
 /* Every counter of one service. */
@@ -261,15 +261,11 @@ static void show_whole_service(const struct record *service, FILE *out)
 
 	for (i = 0; i < service->count; i++) {
 		const struct value *value = &service->values[i];
-		char *list = value->type == VALUE_LIST ? table_list_text(value)
-						       : NULL;
 
 		fprintf(out, "%-34s %s\n", value->name,
-			list != NULL ? list
-			: value->type == VALUE_TEXT
+			value->type == VALUE_TEXT
 				? value->text
 				: format_count(value->number).s);
-		free(list);
 	}
 }
 
