@@ -26,7 +26,7 @@ static void take(struct samples *samples, uint64_t now_ms, const char *lines)
 		size_t len = strcspn(lines, "\n");
 
 		ck_assert_int_eq(record_parse(&record, lines, len), 0);
-		answer_handlers.record(&answer, &record);
+		answer_take(&answer, &record);
 		lines += len + 1;
 	}
 	samples_take(samples, &answer, now_ms);

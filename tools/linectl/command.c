@@ -37,7 +37,8 @@ struct command {
 	const char *summary;
 	void (*show)(struct answer *answer, const char *argument, FILE *out);
 	struct member members[MEMBERS];
-	/* A second request for this answer; a daemon may not know it. */
+	/* A second request for this answer, which may fail: a daemon may not
+	 * know it. */
 	const char *also;
 	/* Runs the command, if it is more than a request and show(). */
 	enum linectl_status (*run)(const struct command_call *call);
@@ -238,7 +239,7 @@ static enum linectl_status command_finish(const struct command_call *call,
 
 enum linectl_status command_run(const struct command_call *call)
 {
-	struct answer answer;
+	struct answer answer = {.count = 0};
 	char *request;
 
 	/* A line break in the argument would end the request. */
@@ -250,19 +251,23 @@ enum linectl_status command_run(const struct command_call *call)
 	request =
 		memory_format("%.*s %s\n", (int)command_name_len(call->command),
 			      call->command->usage, call->argument);
-	answer_get(&answer, call->control, request, strlen(request),
-		   call->command->has_no_timeout ? 0 : PATIENCE_MS);
+	control_socket_get(call->control, request, strlen(request),
+			   call->command->has_no_timeout ? 0 : PATIENCE_MS,
+			   &answer);
 	free(request);
-	if (call->command->also != NULL && answer.end == ANSWER_OK)
-		answer_add(&answer, call->control, call->command->also,
-			   strlen(call->command->also), PATIENCE_MS);
+	if (call->command->also != NULL && answer.end == ANSWER_OK) {
+		control_socket_get(call->control, call->command->also,
+				   strlen(call->command->also), PATIENCE_MS,
+				   &answer);
+		answer.end = ANSWER_OK;
+	}
 	return command_finish(call, &answer);
 }
 
 static enum linectl_status run_plan(const struct command_call *call)
 {
 	enum linectl_status status;
-	struct answer answer;
+	struct answer answer = {.count = 0};
 	char *error;
 
 	if (plan_get(&answer, call->control, call->argument, PATIENCE_MS,

@@ -1,32 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A whole answer of the daemon: its records, and how it ended.
+ * An answer of the daemon: its records, and how it ended. control_socket.h
+ * fills it in.
  */
 #pragma once
 
 #include <stddef.h>
 
 #include "linectl/answer_record.h"
-#include "linectl/control_socket.h"
 
+enum answer_end {
+	ANSWER_OK,
+	ANSWER_REFUSED, /* the daemon refuses the request */
+	ANSWER_BROKEN,  /* the connection is lost */
+};
+
+/* Zeroed, an answer without records. */
 struct answer {
 	struct record *records;
 	size_t count, room;
 	enum answer_end end;
-	char *error; /* "" for ANSWER_OK */
+	/* "" for ANSWER_OK, else the reason. The text of the daemon is not
+	 * escaped: print it by error_print() or utf8_shown(). */
+	char *error;
 };
 
-/* Sends the request and waits for the whole answer. */
-void answer_get(struct answer *answer, struct control_socket *control,
-		const char *request, size_t len, unsigned timeout_ms);
-
-/* Handlers for control_socket_ask() that gather an answer without waiting for
- * it; their argument is the struct answer. */
-extern const struct answer_handlers answer_handlers;
-
-/* Adds the records of another request, which may fail. */
-void answer_add(struct answer *answer, struct control_socket *control,
-		const char *request, size_t len, unsigned timeout_ms);
+/* Moves a record to the answer, and zeroes *record. */
+void answer_take(struct answer *answer, struct record *record);
 
 void answer_fini(struct answer *answer);
 

@@ -36,9 +36,9 @@ struct control_socket {
 	int error;    /* why sock is lost */
 	size_t taken; /* bytes of the answer */
 
-	/* The request. */
-	const struct answer_handlers *handlers; /* NULL: none */
-	void *arg;
+	/* The request; answer NULL: none. */
+	struct answer *answer;
+	void (*take_record)(struct answer *answer, const struct record *record);
 };
 
 static const char closed[] =
@@ -47,16 +47,18 @@ static const char closed[] =
 
 /* ---- answers ------------------------------------------------------------ */
 
-static void control_end(struct control_socket *control, enum answer_end how,
-			const char *text)
+static void control_end(struct control_socket *control, enum answer_end end,
+			const char *error)
 {
-	const struct answer_handlers *handlers = control->handlers;
+	struct answer *answer = control->answer;
 
-	if (handlers == NULL)
+	if (answer == NULL)
 		return;
-	control->handlers = NULL;
+	control->answer = NULL;
 	lined_timer_stop(&control->timer);
-	handlers->ended(control->arg, how, text);
+	answer->end = end;
+	free(answer->error);
+	answer->error = memory_copy(error, strlen(error));
 }
 
 static void control_lose(struct control_socket *control, const char *text)
@@ -77,11 +79,11 @@ static void control_take_line(struct control_socket *control,
 {
 	struct record record;
 
-	if (control->handlers == NULL)
+	if (control->answer == NULL)
 		return;
 	control_restart_timer(control);
 	control->taken += line->len + RECORD_COST;
-	if (control->taken > ANSWER_MAX && !control->handlers->endless) {
+	if (control->taken > ANSWER_MAX && control->take_record == NULL) {
 		control_lose(control, "the answer has no end");
 	} else if (record_parse(&record, line->text, line->len) < 0) {
 		control_lose(control, "the answer is not in lined's format");
@@ -91,8 +93,10 @@ static void control_take_line(struct control_socket *control,
 		else if (record_is(&record, "error"))
 			control_end(control, ANSWER_REFUSED,
 				    record_exact(&record, "error"));
+		else if (control->take_record != NULL)
+			control->take_record(control->answer, &record);
 		else
-			control->handlers->record(control->arg, &record);
+			answer_take(control->answer, &record);
 		record_fini(&record);
 	}
 }
@@ -239,7 +243,7 @@ void control_socket_close(struct control_socket *control)
 {
 	if (control == NULL)
 		return;
-	control->handlers = NULL;
+	control->answer = NULL;
 	lined_dispatcher_free(control->dispatcher);
 	free(control->path);
 	free(control);
@@ -266,17 +270,26 @@ control_socket_dispatcher(struct control_socket *control)
 /* ---- asking ------------------------------------------------------------ */
 
 void control_socket_ask(struct control_socket *control, const char *request,
-			size_t len, unsigned timeout_ms,
-			const struct answer_handlers *how, void *arg)
+			size_t len, unsigned timeout_ms, struct answer *answer,
+			void (*take_record)(struct answer *answer,
+					    const struct record *record))
 {
-	control->handlers = how;
-	control->arg = arg;
+	control->answer = answer;
+	control->take_record = take_record;
 	control->timeout_ms = timeout_ms;
 	control->taken = 0;
 	control_restart_timer(control);
 	if (control->sock == NULL ||
 	    lined_socket_send(control->sock, request, len) < 0)
 		control_lose(control, closed);
+}
+
+void control_socket_get(struct control_socket *control, const char *request,
+			size_t len, unsigned timeout_ms, struct answer *answer)
+{
+	control_socket_ask(control, request, len, timeout_ms, answer, NULL);
+	while (control_socket_poll(control, -1))
+		;
 }
 
 void control_socket_send(struct control_socket *control, const char *bytes,
@@ -288,8 +301,8 @@ void control_socket_send(struct control_socket *control, const char *bytes,
 
 bool control_socket_poll(struct control_socket *control, int timeout_ms)
 {
-	if (control->handlers != NULL &&
+	if (control->answer != NULL &&
 	    lined_dispatcher_poll(control->dispatcher, timeout_ms) < 0)
 		control_lose(control, strerror(errno));
-	return control->handlers != NULL;
+	return control->answer != NULL;
 }

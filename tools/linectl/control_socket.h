@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A connection to the control socket of a daemon: sends requests, one at a
- * time, and hands on the records that answer them. Shows nothing.
+ * time, and reads the records that answer them. Shows nothing.
  */
 #pragma once
 
@@ -10,26 +10,9 @@
 
 #include <lined/dispatcher.h>
 
-#include "linectl/answer_record.h"
+#include "linectl/control_answer.h"
 
 struct control_socket;
-
-/* How a request ended. */
-enum answer_end {
-	ANSWER_OK,
-	ANSWER_REFUSED, /* the daemon refuses it; text is the reason */
-	ANSWER_BROKEN,  /* the connection is lost, with the reason */
-};
-
-struct answer_handlers {
-	/* A record of the answer. It is freed after the call, unless the
-	 * handler has moved it elsewhere and zeroed *record. */
-	void (*record)(void *arg, struct record *record);
-	/* The last call. text is "" for ANSWER_OK, else the daemon's text,
-	 * which is not escaped: print it by error_print() or utf8_shown(). */
-	void (*ended)(void *arg, enum answer_end end, const char *text);
-	bool endless; /* records are not kept: there may be any number */
-};
 
 /*
  * Connects, and waits until that is done. NULL: *error, which the caller frees,
@@ -45,13 +28,20 @@ struct lined_dispatcher *
 control_socket_dispatcher(struct control_socket *control);
 
 /*
- * Sends a request: a line with its LF, and bytes that follow it. ended() is
- * called later, once; with ANSWER_BROKEN if timeout_ms (0: no limit) pass
- * without a record.
+ * Sends a request: a line with its LF, and bytes that follow it. The answer is
+ * complete when control_socket_poll() returns false; its end is ANSWER_BROKEN
+ * if timeout_ms (0: no limit) pass without a record. Records are added to the
+ * answer or, with take_record, given to it and then freed: there may be any
+ * number of them.
  */
 void control_socket_ask(struct control_socket *control, const char *request,
-			size_t len, unsigned timeout_ms,
-			const struct answer_handlers *handlers, void *arg);
+			size_t len, unsigned timeout_ms, struct answer *answer,
+			void (*take_record)(struct answer *answer,
+					    const struct record *record));
+
+/* Sends a request and waits for the whole answer. */
+void control_socket_get(struct control_socket *control, const char *request,
+			size_t len, unsigned timeout_ms, struct answer *answer);
 
 /* Sends more bytes while a request is being answered. */
 void control_socket_send(struct control_socket *control, const char *bytes,

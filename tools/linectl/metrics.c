@@ -136,10 +136,10 @@ static void metrics_write_text(const struct answer *answer)
 
 enum linectl_status metrics_run(const struct command_call *call)
 {
-	struct answer answer;
+	struct answer answer = {.count = 0};
 	enum linectl_status status = LINECTL_DONE;
 
-	answer_get(&answer, call->control, "metrics\n", 8, PATIENCE_MS);
+	control_socket_get(call->control, "metrics\n", 8, PATIENCE_MS, &answer);
 	if (answer.end != ANSWER_OK)
 		status = error_report(call->json, error_status(answer.end),
 				      answer.error);

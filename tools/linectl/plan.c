@@ -164,7 +164,8 @@ static void plan_ask(struct answer *answer, struct control_socket *control,
 	request = memory_resize(request, head_len + files->len, 1);
 	if (files->len > 0)
 		memcpy(request + head_len, files->data, files->len);
-	answer_get(answer, control, request, head_len + files->len, timeout_ms);
+	control_socket_get(control, request, head_len + files->len, timeout_ms,
+			   answer);
 	free(request);
 }
 

@@ -20,12 +20,11 @@
 #define POLL_MS 200
 
 struct tap {
+	struct answer answer;
 	const struct command_call *call;
 	unsigned long lines; /* shown */
 	unsigned long records;
 	bool stopping;
-	enum answer_end end;
-	char *error;
 };
 
 static volatile sig_atomic_t interrupted;
@@ -62,9 +61,9 @@ static void tap_print_record(const struct record *record)
 		       record_number(record, "len") > 1000 ? "..." : "");
 }
 
-static void tap_take_record(void *arg, struct record *record)
+static void tap_take_record(struct answer *answer, const struct record *record)
 {
-	struct tap *tap = arg;
+	struct tap *tap = lined_container_of(answer, struct tap, answer);
 
 	if (tap->stopping)
 		return;
@@ -80,20 +79,6 @@ static void tap_take_record(void *arg, struct record *record)
 		tap_stop(tap);
 }
 
-static void tap_ended(void *arg, enum answer_end end, const char *text)
-{
-	struct tap *tap = arg;
-
-	tap->end = end;
-	tap->error = memory_copy(text, strlen(text));
-}
-
-static const struct answer_handlers tap_handlers = {
-	.record = tap_take_record,
-	.ended = tap_ended,
-	.endless = true,
-};
-
 static void tap_wait(struct tap *tap)
 {
 	struct sigaction action = {.sa_handler = handle_interrupt}, before,
@@ -105,7 +90,7 @@ static void tap_wait(struct tap *tap)
 	sigaction(SIGINT, &action, &before);
 	sigaction(SIGTERM, &action, &term);
 	control_socket_ask(tap->call->control, request, strlen(request), 0,
-			   &tap_handlers, tap);
+			   &tap->answer, tap_take_record);
 	while (control_socket_poll(tap->call->control, POLL_MS))
 		if (interrupted)
 			tap_stop(tap);
@@ -117,20 +102,22 @@ static void tap_wait(struct tap *tap)
 enum linectl_status tap_run(const struct command_call *call)
 {
 	struct tap tap = {.call = call};
+	enum linectl_status status;
 
 	if (call->json)
 		fputs("{\"lines\":[", stdout);
 	tap_wait(&tap);
 	if (call->json) {
 		fputs("]", stdout);
-		if (tap.end != ANSWER_OK) {
+		if (tap.answer.end != ANSWER_OK) {
 			fputs(",\"error\":", stdout);
-			json_string(stdout, tap.error);
+			json_string(stdout, tap.answer.error);
 		}
 		fputs("}\n", stdout);
 	}
-	if (tap.end != ANSWER_OK)
-		error_print(tap.error);
-	free(tap.error);
-	return error_status(tap.end);
+	status = error_status(tap.answer.end);
+	if (status != LINECTL_DONE)
+		error_print(tap.answer.error);
+	answer_fini(&tap.answer);
+	return status;
 }

@@ -81,7 +81,7 @@ static void top_ask(struct top *top, enum request what, char *request)
 {
 	top->asked = what;
 	control_socket_ask(top->control, request, strlen(request), PATIENCE_MS,
-			   &answer_handlers, &top->answer);
+			   &top->answer, NULL);
 	free(request);
 }
 
