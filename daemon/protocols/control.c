@@ -15,6 +15,7 @@
 #include <lined/control.h>
 #include <lined/protocol.h>
 #include <lined/text.h>
+#include <lined/word.h>
 
 #include "control_record.h"
 #include "growing_text.h"
@@ -272,18 +273,17 @@ static void control_finish_plan(struct session *session, const char *text,
 static void control_await_files(struct session *session,
 				const struct verb *verb, const char *argument)
 {
-	unsigned long long len;
-	char *end;
+	const struct lined_word length = {argument, strcspn(argument, " ")};
+	const char *name = argument + length.len + 1;
+	uint64_t len;
 
-	errno = 0;
-	len = strtoull(argument, &end, 10);
-	if (argument[0] < '0' || argument[0] > '9' || errno != 0 ||
-	    *end != ' ' || end[1] == '\0' || len > verb->files_max) {
+	if (argument[length.len] == '\0' || name[0] == '\0' ||
+	    !lined_word_unsigned(&length, verb->files_max, &len)) {
 		control_refuse(session,
 			       "%s: usage: %s LENGTH FILE, and then that many "
 			       "bytes, %zu at most",
 			       verb->name, verb->name, verb->files_max);
-	} else if ((session->plan_name = strdup(end + 1)) == NULL) {
+	} else if ((session->plan_name = strdup(name)) == NULL) {
 		control_refuse(session, "%s", strerror(errno));
 	} else {
 		session->verb = verb;
