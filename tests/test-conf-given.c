@@ -169,7 +169,7 @@ START_TEST(tree_of_a_load_makes_the_same_conf)
 	ck_assert_str_eq(fixture_errors(), "");
 	ck_assert_uint_eq(conf->workers, 3);
 	ck_assert_uint_eq(conf->service_count, 2);
-	ck_assert_uint_eq(conf->services[0].clients, 5);
+	ck_assert_uint_eq(conf->services[0].bounds.admission.clients, 5);
 	ck_assert_uint_eq(conf->services[0].listen_count, 2);
 	ck_assert(conf->services[0].access.has_allow);
 	ck_assert_str_eq(conf->services[1].place.file, fixture_path("b.conf"));

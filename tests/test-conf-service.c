@@ -26,18 +26,18 @@ START_TEST(defaults_are_as_documented)
 	ck_assert_str_eq(s->protocol, "echo");
 	ck_assert_str_eq(s->module->name, "echo");
 	ck_assert_ptr_null(s->options);
-	ck_assert_uint_eq(s->clients, 10000);
-	ck_assert_uint_eq(s->clients_per_address, 100);
-	ck_assert_uint_eq(s->connect_rate_per_address, 100);
-	ck_assert_uint_eq(s->limits.line_rate, 0);
-	ck_assert_uint_eq(s->limits.line_burst, 0);
-	ck_assert_uint_eq(s->limits.idle_ms, 600000);
-	ck_assert_uint_eq(s->limits.first_line_ms, 0);
-	ck_assert_uint_eq(s->limits.line_ms, 0);
-	ck_assert_uint_eq(s->limits.send_queue, 1024 * 1024);
-	ck_assert_uint_eq(s->limits.send_stall_ms, 30000);
-	ck_assert_uint_eq(s->handshake_ms, 10000);
-	ck_assert_uint_eq(s->handshakes, 256);
+	ck_assert_uint_eq(s->bounds.admission.clients, 10000);
+	ck_assert_uint_eq(s->bounds.admission.clients_per_address, 100);
+	ck_assert_uint_eq(s->bounds.admission.connect_rate_per_address, 100);
+	ck_assert_uint_eq(s->bounds.sockets.line_rate, 0);
+	ck_assert_uint_eq(s->bounds.sockets.line_burst, 0);
+	ck_assert_uint_eq(s->bounds.sockets.idle_ms, 600000);
+	ck_assert_uint_eq(s->bounds.sockets.first_line_ms, 0);
+	ck_assert_uint_eq(s->bounds.sockets.line_ms, 0);
+	ck_assert_uint_eq(s->bounds.sockets.send_queue, 1024 * 1024);
+	ck_assert_uint_eq(s->bounds.sockets.send_stall_ms, 30000);
+	ck_assert_uint_eq(s->bounds.handshake_ms, 10000);
+	ck_assert_uint_eq(s->bounds.admission.handshakes, 256);
 	ck_assert_uint_eq(s->framing.line_length, 8192);
 	ck_assert_uint_eq(s->framing.terminator, LINED_TERMINATOR_ANY);
 	ck_assert_uint_eq(s->framing.too_long, LINED_TOO_LONG_CLOSE);
@@ -72,18 +72,18 @@ START_TEST(every_key_is_read)
 	ck_assert_str_eq(s->socket_group, "g");
 	ck_assert_uint_eq(s->proxy_from_count, 2);
 	ck_assert(s->proxy_from_unix);
-	ck_assert_uint_eq(s->clients, 1);
-	ck_assert_uint_eq(s->clients_per_address, 0);
-	ck_assert_uint_eq(s->connect_rate_per_address, 2);
-	ck_assert_uint_eq(s->limits.line_rate, 3);
-	ck_assert_uint_eq(s->limits.line_burst, 4);
-	ck_assert_uint_eq(s->limits.idle_ms, 0);
-	ck_assert_uint_eq(s->limits.first_line_ms, 500);
-	ck_assert_uint_eq(s->limits.line_ms, 7200000);
-	ck_assert_uint_eq(s->limits.send_queue, 4096);
-	ck_assert_uint_eq(s->limits.send_stall_ms, 5000);
-	ck_assert_uint_eq(s->handshake_ms, 3000);
-	ck_assert_uint_eq(s->handshakes, 7);
+	ck_assert_uint_eq(s->bounds.admission.clients, 1);
+	ck_assert_uint_eq(s->bounds.admission.clients_per_address, 0);
+	ck_assert_uint_eq(s->bounds.admission.connect_rate_per_address, 2);
+	ck_assert_uint_eq(s->bounds.sockets.line_rate, 3);
+	ck_assert_uint_eq(s->bounds.sockets.line_burst, 4);
+	ck_assert_uint_eq(s->bounds.sockets.idle_ms, 0);
+	ck_assert_uint_eq(s->bounds.sockets.first_line_ms, 500);
+	ck_assert_uint_eq(s->bounds.sockets.line_ms, 7200000);
+	ck_assert_uint_eq(s->bounds.sockets.send_queue, 4096);
+	ck_assert_uint_eq(s->bounds.sockets.send_stall_ms, 5000);
+	ck_assert_uint_eq(s->bounds.handshake_ms, 3000);
+	ck_assert_uint_eq(s->bounds.admission.handshakes, 7);
 	ck_assert_uint_eq(s->framing.line_length, 1024);
 	ck_assert_uint_eq(s->framing.terminator, LINED_TERMINATOR_CRLF);
 	ck_assert_uint_eq(s->framing.too_long, LINED_TOO_LONG_TRUNCATE);
@@ -460,10 +460,10 @@ START_TEST(limits_lie_above_defaults_above_the_protocols)
 		"service \"b\" { protocol = echo listen = \"unix:///b\"\n"
 		"limits { idle-timeout = 1m } }\n");
 
-	ck_assert_uint_eq(conf->services[0].clients, 7);
-	ck_assert_uint_eq(conf->services[0].limits.idle_ms, 300000);
-	ck_assert_uint_eq(conf->services[1].clients, 7);
-	ck_assert_uint_eq(conf->services[1].limits.idle_ms, 60000);
+	ck_assert_uint_eq(conf->services[0].bounds.admission.clients, 7);
+	ck_assert_uint_eq(conf->services[0].bounds.sockets.idle_ms, 300000);
+	ck_assert_uint_eq(conf->services[1].bounds.admission.clients, 7);
+	ck_assert_uint_eq(conf->services[1].bounds.sockets.idle_ms, 60000);
 }
 END_TEST
 
@@ -474,8 +474,8 @@ START_TEST(protocols_may_have_no_idle_timeout)
 		"service \"b\" { protocol = relay listen = \"unix:///b\" "
 		"limits { idle-timeout = 3 } }\n");
 
-	ck_assert_uint_eq(conf->services[0].limits.idle_ms, 0);
-	ck_assert_uint_eq(conf->services[1].limits.idle_ms, 3000);
+	ck_assert_uint_eq(conf->services[0].bounds.sockets.idle_ms, 0);
+	ck_assert_uint_eq(conf->services[1].bounds.sockets.idle_ms, 3000);
 }
 END_TEST
 
@@ -495,9 +495,9 @@ START_TEST(burst_follows_the_rate)
 	const struct conf_service *s =
 		fixture_good_service("limits { line-rate = 50 }");
 
-	ck_assert_uint_eq(s->limits.line_burst, 50);
+	ck_assert_uint_eq(s->bounds.sockets.line_burst, 50);
 	s = fixture_good_service("limits { line-burst = 50 }");
-	ck_assert_uint_eq(s->limits.line_burst, 0);
+	ck_assert_uint_eq(s->bounds.sockets.line_burst, 0);
 	ck_assert_str_eq(fixture_warnings(),
 			 "lined.conf:2: service \"s\": limits: line-burst does "
 			 "nothing without line-rate\n");

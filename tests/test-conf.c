@@ -280,13 +280,13 @@ START_TEST(control_and_metrics_become_services_of_their_own)
 	ck_assert_str_eq(control->listen[0].path, "/run/c");
 	ck_assert_uint_eq(control->framing.line_length, 99);
 	/* The limits for services do not apply to the control socket. */
-	ck_assert_uint_ne(control->clients, 7);
-	ck_assert_uint_eq(control->limits.idle_ms, 300000);
+	ck_assert_uint_ne(control->bounds.admission.clients, 7);
+	ck_assert_uint_eq(control->bounds.sockets.idle_ms, 300000);
 	ck_assert(metrics->internal);
 	ck_assert_str_eq(metrics->name, "metrics");
 	ck_assert_str_eq(metrics->listen[0].text, "tcp://127.0.0.1:9117");
-	ck_assert_uint_gt(metrics->clients, 0);
-	ck_assert_uint_gt(metrics->limits.first_line_ms, 0);
+	ck_assert_uint_gt(metrics->bounds.admission.clients, 0);
+	ck_assert_uint_gt(metrics->bounds.sockets.first_line_ms, 0);
 }
 END_TEST
 

@@ -127,7 +127,7 @@ static void open_service(struct hall *hall, unsigned s,
 		.module = protocol,
 		.options = arg,
 		.framing = framing,
-		.limits.send_queue = LINED_SEND_QUEUE_DEFAULT,
+		.bounds.sockets.send_queue = LINED_SEND_QUEUE_DEFAULT,
 	};
 	hall->registries[s] =
 		registry_new(hall->workers, hall->count, 0, &registry_arbiter);

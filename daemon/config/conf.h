@@ -77,7 +77,7 @@ struct conf_networks {
 	size_t count;
 };
 
-/* The limits of a `limits` section or of a class. */
+/* The limits of a service or of a class. */
 struct conf_bounds {
 	struct lined_limits sockets;
 	struct admission_limits admission;
@@ -106,18 +106,8 @@ struct conf_service {
 	/* All options as one text, for comparisons; never NULL. */
 	const char *options_text;
 
-	struct lined_limits limits;
+	struct conf_bounds bounds;
 	uint32_t drain_timeout_ms; /* copied from struct conf */
-	uint32_t clients;
-	uint32_t clients_per_address;      /* 0: no limit */
-	uint32_t connect_rate_per_address; /* per second; 0: no limit */
-	uint32_t handshake_ms; /* for TLS, a PROXY header, an upgrade */
-	uint32_t handshakes;   /* under way at the same time */
-	struct penalty_limits penalty;
-	/* Limits of UNIX clients, in place of the limits by address; 0: no
-	 * limit. clients_kept of the `clients` places are reserved for root and
-	 * the daemon's user. */
-	uint32_t clients_per_user, clients_kept;
 	struct lined_framing framing;
 
 	const struct listen_address *listen;
@@ -284,12 +274,9 @@ conf_class_admission(const struct conf_service *service, uint8_t class);
  * counted separately. */
 uint64_t conf_clients_max(const struct conf_service *service);
 
-/* handshake-timeout of a class, or of the service. */
-uint32_t conf_handshake_ms(const struct conf_service *service, uint8_t class);
-
-/* The penalties for addresses of a class, or of the service. */
-const struct penalty_limits *
-conf_class_penalty(const struct conf_service *service, uint8_t class);
+/* The limits of a class, or of the service for class 0. */
+const struct conf_bounds *conf_class_bounds(const struct conf_service *service,
+					    uint8_t class);
 
 /* The log level for connects and disconnects of clients. LINED_LOG_DEBUG for
  * internal services, which are polled every few seconds. */

@@ -260,7 +260,7 @@ void conf_class_check_penalty(const struct conf_section *limits,
 {
 	const char *const keys[] = {"penalty-max", "exempt"};
 	const struct conf_key *key = conf_section_key(limits, "penalty");
-	bool used = service->penalty.first_ms > 0, streams = false;
+	bool used = service->bounds.penalty.first_ms > 0, streams = false;
 	size_t i;
 
 	for (i = 0; i < service->class_count; i++)
@@ -268,7 +268,7 @@ void conf_class_check_penalty(const struct conf_section *limits,
 	for (i = 0; i < service->listen_count; i++)
 		streams |= service->listen[i].kind != LISTEN_UDP &&
 			   service->listen[i].path == NULL;
-	if (key != NULL && service->penalty.first_ms > 0 &&
+	if (key != NULL && service->bounds.penalty.first_ms > 0 &&
 	    service->listen_count > 0 && !streams)
 		conf_warning_in(limits, &key->place,
 				"penalty does nothing: all addresses are "
@@ -316,6 +316,13 @@ uint8_t conf_class_of(const struct conf_service *service,
 	return class;
 }
 
+const struct conf_bounds *conf_class_bounds(const struct conf_service *service,
+					    uint8_t class)
+{
+	return class > 0 ? &service->classes[class - 1].bounds
+			 : &service->bounds;
+}
+
 const struct admission_limits *
 conf_class_admission(const struct conf_service *service, uint8_t class)
 {
@@ -324,7 +331,7 @@ conf_class_admission(const struct conf_service *service, uint8_t class)
 
 uint64_t conf_clients_max(const struct conf_service *service)
 {
-	uint64_t max = service->clients;
+	uint64_t max = service->bounds.admission.clients;
 	size_t i;
 
 	for (i = 0; i < service->class_count; i++) {
@@ -335,17 +342,4 @@ uint64_t conf_clients_max(const struct conf_service *service)
 			max += class->clients;
 	}
 	return max;
-}
-
-const struct penalty_limits *
-conf_class_penalty(const struct conf_service *service, uint8_t class)
-{
-	return class > 0 ? &service->classes[class - 1].bounds.penalty
-			 : &service->penalty;
-}
-
-uint32_t conf_handshake_ms(const struct conf_service *service, uint8_t class)
-{
-	return class > 0 ? service->classes[class - 1].bounds.handshake_ms
-			 : service->handshake_ms;
 }

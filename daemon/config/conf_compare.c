@@ -107,18 +107,6 @@ static bool penalty_equal(const struct penalty_limits *a,
 			      b->exempt_count);
 }
 
-static bool limits_equal(const struct conf_service *a,
-			 const struct conf_service *b)
-{
-	return socket_limits_equal(&a->limits, &b->limits) &&
-	       a->clients == b->clients &&
-	       a->clients_per_address == b->clients_per_address &&
-	       a->connect_rate_per_address == b->connect_rate_per_address &&
-	       a->handshake_ms == b->handshake_ms &&
-	       a->handshakes == b->handshakes &&
-	       penalty_equal(&a->penalty, &b->penalty);
-}
-
 static bool bounds_equal(const struct conf_bounds *a,
 			 const struct conf_bounds *b)
 {
@@ -196,7 +184,7 @@ unsigned conf_service_changes(const struct conf_service *a,
 		changes |= CONF_CHANGE_PROTOCOL;
 	if (!listens_equal(a, b))
 		changes |= CONF_CHANGE_LISTEN;
-	if (!limits_equal(a, b) || !classes_equal(a, b))
+	if (!bounds_equal(&a->bounds, &b->bounds) || !classes_equal(a, b))
 		changes |= CONF_CHANGE_LIMITS;
 	if (memcmp(&a->framing, &b->framing, sizeof(a->framing)) != 0)
 		changes |= CONF_CHANGE_FRAMING;

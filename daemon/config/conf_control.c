@@ -17,10 +17,10 @@
 static const struct conf_service control_defaults = {
 	.name = "control",
 	.protocol = "control",
-	.limits = {.first_line_ms = 60000, .send_stall_ms = 60000},
-	.clients = 100,
-	.clients_per_user = 32,
-	.clients_kept = 20,
+	.bounds.sockets = {.first_line_ms = 60000, .send_stall_ms = 60000},
+	.bounds.admission = {.clients = 100,
+			     .clients_per_user = 32,
+			     .clients_kept = 20},
 };
 
 /*
@@ -33,14 +33,14 @@ static const struct conf_service control_defaults = {
 static const struct conf_service metrics_defaults = {
 	.name = "metrics",
 	.protocol = "metrics",
-	.limits = {.idle_ms = 120000,
-		   .first_line_ms = 10000,
-		   .line_ms = 10000,
-		   .send_stall_ms = 10000,
-		   .send_queue = 16 << 20},
-	.clients = 4000,
-	.clients_per_address = 1000,
-	.connect_rate_per_address = 1000,
+	.bounds.sockets = {.idle_ms = 120000,
+			   .first_line_ms = 10000,
+			   .line_ms = 10000,
+			   .send_stall_ms = 10000,
+			   .send_queue = 16 << 20},
+	.bounds.admission = {.clients = 4000,
+			     .clients_per_address = 1000,
+			     .connect_rate_per_address = 1000},
 };
 
 static void control_make_service(const struct conf_section *section,
@@ -97,7 +97,7 @@ static void control_serve(const struct conf_section *section,
 		conf_error_in(section, place, "socket: %s", error);
 		return;
 	}
-	defaults.limits.idle_ms = (uint32_t)control->idle_ms;
+	defaults.bounds.sockets.idle_ms = (uint32_t)control->idle_ms;
 	control_make_service(section, &defaults, listen, place,
 			     control->group != NULL ? 0660 : 0600,
 			     control->group);

@@ -216,7 +216,6 @@ void conf_limits_read(const struct conf_section *section,
 		      struct conf_service *service, struct conf_limits *limits)
 {
 	struct conf_section none = *section;
-	struct conf_bounds bounds;
 
 	none.node = NULL;
 	*limits = (struct conf_limits){.clients = 0};
@@ -226,13 +225,5 @@ void conf_limits_read(const struct conf_section *section,
 		limits->idle_ms = 0;
 	conf_limits_overlay(limits, &section->build->defaults);
 	limits_fill(section, limits_table, limits);
-	conf_limits_store(section, limits, &bounds);
-	service->limits = bounds.sockets;
-	service->clients = bounds.admission.clients;
-	service->clients_per_address = bounds.admission.clients_per_address;
-	service->connect_rate_per_address =
-		bounds.admission.connect_rate_per_address;
-	service->handshake_ms = bounds.handshake_ms;
-	service->handshakes = bounds.admission.handshakes;
-	service->penalty = bounds.penalty;
+	conf_limits_store(section, limits, &service->bounds);
 }

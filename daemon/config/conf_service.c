@@ -218,7 +218,7 @@ static void service_check_queue(const struct conf_section *section,
 		uint32_t queue = class->bounds.sockets.send_queue;
 
 		if (queue > 0 && queue < length + 2 &&
-		    queue != service->limits.send_queue)
+		    queue != service->bounds.sockets.send_queue)
 			conf_warning_in(section, &class->place,
 					"class \"%s\": send-queue (%u) is too "
 					"small for a line of line-length (%u): "
@@ -226,8 +226,8 @@ static void service_check_queue(const struct conf_section *section,
 					class->name, (unsigned)queue,
 					(unsigned)length);
 	}
-	if (service->limits.send_queue == 0 ||
-	    service->limits.send_queue >= length + 2)
+	if (service->bounds.sockets.send_queue == 0 ||
+	    service->bounds.sockets.send_queue >= length + 2)
 		return;
 	if (key == NULL)
 		key = conf_section_key(limits, "send-queue");
@@ -238,7 +238,7 @@ static void service_check_queue(const struct conf_section *section,
 	conf_warning_in(section, key ? &key->place : &service->place,
 			"%s: send-queue (%u) is too small for a line of "
 			"line-length (%u): it can never be sent",
-			where, (unsigned)service->limits.send_queue,
+			where, (unsigned)service->bounds.sockets.send_queue,
 			(unsigned)length);
 }
 

@@ -52,7 +52,7 @@ static uint64_t worst_memory_of_transport(const struct conf_service *service)
 static uint64_t worst_memory_of_client(const struct conf_service *service)
 {
 	uint64_t line = service->framing.line_length;
-	uint64_t queue = service->limits.send_queue;
+	uint64_t queue = service->bounds.sockets.send_queue;
 	size_t i;
 
 	/* All clients may be in the same class. */

@@ -131,7 +131,7 @@ static void why_add_service(const struct service *service,
 	const struct admission_limits *of_class =
 		conf_class_admission(conf, class);
 	struct admission_limits limits =
-		of_class != NULL ? *of_class : service_limits(conf);
+		of_class != NULL ? *of_class : conf->bounds.admission;
 	uint64_t now_ms = lined_dispatcher_now_ms(service->env->dispatcher);
 	struct penalty_ruling penalty;
 	struct admission_ruling ruling;
@@ -149,8 +149,8 @@ static void why_add_service(const struct service *service,
 	} else if (!access.allowed) {
 		why_add(response, conf, false, "access", text);
 	} else if (penalties_hold(service->penalties,
-				  conf_class_penalty(conf, class), address,
-				  now_ms, &penalty)) {
+				  &conf_class_bounds(conf, class)->penalty,
+				  address, now_ms, &penalty)) {
 		snprintf(text, sizeof(text), "%g s of %g s are left, for %s",
 			 penalty.left_ms / 1000.0, penalty.length_ms / 1000.0,
 			 penalty.cause);

@@ -141,8 +141,10 @@ static void client_format_timeout(struct lined_socket *sock, char *text,
 		[TIMEOUT_IDLE] = limits->idle_ms,
 		[TIMEOUT_FIRST_LINE] = limits->first_line_ms,
 		[TIMEOUT_LINE] = limits->line_ms,
-		[TIMEOUT_HANDSHAKE] = conf_handshake_ms(
-			client_instance(sock)->conf, socket_class(sock)),
+		[TIMEOUT_HANDSHAKE] =
+			conf_class_bounds(client_instance(sock)->conf,
+					  socket_class(sock))
+				->handshake_ms,
 		[TIMEOUT_SEND_STALL] = limits->send_stall_ms,
 		[TIMEOUT_PING] = client_instance(sock)->conf->web.ping_ms,
 	};

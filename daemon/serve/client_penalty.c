@@ -20,9 +20,9 @@ void client_penalize_address(struct penalties *penalties,
 			     const struct sockaddr *address, uint64_t now_ms,
 			     const char *cause)
 {
-	uint32_t length_ms =
-		penalties_add(penalties, conf_class_penalty(conf, class),
-			      address, now_ms, cause);
+	uint32_t length_ms = penalties_add(
+		penalties, &conf_class_bounds(conf, class)->penalty, address,
+		now_ms, cause);
 	char text[LINED_ADDRESS_TEXT_MAX];
 
 	if (length_ms > 0)

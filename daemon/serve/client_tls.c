@@ -51,7 +51,8 @@ int client_begin_tls(struct lined_service *instance, struct lined_socket *sock)
 		return -1;
 	}
 	return tls_accept(sock, instance->tls,
-			  conf_handshake_ms(instance->conf, socket_class(sock)),
+			  conf_class_bounds(instance->conf, socket_class(sock))
+				  ->handshake_ms,
 			  client_tls_done);
 }
 

@@ -357,7 +357,8 @@ int client_web_begin(struct lined_socket *sock)
 	struct client_web *web = lined_socket_arg(sock);
 
 	return websocket_begin(sock, web->early, web->early_len,
-			       conf_handshake_ms(client_instance(sock)->conf,
-						 socket_class(sock)),
+			       conf_class_bounds(client_instance(sock)->conf,
+						 socket_class(sock))
+				       ->handshake_ms,
 			       web_received);
 }

@@ -95,13 +95,10 @@ static void service_run_reload(struct batch_call *batch_call)
 	call->instance->report = &call->report;
 	instance_reload(call->instance, call->conf);
 	call->instance->report = NULL;
-	if (call->instance->primary) {
-		struct admission_limits limits = service_limits(call->conf);
-
+	if (call->instance->primary)
 		admission_set_limits(
 			service_of(call->instance)->datagram_admission,
-			&limits);
-	}
+			&call->conf->bounds.admission);
 }
 
 static void service_run_close_datagrams(struct batch_call *batch_call)

@@ -270,8 +270,8 @@ void proxy_arrival_start(struct service *service,
 	/* The header has often arrived already. */
 	if (arrival_advance(proxied) == ARRIVAL_OVER)
 		return;
-	if (lined_timer_start(&proxied->timer, service->conf->handshake_ms,
-			      0) == 0 &&
+	if (lined_timer_start(&proxied->timer,
+			      service->conf->bounds.handshake_ms, 0) == 0 &&
 	    lined_dispatcher_register(d, &proxied->delegate) == 0)
 		return;
 	log_warning("service %s: client lost: %s", service->name,

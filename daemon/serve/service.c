@@ -42,7 +42,6 @@ struct service *service_new(struct service_env *env, struct conf *whole,
 			    const struct conf_service *conf,
 			    struct report *report)
 {
-	struct admission_limits limits = service_limits(conf);
 	struct service *service = calloc(1, sizeof(*service));
 
 	if (service == NULL) {
@@ -58,8 +57,8 @@ struct service *service_new(struct service_env *env, struct conf *whole,
 	service->conf = conf;
 	service->whole = conf_ref(whole);
 	service->name = strdup(conf->name);
-	service->admission = admission_new(&limits);
-	service->datagram_admission = admission_new(&limits);
+	service->admission = admission_new(&conf->bounds.admission);
+	service->datagram_admission = admission_new(&conf->bounds.admission);
 	service->penalties = penalties_new();
 	if (service->name != NULL && service->admission != NULL &&
 	    service->datagram_admission != NULL && service->penalties != NULL &&
@@ -78,7 +77,8 @@ int service_listen(struct service *service, struct listener *listener,
 	listener->service = service;
 	list_append(&service->listeners, &listener->link);
 	fd_store_add(listener);
-	listener_set_send_stall(listener, service->conf->limits.send_stall_ms);
+	listener_set_send_stall(listener,
+				service->conf->bounds.sockets.send_stall_ms);
 	if (listener_start(listener, service->env->dispatcher,
 			   &service_accept_handlers, listener) < 0)
 		return -1;
@@ -90,22 +90,23 @@ service_penalty_limits(void *arg, const struct sockaddr *address)
 {
 	const struct service *service = arg;
 
-	return conf_class_penalty(service->conf,
-				  conf_class_of(service->conf, address));
+	return &conf_class_bounds(service->conf,
+				  conf_class_of(service->conf, address))
+			->penalty;
 }
 
 void service_take_conf(struct service *service, struct conf *whole,
 		       const struct conf_service *conf)
 {
-	struct admission_limits limits = service_limits(conf);
 	struct conf *before = service->whole;
 	struct listener *listener;
 
 	service->conf = conf;
 	service->whole = conf_ref(whole);
 	list_for_each(listener, &service->listeners, link)
-		listener_set_send_stall(listener, conf->limits.send_stall_ms);
-	admission_set_limits(service->admission, &limits);
+		listener_set_send_stall(listener,
+					conf->bounds.sockets.send_stall_ms);
+	admission_set_limits(service->admission, &conf->bounds.admission);
 	penalties_revise(service->penalties, service_penalty_limits, service);
 	conf_unref(before);
 }

@@ -150,13 +150,13 @@ static void accept_tell_refusal(const struct service *service, int fd,
 		snprintf(why, sizeof(why), "there is no memory left");
 	else if (verdict == ADMISSION_USER)
 		snprintf(why, sizeof(why), "this user has %u already",
-			 conf->clients_per_user);
+			 conf->bounds.admission.clients_per_user);
 	else
 		snprintf(why, sizeof(why),
 			 "there are %u already, and %u places are kept for "
 			 "root and the user that lined runs as",
 			 admission_clients(service->admission),
-			 conf->clients_kept);
+			 conf->bounds.admission.clients_kept);
 	len = snprintf(line, sizeof(line),
 		       "{\"kind\":\"error\",\"error\":\"too many "
 		       "connections to the control socket: %s\"}\n",
@@ -172,7 +172,7 @@ static void accept_refuse(struct service *service,
 	client_log_refusal(service->name,
 			   (const struct sockaddr *)&arrival->address,
 			   admission_verdict_text(verdict));
-	if (service->conf->clients_per_user > 0)
+	if (service->conf->bounds.admission.clients_per_user > 0)
 		accept_tell_refusal(service, arrival->fd, verdict);
 	free(arrival->via);
 	close(arrival->fd);
@@ -188,7 +188,7 @@ accept_admit(struct service *service, struct client_arrival *arrival,
 	enum admission_verdict verdict;
 	struct peercred peer;
 
-	if (service->conf->clients_per_user > 0 &&
+	if (service->conf->bounds.admission.clients_per_user > 0 &&
 	    peercred_get(arrival->fd, &peer) == 0)
 		return admission_enter_user(service->admission, peer.uid,
 					    peer.uid == 0 ||
@@ -198,7 +198,8 @@ accept_admit(struct service *service, struct client_arrival *arrival,
 		verdict = ADMISSION_DENIED;
 	else if (penalties_hold(
 			 service->penalties,
-			 conf_class_penalty(service->conf, arrival->class),
+			 &conf_class_bounds(service->conf, arrival->class)
+				  ->penalty,
 			 address, now_ms, NULL))
 		verdict = ADMISSION_PENALTY;
 	else if (!service->conf->internal &&
@@ -343,7 +344,7 @@ static int accept_take(const struct service *service, struct lined_socket *sock,
 
 	spare_fds_take_back();
 	fd = lined_socket_accept_fd(sock, &arrival->address, len);
-	if (fd >= 0 || service->conf->clients_kept == 0 ||
+	if (fd >= 0 || service->conf->bounds.admission.clients_kept == 0 ||
 	    (errno != EMFILE && errno != ENFILE) || !spare_fds_lend())
 		return fd;
 	return lined_socket_accept_fd(sock, &arrival->address, len);

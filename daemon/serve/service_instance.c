@@ -70,7 +70,7 @@ static bool instance_admit_line(struct lined_socket *sock,
 	const struct conf_service *conf = instance->conf;
 	enum admission_verdict verdict;
 
-	if (conf->limits.line_rate == 0 && conf->class_count == 0)
+	if (conf->bounds.sockets.line_rate == 0 && conf->class_count == 0)
 		return true;
 	verdict = admission_datagram_line(
 		instance->datagram_admission,
@@ -93,11 +93,11 @@ static void instance_take_conf(struct lined_service *instance,
 			       const struct conf_service *conf)
 {
 	instance->conf = conf;
-	instance->group.limits = conf->limits;
+	instance->group.limits = conf->bounds.sockets;
 	instance->group.classes = conf->class_limits;
 	instance->own_group.limits = (struct lined_limits){
-		.send_stall_ms = conf->limits.send_stall_ms,
-		.send_queue = conf->limits.send_queue,
+		.send_stall_ms = conf->bounds.sockets.send_stall_ms,
+		.send_queue = conf->bounds.sockets.send_queue,
 	};
 }
 

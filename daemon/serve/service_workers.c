@@ -195,20 +195,6 @@ struct tls_server *service_make_tls(const struct service *service,
 					instance->worker->index);
 }
 
-struct admission_limits service_limits(const struct conf_service *conf)
-{
-	return (struct admission_limits){
-		.clients = conf->clients,
-		.clients_per_address = conf->clients_per_address,
-		.clients_per_user = conf->clients_per_user,
-		.clients_kept = conf->clients_kept,
-		.connect_rate_per_address = conf->connect_rate_per_address,
-		.datagram_rate = conf->limits.line_rate,
-		.datagram_burst = conf->limits.line_burst,
-		.handshakes = conf->handshakes,
-	};
-}
-
 struct worker *service_workers(const struct service *service, size_t *count)
 {
 	const struct service_env *env = service->env;

@@ -24,8 +24,5 @@ struct tls_server *service_make_tls(const struct service *service,
 				    const struct lined_service *instance,
 				    const struct conf_service *conf);
 
-/* The admission limits in a service's config. */
-struct admission_limits service_limits(const struct conf_service *conf);
-
 /* The workers that run the service; *count: how many. */
 struct worker *service_workers(const struct service *service, size_t *count);
