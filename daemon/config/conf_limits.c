@@ -159,10 +159,10 @@ static void limits_check_penalty(struct conf_report *report,
 	char text[CONF_VALUE_TEXT_MAX], max_text[CONF_VALUE_TEXT_MAX];
 	struct conf_key *key = limits->penalty_key;
 
-	if (key == NULL || key->told ||
+	if (key == NULL || key->reported ||
 	    limits->penalty_ms <= limits->penalty_max_ms)
 		return;
-	key->told = true;
+	key->reported = true;
 	conf_error_with(
 		report, limits->penalty_context, &key->place,
 		"penalty (%s) is longer than penalty-max (%s)",

@@ -7,7 +7,6 @@
 
 #include "config/conf_section.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,17 +38,22 @@ static int64_t option_largest(const struct lined_option *option)
 	return option->min == 0 && option->max == 0 ? INT64_MAX : option->max;
 }
 
-static const char *option_number_text(const struct lined_option *option,
-				      int64_t number,
-				      char buf[CONF_VALUE_TEXT_MAX])
-{
-	if (option->type == LINED_OPTION_DURATION)
-		return conf_value_duration_text(number, buf);
-	if (option->type == LINED_OPTION_SIZE)
-		return conf_value_size_text(number, buf);
-	snprintf(buf, CONF_VALUE_TEXT_MAX, "%" PRId64, number);
-	return buf;
-}
+/* The forms of values; read and text: of numbers. */
+static const struct {
+	const char *refusal;
+	enum conf_value_status (*read)(const char *text, int64_t *number);
+	const char *(*text)(int64_t number, char buf[CONF_VALUE_TEXT_MAX]);
+} forms[] = {
+	[LINED_OPTION_INTEGER] = {"is not a whole number", conf_value_integer,
+				  conf_value_integer_text},
+	[LINED_OPTION_BOOLEAN] = {.refusal = "is not true or false"},
+	[LINED_OPTION_DURATION] =
+		{"is not a duration (a number and ms, s, m or h)",
+		 conf_value_duration, conf_value_duration_text},
+	[LINED_OPTION_SIZE] = {"is not a size (a number and k, M or G)",
+			       conf_value_size, conf_value_size_text},
+	[LINED_OPTION_CHOICE] = {.refusal = "is not one of its choices"},
+};
 
 static unsigned option_refuse_range(const struct conf_section *section,
 				    const struct lined_option *option,
@@ -58,33 +62,13 @@ static unsigned option_refuse_range(const struct conf_section *section,
 	char range[3 * CONF_VALUE_TEXT_MAX];
 	char min[CONF_VALUE_TEXT_MAX], max[CONF_VALUE_TEXT_MAX];
 
-	option_number_text(option, option->min, min);
-	option_number_text(option, option_largest(option), max);
+	forms[option->type].text(option->min, min);
+	forms[option->type].text(option_largest(option), max);
 	if (option_largest(option) == INT64_MAX)
 		snprintf(range, sizeof(range), "(at least %s)", min);
 	else
 		snprintf(range, sizeof(range), "(%s to %s)", min, max);
 	return option_refuse(section, option, value, "is out of range ", range);
-}
-
-static const char *const forms[] = {
-	[LINED_OPTION_INTEGER] = "is not a whole number",
-	[LINED_OPTION_BOOLEAN] = "is not true or false",
-	[LINED_OPTION_DURATION] =
-		"is not a duration (a number and ms, s, m or h)",
-	[LINED_OPTION_SIZE] = "is not a size (a number and k, M or G)",
-	[LINED_OPTION_CHOICE] = "is not one of its choices",
-};
-
-static enum conf_value_status
-option_read_number(const struct lined_option *option, const char *text,
-		   int64_t *number)
-{
-	if (option->type == LINED_OPTION_DURATION)
-		return conf_value_duration(text, number);
-	if (option->type == LINED_OPTION_SIZE)
-		return conf_value_size(text, number);
-	return conf_value_integer(text, number);
 }
 
 static unsigned option_fill_number(const struct conf_section *section,
@@ -93,10 +77,10 @@ static unsigned option_fill_number(const struct conf_section *section,
 {
 	int64_t number;
 
-	switch (option_read_number(option, value->text, &number)) {
+	switch (forms[option->type].read(value->text, &number)) {
 	case CONF_VALUE_BAD:
 		return option_refuse(section, option, value,
-				     forms[option->type], "");
+				     forms[option->type].refusal, "");
 	case CONF_VALUE_OK:
 		if (number >= option->min && number <= option_largest(option))
 			break;
@@ -178,7 +162,7 @@ static unsigned option_fill_scalar(const struct conf_section *section,
 	case LINED_OPTION_BOOLEAN:
 		if (conf_value_boolean(value->text, out) != CONF_VALUE_OK)
 			return option_refuse(section, option, value,
-					     forms[option->type], "");
+					     forms[option->type].refusal, "");
 		return 0;
 	case LINED_OPTION_STRING:
 		return option_fill_text(section, option, value, out);
@@ -219,13 +203,13 @@ unsigned conf_option_default(const struct conf_section *section,
 	default:
 		*(int64_t *)out = 0;
 		if (text != NULL)
-			good = option_read_number(option, text, out) ==
+			good = forms[option->type].read(text, out) ==
 			       CONF_VALUE_OK;
 	}
 	if (good)
 		return 0;
 	conf_error_in(section, &nowhere, "%s: the built-in default \"%s\" %s",
-		      option->name, text, forms[option->type]);
+		      option->name, text, forms[option->type].refusal);
 	return 1;
 }
 

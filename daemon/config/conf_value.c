@@ -139,7 +139,6 @@ int conf_value_choice(const char *text, const char *const *choices)
 }
 
 static const char *value_unit_text(int64_t value, const struct unit *units,
-				   const char *bare,
 				   char buf[CONF_VALUE_TEXT_MAX])
 {
 	for (; units->name != NULL; units++)
@@ -147,18 +146,25 @@ static const char *value_unit_text(int64_t value, const struct unit *units,
 			break;
 	snprintf(buf, CONF_VALUE_TEXT_MAX, "%" PRId64 "%s",
 		 units->name != NULL ? value / units->factor : value,
-		 units->name != NULL ? units->name : bare);
+		 units->name != NULL ? units->name : "");
+	return buf;
+}
+
+const char *conf_value_integer_text(int64_t value,
+				    char buf[CONF_VALUE_TEXT_MAX])
+{
+	snprintf(buf, CONF_VALUE_TEXT_MAX, "%" PRId64, value);
 	return buf;
 }
 
 const char *conf_value_duration_text(int64_t ms, char buf[CONF_VALUE_TEXT_MAX])
 {
-	return value_unit_text(ms, duration_units, "", buf);
+	return value_unit_text(ms, duration_units, buf);
 }
 
 const char *conf_value_size_text(int64_t size, char buf[CONF_VALUE_TEXT_MAX])
 {
-	return value_unit_text(size, size_units, "", buf);
+	return value_unit_text(size, size_units, buf);
 }
 
 #define DISTANCE_MAX 32

@@ -40,6 +40,8 @@ int conf_value_choice(const char *text, const char *const *choices);
 
 /* Writes a value as text, in the largest unit that needs no fraction. */
 #define CONF_VALUE_TEXT_MAX 32
+const char *conf_value_integer_text(int64_t value,
+				    char buf[CONF_VALUE_TEXT_MAX]);
 const char *conf_value_duration_text(int64_t ms, char buf[CONF_VALUE_TEXT_MAX]);
 const char *conf_value_size_text(int64_t size, char buf[CONF_VALUE_TEXT_MAX]);
 

@@ -131,7 +131,7 @@ bool log_output_has_syslog(void)
 	return fd >= 0;
 }
 
-static void log_output_close_syslog(struct log_output *output)
+void log_output_close(struct log_output *output)
 {
 	if (output->has_syslog)
 		close(output->syslog_fd);
@@ -195,7 +195,7 @@ static int log_output_put_syslog(struct log_output *output, int level,
 				memmove(record, record + n, size);
 			}
 		}
-		log_output_close_syslog(output);
+		log_output_close(output);
 	}
 	return -1;
 }
@@ -207,11 +207,6 @@ void log_output_open(struct log_output *output,
 {
 	log_output_close(output);
 	output->settings = *settings;
-}
-
-void log_output_close(struct log_output *output)
-{
-	log_output_close_syslog(output);
 }
 
 bool log_output_settings_equal(const struct log_output_settings *a,

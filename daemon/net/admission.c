@@ -224,12 +224,12 @@ void admission_leave(struct admission *admission, struct admission_entry *entry)
 }
 
 /* The counter of `clients` for this class. */
-static atomic_uint *admission_places(struct admission *admission,
+static atomic_uint *admission_places(const struct admission *admission,
 				     const struct admission_limits *class)
 {
 	return class != NULL && class->own_clients != NULL
 		       ? &class->own_clients->clients
-		       : &admission->clients;
+		       : (atomic_uint *)(uintptr_t)&admission->clients;
 }
 
 void admission_gone(struct admission *admission,
@@ -349,9 +349,7 @@ void admission_ask(const struct admission *admission,
 		entry != NULL ? entry->clients - atomic_load(&entry->left) : 0;
 	if (entry != NULL)
 		connects = entry->connects;
-	ruling->places = atomic_load(class != NULL && class->own_clients != NULL
-					     ? &class->own_clients->clients
-					     : &admission->clients);
+	ruling->places = atomic_load(admission_places(admission, class));
 	if (limits->clients > 0 && ruling->places >= limits->clients)
 		ruling->verdict = ADMISSION_CLIENTS;
 	else if (!ruling->counted)

@@ -20,7 +20,7 @@
 #define BUCKETS (PENALTIES_MAX / 4)
 
 /* After its end a penalty is remembered for this many times its length. */
-#define PEACE_FACTOR 10u
+#define REMEMBER_FACTOR 10u
 
 struct penalty {
 	struct list by_age;
@@ -109,7 +109,7 @@ static uint32_t penalty_left_ms(const struct penalty *penalty, uint64_t now_ms)
 static bool penalty_is_past(const struct penalty *penalty, uint64_t now_ms)
 {
 	return penalty_age_ms(penalty, now_ms) >=
-	       (uint64_t)penalty->length_ms * (PEACE_FACTOR + 1);
+	       (uint64_t)penalty->length_ms * (REMEMBER_FACTOR + 1);
 }
 
 /* Removes past penalties, and the oldest entry if the table is full. */

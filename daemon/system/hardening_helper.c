@@ -112,7 +112,7 @@ static int helper_ask_path(enum helper_kind kind, const char *path, int *fd)
 
 int helper_open(const char *removable)
 {
-	const struct timeval patience = {.tv_sec = ANSWER_TIMEOUT_S};
+	const struct timeval timeout = {.tv_sec = ANSWER_TIMEOUT_S};
 	int ends[2], fds[3] = {-1, -1, -1}, error, fd;
 
 	errno = ENOSYS;
@@ -120,8 +120,8 @@ int helper_open(const char *removable)
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return -1;
 	fds[0] = ends[1];
-	if (setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience,
-		       sizeof(patience)) < 0 ||
+	if (setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &timeout,
+		       sizeof(timeout)) < 0 ||
 	    self_spawn(&helper.pid, SELF_HELPER, fds) < 0) {
 		fd_close(ends[0]);
 		fd_close(ends[1]);

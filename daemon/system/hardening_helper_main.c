@@ -26,21 +26,21 @@
 /* The socket, from helper_open(). */
 #define HELPER_FD STDIN_FILENO
 
-struct helper_birth {
+struct helper_child {
 	enum self_role role;
 	const int *fds;
 	int failed; /* pipe for the errno of a failure */
 };
 
-static int helper_be_born(void *arg)
+static int helper_child_run(void *arg)
 {
-	const struct helper_birth *birth = arg;
+	const struct helper_child *child = arg;
 	int error;
 
 	self_heed_signals(SIG_DFL);
-	self_become(birth->role, birth->fds);
+	self_become(child->role, child->fds);
 	error = errno;
-	if (write(birth->failed, &error, sizeof(error)) < 0)
+	if (write(child->failed, &error, sizeof(error)) < 0)
 		_exit(126);
 	_exit(127);
 }
@@ -50,19 +50,19 @@ static int helper_be_born(void *arg)
 static pid_t helper_fork(const struct helper_request *request, const int fds[3])
 {
 	static _Alignas(16) char stack[65536];
-	struct helper_birth birth = {.role = (enum self_role)request->number,
+	struct helper_child child = {.role = (enum self_role)request->number,
 				     .fds = fds};
 	int channel[2], error = 0;
 	pid_t pid;
 
 	if (fds[2] < 0 ||
-	    (birth.role != SELF_CONFIG_READER && birth.role != SELF_KEEPER))
+	    (child.role != SELF_CONFIG_READER && child.role != SELF_KEEPER))
 		return fail_with(EINVAL);
 	if (pipe2(channel, O_CLOEXEC) < 0)
 		return -1;
-	birth.failed = channel[1];
-	pid = clone(helper_be_born, stack + sizeof(stack),
-		    CLONE_PARENT | SIGCHLD, &birth);
+	child.failed = channel[1];
+	pid = clone(helper_child_run, stack + sizeof(stack),
+		    CLONE_PARENT | SIGCHLD, &child);
 	if (pid < 0)
 		error = errno;
 	close(channel[1]);

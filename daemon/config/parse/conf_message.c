@@ -59,25 +59,16 @@ static int messages_grow(struct conf_messages *messages)
 static char *message_text(const struct conf_place *place, const char *context,
 			  const char *format, va_list ap)
 {
-	char line[16] = "", *text;
-	int head, body;
-	va_list again;
+	char line[16] = "", *what, *text;
 
 	if (place->line > 0)
 		snprintf(line, sizeof(line), ":%u", place->line);
-	head = snprintf(NULL, 0, "%s%s: %s%s", place->file, line, context,
-			context[0] != '\0' ? ": " : "");
-	va_copy(again, ap);
-	body = vsnprintf(NULL, 0, format, again);
-	va_end(again);
-	if (head < 0 || body < 0)
+	if (vasprintf(&what, format, ap) < 0)
 		return NULL;
-	text = malloc((size_t)head + (size_t)body + 1);
-	if (text == NULL)
-		return NULL;
-	sprintf(text, "%s%s: %s%s", place->file, line, context,
-		context[0] != '\0' ? ": " : "");
-	vsnprintf(text + head, (size_t)body + 1, format, ap);
+	if (asprintf(&text, "%s%s: %s%s%s", place->file, line, context,
+		     context[0] != '\0' ? ": " : "", what) < 0)
+		text = NULL;
+	free(what);
 	return text;
 }
 

@@ -25,9 +25,9 @@ struct conf_key {
 	const char *name;
 	struct conf_place place;
 	struct conf_value *values;
-	size_t count; /* 0: an empty list */
-	bool used;    /* a reader knows this key */
-	bool told;    /* a conflict with another key was reported */
+	size_t count;  /* 0: an empty list */
+	bool used;     /* a reader knows this key */
+	bool reported; /* a conflict with another key was reported */
 };
 
 /* One `name { ... }` or `name "title" { ... }`. The root has no name and no
