@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/* Writes bytes that a key must not contain as =XX, and reads them back. */
+#include "config.h"
+
 #include "cluster/broker_escape.h"
 
 #include <stdio.h>

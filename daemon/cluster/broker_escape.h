@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Converts names to keys of the broker and back. Thread: any. */
+/* Converts names to keys of the broker's buckets and back. Thread: any. */
 #pragma once
 
 #include <stdbool.h>

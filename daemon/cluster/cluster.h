@@ -54,8 +54,8 @@ uint64_t cluster_scope(const struct cluster_service *service);
  * failed: this service, not a draining one of the same name, now gets other
  * nodes' names and lines and may be primary. */
 void cluster_show(struct cluster_service *service);
-/* To be called after the cluster_show() of all services of a reload: tells them
- * whether they are primary. */
+/* Tells services whether they are primary. Call this after the cluster_show()
+ * of all services of a reload. */
 void cluster_tell_shown(struct cluster *cluster);
 /* The service has ended and has no clients. NULL is fine. */
 void cluster_remove(struct cluster_service *service);

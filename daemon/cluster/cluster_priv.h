@@ -84,7 +84,8 @@ struct cluster {
 	struct lined_timer tick;
 	uint64_t opened_us, down_us; /* down_us 0: the link is up */
 	uint64_t asked_us;           /* when names_ask_again() last ran */
-	bool ever_up, forgot;
+	bool ever_up;                /* the node has been joined */
+	bool forgot;       /* names_forget() ran since the link went down */
 	char trouble[256]; /* the last error; "" once joined */
 	uint64_t received, late, waiting;
 	struct list markers; /* struct cluster_marker, the oldest first */

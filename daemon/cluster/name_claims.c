@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * name_settle() handles a single name: it compares this node's claim with the
- * bucket's entry and takes the next step. While a request is under way, the
- * name only follows the bucket.
+ * Decides which claim has which name. name_settle() compares this node's claim
+ * of a name with the bucket's entry and takes the next step. While a request is
+ * under way, the name only follows the bucket.
  */
 #include "config.h"
 

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Lists of networks: `access` and `proxy-from` of a service.
- */
+/* Reads lists of networks: `access` and `proxy-from` of a service. */
 #include "config.h"
 
 #include "config/conf_build.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The `class` sections: limits for clients from some networks. A service has
+ * Reads `class` sections: limits for clients from some networks. A service has
  * its own classes, then those of `defaults`. If both have a class of the same
  * name, the two are one class: keys in the service override keys in `defaults`.
  */

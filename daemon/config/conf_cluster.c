@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The section `cluster`: how this node reaches the broker, and its name there.
- */
+/* Reads the section `cluster`: how this node reaches the broker, and its name
+ * there. */
 #include "config.h"
 
 #include "config/conf_build.h"

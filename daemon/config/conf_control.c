@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sections `control` and `metrics`: each makes a service with a fixed name
- * and fixed limits, which runs on the main thread.
+ * Reads the sections `control` and `metrics`: each makes a service with a fixed
+ * name and fixed limits, which runs on the main thread.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The `framing` section of a service: overrides the protocol's defaults, except
- * for keys that the protocol fixes.
+ * Reads the `framing` section of a service, which overrides the protocol's
+ * defaults, except for keys that the protocol fixes.
  */
 #include "config.h"
 

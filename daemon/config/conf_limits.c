@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The keys of `limits` sections and of classes. Each source overrides the
+ * Reads `limits` sections and the limits of classes. Each source overrides the
  * sources before it in this list: the daemon's default, the protocol's default,
  * `defaults`, the service's section; for a class also its section in
  * `defaults`, then its section in the service.

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The protocol of a service: its module, the section named after it, and the
- * options.
- */
+/* Finds the module of a service's protocol, and reads the section named after
+ * it into the module's options. */
 #include "config.h"
 
 #include "config/conf_build.h"

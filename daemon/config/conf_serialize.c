@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A field is a length in four bytes, as many bytes, and a NUL. A tree is a
- * sequence of items in file order: a section begins, a key, a value, a section
- * ends. A file's name is written only where it changes.
+ * Writes and reads fields: a length in four bytes, as many bytes, and a NUL. A
+ * tree is a sequence of items in file order: a section begins, a key, a value,
+ * a section ends. A file's name is written only where it changes.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The `service "name"` sections: their keys and addresses. Other files read the
- * sections inside a service.
+ * Reads the `service "name"` sections: their keys and addresses. Other files
+ * read the sections inside a service.
  */
 #include "config.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The child reads the request from its standard input and writes the result to
- * its standard output: the messages, then the tree of the files if there is no
+ * Starts a child process that reads a config, and receives the result. The
+ * child reads the request from its standard input and writes the result to its
+ * standard output: the messages, then the tree of the files if there is no
  * error. An incomplete result means that the child was killed.
  */
 #include "config.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The `tls "name"` sections: checks that the files can be read, and their
+ * Reads the `tls "name"` sections: checks that the files can be read, and their
  * contents.
  */
 #include "config.h"

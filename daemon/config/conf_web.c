@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The `web` section of a service, for its ws:// and wss:// addresses. */
+/* Reads the `web` section of a service, for its ws:// and wss:// addresses. */
 #include "config.h"
 
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A table of windows in sets: a key can be in one set only, so a search is
- * short and needs no list. A full set does no harm: addresses without a window
- * still count towards their kind's limit.
+ * Counts messages in windows of time. The windows are in sets: a key can be in
+ * one set only, so a search is short and needs no list. A full set does no
+ * harm: addresses without a window still count towards their kind's limit.
  */
 #include "config.h"
 

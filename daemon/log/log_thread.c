@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two buffers of a fixed size: messages are added to one while the thread
- * writes the other. If a reader of the log hangs, messages are lost, but memory
- * does not grow and no other thread waits. Thread and owner share `struct
+ * Queues messages in one of two buffers of a fixed size while the thread writes
+ * the other. If a reader of the log hangs, messages are lost, but memory does
+ * not grow and no other thread waits. Thread and owner share `struct
  * log_thread`, and the last of them frees it, because a write to a pipe without
  * a reader cannot be interrupted.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keys of addresses: the first eight bytes of an IPv6 address; for IPv4,
+ * Makes keys of addresses: the first eight bytes of an IPv6 address; for IPv4,
  * link-local and users, eight bytes with which no IPv6 host's address begins.
  */
 #include "config.h"

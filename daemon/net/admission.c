@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A hash table of addresses. An entry is needed while its address has clients
- * or has used tokens of a rate. Entries that are not needed are freed before
- * the table grows, so that memory is free again after a flood of addresses. The
- * hash has a seed: otherwise a client could choose addresses that all fall into
- * one bucket.
+ * Counts clients in a hash table. An entry is needed while its address has
+ * clients or has used tokens of a rate. Entries that are not needed are freed
+ * before the table grows, so that memory is free again after a flood of
+ * addresses. The hash has a seed: otherwise a client could choose addresses
+ * that all fall into one bucket.
  */
 #include "config.h"
 

@@ -16,7 +16,7 @@ struct inherited;
 
 /* The sockets that a reload closes after it has opened all new ones. An
  * endpoint that overlaps with one of these sockets (as 127.0.0.1 does with *)
- * is opened beside it. All zero: no sockets. */
+ * is opened although its address is in use. All zero: no sockets. */
 struct closing_fds {
 	int *fds; /* not owned: their listeners close them */
 	size_t count;

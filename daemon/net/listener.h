@@ -89,7 +89,7 @@ struct listener *listener_dup(struct listener *from, char *error, size_t size);
 bool listener_is_reached(const struct listener *listener);
 
 /* Applies mode and owners to an open listener's path, if it has one. -1 and
- * why. */
+ * why in error. */
 int listener_set_mode(struct listener *listener,
 		      const struct unix_path_mode *mode, char *error,
 		      size_t size);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The broker nats-server, through libnats. One thread connects and writes
+ * Runs the broker nats-server, through libnats. One thread connects and writes
  * queued requests; libnats calls back on threads of its own.
  */
 #include "config.h"

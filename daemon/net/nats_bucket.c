@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A broker's buckets as key-value stores of JetStream: each bucket is a stream
- * in memory, watched by a consumer. Entries are stored and erased by messages
- * that JetStream answers.
+ * Makes, watches and changes the broker's buckets, which are key-value stores
+ * of JetStream: each bucket is a stream in memory, watched by a consumer.
+ * Entries are stored and erased by messages that JetStream answers.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A connection to nats-server: how it is made, what arrives, and why it ends. A
- * broken link is replaced by a new one, so no old state is left.
+ * Connects to nats-server, emits what arrives as events, and records why the
+ * link ends. A broken link is replaced by a new one, so no old state is left.
  */
 #include "config.h"
 

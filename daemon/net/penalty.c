@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A hash table whose entries are also in a list by age. Without penalties the
- * table needs no memory and no lock.
+ * Keeps penalties in a hash table, whose entries are also in a list by age.
+ * Without penalties the table needs no memory and no lock.
  */
 #include "config.h"
 

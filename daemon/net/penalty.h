@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Penalties: a service refuses an address for some time after a connection from
- * it was closed for cause. Each further cause doubles the time. The table is
- * bounded: in a full table a new entry replaces the oldest one. An IPv6 address
- * counts as its /64 (address_hash.h).
+ * Penalties: a service refuses an address for some time after the service had
+ * a reason to close a connection from it. Each further reason doubles the time.
+ * The table is bounded: in a full table a new entry replaces the oldest one. An
+ * IPv6 address counts as its /64 (address_hash.h).
  *
  * Thread: any. One table serves all workers of a service, so that all of them
  * refuse an address at once.

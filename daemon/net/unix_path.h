@@ -16,7 +16,7 @@ struct unix_path_mode {
 	mode_t mode;
 	/* NULL: the owner or group of a new socket. */
 	const char *owner, *group;
-	/* For a path that exists already: NULL resets its owner or group. */
+	/* The mode of an open path changes: NULL resets its owner or group. */
 	bool again;
 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The signal handler for faults, and the exit handler for an exit(3) that lined
- * itself did not call. The signal handler allocates nothing, takes no lock and
- * does not use printf(3). The signal is blocked while its handler runs, so a
- * second fault ends the process at once.
+ * Handles the signals of faults, and an exit(3) that lined itself did not call.
+ * The signal handler allocates nothing, takes no lock and does not use
+ * printf(3). The signal is blocked while its handler runs, so a second fault
+ * ends the process at once.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The helper's process on Linux: one thread, no descriptor but its socket and
- * /dev/null.
+ * Runs in the helper's process on Linux and answers lined's requests. The
+ * process has one thread, and no descriptor but its socket and /dev/null.
  */
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The filter of system calls. It lists forbidden calls: a list of permitted
+ * Forbids system calls. The filter lists forbidden calls: a list of permitted
  * calls would break with the next libc, OpenSSL or module, which may use any. A
  * forbidden call fails with EPERM, so that code that only tries it continues;
  * audit logs the call where the kernel does that.

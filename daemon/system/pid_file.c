@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pid file stays open, so that it can be written after root's rights are
- * dropped.
+ * Creates, locks, writes and removes the pid file. The file stays open, so that
+ * it can be written after root's rights are dropped.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The limit of open files and the change of user. privileges_linux.c handles
- * capabilities.
+ * Raises the limit of open files and changes the user. privileges_linux.c
+ * handles capabilities.
  */
 #include "config.h"
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * lined's end of the keeper: starts it, sends requests, receives reports.
- * program_keeper_main.c is the process.
- */
+/* Starts the keeper, sends requests to it and receives its reports. The keeper
+ * itself is in program_keeper_main.c. */
 #include "config.h"
 
 #include "system/program_keeper.h"

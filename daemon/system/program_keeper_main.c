@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The keeper's process: one thread, no memory shared with lined, no descriptor
+ * Runs in the keeper's process: starts programs, and kills them when lined
+ * ends. The process has one thread, no memory shared with lined, no descriptor
  * but its socket and standard error. Each program gets its own session and
  * process group; when the program ends, the rest of the group is killed.
  */

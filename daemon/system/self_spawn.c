@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Uses posix_spawn(3) with /proc/self/exe: this file, even if another file is
- * at its path now. A bare fork(2) would copy a large address space with keys
- * and the locks of other threads.
+ * Starts this program with posix_spawn(3) from /proc/self/exe, which is the
+ * same file even if another one is at its path now. A bare fork(2) would copy a
+ * large address space with keys and the locks of other threads.
  */
 #include "config.h"
 

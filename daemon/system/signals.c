@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A pipe from signal handlers to the main dispatcher. signalfd(2) would need no
- * handlers, but while the main thread hangs nobody would read it.
+ * Catches signals, and passes them through a pipe to the main dispatcher.
+ * signalfd(2) would need no handlers, but while the main thread hangs nobody
+ * would read it.
  */
 #include "config.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lexical rules of libconfuse 3.3. After an unclosed string or a bad
- * escape, libconfuse's own lexer stays inside the string and would read the
- * next file as part of it. This lexer refuses such a file first. Escapes are
- * not interpreted.
+ * Splits a text by the lexical rules of libconfuse 3.3. After an unclosed
+ * string or a bad escape, libconfuse's own lexer stays inside the string and
+ * would read the next file as part of it. This lexer refuses such a file first.
+ * Escapes are not interpreted.
  */
 #include "config.h"
 
