@@ -79,7 +79,7 @@ START_TEST(lines_are_kept_in_order_and_dropped_from_the_oldest)
 		ck_assert_int_eq(relay_store_add(&store, &line), 0);
 	}
 	check_lines(&store, 0, 10);
-	relay_store_clear(&store);
+	relay_store_shrink(&store, 0);
 	check_lines(&store, 0, 0);
 }
 END_TEST

@@ -196,7 +196,7 @@ static void shared_look(struct lined_timer *timer)
 
 /* All options on which a running program depends, as one text for comparing,
  * which the caller frees. */
-static char *options_text(const struct exec_options *options)
+static char *shared_options_text(const struct exec_options *options)
 {
 	char *text = NULL;
 	size_t len = 0, i;
@@ -245,24 +245,23 @@ int exec_shared_start(struct exec *exec)
 {
 	struct exec_shared *shared = calloc(1, sizeof(*shared));
 	size_t i;
-	int error = ENOMEM;
+	int error;
 
 	if (shared == NULL)
 		return -1;
 	exec->shared = shared;
 	shared->exec = exec;
 	lined_service_timer(exec->service, &shared->look_timer, shared_look);
-	shared->command = options_text(exec->options);
-	if (shared->command != NULL &&
-	    shared_set_count(shared, exec_options_programs(exec->options)) ==
-		    0) {
-		for (i = 0; i < shared->count; i++)
-			if (exec_slot_start(shared->slots[i]) < 0)
-				break;
-		if (i == shared->count)
-			return 0;
-		error = errno;
-	}
+	shared->command = shared_options_text(exec->options);
+	if (shared->command == NULL ||
+	    shared_set_count(shared, exec_options_programs(exec->options)) < 0)
+		goto fail;
+	for (i = 0; i < shared->count; i++)
+		if (exec_slot_start(shared->slots[i]) < 0)
+			goto fail;
+	return 0;
+fail:
+	error = errno;
 	exec_shared_stop(exec);
 	errno = error;
 	return -1;
@@ -311,7 +310,7 @@ static void shared_move_client(struct lined_socket *sock, void *arg)
 void exec_shared_reload(struct exec *exec)
 {
 	struct exec_shared *shared = exec->shared;
-	char *command = options_text(exec->options);
+	char *command = shared_options_text(exec->options);
 	size_t i;
 
 	if (command == NULL || strcmp(command, shared->command) == 0 ||

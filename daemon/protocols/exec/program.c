@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define PATH_VARIABLE                                                          \
@@ -24,6 +25,9 @@
 /* How long to read the output of a process that has ended, in case another
  * process holds the output open. */
 #define OUTPUT_MS 500
+
+/* A program counts as silent after this long without an answer. */
+#define SILENT_MS 2000
 
 /* ---- ending ------------------------------------------------------------- */
 
@@ -278,9 +282,9 @@ static int program_wrap_all(struct exec_program *program, const int ends[4])
 
 /* Joins three parts into a NULL-terminated list, which the caller frees; the
  * texts are not copied. */
-static const char **list_join(const char *first,
-			      const struct lined_option_list *second,
-			      const char *const *third)
+static const char **program_join_list(const char *first,
+				      const struct lined_option_list *second,
+				      const char *const *third)
 {
 	size_t count = 0, i;
 	const char **list;
@@ -320,11 +324,11 @@ static int program_launch(struct exec_program *program,
 	if (lined_program_find(options->command.items[0], path, sizeof(path)) <
 	    0)
 		return -1;
-	arguments = list_join(NULL, &options->command, NULL);
-	environment =
-		list_join(PATH_VARIABLE, &options->environment, variables);
+	arguments = program_join_list(NULL, &options->command, NULL);
+	environment = program_join_list(PATH_VARIABLE, &options->environment,
+					variables);
 	if (options->readable.count > 0)
-		readable = list_join(NULL, &options->readable, NULL);
+		readable = program_join_list(NULL, &options->readable, NULL);
 	if (arguments != NULL && environment != NULL &&
 	    (options->readable.count == 0 || readable != NULL)) {
 		spec.arguments = arguments;
@@ -407,4 +411,49 @@ void exec_program_ask(struct exec_program *program, const struct iovec *pieces,
 	program->asked_ms = lined_dispatcher_now_ms(
 		lined_service_dispatcher(program->service));
 	program->spoke = false;
+}
+
+/* ---- what the system knows of it ----------------------------------------- */
+
+bool exec_program_is_idle(const struct exec_program *program, bool *known)
+{
+	int unread = 0, waits;
+
+	*known = true;
+	if (program->input == NULL || program->process == NULL)
+		return true;
+	if (lined_socket_queued(program->input) > 0 ||
+	    ioctl(lined_socket_fd(program->input), FIONREAD, &unread) < 0 ||
+	    unread > 0)
+		return false;
+	waits = lined_program_waits(program->process);
+	*known = waits >= 0;
+	return waits != 0;
+}
+
+uint64_t exec_program_memory(const struct exec_program *program)
+{
+	return program->process != NULL ? lined_program_memory(program->process)
+					: 0;
+}
+
+bool exec_program_watch(const struct exec_program *program)
+{
+	uint64_t now_ms = lined_dispatcher_now_ms(
+		lined_service_dispatcher(program->service));
+	bool known;
+
+	if (program->spoke || program->ending || program->input == NULL ||
+	    program->process == NULL ||
+	    now_ms - program->asked_ms < SILENT_MS ||
+	    !exec_program_is_idle(program, &known) || !known)
+		return false;
+	lined_service_log(
+		program->service, LINED_LOG_WARNING,
+		"program %d has read a line, says nothing and waits for the "
+		"next one: if it should have answered, it keeps its output in "
+		"a buffer: flush it after each line (python3 -u, perl -e "
+		"'$| = 1', sed -u, grep --line-buffered, mawk -W interactive)",
+		(int)lined_program_pid(program->process));
+	return true;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads what programs write. A line to all clients is one shared buffer. Lines
- * that are not in the table of lined.conf(5) are logged, counted and dropped.
+ * Reads what programs of mode shared write. A line to all clients is one shared
+ * buffer. Lines that are not in the table of lined.conf(5) are logged, counted
+ * and dropped.
  */
 #include "exec/program_output.h"
 
@@ -11,7 +12,7 @@
 
 #define SAID_MAX 120 /* the most bytes of a bad line in the log */
 
-static void client_tell(struct exec_client *client, const char *text,
+static void output_tell(struct exec_client *client, const char *text,
 			size_t len)
 {
 	const char *end;
@@ -24,7 +25,7 @@ static void client_tell(struct exec_client *client, const char *text,
 	client->told_ms = exec_now_ms(client->slot->exec);
 }
 
-static struct exec_client *shared_find(struct exec *exec, uint64_t id)
+static struct exec_client *output_find_client(struct exec *exec, uint64_t id)
 {
 	const struct lined_table_entry *entry = lined_table_find(
 		lined_service_table(exec->service, SIZE_MAX), &id, sizeof(id));
@@ -34,15 +35,15 @@ static struct exec_client *shared_find(struct exec *exec, uint64_t id)
 }
 
 /* A line to all clients of a slot, encoded once. */
-struct broadcast {
+struct output_broadcast {
 	const struct exec_slot *slot;
 	uint64_t but; /* a client that does not get the line; 0: none */
 	struct lined_buffer *buffer;
 };
 
-static void broadcast_visit(struct lined_socket *sock, void *arg)
+static void output_visit(struct lined_socket *sock, void *arg)
 {
-	const struct broadcast *b = arg;
+	const struct output_broadcast *b = arg;
 	struct exec_client *client = lined_client_data(sock);
 
 	if (client->slot != b->slot || !client->announced ||
@@ -53,10 +54,10 @@ static void broadcast_visit(struct lined_socket *sock, void *arg)
 	client->told_ms = exec_now_ms(client->slot->exec);
 }
 
-static void slot_broadcast(const struct exec_slot *slot, uint64_t but,
-			   const char *text, size_t len)
+static void output_broadcast(const struct exec_slot *slot, uint64_t but,
+			     const char *text, size_t len)
 {
-	struct broadcast b = {.slot = slot, .but = but};
+	struct output_broadcast b = {.slot = slot, .but = but};
 	const char *end;
 	size_t end_len = lined_framing_terminator(
 		lined_service_framing(slot->exec->service), &end);
@@ -69,12 +70,12 @@ static void slot_broadcast(const struct exec_slot *slot, uint64_t but,
 	}
 	memcpy(data, text, len);
 	memcpy(data + len, end, end_len);
-	lined_service_each_client(slot->exec->service, broadcast_visit, &b);
+	lined_service_each_client(slot->exec->service, output_visit, &b);
 	lined_buffer_unref(b.buffer);
 }
 
 /* Takes a number; false: no digits, or too many. */
-static bool take_id(const char **at, const char *end, uint64_t *id)
+static bool output_take_id(const char **at, const char *end, uint64_t *id)
 {
 	const char *begin = *at;
 
@@ -85,8 +86,8 @@ static bool take_id(const char **at, const char *end, uint64_t *id)
 }
 
 /* Takes "ID TEXT" or "ID,ID TEXT". False: the line has another form. */
-static bool slot_take_answer(struct exec_slot *slot, const char *text,
-			     const char *end)
+static bool output_take_answer(struct exec_slot *slot, const char *text,
+			       const char *end)
 {
 	const char *at = text, *blank = memchr(text, ' ', (size_t)(end - text));
 	struct exec_client *client;
@@ -95,14 +96,15 @@ static bool slot_take_answer(struct exec_slot *slot, const char *text,
 	if (blank == NULL)
 		return false;
 	do {
-		if (!take_id(&at, blank, &id) || (at < blank && *at != ','))
+		if (!output_take_id(&at, blank, &id) ||
+		    (at < blank && *at != ','))
 			return false;
 	} while (at++ < blank);
 	for (at = text; at < blank; at++) {
-		take_id(&at, blank, &id);
-		client = shared_find(slot->exec, id);
+		output_take_id(&at, blank, &id);
+		client = output_find_client(slot->exec, id);
 		if (client != NULL)
-			client_tell(client, blank + 1,
+			output_tell(client, blank + 1,
 				    (size_t)(end - blank - 1));
 		else
 			lined_service_count(slot->exec->service,
@@ -112,42 +114,42 @@ static bool slot_take_answer(struct exec_slot *slot, const char *text,
 }
 
 /* Takes "* TEXT" or "*-ID TEXT". */
-static bool slot_take_broadcast(const struct exec_slot *slot, const char *at,
-				const char *end)
+static bool output_take_broadcast(const struct exec_slot *slot, const char *at,
+				  const char *end)
 {
 	uint64_t but = 0;
 
 	at++;
 	if (at < end && *at == '-') {
 		at++;
-		if (!take_id(&at, end, &but))
+		if (!output_take_id(&at, end, &but))
 			return false;
 	}
 	if (at == end || *at != ' ')
 		return false;
-	slot_broadcast(slot, but, at + 1, (size_t)(end - at - 1));
+	output_broadcast(slot, but, at + 1, (size_t)(end - at - 1));
 	return true;
 }
 
 /* Takes "-ID". */
-static bool slot_take_close(const struct exec_slot *slot, const char *at,
-			    const char *end)
+static bool output_take_close(const struct exec_slot *slot, const char *at,
+			      const char *end)
 {
 	struct exec_client *client;
 	uint64_t id;
 
 	at++;
-	if (!take_id(&at, end, &id) || at != end)
+	if (!output_take_id(&at, end, &id) || at != end)
 		return false;
-	client = shared_find(slot->exec, id);
+	client = output_find_client(slot->exec, id);
 	if (client != NULL)
 		lined_socket_close_after_flush(client->sock, LINED_CLOSE_LOCAL,
 					       0);
 	return true;
 }
 
-static void slot_take_bad(const struct exec_slot *slot, const char *why,
-			  const struct lined_line *line)
+static void output_take_bad(const struct exec_slot *slot, const char *why,
+			    const struct lined_line *line)
 {
 	lined_service_count(slot->exec->service, "program_lines_bad", 1);
 	lined_service_log(slot->exec->service, LINED_LOG_WARNING,
@@ -157,28 +159,28 @@ static void slot_take_bad(const struct exec_slot *slot, const char *why,
 			  line->len);
 }
 
-static void slot_take_line(struct exec_slot *slot,
-			   const struct lined_line *line)
+static void output_take_line(struct exec_slot *slot,
+			     const struct lined_line *line)
 {
 	const char *end = line->text + line->len;
 	bool good;
 
 	if (line->len > 0 && line->text[0] == '*')
-		good = slot_take_broadcast(slot, line->text, end);
+		good = output_take_broadcast(slot, line->text, end);
 	else if (line->len > 0 && line->text[0] == '-')
-		good = slot_take_close(slot, line->text, end);
+		good = output_take_close(slot, line->text, end);
 	else
-		good = slot_take_answer(slot, line->text, end);
+		good = output_take_answer(slot, line->text, end);
 	if (!good)
-		slot_take_bad(slot, "something that is no line to a client",
-			      line);
+		output_take_bad(slot, "something that is no line to a client",
+				line);
 }
 
 /* Applies line-length to the text, without the ids before it. True: the text
  * fits, or was cut. */
-static bool slot_check_length(const struct exec_slot *slot,
-			      struct exec_program *program,
-			      struct lined_line *line)
+static bool output_check_length(const struct exec_slot *slot,
+				struct exec_program *program,
+				struct lined_line *line)
 {
 	const struct lined_framing *framing =
 		lined_service_framing(slot->exec->service);
@@ -188,7 +190,7 @@ static bool slot_check_length(const struct exec_slot *slot,
 	if (line->len - head <= framing->line_length)
 		return true;
 	lined_service_count(slot->exec->service, "program_lines_too_long", 1);
-	slot_take_bad(slot, "a line that is too long", line);
+	output_take_bad(slot, "a line that is too long", line);
 	if (framing->too_long == LINED_TOO_LONG_CLOSE)
 		exec_program_end(program, program->kill_after_ms);
 	line->len = head + framing->line_length;
@@ -204,8 +206,8 @@ void exec_output_read(struct exec_program *program)
 	do {
 		status = lined_socket_read_line(program->output, &line);
 		if (status == LINED_LINE_READY) {
-			if (slot_check_length(slot, program, &line))
-				slot_take_line(slot, &line);
+			if (output_check_length(slot, program, &line))
+				output_take_line(slot, &line);
 		} else if (status == LINED_LINE_TOO_LONG) {
 			lined_service_count(slot->exec->service,
 					    "program_lines_too_long", 1);

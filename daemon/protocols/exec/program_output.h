@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lines that a shared program writes: to one client, several or all, or to
- * close one.
+ * Reads the lines that a program of mode shared writes: lines to one client, to
+ * several or to all, and requests to close one.
  */
 #pragma once
 

@@ -65,7 +65,7 @@ void exec_slot_unqueue(struct exec_slot *slot, struct exec_client *client)
 
 /* Writes a name escaped as in the log. Blanks are escaped, too, so that the
  * name stays one word. */
-static void client_write_name(FILE *out, const char *name)
+static void slot_write_name(FILE *out, const char *name)
 {
 	char text[4 * CLIENT_NAME_MAX + 1];
 	size_t len = strlen(name);
@@ -95,7 +95,7 @@ void exec_slot_announce(struct exec_slot *slot, struct exec_client *client)
 	if (lined_client_tls(client->sock, &tls)) {
 		fprintf(out, " tls=%s", tls.version);
 		if (tls.name[0] != '\0')
-			client_write_name(out, tls.name);
+			slot_write_name(out, tls.name);
 	}
 	fputs(client->again ? " again" : "", out);
 	if (fclose(out) == 0) {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A slot of mode shared: a program, its clients, and lines about them. */
+/*
+ * A slot of mode shared: a program, which is restarted when it ends, its
+ * clients, and the lines to the program about them.
+ */
 #pragma once
 
 #include "exec/exec.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Parses the addresses of upstreams and connects to them. upstreams.c and
- * mode_proxy.c decide which address is tried.
+ * Parses the addresses of upstreams and push targets, and connects to them.
+ * connector.c and mode_proxy.c decide which address is tried.
  */
 #include "relay/address.h"
 

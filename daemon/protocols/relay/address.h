@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The address of an upstream: parses it, connects to it, and explains failures.
- * address.c has a table with an entry for each kind of address.
+ * Parses the address of an upstream or a push target, connects to it, and
+ * explains failures. address.c has a table with an entry for each kind of
+ * address.
  */
 #pragma once
 

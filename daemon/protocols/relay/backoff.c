@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Exponential back-off with jitter.
+ * Computes the delay before the next attempt to connect: longer with each
+ * failure, and shortened at random.
  */
 #include "relay/backoff.h"
 

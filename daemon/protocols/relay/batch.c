@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The layout of a batch: a head, the lines as clients get them, and a table of
- * their lengths. Numbers are in network byte order, because nodes may have
- * different byte orders. A line is copied only here.
+ * Makes batches and reads them. A batch has a head, the lines as clients get
+ * them, and a table of their lengths. Numbers are in network byte order,
+ * because nodes may have different byte orders.
  */
 #include "relay/batch.h"
 

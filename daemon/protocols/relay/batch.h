@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Batches: the lines of one sender in one turn. A batch crosses the bus as one
+ * A batch: the lines of one sender in one turn. A batch crosses the bus as one
  * message.
  */
 #pragma once

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Counts the instances of a service that are leaving its upstreams, in memory
+ * that all workers share.
+ */
 #include "relay/handover.h"
 
 #include <stdio.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Receives lines from clients and from upstreams.
+ * Filters the lines of clients and upstreams, tags them, and publishes them in
+ * batches.
  */
 #include "relay/input.h"
 

@@ -149,17 +149,6 @@ void relay_store_shrink(struct relay_store *store, size_t memory)
 		store_drop_first(store);
 }
 
-void relay_store_clear(struct relay_store *store)
-{
-	struct store_chunk *chunk = store->first, *next;
-
-	for (; chunk != NULL; chunk = next) {
-		next = chunk->next;
-		free(chunk);
-	}
-	*store = (struct relay_store){.charged = store->charged};
-}
-
 int64_t relay_store_take_change(struct relay_store *store)
 {
 	int64_t change = (int64_t)store->memory - (int64_t)store->charged;

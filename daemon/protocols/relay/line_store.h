@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Kept lines: for new clients (history) and for the first reader (hold). Lines
- * are copied, so that no line keeps a whole batch in memory.
+ * Stores copies of lines: for new clients (history) and for the first reader
+ * (hold). A stored line does not keep its whole batch in memory.
  */
 #pragma once
 
@@ -41,11 +41,9 @@ void relay_store_drop(struct relay_store *store, size_t lines);
 bool relay_store_next(const struct relay_store *store,
 		      struct relay_store_place *place, struct relay_line *line);
 
-/* Drops the oldest lines until the store uses at most `memory` bytes. */
+/* Drops the oldest lines until the store uses at most `memory` bytes; 0: all
+ * lines. */
 void relay_store_shrink(struct relay_store *store, size_t memory);
-
-/* Drops all lines. */
-void relay_store_clear(struct relay_store *store);
 
 /* The change of the store's memory since the last call, which the caller must
  * charge. */

@@ -217,15 +217,16 @@ static void pair_on_write(struct lined_socket *sock, void *arg)
 
 /* ---- the upstream ------------------------------------------------------- */
 
+/* `upstream`: the address, or "". */
 static void pair_log(const struct relay_pair *pair, enum lined_log_level level,
 		     const char *upstream, const char *why)
 {
 	const struct lined_socket *client = pair->client.sock;
 
 	lined_service_log(pair->relay->service, level,
-			  "client %" PRIu64 " %s: upstream%s: %s",
+			  "client %" PRIu64 " %s: upstream%s%s: %s",
 			  lined_client_id(client), lined_client_peer(client),
-			  upstream, why);
+			  upstream[0] != '\0' ? " " : "", upstream, why);
 }
 
 /* ---- connecting --------------------------------------------------------- */
@@ -330,19 +331,15 @@ static void pair_log_unreached(const struct relay_pair *pair,
 			       enum lined_close_reason reason, int error)
 {
 	const struct lined_option_list *list = &pair->relay->options->upstream;
-	struct relay_address address;
-	char text[sizeof(address.text) + 1] = "", unused[512];
+	struct relay_address address = {.scheme = NULL};
+	char unused[512];
 
-	memset(&address, 0, sizeof(address));
 	/* A reload may have shortened the list. */
-	if (pair->address < list->count &&
-	    relay_address_parse(RELAY_USE_PROXY, list->items[pair->address],
-				&address, unused, sizeof(unused)) == 0) {
-		text[0] = ' ';
-		memcpy(text + 1, address.text, sizeof(address.text));
-	}
+	if (pair->address < list->count)
+		relay_address_parse(RELAY_USE_PROXY, list->items[pair->address],
+				    &address, unused, sizeof(unused));
 	pair_log(
-		pair, LINED_LOG_WARNING, text,
+		pair, LINED_LOG_WARNING, address.text,
 		relay_address_close_text(&address, sock, reason, error, false));
 }
 

@@ -287,26 +287,43 @@ static bool push_is_wanted(const struct relay *relay)
 	       relay->options->mode != RELAY_PROXY;
 }
 
+/* Applies the options. Subscribes again, because the topic may have changed.
+ * -1: failed and logged. */
+static int push_read_options(struct relay_push *push)
+{
+	struct relay *relay = push->relay;
+	struct lined_subscription *feed =
+		relay_topic_subscribe(relay, relay->topic, push_on_batch, push);
+	int result = push_read_list(push);
+
+	if (result < 0)
+		lined_service_log(relay->service, LINED_LOG_ERR, "push: %s",
+				  strerror(errno));
+	if (feed == NULL)
+		return -1;
+	lined_bus_unsubscribe(push->feed);
+	push->feed = feed;
+	return result;
+}
+
 int relay_push_start(struct relay *relay)
 {
 	struct relay_push *push;
 
 	if (!push_is_wanted(relay))
 		return 0;
+	relay_connector_set_limits(relay);
 	push = calloc(1, sizeof(*push));
-	if (push == NULL)
-		goto fail;
+	if (push == NULL) {
+		lined_service_log(relay->service, LINED_LOG_ERR, "push: %s",
+				  strerror(errno));
+		return -1;
+	}
 	push->relay = relay;
 	relay->push = push;
 	lined_service_timer(relay->service, &push->leave, push_leave_fired);
-	relay_connector_set_limits(relay);
-	push->feed =
-		relay_topic_subscribe(relay, relay->topic, push_on_batch, push);
-	if (push->feed != NULL && push_read_list(push) == 0)
+	if (push_read_options(push) == 0)
 		return 0;
-fail:
-	lined_service_log(relay->service, LINED_LOG_ERR, "push: %s",
-			  strerror(errno));
 	relay_push_stop(relay);
 	return -1;
 }
@@ -326,31 +343,19 @@ void relay_push_stop(struct relay *relay)
 	relay->push = NULL;
 }
 
-/* Applies changed options. Subscribes again, because the topic may have
- * changed. */
 void relay_push_reload(struct relay *relay)
 {
 	struct relay_push *push = relay->push;
-	struct lined_subscription *feed;
 
 	if (push != NULL && !push_is_wanted(relay)) {
 		push_leave(push);
-		return;
-	}
-	if (push == NULL || push->leave_mark != 0) {
+	} else if (push == NULL || push->leave_mark != 0) {
 		relay_push_stop(relay);
 		relay_push_start(relay);
-		return;
+	} else {
+		relay_connector_set_limits(relay);
+		push_read_options(push);
 	}
-	relay_connector_set_limits(relay);
-	feed = relay_topic_subscribe(relay, relay->topic, push_on_batch, push);
-	if (feed != NULL) {
-		lined_bus_unsubscribe(push->feed);
-		push->feed = feed;
-	}
-	if (push_read_list(push) < 0)
-		lined_service_log(relay->service, LINED_LOG_ERR, "push: %s",
-				  strerror(errno));
 }
 
 void relay_push_give_up(struct relay *relay, uint64_t bytes)

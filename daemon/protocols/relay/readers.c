@@ -241,7 +241,7 @@ static void readers_give_held(struct relay_client *client,
 	dropped += held->lines;
 	relay_count(client->relay, "held_lines_dropped", dropped);
 	relay_batch_fini(&batch);
-	relay_store_clear(held);
+	relay_store_shrink(held, 0);
 	readers_charge(client->relay, held);
 }
 
@@ -349,6 +349,6 @@ void relay_readers_stop(struct relay *relay)
 	relay_topic_leave(relay);
 	lined_bus_unsubscribe(relay->feed);
 	relay->feed = NULL;
-	relay_store_clear(&relay->history);
+	relay_store_shrink(&relay->history, 0);
 	readers_charge(relay, &relay->history);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Readers that are slower than the feed: the options slow, gap-notice and
- * max-age. If readers lose lines rather than their connection, each line is
+ * Handles readers that are slower than the feed: the options slow, gap-notice
+ * and max-age. If readers lose lines rather than their connection, each line is
  * sent separately, so that only whole lines are lost.
  */
 #include "relay/slow_readers.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sends to readers that may be slow: what happens when the send queue of one is
- * full, or its lines are old.
+ * Sends lines to readers, and drops lines of a reader when its send queue is
+ * full or the lines are old.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The shared state of a topic, under its lock: recent lines, lines waiting for
- * a reader, and the seats of the instances. Atomic fields are also read without
- * the lock.
+ * Names the bus topic of the feed, and keeps the memory that all instances of a
+ * topic share: the lines that dedupe remembers, held lines, and the seats of
+ * the instances.
  */
 #include "relay/topic.h"
 
@@ -103,8 +103,6 @@ size_t relay_topic_trim(struct relay_topic *topic, size_t memory)
 	size_t lines = topic->held.lines;
 	size_t most = relay_topic_memory_max(topic->hold);
 
-	if (topic->hold == 0)
-		relay_store_clear(&topic->held);
 	while (topic->held.bytes > topic->hold)
 		relay_store_drop(&topic->held, 1);
 	relay_store_shrink(&topic->held, memory < most ? memory : most);

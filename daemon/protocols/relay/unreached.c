@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All workers share one table, indexed by a hash of the address.
+ * Keeps the addresses in a table that all workers share. An address has the
+ * place that its hash gives.
  */
 #include "relay/unreached.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lines of an upstream: passes them to input.c, closes a stale connection,
- * and sends lines of clients while there is room. upstreams.c decides which
- * upstream feeds.
+ * Passes the lines of an upstream to input.c, closes a stale connection, and
+ * sends lines of clients while there is room. failover.c decides which upstream
+ * feeds.
  */
 #include "relay/upstream.h"
 

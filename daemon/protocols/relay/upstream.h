@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * An upstream: a connector, and the lines from it. The upstream is good once
- * one of its lines has passed the filter. upstreams.c decides whether the lines
+ * one of its lines has passed the filter. failover.c decides whether its lines
  * are relayed.
  */
 #pragma once
@@ -35,7 +35,7 @@ struct relay_upstream {
 	struct relay_connector connector;
 	const struct relay_upstream_handlers *handlers;
 	bool feeds;              /* lines are relayed */
-	bool waits;              /* paused by upstreams.c */
+	bool waits;              /* paused by failover.c */
 	bool leaving;            /* handle_line_end must be called */
 	bool stale_fired, stale; /* the last connection ended as stale */
 	struct lined_line kept;  /* the first good line; text NULL: none */

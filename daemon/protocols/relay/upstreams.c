@@ -255,26 +255,27 @@ static int upstreams_open(struct relay *relay)
 	return upstreams_read_options(upstreams);
 }
 
+static bool upstreams_are_wanted(const struct relay *relay)
+{
+	return relay->options->mode == RELAY_UPSTREAM &&
+	       lined_service_is_primary(relay->service);
+}
+
 int relay_upstreams_start(struct relay *relay)
 {
-	if (relay->options->mode != RELAY_UPSTREAM ||
-	    !lined_service_is_primary(relay->service))
-		return 0;
-	return upstreams_open(relay);
+	return upstreams_are_wanted(relay) ? upstreams_open(relay) : 0;
 }
 
 void relay_upstreams_reload(struct relay *relay)
 {
-	if (relay->options->mode != RELAY_UPSTREAM ||
-	    !lined_service_is_primary(relay->service)) {
-		if (relay->upstreams != NULL)
-			upstreams_leave(relay);
-		return;
-	}
-	if (relay->upstreams != NULL && relay->upstreams->finishing)
+	bool wanted = upstreams_are_wanted(relay);
+
+	if (wanted && relay->upstreams != NULL && relay->upstreams->finishing)
 		relay_upstreams_stop(relay);
-	if (relay->upstreams != NULL)
+	if (wanted && relay->upstreams != NULL)
 		upstreams_read_options(relay->upstreams);
-	else if (upstreams_open(relay) < 0)
+	else if (wanted && upstreams_open(relay) < 0)
 		relay_upstreams_stop(relay);
+	else if (!wanted && relay->upstreams != NULL)
+		upstreams_leave(relay);
 }

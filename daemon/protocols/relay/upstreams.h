@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mode upstream: decides which of the configured addresses feeds the service.
- * Runs on the primary worker.
+ * Mode upstream: the upstreams of a service. Runs on the primary worker.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The upstreams of a service, for the files upstreams*.c. Thread: the
- * service's primary worker.
+ * The upstreams of a service, for upstreams.c, failover.c and lines_up.c.
+ * Thread: the service's primary worker.
  */
 #pragma once
 
