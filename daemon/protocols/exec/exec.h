@@ -40,9 +40,9 @@ struct exec_client {
 	bool announced; /* the program was told about the client */
 	bool again;     /* an earlier program was told, too */
 	bool drained;
-	/* The client's input has ended; the client is closed when its answers
-	 * are complete, that is, when enough looks since then have found the
-	 * program idle. */
+	/* The client's input has ended. The client is closed when its answers
+	 * are complete: when enough checks since then have found the program
+	 * idle. */
 	bool ended;
 	unsigned char idle_looks;
 	uint64_t told_ms; /* when the program last wrote to the client */
@@ -55,7 +55,7 @@ int exec_shared_start(struct exec *exec);
 void exec_shared_stop(struct exec *exec);
 void exec_shared_reload(struct exec *exec);
 void exec_shared_accept(struct exec *exec, struct exec_client *client);
-/* A program has written something: look soon whether clients whose input has
+/* A program has written something: check soon whether clients whose input has
  * ended have got their answers. */
 void exec_shared_look_soon(struct exec *exec);
 /* The number of running programs, without those replaced by a reload, and the

@@ -17,12 +17,12 @@
  * has ended is closed when the program has written nothing for the client for
  * this long. */
 #define ANSWER_MS 1000
-/* A program that is idle at this many looks has answered: output through a
- * pseudo-terminal takes a moment to arrive. */
+/* A program that is idle at this many checks in a row has answered: output
+ * through a pseudo-terminal takes a moment to arrive. */
 #define ANSWER_LOOKS 2
 
-/* The delay between looks at programs with clients whose input has ended: the
- * shortest, and the longest when nothing changes. */
+/* The delay between checks of the programs whose clients have ended their
+ * input: the shortest, and the longest when nothing changes. */
 #define LOOK_MIN_MS 10
 #define LOOK_MAX_MS 320
 
@@ -44,8 +44,8 @@ static void shared_look_in(struct exec_shared *shared, uint32_t delay_ms)
 	lined_timer_start(&shared->look_timer, delay_ms, 0);
 }
 
-/* Shortens the delay before the next look; a program that writes all the time
- * does not postpone it. */
+/* Shortens the delay before the next check. A program that writes all the time
+ * does not postpone the check. */
 void exec_shared_look_soon(struct exec *exec)
 {
 	struct exec_shared *shared = exec->shared;

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * A process and its sockets. The protocol also keeps the read end of standard
- * input: lines that a program has not read when it ends are still in the pipe
- * and can be counted.
- */
+/* Runs a process, and reads and writes its sockets. Also keeps the read end of
+ * its standard input: lines that a program has not read when it ends are still
+ * in the pipe and can be counted. */
 #include "exec/program.h"
 
 #include <errno.h>
@@ -17,7 +15,7 @@
 #define PATH_VARIABLE                                                          \
 	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-/* The most bytes before a line's text: an id, or all ids of a room. */
+/* The most bytes before a line's text: an id, or a list of ids. */
 #define PREFIX_MAX 65536
 
 #define ERROR_LINE_MAX 1000
@@ -123,7 +121,7 @@ static void program_on_closed(struct lined_socket *sock, void *arg,
 {
 	struct exec_program *program = arg;
 
-	/* A program without output is useless. */
+	/* Nothing more can come from the program. */
 	if (sock == program->output && program->process != NULL)
 		exec_program_end(program, program->kill_after_ms);
 	if (sock == program->input)

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * A program and its clients. The program is restarted when it ends. While there
- * is no program, or the program has no room, the clients are not read: they
- * wait in a queue and are later read in the queue's order, so that none is
- * forgotten.
+/* Runs the program of a slot, and restarts it when it ends. While there is no
+ * program, or the program has no room, the clients are not read: they wait in
+ * a queue, and are later read in the queue's order, so that none is forgotten.
  */
 #include "exec/program_slot.h"
 

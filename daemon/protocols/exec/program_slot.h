@@ -10,7 +10,7 @@
 struct exec_slot {
 	struct exec *exec;
 	struct exec_program *program; /* NULL: none running */
-	bool idle;                    /* was idle at the last look */
+	bool idle;                    /* was idle at the last check */
 	bool looks_known;             /* see exec_program_is_idle() */
 	struct lined_timer restart;
 	uint32_t restart_ms;

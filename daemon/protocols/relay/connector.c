@@ -13,11 +13,11 @@
 #include "relay/backoff.h"
 #include "relay/relay.h"
 
-/* While another connector is good, a connector that connects but is never good
- * for retry-max is tried up to this many times less often. */
+/* While another connector is good, the longest delay is multiplied by this if
+ * the last connection was not good for retry-max. */
 #define PATIENCE 10
 
-/* No limit of its own: drain-timeout limits the time for the last lines. */
+/* The time for the last lines has no limit here: drain-timeout limits it. */
 #define FINISH_MS INT32_MAX
 
 /* The longest time for which a connector that ends is read. */
@@ -310,7 +310,8 @@ static void connector_drop_socket(struct relay_connector *connector)
 }
 
 /* Restarts back-off only after a connection that was good for retry-max:
- * otherwise a server that greets and closes would be called without a pause. */
+ * otherwise there would be no pause between connections to a server that
+ * greets and closes. */
 static void connector_judge(struct relay_connector *connector,
 			    bool was_connected)
 {

@@ -65,7 +65,7 @@ struct relay_connector {
 	const struct relay_connector_handlers *handlers;
 	struct relay_address address;
 	enum relay_connector_state state;
-	struct lined_socket *sock; /* NULL: not even connecting */
+	struct lined_socket *sock; /* NULL: neither connected nor connecting */
 	struct lined_lookup *lookup;
 	struct relay_connector_target *targets;
 	size_t target_count, target; /* target: the one tried last */

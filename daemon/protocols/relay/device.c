@@ -100,7 +100,8 @@ static int device_fail(int fd, int error)
 }
 
 /* Opens for writing, too: the end of a FIFO's last writer would otherwise be
- * read as EOF. `wrong`: the errno if the file is no device and no FIFO. */
+ * read as EOF. `wrong`: the errno if the file is neither a device nor a FIFO.
+ */
 static int device_open(const struct relay_device *device, int wrong)
 {
 	int fd = lined_open_device(device->path);

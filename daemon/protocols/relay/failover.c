@@ -153,7 +153,7 @@ static void failover_update_first(struct relay_upstreams *upstreams)
 		struct relay_upstream *upstream = upstreams->list[i];
 		bool feeds = upstream == upstreams->feed;
 
-		/* An upstream that has just taken over is patient, too: if its
+		/* Also of an upstream that has just taken over: if its
 		 * connection is lost now, spare feeds again. */
 		upstream->connector.patient =
 			upstreams->feed != NULL &&
@@ -237,8 +237,8 @@ static void failover_on_room(struct relay_upstream *upstream)
 	relay_lines_up_send(failover_of(upstream));
 }
 
-/* An upstream that was left and has ended is idle: send now. Otherwise
- * handle_close or relay_failover_update() follows. */
+/* A removed upstream has ended and is idle: send now. Otherwise handle_close
+ * or relay_failover_update() follows. */
 static void failover_on_unsent(struct relay_upstream *upstream)
 {
 	struct relay_upstreams *upstreams = failover_of(upstream);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Instances of a service take turns at its upstreams: a new instance waits
- * until the previous one has left them. Otherwise an upstream would have two
- * connections of this service while the rest of the first connection is read.
+ * Hands the upstreams over between the instances of a service: a new instance
+ * waits until the previous one has left them. Otherwise an upstream would have
+ * two connections of this service while the rest of the first connection is
+ * read.
  */
 #pragma once
 

@@ -13,9 +13,9 @@ static size_t lines_up_hold(const struct relay_upstreams *upstreams)
 	return (size_t)upstreams->relay->options->up_hold;
 }
 
-/* The open upstream that was given lines of `hold` last, if with `all`, or that
- * feeds; else the first open one, a source only if there is no other. NULL:
- * none. */
+/* Returns the upstream that feeds; with `all`, the one that was given lines of
+ * `hold` last. If that one is not open, returns the first open upstream, a
+ * source only if there is no other. NULL: none is open. */
 static struct relay_upstream *
 lines_up_find_target(const struct relay_upstreams *upstreams)
 {

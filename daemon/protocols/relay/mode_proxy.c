@@ -31,7 +31,7 @@ struct side {
 	struct lined_socket *sock; /* NULL: closed */
 	char *rest;                /* data that did not fit into the queue */
 	size_t rest_at, rest_len;
-	bool ended; /* nothing follows `rest` */
+	bool ended; /* the other side has ended: nothing follows `rest` */
 };
 
 struct relay_pair {

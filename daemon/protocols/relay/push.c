@@ -14,8 +14,8 @@
 #include "relay/relay.h"
 #include "relay/unsent_lines.h"
 
-/* Time for targets to take their last lines when pushing ends before the
- * service. */
+/* Time for targets to take their last lines when pushing ends but the service
+ * does not. */
 #define PUSH_LEAVE_MS 10000
 
 struct push_target {

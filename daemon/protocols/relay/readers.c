@@ -116,7 +116,7 @@ static void readers_receive(struct relay *relay, struct lined_buffer *buffer,
 	fitting = relay_message_convert(&message,
 					lined_service_framing(relay->service),
 					relay->filter_out, &denied);
-	/* Every worker filters for its readers; only one of them counts. */
+	/* Every worker filters for its readers; only one worker counts. */
 	if (only != NULL || lined_service_worker(relay->service) == 0)
 		relay_count(relay, "lines_filtered_out", denied);
 	if (fitting != NULL)

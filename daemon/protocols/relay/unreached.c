@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Keeps the addresses in a table that all workers share. An address has the
- * place that its hash gives.
- */
+/* Keeps the addresses in a table that all workers share, indexed by a hash of
+ * the address. */
 #include "relay/unreached.h"
 
 #include <stdio.h>

@@ -13,8 +13,8 @@
 #include "relay/upstream.h"
 #include "relay/upstreams_priv.h"
 
-/* How long the last lines of and to an upstream may take while the service goes
- * on without it. */
+/* The longest time for the last lines from and to upstreams, when they are
+ * removed or another instance takes over. */
 #define LEAVE_MS 10000
 
 /* ---- the list ----------------------------------------------------------- */
@@ -36,7 +36,7 @@ static struct relay_upstream *upstreams_take(struct relay_upstreams *upstreams,
 	return NULL;
 }
 
-/* Leaves an upstream that is no longer configured. */
+/* Ends an upstream that is not configured any more. */
 static void upstreams_remove(struct relay_upstreams *upstreams,
 			     struct relay_upstream *upstream)
 {

@@ -68,8 +68,7 @@ void relay_failover_end(struct relay_upstreams *upstreams);
 
 /* ---- lines_up.c: lines of clients ---------------------------------------- */
 
-/* Gives a batch of clients' lines to the upstreams; of type lined_bus_handler.
- */
+/* Gives a batch of clients' lines to the upstreams; a handler of the bus. */
 void relay_lines_up_on_batch(void *arg, struct lined_buffer *buffer);
 
 /* Sends lines that wait, as far as there is room. True: some still wait for an
