@@ -194,21 +194,14 @@ int lined_dispatcher_unregister(struct lined_dispatcher *d,
 int lined_delegate_set_mode(struct lined_delegate *delegate, unsigned mode)
 {
 	struct lined_dispatcher *d = delegate->dispatcher;
+	bool watched = delegate->flags & DELEGATE_WATCHED;
 
-	if (d == NULL) {
-		delegate->mode = (uint8_t)mode;
-		return 0;
-	}
-	if (!(delegate->flags & DELEGATE_WATCHED)) {
-		if (mode != 0) {
-			if (d->ops->add(d->poller, delegate, mode) < 0)
-				return -1;
-			delegate->flags |= DELEGATE_WATCHED;
-			delegate->interest = (uint8_t)mode;
-		}
-	} else if (mode & ~(unsigned)delegate->interest) {
-		if (d->ops->change(d->poller, delegate, mode) < 0)
+	/* The interest of a delegate that is not watched is 0. */
+	if (d != NULL && mode & ~(unsigned)delegate->interest) {
+		if ((watched ? d->ops->change
+			     : d->ops->add)(d->poller, delegate, mode) < 0)
 			return -1;
+		delegate->flags |= DELEGATE_WATCHED;
 		delegate->interest = (uint8_t)mode;
 	}
 	delegate->mode = (uint8_t)mode;

@@ -121,22 +121,27 @@ static void send_queue_append(struct send_queue *queue, struct segment *segment)
 	queue->count++;
 }
 
-static struct segment *send_queue_pop(struct send_queue *queue)
+/* Removes the segment after `kept`; NULL: the first. */
+static void send_queue_drop_after(struct send_queue *queue,
+				  struct send_pool *pool, struct segment *kept)
 {
-	struct segment *segment = queue->first;
+	struct segment *segment = kept != NULL ? kept->next : queue->first;
 
-	queue->first = segment->next;
-	if (queue->first == NULL)
-		queue->last = NULL;
+	if (kept != NULL)
+		kept->next = segment->next;
+	else
+		queue->first = segment->next;
+	if (queue->last == segment)
+		queue->last = kept;
+	queue->bytes -= segment->len;
 	queue->count--;
-	return segment;
+	segment_free(pool, segment);
 }
 
 void send_queue_clear(struct send_queue *queue, struct send_pool *pool)
 {
 	while (queue->first != NULL)
-		segment_free(pool, send_queue_pop(queue));
-	queue->bytes = 0;
+		send_queue_drop_after(queue, pool, NULL);
 	queue->begun = false;
 }
 
@@ -147,20 +152,6 @@ void send_queue_charge(struct send_queue *queue, struct send_pool *pool,
 
 	for (segment = queue->first; segment != NULL; segment = segment->next)
 		segment_charge(pool, segment, charge);
-}
-
-static void segment_copy_in(struct segment *segment, const struct iovec *pieces,
-			    size_t count)
-{
-	char *to = segment->own + segment->offset + segment->len;
-	size_t i;
-
-	for (i = 0; i < count; i++) {
-		if (pieces[i].iov_len == 0)
-			continue;
-		memcpy(to, pieces[i].iov_base, pieces[i].iov_len);
-		to += pieces[i].iov_len;
-	}
 }
 
 /*
@@ -194,7 +185,7 @@ int send_queue_push(struct send_queue *queue, struct send_pool *pool,
 			return -1;
 		send_queue_append(queue, last);
 	}
-	segment_copy_in(last, pieces, count);
+	pieces_copy(last->own + last->offset + last->len, pieces, count);
 	last->len += (uint32_t)total;
 	queue->bytes += total;
 	return 0;
@@ -251,22 +242,6 @@ static struct segment *send_queue_droppable(const struct send_queue *queue,
 	for (; segment != NULL && segment->keep; segment = segment->next)
 		*kept = segment;
 	return segment;
-}
-
-static void send_queue_drop_after(struct send_queue *queue,
-				  struct send_pool *pool, struct segment *kept)
-{
-	struct segment *segment = kept != NULL ? kept->next : queue->first;
-
-	if (kept != NULL)
-		kept->next = segment->next;
-	else
-		queue->first = segment->next;
-	if (queue->last == segment)
-		queue->last = kept;
-	queue->bytes -= segment->len;
-	queue->count--;
-	segment_free(pool, segment);
 }
 
 unsigned send_queue_drop_oldest(struct send_queue *queue,
@@ -328,18 +303,18 @@ int send_queue_peek(const struct send_queue *queue, struct iovec *vector,
 void send_queue_advance(struct send_queue *queue, struct send_pool *pool,
 			size_t bytes)
 {
-	queue->bytes -= bytes;
 	while (bytes > 0) {
 		struct segment *segment = queue->first;
 
 		if (bytes < segment->len) {
 			segment->offset += (uint32_t)bytes;
 			segment->len -= (uint32_t)bytes;
+			queue->bytes -= bytes;
 			queue->begun = true;
 			return;
 		}
 		bytes -= segment->len;
-		segment_free(pool, send_queue_pop(queue));
+		send_queue_drop_after(queue, pool, NULL);
 	}
 	queue->begun = false;
 }

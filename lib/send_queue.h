@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/uio.h>
 
 #include <lined/buffer.h>
@@ -36,6 +37,20 @@ struct send_queue {
 
 /* The charge for a segment besides its bytes. */
 #define SEND_QUEUE_SEGMENT_COST 48
+
+/* Copies the pieces to `to`, one after the other. */
+static inline void pieces_copy(char *to, const struct iovec *pieces,
+			       size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		if (pieces[i].iov_len == 0)
+			continue;
+		memcpy(to, pieces[i].iov_base, pieces[i].iov_len);
+		to += pieces[i].iov_len;
+	}
+}
 
 void send_pool_fini(struct send_pool *pool);
 

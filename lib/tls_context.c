@@ -90,13 +90,12 @@ static int tls_match_name(const char *pattern, const char *name, size_t len)
 		       : 0;
 }
 
-static struct tls_context *tls_choose(const struct tls_server *server,
-				      const char *name, size_t len)
+static size_t tls_choose(const struct tls_server *server, const char *name,
+			 size_t len)
 {
-	struct tls_context *best = server->contexts[0];
 	const char *const *names;
 	int best_match = 0, match;
-	size_t i, k, count;
+	size_t best = 0, i, k, count;
 
 	if (len > 0 && name[len - 1] == '.')
 		len--;
@@ -106,7 +105,7 @@ static struct tls_context *tls_choose(const struct tls_server *server,
 			match = tls_match_name(names[k], name, len);
 			if (match > best_match) {
 				best_match = match;
-				best = server->contexts[i];
+				best = i;
 			}
 		}
 	}
@@ -115,13 +114,7 @@ static struct tls_context *tls_choose(const struct tls_server *server,
 
 size_t tls_server_choose(const struct tls_server *server, const char *name)
 {
-	const struct tls_context *chosen =
-		tls_choose(server, name, strlen(name));
-	size_t i = 0;
-
-	while (server->contexts[i] != chosen)
-		i++;
-	return i;
+	return tls_choose(server, name, strlen(name));
 }
 
 /* The host name in a server_name extension (RFC 6066). NULL: none. */
@@ -154,7 +147,7 @@ static int tls_hello(SSL *ssl, int *alert, void *arg)
 	name = tls_hello_name(ssl, &len);
 	if (name == NULL)
 		return SSL_CLIENT_HELLO_SUCCESS;
-	context = tls_choose(server, name, len);
+	context = server->contexts[tls_choose(server, name, len)];
 	SSL_set_SSL_CTX(ssl, context->ctx);
 	SSL_set_verify(ssl, SSL_CTX_get_verify_mode(context->ctx), NULL);
 	SSL_set_min_proto_version(ssl,

@@ -230,7 +230,6 @@ static int datagram_sendv(struct lined_socket *sock, const struct iovec *pieces,
 			  size_t count, size_t total)
 {
 	struct datagrams *datagrams = sock->datagrams;
-	size_t i;
 
 	if (sock->state == LINED_SOCKET_CLOSED)
 		return fail_with(EPIPE);
@@ -242,12 +241,8 @@ static int datagram_sendv(struct lined_socket *sock, const struct iovec *pieces,
 		return datagram_refuse(sock, EMSGSIZE);
 	if (datagram_reserve_answer(datagrams, total) < 0)
 		return datagram_refuse(sock, ENOMEM);
-	for (i = 0; i < count; i++) {
-		if (pieces[i].iov_len > 0)
-			memcpy(datagrams->answer + datagrams->answer_len,
-			       pieces[i].iov_base, pieces[i].iov_len);
-		datagrams->answer_len += pieces[i].iov_len;
-	}
+	pieces_copy(datagrams->answer + datagrams->answer_len, pieces, count);
+	datagrams->answer_len += total;
 	return 0;
 }
 

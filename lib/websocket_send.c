@@ -90,7 +90,7 @@ static int partial_append(struct lined_socket *sock, const struct iovec *pieces,
 			  size_t count, size_t total)
 {
 	struct websocket *ws = websocket_of(sock);
-	size_t len = ws->partial_len, room = len + total, i;
+	size_t len = ws->partial_len, room = len + total;
 	char *grown;
 
 	if (room > ws->partial_room) {
@@ -101,14 +101,8 @@ static int partial_append(struct lined_socket *sock, const struct iovec *pieces,
 		ws->partial = grown;
 		ws->partial_room = (uint32_t)room;
 	}
-	for (i = 0; i < count; i++) {
-		if (pieces[i].iov_len == 0)
-			continue;
-		memcpy(ws->partial + len, pieces[i].iov_base,
-		       pieces[i].iov_len);
-		len += pieces[i].iov_len;
-	}
-	partial_set_len(sock, len);
+	pieces_copy(ws->partial + len, pieces, count);
+	partial_set_len(sock, len + total);
 	return 0;
 }
 

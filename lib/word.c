@@ -14,6 +14,14 @@ static bool word_is_space(char c)
 	return c == ' ' || c == '\t';
 }
 
+/* Skips blanks, or the bytes of a word. Returns what follows them. */
+static const char *word_skip(const char *at, const char *end, bool spaces)
+{
+	while (at < end && word_is_space(*at) == spaces)
+		at++;
+	return at;
+}
+
 size_t lined_line_words(const struct lined_line *line, struct lined_word *words,
 			size_t max)
 {
@@ -21,13 +29,10 @@ size_t lined_line_words(const struct lined_line *line, struct lined_word *words,
 	size_t count = 0;
 
 	for (;;) {
-		while (at < end && word_is_space(*at))
-			at++;
-		if (at == end)
+		word = word_skip(at, end, true);
+		if (word == end)
 			return count;
-		word = at;
-		while (at < end && !word_is_space(*at))
-			at++;
+		at = word_skip(word, end, false);
 		if (count < max) {
 			words[count].text = word;
 			words[count].len = (size_t)(at - word);
@@ -38,16 +43,11 @@ size_t lined_line_words(const struct lined_line *line, struct lined_word *words,
 
 struct lined_word lined_line_rest(const struct lined_line *line, size_t n)
 {
-	const char *at = line->text, *end = at + line->len;
+	const char *end = line->text + line->len;
+	const char *at = word_skip(line->text, end, true);
 
-	for (; at < end && word_is_space(*at); at++)
-		;
-	for (; n > 0 && at < end; n--) {
-		for (; at < end && !word_is_space(*at); at++)
-			;
-		for (; at < end && word_is_space(*at); at++)
-			;
-	}
+	for (; n > 0 && at < end; n--)
+		at = word_skip(word_skip(at, end, false), end, true);
 	while (end > at && word_is_space(end[-1]))
 		end--;
 	return (struct lined_word){at, (size_t)(end - at)};
