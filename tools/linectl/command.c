@@ -204,7 +204,7 @@ static void command_write_json(const struct command *command,
 	fputs("{", stdout);
 	if (answer->end != ANSWER_OK) {
 		fputs("\"error\":", stdout);
-		json_string(stdout, answer->error);
+		json_string(stdout, answer->error, strlen(answer->error));
 		first = false;
 	}
 	for (i = 0; i < MEMBERS && command->members[i].key != NULL; i++)

@@ -100,14 +100,26 @@ struct number_text format_age(uint64_t s)
 	return s < 60 ? format_text("%" PRIu64 " s", s) : format_time(s * 1000);
 }
 
-struct number_text format_date(uint64_t seconds)
+/* Local time by strftime(3); "-" if it is not known. */
+static struct number_text format_local(time_t when, const char *format)
 {
 	struct number_text text;
-	time_t when = (time_t)seconds;
 	struct tm tm;
 
-	if (seconds == 0 || localtime_r(&when, &tm) == NULL ||
-	    strftime(text.s, sizeof(text.s), "%Y-%m-%d %H:%M:%S", &tm) == 0)
+	if (localtime_r(&when, &tm) == NULL ||
+	    strftime(text.s, sizeof(text.s), format, &tm) == 0)
 		strcpy(text.s, "-");
 	return text;
+}
+
+struct number_text format_date(uint64_t seconds)
+{
+	return seconds == 0
+		       ? format_text("-")
+		       : format_local((time_t)seconds, "%Y-%m-%d %H:%M:%S");
+}
+
+struct number_text format_clock(void)
+{
+	return format_local(time(NULL), "%H:%M:%S");
 }

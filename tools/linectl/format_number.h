@@ -29,3 +29,6 @@ struct number_text format_age(uint64_t s);
 
 /* "2026-11-23 07:43:49", local time; "-" for 0. */
 struct number_text format_date(uint64_t seconds);
+
+/* The time of day, "07:43:49". */
+struct number_text format_clock(void);

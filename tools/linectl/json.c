@@ -13,11 +13,11 @@
 #include "common/memory_or_exit.h"
 #include "linectl/utf8.h"
 
-void json_string(FILE *out, const char *text)
+void json_string(FILE *out, const char *text, size_t len)
 {
-	char *copy = memory_copy(text, strlen(text)), *at;
+	char *copy = memory_copy(text, len), *at;
 
-	utf8_mend(copy, strlen(copy));
+	utf8_mend(copy, len);
 	fputc('"', out);
 	for (at = copy; *at != '\0'; at++) {
 		unsigned char byte = (unsigned char)*at;
@@ -62,6 +62,6 @@ void json_member(FILE *out, bool *first, const char *key, const char *kind,
 void json_error(FILE *out, const char *text)
 {
 	fputs("{\"error\":", out);
-	json_string(out, text);
+	json_string(out, text, strlen(text));
 	fputs("}\n", out);
 }

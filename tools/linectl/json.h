@@ -9,8 +9,8 @@
 
 #include "linectl/answer_record.h"
 
-/* A string, in quotes. */
-void json_string(FILE *out, const char *text);
+/* A string of len bytes, in quotes. */
+void json_string(FILE *out, const char *text, size_t len);
 
 /* The record as an object, without its kind. */
 void json_record(FILE *out, const struct record *record);

@@ -17,14 +17,6 @@
 
 #define PATIENCE_MS 15000
 
-static void sample_write_string(FILE *out, const char *text, size_t len)
-{
-	char *copy = memory_copy(text, len);
-
-	json_string(out, copy);
-	free(copy);
-}
-
 /* Writes the value of a label; `at` is after its first quote. Returns the place
  * after its last quote; NULL: there is none. */
 static const char *sample_write_label(FILE *out, const char *at)
@@ -42,7 +34,7 @@ static const char *sample_write_label(FILE *out, const char *at)
 			at++;
 		*to++ = *at;
 	}
-	sample_write_string(out, value, (size_t)(to - value));
+	json_string(out, value, (size_t)(to - value));
 	free(value);
 	return *at == '"' ? at + 1 : NULL;
 }
@@ -57,7 +49,7 @@ static const char *sample_write_labels(FILE *out, const char *at)
 		if (strncmp(at + len, "=\"", 2) != 0)
 			return NULL;
 		fputs(before, out);
-		sample_write_string(out, at, len);
+		json_string(out, at, len);
 		fputc(':', out);
 		at = sample_write_label(out, at + len + 2);
 		if (at == NULL)
@@ -84,7 +76,7 @@ bool metrics_write_sample(FILE *out, const char *line)
 	if (line[0] == '#' || len == 0 || *at == '\0')
 		return false;
 	fputs("{\"name\":", out);
-	sample_write_string(out, line, len);
+	json_string(out, line, len);
 	fputs(",\"labels\":{", out);
 	if (*at == '{')
 		at = sample_write_labels(out, at + 1);

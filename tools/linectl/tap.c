@@ -10,9 +10,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/memory_or_exit.h"
+#include "linectl/format_number.h"
 #include "linectl/json.h"
 
 /* A signal that arrives just before a wait does not end the wait, so waits are
@@ -44,17 +44,13 @@ static void tap_stop(struct tap *tap)
 
 static void tap_print_record(const struct record *record)
 {
-	char when[32] = "";
-	time_t now = time(NULL);
-	struct tm tm;
+	struct number_text when = format_clock();
 
-	if (localtime_r(&now, &tm) != NULL)
-		strftime(when, sizeof(when), "%H:%M:%S", &tm);
 	if (record_is(record, "lost"))
-		printf("%s (%" PRIu64 " lines were skipped)\n", when,
+		printf("%s (%" PRIu64 " lines were skipped)\n", when.s,
 		       record_number(record, "lines"));
 	else
-		printf("%s %" PRIu64 " %s  %s%s\n", when,
+		printf("%s %" PRIu64 " %s  %s%s\n", when.s,
 		       record_number(record, "client"),
 		       record_text(record, "address"),
 		       record_text(record, "text"),
@@ -111,7 +107,8 @@ enum linectl_status tap_run(const struct command_call *call)
 		fputs("]", stdout);
 		if (tap.answer.end != ANSWER_OK) {
 			fputs(",\"error\":", stdout);
-			json_string(stdout, tap.answer.error);
+			json_string(stdout, tap.answer.error,
+				    strlen(tap.answer.error));
 		}
 		fputs("}\n", stdout);
 	}

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "linectl/format_number.h"
 #include "linectl/record_table.h"
@@ -134,9 +133,6 @@ static void put_title_row(int y)
 static void draw_daemon(const struct record *daemon)
 {
 	const char *version = record_text(daemon, "version");
-	char when[16] = "";
-	time_t now = time(NULL);
-	struct tm tm;
 
 	put_text(0, 0,
 		 "lined %s  %s %s  clients %s  services %" PRIu64 "  log %s",
@@ -146,11 +142,8 @@ static void draw_daemon(const struct record *daemon)
 		 record_number(daemon, "services"),
 		 record_text(daemon, "log_level"));
 	/* The time of day, if there is room left. */
-	if (getcury(stdscr) == 0 && getcurx(stdscr) < COLS - 9 &&
-	    localtime_r(&now, &tm) != NULL) {
-		strftime(when, sizeof(when), "%H:%M:%S", &tm);
-		put_text(0, COLS - 8, "%s", when);
-	}
+	if (getcury(stdscr) == 0 && getcurx(stdscr) < COLS - 9)
+		put_text(0, COLS - 8, "%s", format_clock().s);
 	if (COLS > 0)
 		mvchgat(0, 0, 6 + (int)strlen(version), A_BOLD, 0, NULL);
 }
