@@ -184,7 +184,6 @@ struct who_names {
 	const char **items;
 	size_t count, capacity;
 	size_t bytes;
-	bool failed; /* no memory */
 };
 
 static void who_add_owner(const struct lined_registry_entry *entry, void *arg)
@@ -193,20 +192,8 @@ static void who_add_owner(const struct lined_registry_entry *entry, void *arg)
 	const struct chat_person *person =
 		chat_nicknames_find(names->chat, entry->owner);
 
-	if (person == NULL)
+	if (person == NULL || names->count == names->capacity)
 		return;
-	if (names->count == names->capacity) {
-		size_t capacity =
-			names->capacity > 0 ? names->capacity * 2 : 32;
-		const char **items =
-			realloc(names->items, capacity * sizeof(*items));
-
-		names->failed |= items == NULL;
-		if (items == NULL)
-			return;
-		names->items = items;
-		names->capacity = capacity;
-	}
 	names->items[names->count++] = person->nickname;
 	names->bytes += strlen(person->nickname) + 1;
 }
@@ -219,19 +206,13 @@ static int who_compare(const void *a, const void *b)
 static void who_send(struct chat_member *member, const char *room,
 		     struct who_names *names)
 {
-	struct chat_list *list = NULL;
+	struct chat_list *list = list_new(member, room, names->bytes + 1);
 	char *at;
 	size_t i;
 
-	if (names->failed)
-		chat_member_lacks_memory(member);
-	else
-		list = list_new(member, room, names->bytes + 1);
 	if (list == NULL)
 		return;
-	if (names->count > 0)
-		qsort(names->items, names->count, sizeof(*names->items),
-		      who_compare);
+	qsort(names->items, names->count, sizeof(*names->items), who_compare);
 	at = list->items;
 	for (i = 0; i < names->count; i++) {
 		at = stpcpy(at, names->items[i]);
@@ -256,27 +237,35 @@ void chat_who(struct chat_member *member, struct chat_args *args)
 	struct chat *chat = member->chat;
 	struct who_names names = {.chat = chat};
 	char prefix[CHAT_NAME_MAX + 8];
-	const char *room = args->rest;
+	const char *name = args->rest;
+	const struct chat_room *room;
 	const struct chat_seat *seat;
 
-	if (room[0] == '\0') {
+	if (name[0] == '\0') {
 		seat = chat_args_seat(member);
 		if (seat == NULL)
 			return;
-		room = seat->room->name;
+		name = seat->room->name;
 	}
-	if (!chat_name_is_room(room) ||
-	    (chat_room_find(chat, room) == NULL &&
-	     !chat_options_keep_room(chat_options(chat), room))) {
-		chat_member_tell(member, "! no such room: %s", room);
+	room = chat_room_find(chat, name);
+	if (!chat_name_is_room(name) ||
+	    (room == NULL &&
+	     !chat_options_keep_room(chat_options(chat), name))) {
+		chat_member_tell(member, "! no such room: %s", name);
 		return;
 	}
-	if (who_is_hidden(member, room)) {
-		chat_member_tell(member, "! %s needs a key", room);
+	if (who_is_hidden(member, name)) {
+		chat_member_tell(member, "! %s needs a key", name);
 		return;
 	}
-	snprintf(prefix, sizeof(prefix), CHAT_SEAT_PREFIX "%s/", room);
+	names.capacity = room != NULL ? room->count : 0;
+	names.items = calloc(names.capacity + 1, sizeof(*names.items));
+	if (names.items == NULL) {
+		chat_member_lacks_memory(member);
+		return;
+	}
+	snprintf(prefix, sizeof(prefix), CHAT_SEAT_PREFIX "%s/", name);
 	lined_registry_list(chat->service, prefix, who_add_owner, &names);
-	who_send(member, room, &names);
+	who_send(member, name, &names);
 	free(names.items);
 }
