@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The datagram socket of a test, which echoes, and a plain peer connected to
+ * it. Closed after each test of a udp_case().
+ */
+#pragma once
+
+#include <check.h>
+#include <stddef.h>
+
+#include <lined/dispatcher.h>
+#include <lined/socket.h>
+
+#include "recorder.h"
+
+struct udp {
+	struct lined_dispatcher *d;
+	struct lined_socket *sock;
+	struct lined_delegate *delegate; /* the socket's */
+	struct lined_socket_group group;
+	struct recorder recorder;
+	int peer; /* connected to it */
+};
+
+extern struct udp udp;
+
+TCase *udp_case(Suite *suite, const char *name);
+
+/* Over IPv4, and over AF_INET or AF_INET6. */
+void udp_open(void);
+void udp_open_family(int family);
+
+/* Does nothing if it is not open. */
+void udp_close(void);
+
+void udp_bind_loopback(struct lined_socket *sock, int family);
+
+/* A plain socket connected to this one. */
+int udp_connect_to(struct lined_socket *sock);
+
+void udp_put(int fd, const void *data, size_t len);
+
+/* The next datagram that fd gets is exactly this. */
+void udp_expect(struct lined_dispatcher *d, int fd, const void *data,
+		size_t len);
+void udp_expect_nothing(struct lined_dispatcher *d, int fd);
+
+#define PUT(text)    udp_put(udp.peer, text, sizeof(text) - 1)
+#define EXPECT(text) udp_expect(udp.d, udp.peer, text, sizeof(text) - 1)
