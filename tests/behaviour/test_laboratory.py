@@ -27,7 +27,7 @@ FOUND = [
     ("relay_filter_new ", "ENOMEM", lab.FROM_THEN_ON),
     ("modules_new .*reload_find_in_child", "ENOMEM", lab.ONCE),
     # a start without a word, or with the wrong one
-    ("malloc < child_start .*conf_child_run ", "ENOMEM", lab.FROM_THEN_ON),
+    ("malloc < child_start .*conf_subprocess_run ", "ENOMEM", lab.FROM_THEN_ON),
     ("pread .*module_(read_part|is_whole) ", "EIO", lab.ONCE),
     ("fstat .*unix_path_hold ", "EIO", lab.ONCE),
     # an address that nobody served, also not after the next reload
