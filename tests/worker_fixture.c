@@ -28,38 +28,36 @@ _Noreturn void must_fail(const char *file, int line, const char *condition)
 
 /* ---- instances --------------------------------------------------------- */
 
-struct news {
-	struct worker_call call;
-	struct hall *hall;
-};
+/* The hall whose instances run. */
+static struct hall *open_hall;
 
-static void on_client_gone(struct lined_service *service)
+static void run_departures(struct worker_call *call)
 {
+	atomic_store(&lined_container_of(call, struct lined_service,
+					 calls.departures)
+			      ->departed,
+		     0);
+}
+
+static void run_finish(struct worker_call *call)
+{
+	instance_finish(
+		lined_container_of(call, struct lined_service, calls.finish));
+}
+
+/* Each instance finishes by itself. */
+static void run_emptied(struct worker_call *call)
+{
+	struct lined_service *instance =
+		lined_container_of(call, struct lined_service, calls.emptied);
+
+	worker_post(instance->worker, &instance->calls.finish);
 }
 
 static void run_ended(struct worker_call *call)
 {
-	struct news *news = lined_container_of(call, struct news, call);
-
-	news->hall->ended++;
-	free(news);
+	open_hall->ended++;
 }
-
-static void on_ended(struct lined_service *service)
-{
-	struct news *news = malloc(sizeof(*news));
-
-	must(news != NULL);
-	news->call.run = run_ended;
-	news->hall = service->owner;
-	worker_answer(service->worker, &news->call);
-}
-
-static const struct instance_owner_ops ops = {
-	.client_gone = on_client_gone,
-	.emptied = instance_finish, /* each by itself */
-	.ended = on_ended,
-};
 
 struct hall_call {
 	struct batch_call call;
@@ -135,8 +133,12 @@ static void open_service(struct hall *hall, unsigned s,
 	for (w = 0; w < hall->count; w++) {
 		hall->instances[s][w] =
 			instance_new(&hall->conf[s], s + 1, &hall->workers[w],
-				     hall->count, w == 0, &ops, hall);
+				     hall->count, w == 0);
 		ck_assert_ptr_nonnull(hall->instances[s][w]);
+		hall->instances[s][w]->calls.departures.run = run_departures;
+		hall->instances[s][w]->calls.finish.run = run_finish;
+		hall->instances[s][w]->calls.emptied.run = run_emptied;
+		hall->instances[s][w]->calls.ended.run = run_ended;
 		hall->instances[s][w]->admission = hall->admission;
 		hall->instances[s][w]->penalties = hall->penalties;
 		registry_join(hall->registries[s], w,
@@ -163,6 +165,7 @@ void hall_open(struct hall *hall, unsigned workers,
 	unsigned s, w;
 
 	memset(hall, 0, sizeof(*hall));
+	open_hall = hall;
 	hall->count = workers;
 	hall->main = support_dispatcher();
 	for (w = 0; w < workers; w++)

@@ -168,7 +168,7 @@ int lined_control_request(
 {
 	struct client *client = client_of(sock);
 	struct lined_service *instance = client_instance(sock);
-	struct request_port *port = service_of(instance)->env->requests;
+	struct request_port *port = instance->service->env->requests;
 	struct request *request = request_new(port, from);
 
 	if (request == NULL)

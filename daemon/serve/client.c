@@ -253,7 +253,7 @@ void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 	client_forget_via(client);
 	if (!client->peer.place_taken && !client->peer.unadmitted)
 		admission_gone(instance->admission, client_limits(sock));
-	instance->ops->client_gone(instance);
+	instance_client_gone(instance);
 }
 
 /* ---- classes ----------------------------------------------------------- */

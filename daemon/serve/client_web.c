@@ -274,7 +274,8 @@ static void web_ask(struct lined_socket *sock, struct client_web *web,
 		client_address_unpack(&ask->address, &client_of(sock)->peer);
 	web->ask = ask;
 	instance->asking++;
-	instance->ops->ask(instance, ask);
+	ask->call.run = instance->calls.ask;
+	worker_answer(instance->worker, &ask->call);
 }
 
 /* ---- the request --------------------------------------------------------- */

@@ -96,9 +96,8 @@ static void service_run_reload(struct batch_call *batch_call)
 	instance_reload(call->instance, call->conf);
 	call->instance->report = NULL;
 	if (call->instance->primary)
-		admission_set_limits(
-			service_of(call->instance)->datagram_admission,
-			&call->conf->bounds.admission);
+		admission_set_limits(call->instance->datagram_admission,
+				     &call->conf->bounds.admission);
 }
 
 static void service_run_close_datagrams(struct batch_call *batch_call)
@@ -176,7 +175,7 @@ static void service_end_cluster(struct worker_call *call)
 	struct cluster_call *cluster =
 		lined_container_of(call, struct cluster_call, call);
 
-	service_release(service_of(cluster->instance));
+	service_release(cluster->instance->service);
 	free(cluster);
 }
 
@@ -357,17 +356,16 @@ int service_run_batch(struct worker_batch *batch, uint32_t timeout_ms,
 					   "service %s: listen %s: %s",
 					   call->instance->name, call->listen,
 					   strerror(call->error));
-				service_close_address(
-					service_of(call->instance),
-					call->listen);
-			} else if (failed != service_of(call->instance)) {
+				service_close_address(call->instance->service,
+						      call->listen);
+			} else if (failed != call->instance->service) {
 				report_add(report, LINED_LOG_ERR,
 					   "service %s: protocol %s could not "
 					   "start",
 					   call->instance->name,
 					   call->instance->conf->protocol);
 			}
-			failed = service_of(call->instance);
+			failed = call->instance->service;
 			result = -1;
 		}
 	}

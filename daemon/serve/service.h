@@ -22,7 +22,6 @@ struct report;
 struct request_port;
 struct server_tls;
 struct service;
-struct service_part;
 struct worker_batch;
 
 /* The parts of the server that all services use. Main thread. */
@@ -58,7 +57,6 @@ struct service {
 	struct list listeners;
 	struct list proxied;              /* proxy_arrival.c */
 	struct lined_service **instances; /* one per worker */
-	struct service_part *parts;       /* one per worker */
 	size_t instance_count, running;   /* running: not yet ended */
 	size_t occupied;      /* while draining: instances with clients */
 	unsigned holds;       /* calls of service_hold(), not released */
@@ -72,9 +70,6 @@ struct service {
 /* The service's instance on the worker; NULL: no instance there. MT-safe. */
 struct lined_service *service_instance_on(const struct service *service,
 					  const struct worker *worker);
-
-/* The service of an instance. MT-safe. */
-struct service *service_of(const struct lined_service *instance);
 
 /*
  * Makes a service without listeners. conf is a part of `whole`, to which the

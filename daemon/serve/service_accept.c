@@ -68,7 +68,7 @@ static void accept_arrived(struct lined_service *instance,
 	counter_add(&instance->group.counters.closed[reason], 1);
 	accept_undo(instance->admission, arrival,
 		    conf_class_admission(instance->conf, arrival->class));
-	instance->ops->client_gone(instance);
+	instance_client_gone(instance);
 }
 
 static void accept_run_arrival(struct worker_call *call)

@@ -167,9 +167,7 @@ static void instance_hold(struct bus_member *member, bool on)
 
 struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
 				   struct worker *worker, unsigned workers,
-				   bool primary,
-				   const struct instance_owner_ops *ops,
-				   void *owner)
+				   bool primary)
 {
 	struct lined_service *instance = cache_line_calloc(sizeof(*instance));
 
@@ -193,8 +191,6 @@ struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
 	instance->protocol = conf->module;
 	instance->workers = workers;
 	instance->primary = primary;
-	instance->ops = ops;
-	instance->owner = owner;
 	instance->group.leaving = client_leaving;
 	instance->group.closed = client_closed;
 	instance->group.admit = instance_admit_datagram;
@@ -319,6 +315,12 @@ void instance_close_datagrams(struct lined_service *instance,
 		if (client->listen == listen)
 			lined_socket_close_for(client_socket(client),
 					       LINED_CLOSE_SHUTDOWN, 0);
+}
+
+void instance_client_gone(struct lined_service *instance)
+{
+	if (atomic_fetch_add(&instance->departed, 1) == 0)
+		worker_answer(instance->worker, &instance->calls.departures);
 }
 
 /* ---- counters --------------------------------------------------------- */

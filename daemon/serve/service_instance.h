@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -86,8 +87,21 @@ struct lined_service {
 	struct penalties *penalties;
 	bool line_refused; /* a line of the current datagram; it is logged */
 
-	const struct instance_owner_ops *ops;
-	void *owner;
+	struct service *service;
+	/* Calls between the instance and its service, which sets their
+	 * functions. They are part of this struct, because they must not fail
+	 * for lack of memory. */
+	struct {
+		/* To the main thread. departures: `departed` clients have
+		 * closed. emptied: the instance drains, and has no clients any
+		 * more. ended: the service may free it. */
+		struct worker_call departures, emptied, ended;
+		struct worker_call drain, finish; /* to the worker */
+		/* To the main thread and back, for struct client_ask. */
+		void (*ask)(struct worker_call *call);
+	} calls;
+	atomic_uint departed; /* departures is posted while this is above 0 */
+	uint32_t drain_ms;
 };
 
 /* The instance that serves the client. */
@@ -104,24 +118,10 @@ static inline struct lined_service *client_opened_by(struct lined_socket *sock)
 				  struct lined_service, own_group);
 }
 
-struct instance_owner_ops {
-	/* A client that the owner has placed on this worker has closed. */
-	void (*client_gone)(struct lined_service *instance);
-	/* Asks whether to admit a client; ask->answered() is called later. */
-	void (*ask)(struct lined_service *instance, struct client_ask *ask);
-	/* A draining instance has no clients any more. When all instances have
-	 * called this, the owner calls instance_finish() for each. */
-	void (*emptied)(struct lined_service *instance);
-	/* The instance has ended; the owner frees it later. */
-	void (*ended)(struct lined_service *instance);
-};
-
 /* id: the scope of the service's topics, not 0 (BUS_SHARED). NULL/ENOMEM. */
 struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
 				   struct worker *worker, unsigned workers,
-				   bool primary,
-				   const struct instance_owner_ops *ops,
-				   void *owner);
+				   bool primary);
 void instance_free(struct lined_service *instance);
 
 /* ---- on the worker's thread --------------------------------------------- */
@@ -146,17 +146,21 @@ void instance_close_datagrams(struct lined_service *instance,
 
 /*
  * Calls the protocol's drain(), then closes each client when its input is
- * handled and its output sent; after timeout_ms closes all others. ops->emptied
- * is called later.
+ * handled and its output sent; after timeout_ms closes all others. Posts
+ * calls.emptied later.
  */
 void instance_drain(struct lined_service *instance, uint32_t timeout_ms);
 
 /*
  * Call this when no instance of the service has clients and their messages on
  * the bus have arrived. Calls the protocol's finish() until it returns true or
- * the drain's timeout is over, then stop(). ops->ended is called later.
+ * the drain's timeout is over, then stop(). Posts calls.ended later.
  */
 void instance_finish(struct lined_service *instance);
+
+/* A client that the service has placed on this worker has closed: stops
+ * counting it as a client of the worker. */
+void instance_client_gone(struct lined_service *instance);
 
 /* Leaves bus and registry and ends the instance's programs without calling the
  * protocol, which has stopped or could not start. */

@@ -83,7 +83,7 @@ static bool instance_is_finished(struct lined_service *instance, bool late)
 
 	if (!instance->emptied) {
 		instance->emptied = true;
-		instance->ops->emptied(instance);
+		worker_answer(instance->worker, &instance->calls.emptied);
 	}
 	if (!instance->finishing)
 		return false;
@@ -120,7 +120,7 @@ static bool instance_end(struct lined_service *instance, bool late)
 		return false;
 	}
 	lined_table_set_max(instance->table, 0);
-	instance->ops->ended(instance);
+	worker_answer(instance->worker, &instance->calls.ended);
 	return true;
 }
 

@@ -7,25 +7,12 @@
 
 #include "serve/service_workers.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "cluster/cluster.h"
 #include "net/admission.h"
 #include "serve/server_tls.h"
 #include "serve/service_accept.h"
-
-/* An instance and the calls between it and its service. The calls are part of
- * this struct, because reporting a closed client and posting a drain must not
- * fail for lack of memory. */
-struct service_part {
-	struct service *service;
-	struct lined_service *instance;
-	struct worker_call departures, drain, emptied, finish, ended;
-	/* Closed clients; `departures` is posted while this is above 0. */
-	atomic_uint departed;
-	uint32_t drain_ms;
-};
 
 struct lined_service *service_instance_on(const struct service *service,
 					  const struct worker *worker)
@@ -38,22 +25,15 @@ struct lined_service *service_instance_on(const struct service *service,
 	return instance->worker == worker ? instance : NULL;
 }
 
-struct service *service_of(const struct lined_service *instance)
-{
-	const struct service_part *part = instance->owner;
-
-	return part->service;
-}
-
 /* ---- reports of the instances ------------------------------------------ */
 
 static void service_run_departures(struct worker_call *call)
 {
-	struct service_part *part =
-		lined_container_of(call, struct service_part, departures);
+	struct lined_service *instance = lined_container_of(
+		call, struct lined_service, calls.departures);
 
-	service_clients_left(part->service, part->instance->worker,
-			     atomic_exchange(&part->departed, 0));
+	service_clients_left(instance->service, instance->worker,
+			     atomic_exchange(&instance->departed, 0));
 }
 
 static void service_check_ended(struct service *service)
@@ -75,8 +55,8 @@ void service_release(struct service *service)
 
 static void service_run_finish(struct worker_call *call)
 {
-	instance_finish(lined_container_of(call, struct service_part, finish)
-				->instance);
+	instance_finish(
+		lined_container_of(call, struct lined_service, calls.finish));
 }
 
 /*
@@ -87,31 +67,25 @@ static void service_run_finish(struct worker_call *call)
 static void service_run_emptied(struct worker_call *call)
 {
 	struct service *service =
-		lined_container_of(call, struct service_part, emptied)->service;
+		lined_container_of(call, struct lined_service, calls.emptied)
+			->service;
 	size_t i;
 
 	if (--service->occupied > 0)
 		return;
 	for (i = 0; i < service->instance_count; i++)
 		worker_post(service->instances[i]->worker,
-			    &service->parts[i].finish);
+			    &service->instances[i]->calls.finish);
 }
 
 static void service_run_ended(struct worker_call *call)
 {
 	struct service *service =
-		lined_container_of(call, struct service_part, ended)->service;
+		lined_container_of(call, struct lined_service, calls.ended)
+			->service;
 
 	service->running--;
 	service_check_ended(service);
-}
-
-static void service_instance_client_gone(struct lined_service *instance)
-{
-	struct service_part *part = instance->owner;
-
-	if (atomic_fetch_add(&part->departed, 1) == 0)
-		worker_answer(instance->worker, &part->departures);
 }
 
 static void service_run_answer(struct worker_call *call)
@@ -127,47 +101,19 @@ static void service_run_ask(struct worker_call *call)
 	struct client_ask *ask =
 		lined_container_of(call, struct client_ask, call);
 
-	ask->verdict = service_admit(service_of(ask->instance),
+	ask->verdict = service_admit(ask->instance->service,
 				     (struct sockaddr *)&ask->address,
 				     &ask->entry, &ask->class);
 	call->run = service_run_answer;
 	worker_post(ask->instance->worker, call);
 }
 
-static void service_instance_ask(struct lined_service *instance,
-				 struct client_ask *ask)
-{
-	ask->call.run = service_run_ask;
-	worker_answer(instance->worker, &ask->call);
-}
-
-static void service_instance_emptied(struct lined_service *instance)
-{
-	struct service_part *part = instance->owner;
-
-	worker_answer(instance->worker, &part->emptied);
-}
-
-static void service_instance_ended(struct lined_service *instance)
-{
-	struct service_part *part = instance->owner;
-
-	worker_answer(instance->worker, &part->ended);
-}
-
-static const struct instance_owner_ops service_instance_ops = {
-	.client_gone = service_instance_client_gone,
-	.ask = service_instance_ask,
-	.emptied = service_instance_emptied,
-	.ended = service_instance_ended,
-};
-
 static void service_run_drain(struct worker_call *call)
 {
-	struct service_part *part =
-		lined_container_of(call, struct service_part, drain);
+	struct lined_service *instance =
+		lined_container_of(call, struct lined_service, calls.drain);
 
-	instance_drain(part->instance, part->drain_ms);
+	instance_drain(instance, instance->drain_ms);
 }
 
 void service_instances_drain(struct service *service, uint32_t timeout_ms)
@@ -176,10 +122,10 @@ void service_instances_drain(struct service *service, uint32_t timeout_ms)
 
 	service->occupied = service->instance_count;
 	for (i = 0; i < service->instance_count; i++) {
-		struct service_part *part = &service->parts[i];
+		struct lined_service *instance = service->instances[i];
 
-		part->drain_ms = timeout_ms;
-		worker_post(part->instance->worker, &part->drain);
+		instance->drain_ms = timeout_ms;
+		worker_post(instance->worker, &instance->calls.drain);
 	}
 }
 
@@ -203,56 +149,61 @@ struct worker *service_workers(const struct service *service, size_t *count)
 	return service->conf->internal ? env->main_worker : env->workers;
 }
 
+/* Makes the instance on this worker. NULL: no memory. */
+static struct lined_service *service_make_instance(struct service *service,
+						   struct worker *worker,
+						   unsigned workers,
+						   bool primary)
+{
+	const struct cluster_service *cluster = service->cluster;
+	struct lined_service *instance = instance_new(
+		service->conf,
+		cluster != NULL ? cluster_scope(cluster) : service->id, worker,
+		workers, primary);
+
+	if (instance == NULL)
+		return NULL;
+	instance->service = service;
+	instance->admission = service->admission;
+	instance->datagram_admission = service->datagram_admission;
+	instance->penalties = service->penalties;
+	if (cluster != NULL) {
+		instance->bus.clustered = instance->name;
+		instance->elsewhere = !cluster_service_is_primary(cluster);
+		instance->parted = !cluster_is_whole(service->env->cluster);
+	}
+	instance->calls.departures.run = service_run_departures;
+	instance->calls.emptied.run = service_run_emptied;
+	instance->calls.ended.run = service_run_ended;
+	instance->calls.drain.run = service_run_drain;
+	instance->calls.finish.run = service_run_finish;
+	instance->calls.ask = service_run_ask;
+	return instance;
+}
+
 int service_instances_make(struct service *service)
 {
 	size_t count, primary, i;
-	uint64_t scope = service->cluster != NULL
-				 ? cluster_scope(service->cluster)
-				 : service->id;
 	struct worker *workers = service_workers(service, &count);
+	struct lined_service *instance;
 
 	primary = worker_for_name(service->name, count);
 	service->instances = calloc(count, sizeof(struct lined_service *));
-	service->parts = calloc(count, sizeof(*service->parts));
-	if (service->instances == NULL || service->parts == NULL)
+	if (service->instances == NULL)
 		return -1;
 	for (i = 0; i < count; i++) {
-		struct service_part *part = &service->parts[i];
-
-		service->instances[i] = instance_new(
-			service->conf, scope, &workers[i], (unsigned)count,
-			i == primary, &service_instance_ops, part);
-		if (service->instances[i] == NULL)
+		instance = service_make_instance(service, &workers[i],
+						 (unsigned)count, i == primary);
+		if (instance == NULL)
 			return -1;
-		service->instances[i]->admission = service->admission;
-		service->instances[i]->datagram_admission =
-			service->datagram_admission;
-		service->instances[i]->penalties = service->penalties;
-		if (service->cluster != NULL) {
-			struct lined_service *instance = service->instances[i];
-
-			instance->bus.clustered = instance->name;
-			instance->elsewhere =
-				!cluster_service_is_primary(service->cluster);
-			instance->parted =
-				!cluster_is_whole(service->env->cluster);
-		}
-		part->service = service;
-		part->instance = service->instances[i];
-		part->departures.run = service_run_departures;
-		part->drain.run = service_run_drain;
-		part->emptied.run = service_run_emptied;
-		part->finish.run = service_run_finish;
-		part->ended.run = service_run_ended;
-		registry_join(service->registry, i,
-			      &service->instances[i]->registry,
-			      service->instances[i]);
+		service->instances[i] = instance;
+		registry_join(service->registry, i, &instance->registry,
+			      instance);
 		service->instance_count++;
 		service->running++;
-		service->instances[i]->tls = service_make_tls(
-			service, service->instances[i], service->conf);
-		if (service->conf->tls_count > 0 &&
-		    service->instances[i]->tls == NULL)
+		instance->tls =
+			service_make_tls(service, instance, service->conf);
+		if (service->conf->tls_count > 0 && instance->tls == NULL)
 			return -1;
 	}
 	return 0;
@@ -265,5 +216,4 @@ void service_instances_free(struct service *service)
 	for (i = 0; i < service->instance_count; i++)
 		instance_free(service->instances[i]);
 	free(service->instances);
-	free(service->parts);
 }

@@ -105,8 +105,8 @@ static void protocols_handle_accept(struct lined_service *service,
 	peer->accepted_at = world_steps();
 	peer->accepted_ns = world_now_ns();
 	peer->client = lined_client_id(sock);
-	peer->service = machine_service_key(service_of(service));
-	if (service_of(service)->cluster != NULL)
+	peer->service = machine_service_key(service->service);
+	if (service->service->cluster != NULL)
 		peer->cluster = machine_base_port(stream->port);
 }
 
