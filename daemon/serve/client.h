@@ -70,7 +70,8 @@ struct client_ask {
 	enum admission_verdict verdict;
 	struct admission_entry *entry;
 	uint8_t class;
-	void (*answered)(struct client_ask *ask); /* on the worker; frees ask */
+	/* Called on the worker; frees the client_ask. */
+	void (*answered)(struct worker_call *call);
 };
 
 /* A connection that was accepted and counted, before its worker makes the

@@ -233,8 +233,10 @@ static void web_admitted(struct lined_socket *sock, struct client_ask *ask)
 	}
 }
 
-static void web_answered(struct client_ask *ask)
+static void web_answered(struct worker_call *call)
 {
+	struct client_ask *ask =
+		lined_container_of(call, struct client_ask, call);
 	struct lined_service *instance = ask->instance;
 
 	instance->asking--;

@@ -88,14 +88,6 @@ static void service_run_ended(struct worker_call *call)
 	service_check_ended(service);
 }
 
-static void service_run_answer(struct worker_call *call)
-{
-	struct client_ask *ask =
-		lined_container_of(call, struct client_ask, call);
-
-	ask->answered(ask);
-}
-
 static void service_run_ask(struct worker_call *call)
 {
 	struct client_ask *ask =
@@ -104,7 +96,7 @@ static void service_run_ask(struct worker_call *call)
 	ask->verdict = service_admit(ask->instance->service,
 				     (struct sockaddr *)&ask->address,
 				     &ask->entry, &ask->class);
-	call->run = service_run_answer;
+	call->run = ask->answered;
 	worker_post(ask->instance->worker, call);
 }
 
