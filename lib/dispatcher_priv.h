@@ -63,8 +63,8 @@ struct lined_socket_ops {
 	void (*send_early)(struct list *dirty_link);
 	/* The bytes that shed() would free; 0: it may not be closed now. */
 	uint64_t (*held)(const struct lined_delegate *delegate);
-	/* Closes the socket. */
-	void (*shed)(struct lined_delegate *delegate);
+	/* Closes the socket. False: its memory is free after handle_close. */
+	bool (*shed)(struct lined_delegate *delegate);
 
 	/* For lined_dispatcher_free(): close a socket with a descriptor, and
 	 * one without. */
@@ -138,6 +138,7 @@ struct lined_dispatcher {
 
 	struct list keepers;
 	bool memory_shedding;
+	bool memory_awaits_close; /* of the socket that was closed last */
 	bool memory_asks_keepers; /* to be done at the end of this turn */
 	bool memory_was_asked;    /* memory_ask() has asked, in this turn */
 	bool in_turn;

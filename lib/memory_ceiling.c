@@ -239,7 +239,11 @@ static void memory_shed(struct lined_dispatcher *d, uint64_t limit)
 			return;
 		__atomic_fetch_add(&d->memory->closed, 1, __ATOMIC_RELAXED);
 		d->memory_waits_closed++;
-		delegate->handlers->socket_ops->shed(delegate);
+		if (!delegate->handlers->socket_ops->shed(delegate)) {
+			d->memory_awaits_close = true;
+			memory_ask(d);
+			return;
+		}
 	}
 }
 
@@ -265,7 +269,7 @@ void memory_check(struct lined_dispatcher *d)
 	int64_t unasked = INT64_MAX;
 	bool asked;
 
-	if (d->memory_shedding)
+	if (d->memory_shedding || d->memory_awaits_close)
 		return;
 	/* Before the limit is read: if the limit changes after that, check_at
 	 * is set again, and the change is not missed. */
@@ -418,7 +422,8 @@ void memory_check_turn(struct lined_dispatcher *d)
 				     __ATOMIC_SEQ_CST) == INT64_MIN;
 	size_t i;
 
-	d->memory_asks_keepers = false;
+	/* handle_close was called earlier in this turn. */
+	d->memory_asks_keepers = d->memory_awaits_close = false;
 	/* A dispatcher that was asked does not ask others: two would ask each
 	 * other for ever. */
 	if (limit > 0 && memory_give_up(d, limit) && !asked)

@@ -55,14 +55,22 @@ static inline bool memory_is_due(const struct memory_account *account)
 #define MEMORY_TLS       14336
 #define MEMORY_TLS_RESTS (160 * 1024)
 
+/* Whether a socket may be closed for its memory. */
+enum memory_closing {
+	MEMORY_SPARE,
+	MEMORY_CLOSE,
+	/* Its owner keeps the bytes until handle_close: no other socket of the
+	 * dispatcher is closed before. */
+	MEMORY_CLOSE_AND_WAIT,
+};
+
 /* A ceiling and the dispatchers under it; zeroed, it has neither. */
 struct memory_ceiling {
 	uint64_t limit;    /* atomic; 0: there is no ceiling */
 	uint64_t closed;   /* atomic: sockets that were closed */
 	uint64_t given_up; /* atomic: bytes that keepers have given up */
-	/* Whether a socket may be closed for its memory. Called on the
-	 * socket's thread. */
-	bool (*may_close)(const struct lined_socket *sock);
+	/* Called on the socket's thread. NULL: all are spared. */
+	enum memory_closing (*may_close)(const struct lined_socket *sock);
 	struct lined_dispatcher **dispatchers;
 	size_t count;
 };

@@ -154,20 +154,24 @@ static uint64_t socket_held(const struct lined_delegate *delegate)
 	if (sock->blocked)
 		held += sock->out.bytes +
 			sock->out.count * SEND_QUEUE_SEGMENT_COST;
-	return held > 0 && d->memory->may_close(sock) ? held : 0;
+	return held > 0 && d->memory->may_close(sock) != MEMORY_SPARE ? held
+								      : 0;
 }
 
 /* Closes a socket and frees its buffers at once: the memory that is left
  * decides whether another socket is closed. */
-static void socket_shed(struct lined_delegate *delegate)
+static bool socket_shed(struct lined_delegate *delegate)
 {
 	struct lined_socket *sock = socket_of_delegate(delegate);
+	bool is_free =
+		sock->dispatcher->memory->may_close(sock) == MEMORY_CLOSE;
 
 	/* Before the queue is cleared: a transport reads out.begun. */
 	socket_end(sock, LINED_CLOSE_SLOW, 0);
 	counter_add(&sock->group->counters.queued, -(uint64_t)sock->out.bytes);
 	send_queue_clear(&sock->out, &sock->dispatcher->pool);
 	socket_clear_input(sock);
+	return is_free;
 }
 
 static void socket_phase_free(struct list *ready_link)

@@ -30,9 +30,9 @@ struct memory_case {
 	int peers[CLIENTS];
 };
 
-static bool every_socket(const struct lined_socket *sock)
+static enum memory_closing every_socket(const struct lined_socket *sock)
 {
-	return true;
+	return MEMORY_CLOSE;
 }
 
 static struct lined_socket *open_client(struct memory_case *c,
@@ -329,10 +329,10 @@ END_TEST
 static struct memory_ceiling *asked;
 
 /* As another thread does, at any time. */
-static bool ask_meanwhile(const struct lined_socket *sock)
+static enum memory_closing ask_meanwhile(const struct lined_socket *sock)
 {
 	memory_ask_all(asked);
-	return true;
+	return MEMORY_CLOSE;
 }
 
 START_TEST(ceiling_checks_again_if_it_is_asked_meanwhile)
@@ -355,9 +355,9 @@ START_TEST(ceiling_checks_again_if_it_is_asked_meanwhile)
 }
 END_TEST
 
-static bool no_socket(const struct lined_socket *sock)
+static enum memory_closing no_socket(const struct lined_socket *sock)
 {
-	return false;
+	return MEMORY_SPARE;
 }
 
 START_TEST(ceiling_spares_what_may_not_be_closed)
@@ -370,6 +370,44 @@ START_TEST(ceiling_spares_what_may_not_be_closed)
 	memory_set_limit(&c.memory, 100000);
 	run(&c);
 	ck_assert(!is_closed(&c, 0));
+	close_case(&c);
+}
+END_TEST
+
+static enum memory_closing and_wait(const struct lined_socket *sock)
+{
+	return MEMORY_CLOSE_AND_WAIT;
+}
+
+/* The owner keeps a buffer of a million bytes until handle_close. */
+START_TEST(ceiling_waits_for_what_an_owner_keeps)
+{
+	struct lined_buffer *buffer;
+	struct memory_case c;
+	char *bytes;
+
+	open_case(&c, false);
+	c.memory.may_close = and_wait;
+	fill(&c, 0, 300000);
+	buffer = lined_buffer_alloc(1000000, &bytes);
+	memset(bytes, 0, 1000000);
+	dispatcher_keep(c.d, buffer);
+	lined_socket_send_shared(c.socks[1], buffer, 0, 1000000);
+	run(&c);
+	memory_set_limit(&c.memory, 900000);
+	memory_check(c.d);
+	memory_check(c.d);
+	ck_assert_uint_eq(c.memory.closed, 1);
+	dispatcher_unkeep(c.d, buffer); /* as in handle_close */
+	lined_buffer_unref(buffer);
+	run(&c);
+	ck_assert(is_closed(&c, 1));
+	ck_assert(!is_closed(&c, 0));
+	ck_assert_uint_eq(c.memory.closed, 1);
+	/* The next socket is closed if that was not enough. */
+	memory_set_limit(&c.memory, 200000);
+	run(&c);
+	ck_assert(is_closed(&c, 0));
 	close_case(&c);
 }
 END_TEST
@@ -607,6 +645,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(
 		ceiling, ceiling_checks_again_if_it_is_asked_meanwhile, 0, 2);
 	tcase_add_test(ceiling, ceiling_spares_what_may_not_be_closed);
+	tcase_add_test(ceiling, ceiling_waits_for_what_an_owner_keeps);
 	tcase_add_test(keepers, keepers_give_up_from_three_quarters_on);
 	tcase_add_test(keepers,
 		       keepers_give_up_more_only_if_they_keep_too_much);

@@ -248,9 +248,9 @@ static size_t fill_kernel(void)
 	return len;
 }
 
-static bool every_socket(const struct lined_socket *sock)
+static enum memory_closing every_socket(const struct lined_socket *sock)
 {
-	return true;
+	return MEMORY_CLOSE;
 }
 
 /* The queue is empty: all is in records that the kernel has not taken. */

@@ -188,11 +188,18 @@ START_TEST(close_within_an_answer_to_a_ping_adds_nothing)
 }
 END_TEST
 
+static enum memory_closing every_socket(const struct lined_socket *sock)
+{
+	return MEMORY_CLOSE;
+}
+
 START_TEST(shedding_within_a_message_adds_nothing)
 {
+	struct memory_ceiling memory = {.may_close = every_socket};
 	struct web_case c;
 
 	open_case(&c);
+	c.d->memory = &memory;
 	kernel_room = 3;
 	lined_socket_send(c.sock, "hello\n", 6);
 	support_run_turns(c.d, 1);
@@ -202,6 +209,7 @@ START_TEST(shedding_within_a_message_adds_nothing)
 	support_expect_eof(c.d, c.peer);
 	ck_assert_str_eq(recorder_log(&c.recorder), "#slow");
 	ck_assert_uint_eq(c.group.counters.queued, 0);
+	c.d->memory = NULL;
 	close_case(&c);
 }
 END_TEST
@@ -342,11 +350,6 @@ START_TEST(control_frames_are_counted)
 	close_case(&c);
 }
 END_TEST
-
-static bool every_socket(const struct lined_socket *sock)
-{
-	return true;
-}
 
 START_TEST(text_without_end_is_charged)
 {

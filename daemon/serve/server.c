@@ -16,6 +16,7 @@
 #include "dispatcher_watch.h"
 #include "log/error_report.h"
 #include "log/log.h"
+#include "serve/client_log.h"
 #include "serve/service.h"
 #include "threads/bus.h"
 #include "threads/bus_batch.h"
@@ -212,16 +213,21 @@ static int server_make_main_worker(struct server *server)
 	return server->main_bus != NULL ? 0 : -1;
 }
 
-/* Whether a client may be closed to free memory. Clients of internal services
- * may not: control must answer while memory is full. */
-static bool server_may_close(const struct lined_socket *sock)
+/* Clients of internal services are spared: control must answer while memory is
+ * full. */
+static enum memory_closing server_may_close(const struct lined_socket *sock)
 {
 	const struct lined_socket_group *group =
 		lined_socket_group((struct lined_socket *)(uintptr_t)sock);
 
-	return group->leaving == client_leaving &&
-	       !lined_container_of(group, const struct lined_service, group)
-			->conf->internal;
+	if (group->leaving == client_leaving &&
+	    !lined_container_of(group, const struct lined_service, group)
+		     ->conf->internal)
+		return MEMORY_CLOSE;
+	/* A connection that a protocol has opened; its input is no reason. */
+	if (group->tap == client_opened_tap && lined_socket_queued(sock) > 0)
+		return MEMORY_CLOSE_AND_WAIT;
+	return MEMORY_SPARE;
 }
 
 /* The ceiling covers all workers and the main thread, which reads PROXY

@@ -341,6 +341,43 @@ class Kept(Case):
                         "it is given back")
         daemon.stop()
 
+    def test_a_connection_that_takes_nothing_is_closed(self):
+        for options, counter in (
+                ('mode = "upstream" subscribe-only = false upstream = ',
+                 "upstream_losses"),
+                ("push = ", "push_lines_dropped")):
+            with self.subTest(options), Server(rcvbuf=4096) as server:
+                text = service("echo", "unix://" + self.echo)
+                daemon = self.begin("4M", text, self.hub(
+                    options + '"%s" retry-min = 20ms' % server.url, "32M"))
+                with server.accept() as first, Client(self.echo) as client, \
+                        Client(self.feed, rcvbuf=4096) as publisher:
+                    self.push([publisher], lambda: self.status()
+                              ["memory_closed"] > 0)
+                    self.assertLess(self.status()["memory_held"], 4 * MIB)
+                    with server.accept():
+                        self.assertTrue(client.echoes())
+                    self.eventually(lambda: self.counter("feed", counter),
+                                    counter)
+                    first.close()
+                daemon.wait_log(r"%s: lost, .*: memory is full, and its queue "
+                                "the longest$" % server.url)
+                daemon.stop()
+
+    def test_a_proxys_client_whose_server_takes_nothing_is_closed(self):
+        with Server(rcvbuf=4096) as server:
+            self.begin("4M", service("echo", "unix://" + self.echo), self.hub(
+                'mode = "proxy" upstream = "%s"' % server.url, "32M"))
+            with Client(self.feed) as client, server.accept(), \
+                    Client(self.echo) as other:
+                client.sock.setblocking(False)
+                self.push([client], lambda: self.status()["memory_closed"] > 0)
+                self.eventually(lambda: self.ask("services", "feed")
+                                ["services"][0]["clients"] == 0,
+                                "the client is closed")
+                self.assertLess(self.status()["memory_held"], MIB)
+                self.assertTrue(other.echoes())
+
     def test_what_a_proxy_read_and_cannot_send_yet(self):
         server, pairs, ends = Server(), 10, []
         self.addCleanup(server.close)

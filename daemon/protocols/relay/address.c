@@ -358,7 +358,9 @@ const char *relay_address_close_text(const struct relay_address *address,
 	case LINED_CLOSE_TOO_LONG:
 		return "a line is over line-length";
 	case LINED_CLOSE_SLOW:
-		return "it takes nothing within send-stall";
+		return error == ETIMEDOUT
+			       ? "it takes nothing within send-stall"
+			       : "memory is full, and its queue the longest";
 	default:
 		return error != 0 ? relay_address_error_text(error)
 				  : lined_close_reason_text(reason);
