@@ -63,7 +63,8 @@ LINED_API bool lined_service_is_primary(const struct lined_service *service);
 LINED_API uint32_t lined_service_drain_ms(const struct lined_service *service);
 
 /* The group for sockets that the protocol opens. Only the limits send-queue and
- * send-stall of the config apply to this group. */
+ * send-stall of the config apply to this group. At the ceiling of memory its
+ * sockets may be closed like clients, with the reason SLOW. */
 LINED_API struct lined_socket_group *
 lined_service_group(const struct lined_service *service);
 
