@@ -17,5 +17,5 @@ void allocation_fail(unsigned long number, bool lasting);
 /* How many were counted, those that failed among them. */
 unsigned long allocation_count(void);
 
-/* For other functions that allocate: counts an allocation; whether it fails. */
+/* Counts an allocation of another function. Returns whether it must fail. */
 bool allocation_fails(void);

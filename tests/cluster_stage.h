@@ -54,7 +54,7 @@ struct stage {
 	bool whole; /* as it was told last */
 };
 
-/* A node that has not begun; and its end. */
+/* Makes a node that has not begun, and ends it. */
 void stage_open(struct stage *stage);
 void stage_close(struct stage *stage);
 
@@ -64,12 +64,12 @@ void stage_begin(struct stage *stage);
 /* A turn of the node. */
 void stage_turn(struct stage *stage);
 
-/* The broker tells of something; key and text may be NULL. */
+/* The broker sends an event; key and text may be NULL. */
 void stage_tell(struct stage *stage, enum broker_event_kind kind,
 		enum broker_bucket bucket, uint64_t revision, const char *key,
 		const char *text);
 
-/* It answers the request with this tag. */
+/* The broker answers the request with this tag. */
 void stage_answer(struct stage *stage, enum broker_event_kind kind,
 		  uint64_t tag, uint64_t revision);
 

@@ -241,7 +241,7 @@ const struct conf *fixture_good(const char *text)
 	return loads[load_count - 1];
 }
 
-/* On one line, so that the line of what is in it is its own, plus one. */
+/* The section begins on one line: the first line of text is line 2. */
 static void write_service(const char *text)
 {
 	char whole[8192];

@@ -33,7 +33,7 @@ extern uint16_t port;
 
 TCase *connect_case(Suite *suite, const char *name);
 
-/* Before the end of the test, to see what that does. */
+/* Frees the dispatcher before the end of the test. */
 void free_dispatcher(void);
 
 /* Listens at silent_port until the end of the test with a full backlog: nobody
@@ -46,7 +46,7 @@ extern uint16_t silent_port;
 void attempt_init(struct attempt *a);
 void attempt_register(struct attempt *a);
 
-/* Both. */
+/* attempt_init() and attempt_register(). */
 void attempt_open(struct attempt *a);
 
 void attempt_connect(struct attempt *a, const char *host, uint16_t to,

@@ -38,7 +38,7 @@ void ending_close(struct lined_socket *sock, void *arg,
 	one->closes++;
 	one->reason = reason;
 	one->error = error;
-	/* Still to be asked, and its descriptor not yet anybody else's. */
+	/* The socket may still be asked, and its descriptor is still open. */
 	ck_assert_ptr_eq(lined_socket_arg(sock), one);
 	ck_assert_int_eq(lined_socket_send(sock, "x", 1), -1);
 	if (one->fd >= 0)

@@ -35,7 +35,7 @@ static unsigned first_of_clients(void)
 	return first;
 }
 
-/* Stays open: the mark is there as long as the process. */
+/* Stays open, so that the mark lasts as long as the process. */
 static bool mark(unsigned port)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};

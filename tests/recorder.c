@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The recording reader, see recorder.h. Every line is checked to be
- * NUL-terminated as it passes; nothing else is judged here.
+ * Writes down what a socket reads, see recorder.h. Checks only that every line
+ * is NUL-terminated.
  */
 #include "config.h"
 

@@ -107,8 +107,8 @@ static void case_teardown(void)
 	uint64_t end_ms = support_now_ms() + SETTLE_MS;
 	size_t fds;
 
-	/* A resolver's thread that nobody waits for may have a file open, or
-	 * open it yet: once as before is enough. */
+	/* A resolver's thread may still have a file open, or open one later: it
+	 * is enough if the count is as before once. */
 	while ((fds = support_fd_count()) != fds_before &&
 	       support_now_ms() < end_ms)
 		poll(NULL, 0, 5);
@@ -209,10 +209,8 @@ int support_listen_fd(int backlog, uint16_t *port)
 	return fd;
 }
 
-/*
- * Below those that the system gives out: of these, one that was free would be
- * another test's a moment later, or a connect would meet itself.
- */
+/* Below the ports that the system assigns: another test could get one of those
+ * a moment later, or a connection could connect to itself. */
 uint16_t support_refused_port(void)
 {
 	static uint16_t port;

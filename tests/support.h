@@ -18,7 +18,7 @@
 #include <lined/dispatcher.h>
 #include <lined/socket.h>
 
-/* How long support_run_until() and its kin wait before the test fails. */
+/* How long support_run_until() and the like wait before the test fails. */
 #define SUPPORT_WATCHDOG_MS 10000
 
 /*

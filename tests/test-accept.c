@@ -65,7 +65,7 @@ static bool accept_one(void)
 	}
 	server.last_error = errno;
 	server.refused++;
-	/* On failure it is untouched and ours. */
+	/* After a failure the socket is unchanged, and the caller closes it. */
 	ck_assert_int_eq(lined_socket_state(client), LINED_SOCKET_IDLE);
 	lined_socket_set_handlers(client, NULL, NULL);
 	lined_socket_close(client);
@@ -305,7 +305,7 @@ END_TEST
 
 /* ---- no descriptors left --------------------------------------------- */
 
-/* Leaves this process no descriptor more; the limit that was. */
+/* Sets the limit so that no descriptor is left. Returns the limit before. */
 static rlim_t use_up_descriptors(void)
 {
 	struct rlimit limit;
@@ -337,7 +337,7 @@ START_TEST(without_descriptors_the_loop_is_idle_and_recovers)
 	rlim_t before;
 
 	server_start(1000);
-	/* Two that are given back later. */
+	/* Two descriptors that are closed later. */
 	spare[0] = dup(0);
 	spare[1] = dup(0);
 	connect_peers(peers, 6);
@@ -395,7 +395,7 @@ START_TEST(pause_and_resume_hold_over_a_rest)
 	support_run_until_count(server.dispatcher, &server.refused, 1);
 	set_descriptors(before);
 	lined_socket_pause(server.listener);
-	/* The rest is over meanwhile, the pause is not. */
+	/* The wait for a descriptor ends meanwhile, the pause does not. */
 	support_run_for(server.dispatcher, 250);
 	ck_assert_uint_eq(server.accepted, 0);
 	lined_socket_resume(server.listener);

@@ -13,7 +13,7 @@
 
 #include <lined/address.h>
 
-/* The address as a static, whatever its family. */
+/* Parses an address of any family into static memory. */
 static const struct sockaddr *at(const char *host)
 {
 	static struct lined_address address;

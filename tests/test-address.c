@@ -20,7 +20,7 @@
 
 /* ---- addresses -------------------------------------------------------- */
 
-/* The address as a static, whatever its family. */
+/* Parses an address of any family into static memory. */
 static const struct sockaddr *at(const char *text)
 {
 	static struct lined_address address;

@@ -19,7 +19,7 @@
 
 enum { MESSAGES = 20000, BURST = 50 };
 
-/* A worker that publishes numbers, and checks everybody's. */
+/* A worker that publishes numbers, and checks those of all workers. */
 struct counting {
 	struct hall *hall;
 	struct lined_service *service;
@@ -179,7 +179,7 @@ START_TEST(above_the_limit_nothing_is_published_to_anyone)
 	hall_let_go(&hall, &stop);
 	hall_wait_count(&hall, &got[2], sending.sent);
 	before = sending.sent;
-	/* It goes on as if nothing had been. */
+	/* Publishing works again. */
 	sending = (struct sending){.topic = "t", .text = "x", .count = 1};
 	hall_call(&hall, 0, 0, send_some, &sending);
 	ck_assert_uint_eq(sending.sent, 1);
@@ -248,7 +248,7 @@ START_TEST(what_waits_for_a_worker_is_charged_once)
 	hall_stop(&hall, 2, &stops[1]);
 	hall_call(&hall, 0, 0, publish_much, bytes);
 	hall_wait_held(&hall, TEXT_MAX, TEXT_MAX + 500);
-	/* The one that does not read it, then the last one. */
+	/* First the worker without a subscriber, then the last one. */
 	hall_let_go(&hall, &stops[0]);
 	hall_wait_held(&hall, TEXT_MAX, TEXT_MAX + 500);
 	hall_let_go(&hall, &stops[1]);
@@ -288,7 +288,7 @@ START_TEST(a_mark_parts_what_was_published_before_and_after)
 	unsigned i;
 
 	hall_open(&hall, 2, &quiet, NULL);
-	/* The publisher's own worker has no other idea of it. */
+	/* The publisher's own worker agrees. */
 	for (i = 0; i < 2; i++)
 		hall_call(&hall, 0, i, subscribe_marked, &marked[i]);
 	hall_stop_behind(&hall, 0, 0, publish_own, old, &stop);
@@ -544,7 +544,8 @@ START_TEST(what_was_published_last_harms_nobody)
 		hall_call(&hall, 0, i, send_some, &sending);
 	hall_let_go(&hall, &stop);
 	hall_close(&hall);
-	/* At most what the other instances of b said when they stopped. */
+	/* At most the messages that the other instances of b published in
+	 * stop(). */
 	ck_assert_uint_le(got, HALL_WORKERS - 1);
 }
 END_TEST

@@ -101,7 +101,7 @@ START_TEST(unsubscribing_drops_what_is_on_its_way)
 	unsubscribe(&inbox);
 	turn();
 	ck_assert_str_eq(inbox.text, "");
-	/* And who comes back finds the topic as new. */
+	/* A later subscription gets only later messages. */
 	subscribe(hall.instances[0][0], &inbox);
 	publish_text(hall.instances[0][0], "t", "2");
 	turn();
@@ -111,7 +111,7 @@ START_TEST(unsubscribing_drops_what_is_on_its_way)
 }
 END_TEST
 
-/* Which of three subscriptions unsubscribes which, itself too. */
+/* One of three subscriptions unsubscribes one of them, perhaps itself. */
 START_TEST(a_handler_may_unsubscribe_any)
 {
 	int by = _i / 3, whom = _i % 3, i;

@@ -17,7 +17,7 @@
 
 /* ---- the matrix ------------------------------------------------------ */
 
-/* Which callback strikes. */
+/* The callback that closes. */
 enum striker {
 	STRIKE_ACCEPT,
 	STRIKE_CONNECT,

@@ -199,7 +199,7 @@ START_TEST(the_last_answer_arrives_though_the_peer_sends_again)
 }
 END_TEST
 
-/* And one that never stops does not hold us longer than two seconds. */
+/* A peer that never stops sending delays the close by two seconds at most. */
 START_TEST(lingering_ends_by_itself)
 {
 	static char junk[64 * 1024];
@@ -219,7 +219,7 @@ START_TEST(lingering_ends_by_itself)
 }
 END_TEST
 
-/* They are what the client has sent, although nobody has read them. */
+/* The client has sent these bytes, although no handler has read them. */
 START_TEST(bytes_that_lingering_discards_are_counted)
 {
 	struct lined_traffic traffic;
@@ -354,7 +354,8 @@ START_TEST(who_was_kept_from_sending_is_not_quiet_yet)
 		support_run_for(ending.dispatcher, 10);
 		ck_assert_uint_lt(turns++, 500);
 	}
-	/* 30 days later: times of 32 bits have passed half of their round. */
+	/* 30 days later: a time of 32 bits in milliseconds has passed half of
+	 * its range. */
 	ending.sock->resume_at -= 30u * 86400 * 1000;
 	ck_assert(lined_socket_is_quiet(ending.sock));
 
@@ -397,7 +398,7 @@ START_TEST(with_half_close_allowed_sending_goes_on_after_the_end)
 	support_puts(ending.peer, "one\n");
 	shutdown(ending.peer, SHUT_WR);
 	support_run_until_count(ending.dispatcher, &ending.lines, 1);
-	/* It stays, and does not spin. */
+	/* The socket stays open, and the loop does not spin. */
 	ck_assert_uint_le(support_run_for(ending.dispatcher, 60), 6);
 	ck_assert_int_eq(ending.status, LINED_LINE_CLOSED);
 	ck_assert_uint_eq(ending.closes, 0);

@@ -92,7 +92,8 @@ static const struct resolver_lookup test_names = {
 	.free = test_free,
 };
 
-/* From here on the test answers for names, later where they are held. */
+/* From here on the test answers for names; held: only after let_answers_go().
+ */
 static void answer_names(bool held)
 {
 	struct resolver *resolver = dispatcher_resolver(dispatcher);
@@ -168,7 +169,7 @@ START_TEST(the_next_address_is_tried_when_one_is_silent)
 	name_add(silent_port);
 	name_add(port);
 	attempt_start(&attempt, "two", port, 2000);
-	/* The silent one has its share of the time only. */
+	/* The silent address may use only its share of the time. */
 	lined_timer_init(&late, dispatcher, nothing);
 	ck_assert_int_eq(lined_timer_start(&late, 1900, 0), 0);
 	decide(&attempt);
@@ -178,7 +179,7 @@ START_TEST(the_next_address_is_tried_when_one_is_silent)
 }
 END_TEST
 
-/* The loop did something else for a while before it connects. */
+/* The loop does something else before it connects. */
 START_TEST(the_deadline_runs_from_the_call)
 {
 	uint64_t start_ms;
@@ -270,7 +271,7 @@ START_TEST(a_lookup_counts_to_the_deadline)
 	attempt_start(&attempt, "slow", 1, 50);
 	wait_until(&names.asked, 1);
 	assert_fails(&attempt, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
-	/* The answer comes after all, and nobody is there. */
+	/* The answer comes later, after the socket has closed. */
 	take_late_answer();
 	ck_assert_uint_eq(attempt.closes, 1);
 }
@@ -291,7 +292,7 @@ START_TEST(a_close_during_the_lookup_is_final)
 }
 END_TEST
 
-/* getaddrinfo may take for ever: the end does not wait for it. */
+/* getaddrinfo() may never return: the end does not wait for it. */
 START_TEST(a_dispatcher_ends_while_a_name_is_looked_up)
 {
 	answer_names(true);

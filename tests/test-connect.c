@@ -86,7 +86,7 @@ START_TEST(a_unix_path_that_is_not_there_is_ENOENT)
 
 	attempt_open(&attempt);
 	attempt_connect_to(&attempt, &address, len, 0);
-	/* It is known at once, but not told within the call. */
+	/* The error is known at once, but is not reported within the call. */
 	ck_assert_uint_eq(attempt.closes, 0);
 	assert_fails(&attempt, LINED_CLOSE_ERROR, ENOENT);
 }
@@ -185,7 +185,7 @@ static void full_listener_open(struct full_listener *full)
 	ck_abort_msg("a backlog of 1 has room for all");
 }
 
-/* Those that have come so far leave. */
+/* Accepts and closes all waiting connections. */
 static void full_listener_empty(struct full_listener *full)
 {
 	while (full->count > 0) {
@@ -264,7 +264,7 @@ START_TEST(a_connect_to_a_full_unix_listener_may_be_ended)
 	unlink(full.address.sun_path);
 	assert_fails(&gone, LINED_CLOSE_ERROR, ENOENT);
 	full_listener_close(&full);
-	/* And the dispatcher goes. */
+	/* A connect that waits when the dispatcher ends. */
 	full_listener_open(&full);
 	attempt_open(&left);
 	connect_to_full(&left, &full, 0);
@@ -397,7 +397,7 @@ END_TEST
 START_TEST(a_close_while_connecting_is_final)
 {
 	attempt_start(&attempt, "127.0.0.1", port, 0);
-	/* The kernel has connected it already; it must not be told. */
+	/* The kernel has connected it already: handle_connect must not run. */
 	lined_socket_close(attempt.sock);
 	ck_assert(lined_socket_is_closed(attempt.sock));
 	ck_assert_int_eq(lined_dispatcher_poll(dispatcher, -1), 0);
@@ -449,7 +449,7 @@ START_TEST(close_after_flush_while_connecting_sends_what_is_queued)
 }
 END_TEST
 
-/* Many at once, some of them refused: each is told exactly one thing. */
+/* Many at once, some of them refused: one callback for each. */
 START_TEST(each_of_many_connects_is_told_exactly_once)
 {
 	struct attempt attempts[60];

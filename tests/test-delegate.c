@@ -93,7 +93,7 @@ START_TEST(unregistering_what_is_not_there_is_ENOENT)
 		      ENOENT);
 	ck_assert_int_eq(lined_dispatcher_unregister(d, &watch->delegate), 0);
 	support_fails(lined_dispatcher_unregister(d, &watch->delegate), ENOENT);
-	/* And it may come back. */
+	/* It may be registered again. */
 	ck_assert_int_eq(lined_dispatcher_register(d, &watch->delegate), 0);
 	watch_fill(watch);
 	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 1);
@@ -345,7 +345,7 @@ START_TEST(buffered_data_that_nobody_reads_does_not_spin_the_loop)
 }
 END_TEST
 
-/* Not before the wait but in the turn; and says yes all the same. */
+/* Unregisters during the turn, and still reports buffered data. */
 static bool vanish(struct lined_delegate *delegate)
 {
 	struct watch *watch = watch_of(delegate);
@@ -425,7 +425,7 @@ END_TEST
 
 /* ---- unregister and free from any callback --------------------------- */
 
-/* Which callback strikes. */
+/* The callback that unregisters. */
 enum striker {
 	STRIKE_READ,
 	STRIKE_WRITE,

@@ -171,7 +171,7 @@ static int run_looking(void)
 	length = snprintf(text, sizeof(text), "null %d%d%d, ", is_null(0),
 			  is_null(1), is_null(2));
 	detach_done(0);
-	/* The process between has been told to end: until it has. */
+	/* Waits until the process between has ended. */
 	while (getppid() != test_pid)
 		sched_yield();
 	length += snprintf(text + length, sizeof(text) - (size_t)length,

@@ -481,7 +481,7 @@ START_TEST(fault_the_state_is_set_after_the_connect_handler)
 			 0);
 	support_run_until_count(d, &story.connects, 1);
 	ck_assert_int_eq(story.state_in_connect, LINED_SOCKET_CONNECTED);
-	/* And not over a close() that the handler made. */
+	/* Nor over a close() by the handler. */
 	ck_assert_uint_eq(story.closes, (unsigned)_i);
 	if (story.sock != NULL)
 		ck_assert(lined_socket_is_connected(story.sock));
@@ -643,7 +643,7 @@ START_TEST(fault_a_flush_error_closes_silently)
 	int peer;
 
 	story.sock = support_pair(d, &story_handlers, &story, &peer);
-	/* Not to be found by reading. */
+	/* Paused, so that no read finds the error. */
 	lined_socket_pause(story.sock);
 	support_run_turns(d, 1);
 	shutdown(lined_socket_fd(story.sock), SHUT_WR);

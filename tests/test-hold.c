@@ -16,7 +16,7 @@
 
 enum { FIRST = 1, SECOND = 2 };
 
-/* Holds after the line "hold"; what was read is in text, a letter a line. */
+/* Holds after the line "hold". text has the first letter of each line. */
 struct reader {
 	char text[32];
 	size_t len;

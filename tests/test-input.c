@@ -159,7 +159,7 @@ START_TEST(input_may_be_changed_before_it_is_split_into_lines)
 	support_puts(stream.peer, "c\n-");
 	support_run_turns(stream.d, 2);
 	ck_assert_str_eq(s.log, "+ab?+c|");
-	/* A line that it has closed the socket for is not read. */
+	/* A line after which the hook has closed the socket is not read. */
 	support_puts(stream.peer, "d\n!");
 	ck_assert_int_eq(lined_dispatcher_poll(stream.d, 5000), 0);
 	ck_assert_str_eq(s.log, "+ab?+c|");
@@ -288,7 +288,8 @@ START_TEST(raw_read_takes_what_is_there)
 }
 END_TEST
 
-/* A socket holds no memory for input that has been used up, whoever took it. */
+/* A socket holds no memory for input that was read, in or outside of
+ * handle_read. */
 START_TEST(what_was_saved_is_freed_when_it_is_used_up)
 {
 	struct lined_line line;
@@ -351,14 +352,14 @@ START_TEST(what_is_left_behind_a_partial_block_is_served)
 		support_puts(stream.peer, "a\nb\nc\n");
 		support_run_turns(stream.d, 10);
 		ck_assert_str_eq(sip.log, blocks ? "a\n|b\n|c\n|" : "a|b|c|");
-		/* And then it waits for the kernel again. */
+		/* Then the loop waits for the kernel again. */
 		ck_assert_uint_le(support_run_for(stream.d, 50), 3);
 		stream_close();
 	}
 }
 END_TEST
 
-/* While nobody reads input is discarded; whoever reads next begins anew. */
+/* Without handlers input is discarded; new handlers begin with a new line. */
 static void expect_fresh_start(struct lined_framing f, const char *before,
 			       const char *meanwhile, const char *after,
 			       const char *log)

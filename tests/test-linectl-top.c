@@ -32,7 +32,7 @@ static void take(struct samples *samples, uint64_t now_ms, const char *lines)
 	samples_take(samples, &answer, now_ms);
 }
 
-/* About as equal as sums of fractions can be. */
+/* Sums of fractions are equal only about. */
 static void expect_near(double value, double wanted)
 {
 	ck_assert_msg(value > wanted - 1e-9 && value < wanted + 1e-9,

@@ -24,7 +24,7 @@
 #include "log_fixture.h"
 #include "support.h"
 
-/* So many that the buffer holds them all, should the thread come late. */
+/* So few that the buffer holds them all, even if the thread starts late. */
 #define THREADS    4
 #define PER_THREAD 1000
 
@@ -223,10 +223,10 @@ START_TEST(a_reader_that_never_reads_holds_nobody_up)
 	took_ms = support_now_ms() - start_ms;
 	ck_assert_uint_ge(took_ms, 1900);
 	ck_assert_uint_lt(took_ms, 8000);
-	/* And what follows does not wait either. */
+	/* A later message does not wait either. */
 	log_err("last words");
 	ck_assert_uint_lt(support_now_ms() - start_ms, 8000);
-	/* Once it is read the thread comes back, and goes. */
+	/* Once stderr is read the thread goes on, and ends. */
 	threads = thread_count();
 	null = open("/dev/null", O_WRONLY);
 	ck_assert_int_eq(dup2(null, STDERR_FILENO), STDERR_FILENO);
@@ -275,7 +275,8 @@ START_TEST(the_thread_takes_no_signals)
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
 	ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
-	/* Were there a thread to take it, it would end the process. */
+	/* If another thread did not block the signal, it would end the process.
+	 */
 	ck_assert_int_eq(kill(getpid(), SIGUSR1), 0);
 	log_err("still");
 	read_until("still");
@@ -292,7 +293,7 @@ START_TEST(without_a_thread_messages_are_written_all_the_same)
 	const char *text;
 	int i;
 
-	/* Such a stack cannot be had. */
+	/* The system cannot give such a stack. */
 	ck_assert_int_eq(pthread_getattr_default_np(&before), 0);
 	ck_assert_int_eq(pthread_attr_init(&attr), 0);
 	ck_assert_int_eq(pthread_attr_setstacksize(&attr, (size_t)1 << 47), 0);

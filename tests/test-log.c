@@ -130,7 +130,6 @@ START_TEST(a_stream_of_syslog_gets_records_that_end_in_nul)
 	open_to(LOG_TARGET_SYSLOG, LINED_LOG_INFO);
 	log_notice("one");
 	log_close();
-	/* Also to find out whether it is there, in other tests. */
 	fd = accept(syslog_reader, NULL, NULL);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_str_eq(read_syslog(fd), "<157>lined: one");

@@ -207,7 +207,7 @@ START_TEST(ceiling_closes_the_longest_queue_first)
 }
 END_TEST
 
-/* Where each turn's end is too late: the limit is passed within one. */
+/* The limit is passed within a turn: a check at its end would be too late. */
 START_TEST(ceiling_holds_within_a_turn)
 {
 	struct memory_case c;
@@ -250,7 +250,8 @@ START_TEST(ceiling_sends_before_it_closes)
 }
 END_TEST
 
-/* The one that is over the limit leaves it to the one that holds more. */
+/* The dispatcher that notices the limit closes nothing; the one that holds more
+ * does. */
 START_TEST(ceiling_closes_the_longest_of_all_dispatchers)
 {
 	struct memory_case c;
@@ -552,7 +553,7 @@ START_TEST(keepers_of_other_dispatchers_are_asked)
 	run(&c);
 	ck_assert_int_lt(b.kept, 300000);
 	ck_assert_uint_eq(c.memory.closed, 0);
-	/* A dispatcher that was asked asks nobody. */
+	/* A dispatcher that was asked to check asks no other one. */
 	a.asked = b.asked = 0;
 	run(&c);
 	run(&c);

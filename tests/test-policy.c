@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pure parts of policy: senders that differ with each mail, and whitelists.
+ * Parts of policy without sockets: senders that differ with each mail, and
+ * whitelists.
  */
 #include "config.h"
 
@@ -57,7 +58,7 @@ START_TEST(srs_and_batv_lose_what_changes)
 	folds("SRS1=ABC=first.example==HHH=TT=example.net=bob@relay.example",
 	      "srs1=#=first.example==#=#=example.net=bob@relay.example");
 	folds("prvs=1234abcdef=bob@example.net", "prvs=#=bob@example.net");
-	/* Cut short they harm nobody. */
+	/* Addresses that are cut short. */
 	folds("SRS0=", "srs0=#");
 	folds("SRS0=HHH", "srs0=#");
 	folds("SRS1=A==", "srs1=#==#");

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * read_line on a socket, sentence by sentence: statuses, terminators, limits
- * and policies, the end of a stream, fair turns, pause. test-framing tests that
- * cuts do not matter, test-input the other ways to read, test-socket-deadline
- * the deadlines.
+ * read_line on a socket: statuses, terminators, limits and policies, the end of
+ * a stream, fair turns, pause. test-framing tests that cuts do not matter,
+ * test-input the other ways to read, test-socket-deadline the deadlines.
  */
 #include "config.h"
 
@@ -262,7 +261,7 @@ START_TEST(allowed_half_close_stays_open_for_sending)
 }
 END_TEST
 
-/* A half-closed stream is not news in every turn. */
+/* A half-closed stream is reported once, not in every turn. */
 START_TEST(allowed_half_close_does_not_spin)
 {
 	unsigned reads;
@@ -283,7 +282,7 @@ START_TEST(data_before_a_reset_is_delivered_first)
 
 	stream_open(NULL);
 	stream.recorder.stop_after =
-		1; /* the reset is met with a line unread */
+		1; /* the reset comes while a line is unread */
 	support_puts(stream.peer, "a\nb\n");
 	support_run_until_count(stream.d, &stream.recorder.lines, 1);
 	support_reset(stream.peer);

@@ -378,7 +378,7 @@ START_TEST(a_bad_claim_gets_no_answer)
 	support_fails(lined_registry_claim(service, client, "x", value,
 					   sizeof(value), never, NULL),
 		      EINVAL);
-	ask(fd, "1\n", "1\n"); /* nor does it wait for one */
+	ask(fd, "1\n", "1\n"); /* and the client does not wait for an answer */
 	close(fd);
 	hall_close(&hall);
 }
@@ -481,8 +481,7 @@ START_TEST(a_watch_is_told_of_each_change)
 	for (w = 0; w < hall.count; w++) {
 		const char *text = watchers[w].text;
 
-		/* In which order the names of a dead client go is nobody's
-		 * business. */
+		/* The names of a closed client are released in any order. */
 		ck_assert(strcmp(text, "+n/a +n/b -n/a +n/a -n/a -n/b ") == 0 ||
 			  strcmp(text, "+n/a +n/b -n/a +n/a -n/b -n/a ") == 0);
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The resolver: several lookups at a time, one for equal names, and none that
- * nobody waits for. Lookups of names that begin with "slow" wait until the test
- * releases them.
+ * The resolver: several lookups at a time, one for equal names, and none
+ * without a caller that waits. Lookups of names that begin with "slow" wait
+ * until the test releases them.
  */
 #include "config.h"
 
@@ -84,7 +84,7 @@ static void setup(void)
 	resolver = dispatcher_resolver(d);
 	ck_assert_ptr_nonnull(resolver);
 	resolver_set_lookup(resolver, &name_table);
-	/* Nothing else keeps it open. */
+	/* Nothing else keeps the dispatcher open. */
 	lined_dispatcher_open_mailbox(d);
 	names.begun = names.running = names.most = 0;
 	names_hold(true);

@@ -167,7 +167,7 @@ START_TEST(a_manager_that_does_not_read_is_not_waited_for)
 {
 	unsigned full = fill();
 
-	/* Told late, in order; of statuses the last, of food none. */
+	/* Sent late and in order: the last status, and no watchdog message. */
 	sd_notify_status("one");
 	sd_notify_status("two");
 	sd_notify_watchdog();

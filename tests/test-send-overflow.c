@@ -207,7 +207,7 @@ START_TEST(drop_oldest_drops_the_new_one_where_nothing_else_can_go)
 }
 END_TEST
 
-/* Nothing is given up in vain: what waits behind it stays. */
+/* A send that would still not fit drops no other one. */
 START_TEST(drop_oldest_drops_nothing_where_that_makes_no_room)
 {
 	static char big[100000], got[100050];
@@ -227,7 +227,7 @@ START_TEST(drop_oldest_drops_nothing_where_that_makes_no_room)
 		ENOBUFS);
 	ck_assert_uint_eq(lined_socket_take_dropped(stream.sock), 1);
 	ck_assert_uint_eq(lined_socket_queued(stream.sock), rest + 5);
-	/* It goes where that does help. */
+	/* The oldest is dropped if that makes room. */
 	ck_assert_int_eq(lined_socket_send(stream.sock, "too", 3), 0);
 	more = sizeof(big) - rest - 3 - 48;
 	ck_assert_int_eq(lined_socket_send(stream.sock, big, more), 0);

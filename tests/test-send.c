@@ -78,7 +78,7 @@ START_TEST(a_formatted_text_is_one_send_of_any_length)
 	ck_assert_int_eq(lined_socket_printf(stream.sock, "%s %d;", "one", 1),
 			 0);
 	ck_assert_int_eq(lined_socket_printf(stream.sock, "%s", ""), 0);
-	/* Around what it has room for. */
+	/* Lengths around the size of the buffer in printf. */
 	ck_assert_int_eq(lined_socket_printf(stream.sock, "%.1023s;", longer),
 			 0);
 	ck_assert_int_eq(lined_socket_printf(stream.sock, "%.1022s;", longer),
@@ -94,7 +94,7 @@ START_TEST(a_formatted_text_is_one_send_of_any_length)
 }
 END_TEST
 
-/* Nothing is that long: a length went below zero somewhere. */
+/* Such a length comes from a subtraction below zero. */
 START_TEST(size_that_no_send_has_is_refused)
 {
 	static char byte;

@@ -30,8 +30,8 @@ START_TEST(line_rate_slows_and_never_closes)
 }
 END_TEST
 
-/* By the old limits the rest would take a minute, and what is owed a quarter of
- * an hour. */
+/* With the old limits the rest of the lines would take a minute, and the debt a
+ * quarter of an hour. */
 static void expect_free_under(uint32_t rate, uint32_t burst)
 {
 	stream_open(NULL);
@@ -72,7 +72,7 @@ START_TEST(slowed_lines_survive_the_peers_end)
 }
 END_TEST
 
-/* Its lines wait here, so it is not silent. */
+/* The client has sent lines that wait, so it is not idle. */
 START_TEST(who_is_slowed_is_not_idle)
 {
 	stream_open(NULL);
@@ -196,7 +196,7 @@ START_TEST(the_longest_deadlines_close_nobody_now)
 }
 END_TEST
 
-/* Dripping bytes is not a line: neither deadline moves. */
+/* Single bytes are no line: no deadline moves. */
 static void expect_drip_to_end(struct lined_limits limits)
 {
 	uint64_t start_ms;
@@ -224,7 +224,7 @@ START_TEST(dripping_bytes_moves_no_deadline)
 }
 END_TEST
 
-/* Reads what came a turn later, as one does who asks elsewhere first. */
+/* Reads a turn later, as a protocol that must ask another thread first. */
 static void read_every_other_time(struct lined_socket *sock, void *arg)
 {
 	unsigned *calls = arg;
@@ -278,7 +278,7 @@ static void pause_at_the_second(struct lined_socket *sock, void *arg)
 			;
 }
 
-/* It may have ended its line: nobody has looked. */
+/* The line may have ended in the input that is not read yet. */
 START_TEST(line_timeout_spares_who_waits_for_the_reader)
 {
 	static const struct lined_socket_handlers handlers = {

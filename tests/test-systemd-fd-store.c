@@ -281,7 +281,7 @@ START_TEST(one_that_is_closed_for_good_lets_nobody_in)
 	manage();
 	ck_assert_uint_eq(kept.count, 1);
 	listener_free(listener);
-	/* The manager has not come to it yet. */
+	/* The manager has not read the message yet. */
 	ck_assert(!gets_in(scheme));
 	manage();
 	ck_assert_uint_eq(kept.count, 0);
@@ -328,7 +328,7 @@ START_TEST(one_that_is_in_the_way_goes)
 }
 END_TEST
 
-/* Another address of the port is in nobody's way. */
+/* Another address with the same port is no obstacle. */
 START_TEST(one_that_is_not_in_the_way_stays)
 {
 	const char *scheme = schemes[_i];

@@ -41,7 +41,8 @@ static void tick_start(struct tick *tick, uint64_t delay_ms,
 {
 	ck_assert_int_eq(lined_timer_start(&tick->timer, delay_ms, interval_ms),
 			 0);
-	/* The start may have read the clock. */
+	/* lined_timer_start() may have read the clock: compute the due time
+	 * after it. */
 	tick->due_ms =
 		lined_dispatcher_now_ms(tick->timer.dispatcher) + delay_ms;
 }

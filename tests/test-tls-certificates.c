@@ -159,12 +159,12 @@ START_TEST(sessions_are_resumed_by_other_contexts)
 	next = session_after(&settings, first, &resumed);
 	ck_assert(resumed);
 	SSL_SESSION_free(next);
-	/* Other clients are let in there: a full handshake. */
+	/* Another client CA: no resumption, but a full handshake. */
 	next = session_after(&strict, first, &resumed);
 	ck_assert(!resumed);
 	SSL_SESSION_free(next);
 	SSL_SESSION_free(first);
-	/* The key before the one in use is taken, the one before that not. */
+	/* A ticket of the last key but one is accepted, an older one is not. */
 	first = session_after(&settings, NULL, &resumed);
 	tls_tickets_turn(&tickets);
 	next = session_after(&settings, first, &resumed);

@@ -125,7 +125,8 @@ START_TEST(input_behind_the_handshake_is_served)
 }
 END_TEST
 
-/* The same from a client that is gone before our last words to it. */
+/* The same from a client that is gone before the server has sent the end of its
+ * handshake. */
 START_TEST(input_of_a_peer_that_has_gone_is_served)
 {
 	int i;
@@ -250,7 +251,7 @@ START_TEST(peer_that_vanishes_in_any_state_of_the_handshake_is_gone)
 }
 END_TEST
 
-/* Others are served between them. */
+/* One turn does only some of the handshakes, so that others are served. */
 START_TEST(crowd_of_handshakes_takes_several_turns)
 {
 	struct tls_settings settings = settings_of(&server_id);

@@ -53,7 +53,8 @@ START_TEST(long_output_meets_a_slow_reader)
 	ck_assert_int_eq(lined_socket_send(conn.sock, data, size), 0);
 	lined_socket_close_after_flush(conn.sock, LINED_CLOSE_LOCAL, 0);
 	support_run_turns(conn.d, 1);
-	/* Records that are held count, which the queue does not have. */
+	/* Records that are not sent yet are charged, in addition to the queue.
+	 */
 	queued = (int64_t)lined_socket_queued(conn.sock);
 	ck_assert_int_gt(queued, 500 * 1000);
 	ck_assert_int_gt(conn.d->pool.memory.held, before + queued + 16 * 1024);
@@ -229,7 +230,7 @@ START_TEST(key_updates_are_answered_and_bounded)
 	}
 	support_run_until_count(conn.d, &conn.recorder.closes, 1);
 	ck_assert_int_eq(conn.recorder.error, EPROTO);
-	/* Some were within the bound. */
+	/* The first key updates were within the bound. */
 	ck_assert_uint_gt(conn.recorder.lines, 5);
 	ck_assert_uint_lt(conn.recorder.lines, 20);
 }
@@ -305,7 +306,7 @@ START_TEST(answer_to_a_key_update_waits_for_the_kernel)
 }
 END_TEST
 
-/* The answers cannot be sent any more; the line behind them counts. */
+/* The answers cannot be sent any more, but the line behind them is served. */
 START_TEST(line_behind_a_key_update_of_a_peer_that_has_gone)
 {
 	char byte[1];

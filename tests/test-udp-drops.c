@@ -58,7 +58,7 @@ struct late_reader {
 	size_t len;
 };
 
-/* Looks away the first time. */
+/* Reads nothing the first time. */
 static void late_read(struct lined_socket *sock, void *arg)
 {
 	struct late_reader *late = arg;

@@ -286,7 +286,7 @@ struct reluctant {
 	unsigned reads, lines;
 };
 
-/* Not now. */
+/* The first time it reads nothing. */
 static void reluctant_read(struct lined_socket *sock, void *arg)
 {
 	struct reluctant *late = arg;
@@ -322,7 +322,7 @@ START_TEST(empty_datagram_moves_with_its_socket)
 }
 END_TEST
 
-/* Nothing is that long: a length went below zero somewhere. */
+/* Such a length comes from a subtraction below zero. */
 START_TEST(size_that_no_datagram_has_is_refused)
 {
 	const struct sockaddr_in to = support_loopback(9);

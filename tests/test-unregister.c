@@ -117,7 +117,7 @@ START_TEST(a_socket_that_connects_is_not_taken_out)
 }
 END_TEST
 
-/* Nothing of it is left there, nor anything of that with it. */
+/* Then the socket and the dispatcher keep nothing of each other. */
 START_TEST(a_socket_that_could_not_be_registered_is_of_nobody)
 {
 	static const struct lined_delegate_handlers nothing;
@@ -156,7 +156,8 @@ static void try_to_take_out(struct lined_socket *sock, void *arg)
 	lined_socket_want_write(sock, false);
 }
 
-/* It could be closed next, and be gone when the handler returns. */
+/* The handler could close it next: it would be freed before the handler
+ * returns. */
 START_TEST(a_socket_is_not_taken_out_in_its_own_handler)
 {
 	static const struct lined_socket_handlers handlers = {
@@ -240,7 +241,7 @@ static void reopen(struct lined_socket *sock, void *arg,
 	support_wrap(reborn->dispatcher, next, fd);
 }
 
-/* A relay reconnects in handle_close: the end is an end nevertheless. */
+/* A relay reconnects in handle_close: the dispatcher ends all the same. */
 START_TEST(what_is_opened_at_the_end_is_closed_too)
 {
 	static const struct lined_socket_handlers first = {

@@ -87,7 +87,7 @@ START_TEST(the_last_address_that_is_no_proxy_counts)
 }
 END_TEST
 
-/* Not the address before it: somebody has hidden behind that proxy. */
+/* Not the address before it: a client could have written that one itself. */
 START_TEST(what_is_no_address_is_not_passed_over)
 {
 	static const char *const words[] = {

@@ -33,14 +33,14 @@ struct watch *watch_of(struct lined_delegate *delegate);
 /* On one end of a pipe, which end the mode says. Not registered. */
 struct watch *watch_new(struct lined_dispatcher *d, unsigned mode,
 			const struct lined_delegate_handlers *handlers);
-/* And registered. */
+/* The same, registered. */
 struct watch *watch_add(struct lined_dispatcher *d, unsigned mode,
 			const struct lined_delegate_handlers *handlers);
 
-/* A byte for who reads. */
+/* Writes a byte, so that a reading watch is ready. */
 void watch_fill(struct watch *watch);
 
-/* Its memory and descriptors; it is not registered any more. */
+/* Frees it and closes its descriptors; it is not registered any more. */
 void watch_free(struct watch *watch);
-/* And it was. */
+/* The same for a registered watch. */
 void watch_remove(struct watch *watch);

@@ -54,7 +54,7 @@ void hall_open(struct hall *hall, unsigned workers,
 /* Ends the instances that are left and then the workers. */
 void hall_close(struct hall *hall);
 
-/* Runs it on a worker for an instance there, and waits. */
+/* Calls run() on a worker for its instance of a service, and waits. */
 void hall_call(struct hall *hall, unsigned service, unsigned worker,
 	       void (*run)(struct lined_service *service, void *arg),
 	       void *arg);
@@ -65,7 +65,7 @@ void hall_end_instance(struct hall *hall, unsigned service, unsigned worker);
 /* A client of the instance; the other end's descriptor, a blocking one. */
 int hall_client(struct hall *hall, unsigned service, unsigned worker);
 
-/* Polls the main dispatcher until done(arg), and fails the test at last. */
+/* Polls the main dispatcher until done(arg); fails the test after 20 s. */
 void hall_wait(struct hall *hall, bool (*done)(void *arg), void *arg);
 
 /* The same until a counter, which another thread may write, is at least n. */
@@ -74,10 +74,10 @@ void hall_wait_count(struct hall *hall, const unsigned *counter, unsigned n);
 /* The same until so many bytes are charged at least, or at most. */
 void hall_wait_held(struct hall *hall, uint64_t least, uint64_t most);
 
-/* One more, seen by hall_wait_count(). Each counter has one writer. */
+/* Adds one to a counter of hall_wait_count(). Each counter has one writer. */
 void hall_count(unsigned *counter);
 
-/* A worker that stands still from the call until hall_let_go(). */
+/* A worker that is blocked from the call until hall_let_go(). */
 struct hall_stop {
 	struct worker_call call;
 	struct lined_service *service;
