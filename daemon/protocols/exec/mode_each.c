@@ -113,14 +113,12 @@ static bool each_passes_bytes(const struct lined_framing *framing)
 static void each_tell(struct exec_client *client, const char *text, size_t len,
 		      const struct lined_framing *framing)
 {
-	struct iovec pieces[2] = {{(void *)(uintptr_t)text, len}, {0}};
-	const char *end;
+	struct lined_line line = {.text = text, .len = len};
 
-	if (!each_passes_bytes(framing)) {
-		pieces[1].iov_len = lined_framing_terminator(framing, &end);
-		pieces[1].iov_base = (void *)(uintptr_t)end;
-	}
-	lined_socket_sendv(client->sock, pieces, 2);
+	if (!each_passes_bytes(framing))
+		line.terminator_len =
+			lined_framing_terminator(framing, &line.terminator);
+	lined_socket_send_line(client->sock, &line);
 }
 
 static void each_program_readable(struct exec_program *program)

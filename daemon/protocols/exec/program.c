@@ -316,7 +316,7 @@ static int program_launch(struct exec_program *program,
 		.terminal = options->stdout_kind == EXEC_STDOUT_PTY,
 		.keep_input = keep_unread,
 	};
-	const char **arguments, **environment, **readable = NULL;
+	const char **arguments, **environment, **readable;
 	int ends[4], error;
 
 	if (lined_program_find(options->command.items[0], path, sizeof(path)) <
@@ -325,13 +325,11 @@ static int program_launch(struct exec_program *program,
 	arguments = program_join_list(NULL, &options->command, NULL);
 	environment = program_join_list(PATH_VARIABLE, &options->environment,
 					variables);
-	if (options->readable.count > 0)
-		readable = program_join_list(NULL, &options->readable, NULL);
-	if (arguments != NULL && environment != NULL &&
-	    (options->readable.count == 0 || readable != NULL)) {
+	readable = program_join_list(NULL, &options->readable, NULL);
+	if (arguments != NULL && environment != NULL && readable != NULL) {
 		spec.arguments = arguments;
 		spec.environment = environment;
-		spec.readable = readable;
+		spec.readable = options->readable.count > 0 ? readable : NULL;
 		program->process =
 			lined_program_start(program->service, &spec, ends,
 					    program_process_ended, program);

@@ -15,13 +15,11 @@
 static void output_tell(struct exec_client *client, const char *text,
 			size_t len)
 {
-	const char *end;
-	size_t end_len = lined_framing_terminator(
-		lined_socket_framing(client->sock), &end);
-	struct iovec pieces[2] = {{(void *)(uintptr_t)text, len},
-				  {(void *)(uintptr_t)end, end_len}};
+	struct lined_line line = {.text = text, .len = len};
 
-	lined_socket_sendv(client->sock, pieces, 2);
+	line.terminator_len = lined_framing_terminator(
+		lined_socket_framing(client->sock), &line.terminator);
+	lined_socket_send_line(client->sock, &line);
 	client->told_ms = exec_now_ms(client->slot->exec);
 }
 

@@ -85,6 +85,17 @@ static void batch_append(struct relay_batch *batch, const char *bytes,
 	batch->len += len;
 }
 
+/* Enters the line that was appended last. */
+static void batch_enter_line(struct relay_batch *batch, size_t len,
+			     size_t tag_len, size_t terminator_len)
+{
+	const char *terminator = batch->bytes + batch->len - terminator_len;
+
+	batch->lengths[batch->count++] = (struct relay_lengths){
+		(uint32_t)len, (uint16_t)tag_len, (uint16_t)terminator_len};
+	batch->ends |= batch_ends_of(terminator, terminator_len);
+}
+
 int relay_batch_add(struct relay_batch *batch, const char *tag, size_t tag_len,
 		    const struct lined_line *line,
 		    const struct lined_framing *framing)
@@ -102,9 +113,7 @@ int relay_batch_add(struct relay_batch *batch, const char *tag, size_t tag_len,
 		batch_append(batch, tag, tag_len);
 	batch_append(batch, line->text, line->len);
 	batch_append(batch, terminator, terminator_len);
-	batch->lengths[batch->count++] = (struct relay_lengths){
-		(uint32_t)len, (uint16_t)tag_len, (uint16_t)terminator_len};
-	batch->ends |= batch_ends_of(terminator, terminator_len);
+	batch_enter_line(batch, len, tag_len, terminator_len);
 	return 0;
 }
 
@@ -113,12 +122,7 @@ int relay_batch_copy(struct relay_batch *batch, const struct relay_line *line)
 	if (batch_reserve(batch, line->len) < 0)
 		return -1;
 	batch_append(batch, line->text, line->len);
-	batch->lengths[batch->count++] = (struct relay_lengths){
-		(uint32_t)line->len, (uint16_t)line->tag_len,
-		(uint16_t)line->terminator_len};
-	batch->ends |=
-		batch_ends_of(line->text + line->len - line->terminator_len,
-			      line->terminator_len);
+	batch_enter_line(batch, line->len, line->tag_len, line->terminator_len);
 	return 0;
 }
 

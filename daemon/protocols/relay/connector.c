@@ -82,19 +82,18 @@ static int connector_set_targets(struct relay_connector *connector,
  * several the first. False: none is left. */
 static bool connector_choose(struct relay_connector *connector)
 {
-	bool found = false;
+	const struct relay_connector_target *target, *best = NULL;
 	size_t i;
 
 	for (i = 0; i < connector->target_count; i++) {
-		if (connector->targets[i].tried ||
-		    (found &&
-		     connector->targets[i].failures >=
-			     connector->targets[connector->target].failures))
+		target = &connector->targets[i];
+		if (target->tried ||
+		    (best != NULL && target->failures >= best->failures))
 			continue;
+		best = target;
 		connector->target = i;
-		found = true;
 	}
-	return found;
+	return best != NULL;
 }
 
 /* ---- attempts ----------------------------------------------------------- */
@@ -175,7 +174,6 @@ static void connector_failed(struct relay_connector *connector,
 			     bool was_connected, const char *why)
 {
 	const char *how = was_connected ? "lost" : "not connected";
-	struct lined_service *service = connector->relay->service;
 	char text[RELAY_CONNECTOR_TEXT_MAX], error[sizeof(connector->error)];
 
 	relay_connector_text(connector, text);
@@ -188,10 +186,11 @@ static void connector_failed(struct relay_connector *connector,
 	if (!connector_try_next(connector))
 		connector_await_round(connector, text, how);
 	else
-		lined_service_log(
-			service, connector_level(connector, LINED_LOG_WARNING),
-			"%s %s: %s, trying %s: %s", connector->handlers->kind,
-			text, how, connector->reached, error);
+		lined_service_log(connector->relay->service,
+				  connector_level(connector, LINED_LOG_WARNING),
+				  "%s %s: %s, trying %s: %s",
+				  connector->handlers->kind, text, how,
+				  connector->reached, error);
 	connector->handlers->handle_close(connector, was_connected);
 }
 
@@ -238,11 +237,12 @@ static void connector_begin_round(struct relay_connector *connector)
 
 	connector_set_state(connector, RELAY_CONNECTOR_CONNECTING);
 	if (!relay_address_is_name(&connector->address)) {
-		int result =
-			relay_address_socket(&connector->address, &address);
+		int error =
+			relay_address_socket(&connector->address, &address) < 0
+				? errno
+				: 0;
 
-		connector_start_round(connector, result < 0 ? errno : 0,
-				      &address, 1);
+		connector_start_round(connector, error, &address, 1);
 		return;
 	}
 	connector->lookup = lined_dispatcher_look_up(

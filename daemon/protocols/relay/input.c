@@ -111,7 +111,9 @@ void relay_input_read(struct relay *relay, struct lined_socket *sock)
 	size_t tag_len = 0;
 	bool tagged = false;
 
-	if (relay->subscribe_only) {
+	/* In mode proxy, only datagrams come here: nobody would get them. */
+	if (relay->options->mode == RELAY_PROXY ||
+	    relay_options_subscribe_only(relay->options)) {
 		relay_input_discard(relay, sock);
 		return;
 	}

@@ -100,9 +100,6 @@ static void relay_on_drain(struct lined_socket *sock)
 static void relay_read_options(struct relay *relay)
 {
 	relay->options = lined_service_options(relay->service);
-	/* In mode proxy, only datagrams are read as lines. */
-	relay->subscribe_only = relay->options->mode == RELAY_PROXY ||
-				relay_options_subscribe_only(relay->options);
 	relay->limits_set = false;
 }
 

@@ -25,8 +25,7 @@
 struct relay {
 	struct lined_service *service;
 	const struct relay_options *options;
-	bool subscribe_only; /* input of clients is discarded */
-	bool limits_set;     /* relay_connector_set_limits() has run */
+	bool limits_set; /* relay_connector_set_limits() has run */
 	struct relay_filter *filter, *filter_out, *filter_up;
 	struct relay_pattern *dedupe_without;
 	struct relay_seat seat;
