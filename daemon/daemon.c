@@ -318,10 +318,10 @@ static int daemon_harden(const struct daemon *daemon, const struct conf *conf)
 	size_t i;
 	int result;
 
-	for (i = 0; i < wanted->writable_count; i++)
-		if (access(wanted->writable[i], F_OK) < 0)
+	for (i = 0; i < wanted->writable.count; i++)
+		if (access(wanted->writable.items[i], F_OK) < 0)
 			log_warning("hardening: writable %s: %s",
-				    wanted->writable[i], strerror(errno));
+				    wanted->writable.items[i], strerror(errno));
 	log_close();
 	result = hardening_apply(wanted, daemon_pid_file(daemon, conf), report,
 				 sizeof(report));

@@ -57,9 +57,10 @@ START_TEST(every_top_key_is_read)
 	ck_assert_str_eq(conf->pid_file, "/run/x.pid");
 	ck_assert_uint_eq(conf->drain_timeout_ms, 120000);
 	ck_assert_int_eq(conf->memory, INT64_C(2) << 30);
-	ck_assert_uint_eq(conf->hardening.writable_count, 2);
-	ck_assert_str_eq(conf->hardening.writable[0], fixture_path("state"));
-	ck_assert_str_eq(conf->hardening.writable[1], "/srv");
+	ck_assert_uint_eq(conf->hardening.writable.count, 2);
+	ck_assert_str_eq(conf->hardening.writable.items[0],
+			 fixture_path("state"));
+	ck_assert_str_eq(conf->hardening.writable.items[1], "/srv");
 	ck_assert_int_eq(conf->log.target, LOG_TARGET_SYSLOG);
 	ck_assert_int_eq(conf->log.format, LOG_FORMAT_PLAIN);
 	ck_assert_int_eq(conf->log.facility, LOG_LOCAL3);

@@ -55,56 +55,43 @@ static void conf_read_log(const struct conf_section *section)
 
 /* ---- hardening -------------------------------------------------------- */
 
-struct hardening_section {
-	int no_new_privileges, landlock, seccomp;
-	struct lined_option_list writable;
-};
-
 /* In the order of enum hardening_choice. */
 static const char *const hardening_words[] = {"auto", "on", "off", NULL};
 
 static const struct lined_option hardening_table[] = {
-	{LINED_OPTION("no-new-privileges", CHOICE, struct hardening_section,
+	{LINED_OPTION("no-new-privileges", CHOICE, struct hardening,
 		      no_new_privileges),
 	 .choices = hardening_words},
-	{LINED_OPTION("landlock", CHOICE, struct hardening_section, landlock),
+	{LINED_OPTION("landlock", CHOICE, struct hardening, landlock),
 	 .choices = hardening_words},
-	{LINED_OPTION("seccomp", CHOICE, struct hardening_section, seccomp),
+	{LINED_OPTION("seccomp", CHOICE, struct hardening, seccomp),
 	 .choices = hardening_words},
-	{LINED_OPTION("writable", LIST, struct hardening_section, writable)},
+	{LINED_OPTION("writable", LIST, struct hardening, writable)},
 	{.name = NULL},
 };
 
 static void conf_read_hardening(const struct conf_section *section)
 {
 	struct conf *conf = section->build->conf;
-	struct hardening *hardening = &conf->hardening;
+	struct lined_option_list *writable = &conf->hardening.writable;
 	const struct conf_key *key = conf_section_key(section, "writable");
-	struct hardening_section read;
 	const char **paths;
 	size_t i;
 
-	conf_section_fill(section, hardening_table, &read);
-	hardening->no_new_privileges =
-		(enum hardening_choice)read.no_new_privileges;
-	hardening->landlock = (enum hardening_choice)read.landlock;
-	hardening->seccomp = (enum hardening_choice)read.seccomp;
+	conf_section_fill(section, hardening_table, &conf->hardening);
 	conf->hardening_text =
-		conf_section_values(section, hardening_table, &read);
-	if (read.writable.count == 0)
-		return;
-	paths = pool_array(section->pool, read.writable.count, sizeof(*paths));
+		conf_section_values(section, hardening_table, &conf->hardening);
+	paths = pool_array(section->pool, writable->count, sizeof(*paths));
 	if (paths == NULL)
 		return;
-	for (i = 0; i < read.writable.count; i++) {
-		paths[i] = conf_file_path(read.writable.items[i], &key->place,
+	for (i = 0; i < writable->count; i++) {
+		paths[i] = conf_file_path(writable->items[i], &key->place,
 					  section->pool);
-		if (read.writable.items[i][0] == '\0')
+		if (writable->items[i][0] == '\0')
 			conf_error_in(section, &key->place,
 				      "writable: a path is empty");
 	}
-	hardening->writable = paths;
-	hardening->writable_count = read.writable.count;
+	writable->items = paths;
 }
 
 /* ---- the top --------------------------------------------------------- */

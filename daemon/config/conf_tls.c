@@ -18,28 +18,21 @@
 
 #include "config/conf_file.h"
 
-struct tls {
-	const char *certificate, *key, *client_ca, *crl;
-	enum conf_client_cert client_cert;
-	enum conf_tls_version min_version;
-	bool auto_reload;
-};
-
 /* In the order of enum conf_client_cert and enum conf_tls_version. */
 static const char *const client_certs[] = {"none", "optional", "required",
 					   NULL};
 static const char *const versions[] = {"1.2", "1.3", NULL};
 
 static const struct lined_option tls_table[] = {
-	{LINED_OPTION("certificate", STRING, struct tls, certificate)},
-	{LINED_OPTION("key", STRING, struct tls, key)},
-	{LINED_OPTION("client-ca", STRING, struct tls, client_ca)},
-	{LINED_OPTION("client-cert", CHOICE, struct tls, client_cert),
+	{LINED_OPTION("certificate", STRING, struct conf_tls, certificate)},
+	{LINED_OPTION("key", STRING, struct conf_tls, key)},
+	{LINED_OPTION("client-ca", STRING, struct conf_tls, client_ca)},
+	{LINED_OPTION("client-cert", CHOICE, struct conf_tls, client_cert),
 	 .fallback = "none", .choices = client_certs},
-	{LINED_OPTION("crl", STRING, struct tls, crl)},
-	{LINED_OPTION("min-version", CHOICE, struct tls, min_version),
+	{LINED_OPTION("crl", STRING, struct conf_tls, crl)},
+	{LINED_OPTION("min-version", CHOICE, struct conf_tls, min_version),
 	 .fallback = "1.2", .choices = versions},
-	{LINED_OPTION("auto-reload", BOOLEAN, struct tls, auto_reload),
+	{LINED_OPTION("auto-reload", BOOLEAN, struct conf_tls, auto_reload),
 	 .fallback = "true"},
 	{.name = NULL},
 };
@@ -197,20 +190,16 @@ static void tls_read(const struct conf_section *section, struct conf_tls *tls)
 {
 	const struct conf_env *env = section->build->env;
 	bool unread = !env->read_tls || env->blind;
-	struct tls read;
 
 	tls->name = conf_option_copy(section, section->node->title);
 	tls->place = section->node->place;
-	conf_section_fill(section, tls_table, &read);
+	conf_section_fill(section, tls_table, tls);
 	tls->certificate = conf_tls_file(section, "certificate",
-					 read.certificate, &unread);
-	tls->key = conf_tls_file(section, "key", read.key, &unread);
+					 tls->certificate, &unread);
+	tls->key = conf_tls_file(section, "key", tls->key, &unread);
 	tls->client_ca =
-		conf_tls_file(section, "client-ca", read.client_ca, &unread);
-	tls->crl = conf_tls_file(section, "crl", read.crl, &unread);
-	tls->client_cert = read.client_cert;
-	tls->min_version = read.min_version;
-	tls->auto_reload = read.auto_reload;
+		conf_tls_file(section, "client-ca", tls->client_ca, &unread);
+	tls->crl = conf_tls_file(section, "crl", tls->crl, &unread);
 	tls_check(section, tls);
 	if (!unread && tls->certificate != NULL && tls->key != NULL)
 		tls_read_files(section, tls);

@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include <lined/protocol.h>
+
 enum hardening_choice {
 	HARDENING_AUTO, /* on where the system has it */
 	HARDENING_ON,
@@ -21,8 +23,7 @@ struct hardening {
 	enum hardening_choice no_new_privileges, landlock, seccomp;
 	/* Paths below which Landlock allows everything but execution, in
 	 * addition to directories that a service manager has made for lined. */
-	const char *const *writable;
-	size_t writable_count;
+	struct lined_option_list writable;
 };
 
 /*

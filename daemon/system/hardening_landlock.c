@@ -112,8 +112,8 @@ static int landlock_permit_all(int rules, uint64_t known,
 				    known & LANDLOCK_OF_FILES) < 0 &&
 		    errno != ENOENT)
 			return -1;
-	for (i = 0; i < wanted->writable_count; i++)
-		landlock_permit(rules, wanted->writable[i], write);
+	for (i = 0; i < wanted->writable.count; i++)
+		landlock_permit(rules, wanted->writable.items[i], write);
 	return 0;
 }
 
