@@ -7,8 +7,10 @@
 
 #include "config/conf_value.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -31,27 +33,21 @@ static const struct unit size_units[] = {
 
 /* Reads the digits at text; *end is after them. CONF_VALUE_RANGE: the number is
  * too large. */
-static enum conf_value_status
-value_read_digits(const char *text, const char **end, int64_t *value)
+static enum conf_value_status value_read_digits(const char *text, char **end,
+						int64_t *value)
 {
-	enum conf_value_status status = CONF_VALUE_OK;
-	const char *p;
-
-	*value = 0;
-	for (p = text; *p >= '0' && *p <= '9'; p++) {
-		if (*value > (INT64_MAX - (*p - '0')) / 10)
-			status = CONF_VALUE_RANGE;
-		else
-			*value = *value * 10 + (*p - '0');
-	}
-	*end = p;
-	return p == text ? CONF_VALUE_BAD : status;
+	errno = 0;
+	*value = strtoll(text, end, 10);
+	/* strtoll(3) also takes white space and a sign. */
+	if (*text < '0' || *text > '9')
+		return CONF_VALUE_BAD;
+	return errno == ERANGE ? CONF_VALUE_RANGE : CONF_VALUE_OK;
 }
 
 enum conf_value_status conf_value_integer(const char *text, int64_t *value)
 {
 	bool negative = *text == '-';
-	const char *end;
+	char *end;
 	enum conf_value_status status =
 		value_read_digits(text + negative, &end, value);
 
@@ -72,7 +68,7 @@ static enum conf_value_status value_read_unit(const char *text,
 					      const struct unit *units,
 					      int64_t bare, int64_t *value)
 {
-	const char *end;
+	char *end;
 	enum conf_value_status status = value_read_digits(text, &end, value);
 	int64_t factor = *end == '\0' ? bare : 0;
 
@@ -115,16 +111,13 @@ enum conf_value_status conf_value_boolean(const char *text, bool *value)
 enum conf_value_status conf_value_mode(const char *text, unsigned *mode)
 {
 	size_t len = strspn(text, "01234567");
-	const char *p;
+	unsigned long bits = strtoul(text, NULL, 8);
 
 	if (len == 0 || text[len] != '\0')
 		return CONF_VALUE_BAD;
-	*mode = 0;
-	for (p = text; *p != '\0'; p++) {
-		*mode = *mode * 8 + (unsigned)(*p - '0');
-		if (*mode > 0777)
-			return CONF_VALUE_RANGE;
-	}
+	if (bits > 0777)
+		return CONF_VALUE_RANGE;
+	*mode = (unsigned)bits;
 	return CONF_VALUE_OK;
 }
 
