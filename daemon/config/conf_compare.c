@@ -80,12 +80,6 @@ static bool tls_lists_equal(const struct conf_service *a,
 _Static_assert(sizeof(struct lined_limits) == 7 * sizeof(uint32_t), "gaps");
 _Static_assert(sizeof(struct lined_framing) == 8, "gaps");
 
-static bool socket_limits_equal(const struct lined_limits *a,
-				const struct lined_limits *b)
-{
-	return memcmp(a, b, sizeof(*a)) == 0;
-}
-
 static bool networks_equal(const struct lined_network *a, size_t a_count,
 			   const struct lined_network *b, size_t b_count)
 {
@@ -112,7 +106,7 @@ static bool bounds_equal(const struct conf_bounds *a,
 {
 	const struct admission_limits *x = &a->admission, *y = &b->admission;
 
-	return socket_limits_equal(&a->sockets, &b->sockets) &&
+	return memcmp(&a->sockets, &b->sockets, sizeof(a->sockets)) == 0 &&
 	       memcmp(x, y, offsetof(struct admission_limits, own_clients)) ==
 		       0 &&
 	       (x->own_clients != NULL) == (y->own_clients != NULL) &&

@@ -34,8 +34,7 @@
 static pthread_rwlock_t log_lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct log_thread *open_thread; /* NULL: closed */
 static bool copies_errors;             /* log_copy_errors() has an effect */
-static bool target_is_stderr;
-static bool target_is_syslog; /* syslog, without a fallback */
+static struct log_output_settings open_output;
 static bool stderr_is_stuck;
 /* Without a random seed a peer could choose an address whose messages suppress
  * another's. */
@@ -121,11 +120,12 @@ static void log_make_output(struct log_output_settings *output,
 int log_open(const struct log_settings *settings)
 {
 	struct log_output_settings output;
-	struct log_thread *thread = NULL;
+	struct log_thread *thread;
 	int saved = errno;
 
 	log_make_output(&output, settings);
 	pthread_rwlock_wrlock(&log_lock);
+	open_output = output;
 	if (hash_seed == 0 &&
 	    getrandom(&hash_seed, sizeof(hash_seed), GRND_NONBLOCK) < 0)
 		hash_seed = (uint64_t)getpid();
@@ -134,11 +134,8 @@ int log_open(const struct log_settings *settings)
 	else
 		open_thread = log_thread_start(&output);
 	thread = open_thread;
-	target_is_stderr = output.kind == LOG_OUTPUT_STDERR;
-	target_is_syslog =
-		output.kind == LOG_OUTPUT_SYSLOG && !output.fall_back;
-	copies_errors = !target_is_stderr && !log_stderr_is_journal();
-	last_words.syslog = !target_is_stderr;
+	last_words.syslog = output.kind != LOG_OUTPUT_STDERR;
+	copies_errors = last_words.syslog && !log_stderr_is_journal();
 	last_words.style = output.style;
 	snprintf(last_words.head, sizeof(last_words.head), "<%d>%s[",
 		 output.facility | LINED_LOG_ERR, output.ident);
@@ -167,7 +164,7 @@ void log_close(void)
 		return;
 	is_stuck = log_thread_stop(thread, CLOSE_TIMEOUT_MS) < 0;
 	pthread_rwlock_wrlock(&log_lock);
-	stderr_is_stuck = is_stuck && target_is_stderr;
+	stderr_is_stuck = is_stuck && open_output.kind == LOG_OUTPUT_STDERR;
 	pthread_rwlock_unlock(&log_lock);
 	errno = saved;
 }
@@ -208,7 +205,8 @@ bool log_is_lost(void)
 	bool is_syslog;
 
 	pthread_rwlock_rdlock(&log_lock);
-	is_syslog = target_is_syslog;
+	is_syslog =
+		open_output.kind == LOG_OUTPUT_SYSLOG && !open_output.fall_back;
 	pthread_rwlock_unlock(&log_lock);
 	return is_syslog && !log_output_has_syslog();
 }

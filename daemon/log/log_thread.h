@@ -34,12 +34,7 @@ struct log_thread *log_thread_start(const struct log_output_settings *settings);
  */
 int log_thread_stop(struct log_thread *thread, int timeout_ms);
 
-/*
- * Calls tick(arg) on the thread after after_ms, then again each time after as
- * many ms as tick returned. tick NULL: no more calls; waits for a call that
- * runs. tick is not called while the thread hangs in a write, or if there is no
- * thread.
- */
+/* See log_tick(). */
 void log_thread_tick(struct log_thread *thread, uint32_t after_ms,
 		     uint32_t (*tick)(void *arg), void *arg);
 

@@ -214,16 +214,13 @@ void fd_store_drop_rivals(const struct inherited *inherited,
 		struct inherited_socket *item = &inherited->items[i];
 
 		if (fd_store_has(item) &&
-		    fd_store_is_rival(item->fd, address, type))
+		    (address == NULL ||
+		     fd_store_is_rival(item->fd, address, type)))
 			fd_store_drop_item(item);
 	}
 }
 
 void fd_store_drop(const struct inherited *inherited)
 {
-	size_t i;
-
-	for (i = 0; inherited != NULL && i < inherited->count; i++)
-		if (fd_store_has(&inherited->items[i]))
-			fd_store_drop_item(&inherited->items[i]);
+	fd_store_drop_rivals(inherited, NULL, 0);
 }

@@ -173,22 +173,21 @@ static pid_t keeper_fork(const struct keeper_request *request,
 	return pid;
 }
 
+/* Fills in the report. */
 static void keeper_start(struct keeper *keeper,
 			 const struct keeper_request *request,
-			 const struct keeper_texts *texts, const int fds[3])
+			 const struct keeper_texts *texts, const int fds[3],
+			 struct keeper_report *report)
 {
-	struct keeper_report report = {
-		.kind = KEEPER_FAILED, .id = request->id, .error = ENOMEM};
-
-	report.pid = keeper_has_room(keeper)
-			     ? keeper_fork(request, texts, fds, &report)
-			     : -1;
-	if (report.pid > 0) {
-		report.kind = KEEPER_STARTED;
-		keeper->children[keeper->count].id = request->id;
-		keeper->children[keeper->count++].pid = report.pid;
-	}
-	keeper_report(&report);
+	report->error = ENOMEM;
+	report->pid = keeper_has_room(keeper)
+			      ? keeper_fork(request, texts, fds, report)
+			      : -1;
+	if (report->pid < 0)
+		return;
+	report->kind = KEEPER_STARTED;
+	keeper->children[keeper->count].id = request->id;
+	keeper->children[keeper->count++].pid = report->pid;
 }
 
 /* Takes `count` texts before `end` into a list and moves *at after them. NULL:
@@ -232,12 +231,12 @@ static void keeper_take_start(struct keeper *keeper,
 	    texts.arguments != NULL && texts.environment != NULL) {
 		texts.path = places[0];
 		texts.directory = places[1];
-		keeper_start(keeper, request, &texts, fds);
+		keeper_start(keeper, request, &texts, fds, &report);
 	} else {
 		/* Descriptors are lost if this process has no room for them. */
 		report.error = fds[2] < 0 ? EMFILE : ENOMEM;
-		keeper_report(&report);
 	}
+	keeper_report(&report);
 	free(places);
 	free(texts.readable);
 	free(texts.arguments);
