@@ -264,6 +264,9 @@ START_TEST(an_option_must_make_sense)
 	sound();
 	options[0].choices = (const char *const[]){"a", NULL};
 	refused("option number: choices, but not a choice or a string");
+	options[0].restarts = true;
+	refused("option number: restarts, but not a choice");
+	options[0].restarts = false;
 	sound();
 	options[1].type = LINED_OPTION_CHOICE;
 	refused("option word: a choice without choices");

@@ -309,6 +309,11 @@ bool conf_cluster_equal(const struct conf_cluster *a,
 bool conf_options_equal(const struct conf_service *a,
 			const struct conf_service *b);
 
+/* The name of an option that differs and that no running service can change
+ * (lined_option.restarts); NULL: none. */
+const char *conf_restarting_option(const struct conf_service *a,
+				   const struct conf_service *b);
+
 /* Whether socket-mode, socket-owner and socket-group are equal. */
 bool conf_service_same_mode(const struct conf_service *a,
 			    const struct conf_service *b);

@@ -22,6 +22,30 @@ bool conf_options_equal(const struct conf_service *a,
 	       texts_equal(a->options_text, b->options_text);
 }
 
+static int choice_of(const struct conf_service *conf,
+		     const struct lined_option *option)
+{
+	int choice;
+
+	memcpy(&choice, (const char *)conf->options + option->offset,
+	       sizeof(choice));
+	return choice;
+}
+
+const char *conf_restarting_option(const struct conf_service *a,
+				   const struct conf_service *b)
+{
+	const struct lined_option *option =
+		a->module == b->module && a->module != NULL ? a->module->options
+							    : NULL;
+
+	for (; option != NULL && option->name != NULL; option++)
+		if (option->restarts &&
+		    choice_of(a, option) != choice_of(b, option))
+			return option->name;
+	return NULL;
+}
+
 bool conf_service_same_mode(const struct conf_service *a,
 			    const struct conf_service *b)
 {

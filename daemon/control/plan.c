@@ -124,6 +124,10 @@ static void plan_print_service(struct response *response,
 			       const struct reload_service *service)
 {
 	const struct conf_service *conf = service->conf;
+	const char *option =
+		service->running != NULL
+			? conf_restarting_option(service->running->conf, conf)
+			: NULL;
 
 	if (service->running == NULL)
 		plan_step(response, "begin", conf->name, "service",
@@ -132,6 +136,9 @@ static void plan_print_service(struct response *response,
 		plan_step(response, "restart", conf->name, "cluster",
 			  "begins again, %s the cluster",
 			  conf->cluster ? "in" : "outside");
+	else if (!service->kept && option != NULL)
+		plan_step(response, "restart", conf->name, "options",
+			  "begins again: %s changes", option);
 	else if (!service->kept)
 		plan_step(response, "restart", conf->name, "protocol",
 			  "begins again, with protocol %s in place of %s",

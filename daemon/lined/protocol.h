@@ -119,6 +119,9 @@ struct lined_option {
 	const char *const *choices;
 	const struct lined_option *section; /* for LINED_OPTION_SECTION */
 	size_t section_size;
+	/* Of a choice: a reload that changes it drains the service and starts
+	 * it again, as with another protocol. */
+	bool restarts;
 };
 
 /*

@@ -114,6 +114,10 @@ static int check_choices(const struct lined_option *option,
 {
 	const char *const *word = option->choices;
 
+	if (option->restarts && option->type != LINED_OPTION_CHOICE)
+		return check_refuse(report,
+				    "option %s: restarts, but not a choice",
+				    option->name);
 	if (option->type != LINED_OPTION_CHOICE) {
 		if (word == NULL || option->type == LINED_OPTION_STRING)
 			return 0;

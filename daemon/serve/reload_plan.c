@@ -112,7 +112,8 @@ static void plan_service(struct reload_plan *plan,
 		service->running = now->service;
 		/* A replaced module has another lined_protocol. */
 		service->kept = before->module == conf->module &&
-				before->cluster == conf->cluster;
+				before->cluster == conf->cluster &&
+				conf_restarting_option(before, conf) == NULL;
 		service->changes = conf_service_changes(before, conf);
 		service->mode_changes = !conf_service_same_mode(before, conf);
 	}

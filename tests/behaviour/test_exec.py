@@ -537,6 +537,25 @@ class Reload(Exec):
             a.send(b"do print(id, x)\n")
             self.assertEqual(a.line(), b"5\n")
 
+    def test_another_mode_begins_anew(self):
+        daemon = self.puppet()
+        cat, each = ["cat"], "\t\tmode = each\n"
+        with Client(self.address) as a:
+            a.send(b"old\n")
+            self.assertEqual(a.line(), b"old\n")
+            self.write(self.bot(cat, each))
+            daemon.reload()
+            a.ended()
+        with Client(self.address) as a:
+            a.send(b"its own\n")
+            self.assertEqual(a.line(), b"its own\n")
+            self.write(self.bot([PYTHON, self.path("program.py")]))
+            daemon.reload()
+            a.ended()
+        with Client(self.address) as a:
+            a.send(b"do print(id, 'shared')\n")
+            self.assertEqual(a.line(), b"shared\n")
+
     def test_fewer_and_more_programs(self):
         daemon = self.puppet(options="\t\tprograms = 3")
         clients = [Client(self.address) for _ in range(5)]

@@ -21,7 +21,7 @@ static const char *const stdout_kinds[] = {"pty", "pipe", NULL};
 const struct lined_option exec_option_table[] = {
 	{LINED_OPTION("command", LIST, struct exec_options, command)},
 	{LINED_OPTION("mode", CHOICE, struct exec_options, mode),
-	 .fallback = "shared", .choices = modes},
+	 .fallback = "shared", .choices = modes, .restarts = true},
 	{LINED_OPTION("programs", INTEGER, struct exec_options, programs),
 	 .fallback = "0", .min = 0, .max = PROGRAMS_MAX},
 	{LINED_OPTION("stdout", CHOICE, struct exec_options, stdout_kind),
