@@ -224,15 +224,9 @@ static void control_respond_tap(struct lined_socket *client, void *arg,
 
 /* ---- requests ----------------------------------------------------------- */
 
-/* Whether an answer can reach the client: false after a failed write. */
-static bool control_can_answer(const struct session *session)
-{
-	return lined_socket_is_writeable(session->client);
-}
-
-/* Sends a request. If answers cannot reach the client, only requests that
- * change something are sent: a client that sends thousands of requests and
- * closes must not cost time. */
+/* Sends a request. After a failed write no answer can reach the client: only
+ * requests that change something are sent then. A client that sends thousands
+ * of requests and closes must not cost time. */
 static void control_request(struct session *session, const struct verb *verb,
 			    const char *argument, const char *text, size_t len)
 {
@@ -243,7 +237,7 @@ static void control_request(struct session *session, const struct verb *verb,
 		.text_len = len,
 	};
 
-	if (verb->right == LOOK && !control_can_answer(session))
+	if (verb->right == LOOK && !lined_socket_is_writeable(session->client))
 		return;
 	session->verb = verb;
 	session->tapping = verb->request == LINED_REQUEST_TAP;
@@ -394,7 +388,8 @@ static void control_help(struct session *session)
 	const struct lined_record record = {"verb", 2, values};
 	size_t i;
 
-	for (i = 0; i < VERBS && control_can_answer(session); i++) {
+	for (i = 0; i < VERBS && lined_socket_is_writeable(session->client);
+	     i++) {
 		control_write_usage(usage, &verbs[i]);
 		values[1].text = verbs[i].summary;
 		control_record_write(&text, &record);

@@ -113,11 +113,6 @@ static void chat_cluster(struct lined_service *service,
 		chat_sessions_tell_parted(chat, event == LINED_CLUSTER_PARTED);
 }
 
-static void chat_check(struct lined_service *service)
-{
-	chat_sessions_check(lined_service_data(service));
-}
-
 const struct lined_protocol lined_protocol = {
 	.abi = LINED_ABI,
 	.size = sizeof(struct lined_protocol),
@@ -134,7 +129,7 @@ const struct lined_protocol lined_protocol = {
 	.reload = chat_reload,
 	.drain = chat_drain,
 	.finish = chat_finish,
-	.handle_task = chat_check,
+	.handle_task = chat_sessions_check,
 	.task_ms = CHECK_MS,
 	.handle_cluster = chat_cluster,
 	.give_up = chat_give_up,

@@ -284,11 +284,12 @@ static void session_check(struct lined_socket *client, void *arg)
 	member->chat->replacing |= member->taken;
 }
 
-void chat_sessions_check(struct chat *chat)
+void chat_sessions_check(struct lined_service *service)
 {
+	struct chat *chat = lined_service_data(service);
 	bool due = chat->waiting > 0 || chat->replacing;
 
 	chat->replacing = false;
 	if (due)
-		lined_service_each_client(chat->service, session_check, NULL);
+		lined_service_each_client(service, session_check, NULL);
 }

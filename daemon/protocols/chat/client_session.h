@@ -22,7 +22,7 @@ size_t chat_sessions_drain(struct chat *chat);
  * those members, and no others, that everybody hears them again. */
 void chat_sessions_tell_parted(struct chat *chat, bool parted);
 
-/* Resumes members whose request another worker has not answered in time, and
- * gives a new nickname to members that lost theirs. Called every half
- * second. */
-void chat_sessions_check(struct chat *chat);
+/* Implements struct lined_protocol.handle_task: resumes members whose request
+ * another worker has not answered in time, and gives a new nickname to members
+ * that lost theirs. */
+void chat_sessions_check(struct lined_service *service);

@@ -425,7 +425,7 @@ static void kv_stop(struct lined_service *service)
 {
 	struct kv_cache *cache = lined_service_data(service);
 
-	kv_store_fini(&cache->store);
+	lined_timer_stop(&cache->store.flush);
 }
 
 static void kv_give_up(struct lined_service *service, uint64_t bytes,

@@ -20,11 +20,6 @@ void kv_store_init(struct kv_store *store, struct lined_service *service)
 	lined_service_timer(service, &store->flush, store_flush_due);
 }
 
-void kv_store_fini(struct kv_store *store)
-{
-	lined_timer_stop(&store->flush);
-}
-
 bool kv_store_find(const struct kv_store *store, const struct lined_word *key,
 		   struct kv_item *item)
 {

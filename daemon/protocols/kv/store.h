@@ -34,9 +34,8 @@ struct kv_item {
 	uint64_t cas;
 };
 
-/* The struct must be zeroed. */
+/* The struct must be zeroed. Stop the timer `flush` at the end. */
 void kv_store_init(struct kv_store *store, struct lined_service *service);
-void kv_store_fini(struct kv_store *store);
 
 /* False: no item has this key. */
 bool kv_store_find(const struct kv_store *store, const struct lined_word *key,
