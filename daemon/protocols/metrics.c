@@ -282,8 +282,8 @@ static void metrics_take_line(struct session *session,
 	if (status == HTTP_MORE)
 		return;
 	lined_timer_stop(&session->deadline);
-	/* After a failed write nobody reads answers to the remaining requests.
-	 */
+	/* After a failed write no answer can reach the client: its remaining
+	 * requests must not cost time. */
 	if (!lined_socket_is_writeable(session->client)) {
 		lined_socket_close_for(session->client, LINED_CLOSE_ERROR,
 				       EPIPE);

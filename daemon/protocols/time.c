@@ -35,7 +35,7 @@ static size_t time_write(char text[TEXT_MAX],
 	struct timespec now;
 	struct tm tm;
 
-	/* Not time(2), which may be a few milliseconds behind. */
+	/* time(2) may still return the second before, for a few ms. */
 	clock_gettime(CLOCK_REALTIME, &now);
 	if (options->local)
 		localtime_r(&now.tv_sec, &tm);

@@ -5,7 +5,7 @@
  *	{"kind":"client","id":42,"service":"echo","closed":{"peer":3}}
  *
  * A member of an object in it is a value "closed.peer". The line may contain
- * anything: its texts are made fit for a terminal (linectl/utf8.h).
+ * any bytes: texts are escaped for a terminal (linectl/utf8.h).
  */
 #pragma once
 

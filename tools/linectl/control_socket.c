@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The connection, on a dispatcher of its own. If the connection cannot be
- * opened or is lost, the error text says what to do.
+ * Connects to the daemon and reads its answers, on a dispatcher of its own. If
+ * the connection cannot be opened or is lost, the error text says what to do.
  */
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The terminal before ncurses opens it. A file of its own, because
+ * Checks the terminal before ncurses opens it. This is not in top.c because
  * <term.h> defines macros such as `lines`.
  */
 #pragma once

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes text fit for JSON and for terminals, with the functions of
- * lined/text.h.
+ * Replaces and escapes bytes, with the functions of lined/text.h.
  */
 #include "config.h"
 

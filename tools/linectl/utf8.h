@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes text fit for JSON, which is UTF-8, and for a terminal: paths, arguments
- * and the lines of clients may contain any bytes, also escape sequences.
+ * Makes text safe to print, as JSON, which is UTF-8, and on a terminal: paths,
+ * arguments and the lines of clients may contain any bytes, also escape
+ * sequences.
  */
 #pragma once
 

@@ -11,7 +11,8 @@
 #include "chat/event.h"
 #include "chat/room.h"
 
-/* Whether each worker may keep a text. False: the member was told so. */
+/* Whether there is memory for a text that each worker keeps. False: the member
+ * got an error. */
 static bool say_may_keep(struct chat_member *member, const char *text)
 {
 	if (lined_service_may_keep(member->chat->service, strlen(text)))
@@ -29,8 +30,8 @@ static bool say_is_muted(struct chat_member *member)
 	return muted;
 }
 
-/* The seat in the current room; NULL: the member may not speak there, and was
- * told why. */
+/* The seat in the current room; NULL: the member may not speak there, and got
+ * an error. */
 static struct chat_seat *say_seat(struct chat_member *member)
 {
 	struct chat_seat *seat = chat_args_seat(member);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lists names from the registry and the rooms, as this worker knows them. A
- * list longer than a line or the send queue is sent in several lines, as fast
+ * /who and /rooms: lists names from the registry and the rooms of this worker.
+ * A list longer than a line or the send queue is sent in several lines, as fast
  * as the client takes them. Rooms are listed in portions, one a turn: all of
  * them at once would delay the worker's other clients.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The members of this worker, found by id. A member is not read while it waits
- * for answers (counted by `busy`) or is slowed by the flood limit.
+ * Keeps the members of this worker in a tree, by id. A member is not read while
+ * it waits for answers (counted by `busy`) or is slowed by the flood limit.
  */
 #include "chat/member.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All workers see the same entries added and removed in the same order: so they
- * count the same members and know the same nicknames.
+ * Watches the entries of nicknames and seats. On all workers the same entries
+ * are added and removed in the same order: so all count the same members and
+ * have the same nicknames.
  */
 #include "chat/registry_watch.h"
 

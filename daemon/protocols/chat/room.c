@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The rooms. If two workers change the same topic or ban at the same time, the
- * later stamp wins on all workers.
+ * Finds, creates and frees rooms, and sets topics and bans. If two workers
+ * change the same topic or ban at the same time, the later stamp wins on all
+ * workers.
  */
 #include "chat/room.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A state machine over bytes: it does not matter how a command is split into
- * packets. An LF always ends a line, even within a command: otherwise half a
- * command would swallow all further lines of its client.
+ * Parses telnet commands byte by byte: it does not matter how a command is
+ * split into packets. An LF always ends a line, even within a command:
+ * otherwise half a command would swallow all further lines of its client.
  */
 #include "chat/telnet.h"
 
