@@ -192,16 +192,6 @@ static struct lined_dispatcher *memory_find_other(struct lined_dispatcher *d,
 
 /* ---- closing ------------------------------------------------------------- */
 
-/* Bytes that were queued in this turn, and that the kernel takes, are no sign
- * of a slow reader. */
-static void memory_flush(struct lined_dispatcher *d)
-{
-	struct list *link;
-
-	for (link = d->dirty.next; link != &d->dirty; link = link->next)
-		d->socket_ops->send_early(link);
-}
-
 /* Whether another dispatcher is to close one of its sockets first. When a
  * socket was closed, the time to wait for a dispatcher that holds more begins
  * anew; the time for those that do not answer does not. */
@@ -229,9 +219,13 @@ static bool memory_leave_to_other(struct lined_dispatcher *d, uint64_t most)
 
 static void memory_shed(struct lined_dispatcher *d, uint64_t limit)
 {
+	struct list *link;
 	uint64_t most;
 
-	memory_flush(d);
+	/* Bytes that were queued in this turn, and that the kernel takes, are
+	 * no sign of a slow reader. */
+	for (link = d->dirty.next; link != &d->dirty; link = link->next)
+		d->socket_ops->send_early(link);
 	while (memory_held(d->memory) >= limit) {
 		struct lined_delegate *delegate = memory_find_longest(d, &most);
 

@@ -135,7 +135,7 @@ void lined_socket_allow_half_close(struct lined_socket *sock, bool allow)
 	sock->half_close = allow;
 }
 
-static bool fd_has_unread(int fd)
+bool fd_has_unread(int fd)
 {
 	int bytes = 0;
 

@@ -239,48 +239,33 @@ static void connector_answered(void *arg, int error,
 	connector_try_next(connector);
 }
 
-static void connector_fail(struct connector *connector)
-{
-	connector->last_error = errno;
-	connector_give_up(connector);
-}
-
-static void connector_look_up(struct connector *connector)
-{
-	connector->lookup = lined_dispatcher_look_up(
-		connector->sock->dispatcher, connector->host, connector->port,
-		connector_answered, connector);
-	if (connector->lookup != NULL &&
-	    lined_timer_start(&connector->timer, connector->timeout_ms, 0) == 0)
-		return;
-	connector_fail(connector);
-}
-
-/* The program called connect(2) before it passed the descriptor to
- * lined_socket_wrap(). */
-static void connector_watch_adopted(struct connector *connector)
-{
-	struct lined_socket *sock = connector->sock;
-
-	if (socket_attach(sock, sock->delegate.fd) == 0 &&
-	    lined_timer_start(&connector->timer, connector->timeout_ms, 0) == 0)
-		return;
-	connector_fail(connector);
-}
-
+/* Tries the address, looks up the name, or watches the descriptor of
+ * lined_socket_wrap(), on which the program has called connect(2). */
 static void connector_begin(struct lined_socket *sock)
 {
 	struct connector *connector = sock->connector;
 	struct lined_dispatcher *d = sock->dispatcher;
+	bool begun;
 
 	lined_timer_init(&connector->timer, d, connector_timer_fired);
 	connector->end_ms = dispatcher_clock(d) + connector->timeout_ms;
-	if (connector->host == NULL && connector->count == 0)
-		connector_watch_adopted(connector);
-	else if (connector->host == NULL)
+	if (connector->count > 0) {
 		connector_try_next(connector);
-	else
-		connector_look_up(connector);
+		return;
+	}
+	if (connector->host != NULL) {
+		connector->lookup = lined_dispatcher_look_up(
+			d, connector->host, connector->port, connector_answered,
+			connector);
+		begun = connector->lookup != NULL;
+	} else {
+		begun = socket_attach(sock, sock->delegate.fd) == 0;
+	}
+	if (begun &&
+	    lined_timer_start(&connector->timer, connector->timeout_ms, 0) == 0)
+		return;
+	connector->last_error = errno;
+	connector_give_up(connector);
 }
 
 /* ---- beginning --------------------------------------------------- */

@@ -285,7 +285,7 @@ void socket_update_mode(struct lined_socket *sock);
 
 /* ---- socket_state.c ---- */
 
-/* Paused by the protocol, or held by the program. */
+/* Paused by the protocol, or held by the daemon. */
 static inline bool socket_is_paused(const struct lined_socket *sock)
 {
 	return sock->paused || sock->hold_reasons != 0;
@@ -336,6 +336,9 @@ void socket_end(struct lined_socket *sock, enum lined_close_reason reason,
 		int error);
 /* The queue is empty: does the half-close or close that waited for it. */
 void socket_flushed(struct lined_socket *sock);
+
+/* Whether the kernel has input that was not read. */
+bool fd_has_unread(int fd);
 
 /* The close phase and the free phase of a turn. */
 void socket_deliver_close(struct lined_socket *sock);

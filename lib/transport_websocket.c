@@ -12,7 +12,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "fail.h"
 
@@ -201,10 +200,8 @@ static bool websocket_wakes(const struct lined_socket *sock, uint32_t *at)
 /* Whether there may be a pong that was not read. */
 static bool websocket_is_unread(const struct lined_socket *sock)
 {
-	int bytes = 0;
-
 	return !socket_may_read(sock) || websocket_lower_holds_input(sock) ||
-	       (ioctl(sock->delegate.fd, FIONREAD, &bytes) == 0 && bytes > 0);
+	       fd_has_unread(sock->delegate.fd);
 }
 
 static void websocket_wake(struct lined_socket *sock)
