@@ -13,12 +13,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "threads/bus_batch.h"
 #include "net/admission.h"
 #include "net/penalty.h"
 #include "serve/service_instance.h"
-#include "threads/registry_arbiter.h"
 #include "support.h"
+#include "threads/bus_batch.h"
+#include "threads/registry_arbiter.h"
 
 _Noreturn void must_fail(const char *file, int line, const char *condition)
 {

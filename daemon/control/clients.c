@@ -15,9 +15,9 @@
 #include "control/service_search.h"
 #include "serve/client.h"
 #include "serve/client_log.h"
-#include "serve/service_instance.h"
 #include "serve/server.h"
 #include "serve/service.h"
+#include "serve/service_instance.h"
 #include "socket_daemon.h"
 
 #define CLIENTS_TIMEOUT_MS 5000

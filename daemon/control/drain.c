@@ -28,8 +28,7 @@ void drain_run(struct control *control, struct request *request)
 		server_drain(control->server, service);
 }
 
-void drain_service_ended(struct control *control, struct request *request,
-			 const struct service *service)
+void drain_service_ended(struct request *request, const struct service *service)
 {
 	struct response response = {.oom = false};
 

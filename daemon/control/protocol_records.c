@@ -14,9 +14,9 @@
 #include <string.h>
 
 #include "control/verbs.h"
-#include "serve/service_instance.h"
 #include "serve/server.h"
 #include "serve/service.h"
+#include "serve/service_instance.h"
 
 /* A page of metrics must be complete before the scrape times out. */
 #define RECORDS_TIMEOUT_MS 3000

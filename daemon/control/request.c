@@ -14,7 +14,6 @@
 
 #include "log/log.h"
 #include "serve/client.h"
-#include "serve/server.h"
 #include "serve/service.h"
 #include "serve/service_instance.h"
 #include "socket_daemon.h"

@@ -10,15 +10,13 @@
 #include "control/verbs.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include <lined/address.h>
 
 #include "control/service_search.h"
 #include "serve/client_log.h"
-#include "serve/service_instance.h"
-#include "serve/server.h"
 #include "serve/service.h"
+#include "serve/service_instance.h"
 
 /* The most lines under way to the client. */
 #define TAP_WAITING_MAX 1024

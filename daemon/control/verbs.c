@@ -30,8 +30,7 @@ void verbs_reload_begins(struct control *control)
 			request->subject = control;
 }
 
-static void verbs_respond_reload(struct control *control,
-				 struct request *request, bool done,
+static void verbs_respond_reload(struct request *request, bool done,
 				 const struct report *report)
 {
 	struct response response = {.oom = false};
@@ -54,7 +53,7 @@ void verbs_reloaded(struct control *control, bool done,
 	list_for_each_safe(request, next, &control->open, open)
 		if (request->kind == LINED_REQUEST_RELOAD &&
 		    request->subject != NULL)
-			verbs_respond_reload(control, request, done, report);
+			verbs_respond_reload(request, done, report);
 }
 
 static void verbs_set_log_level(struct control *control,
@@ -161,5 +160,5 @@ void verbs_service_ended(struct control *control, struct service *service)
 
 	list_for_each_safe(request, next, &control->open, open)
 		if (request->kind == LINED_REQUEST_DRAIN)
-			drain_service_ended(control, request, service);
+			drain_service_ended(request, service);
 }

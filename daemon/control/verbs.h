@@ -96,5 +96,5 @@ void tap_service_drains(struct request *request, const struct service *service);
 
 /* drain.c: DRAIN. drain_service_ended() sends the response. */
 void drain_run(struct control *control, struct request *request);
-void drain_service_ended(struct control *control, struct request *request,
+void drain_service_ended(struct request *request,
 			 const struct service *service);

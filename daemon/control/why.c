@@ -9,7 +9,6 @@
 #include "control/verbs.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include <lined/address.h>
 

@@ -10,8 +10,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include <lined/address.h>
-
 #include "log/error_report.h"
 #include "memory_ceiling.h"
 #include "net/address_hash.h"

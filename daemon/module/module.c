@@ -18,10 +18,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "system/crash.h"
-#include "log/log.h"
 #include "module/module_file.h"
 #include "module/protocol_check.h"
+#include "system/crash.h"
 
 #define NAME_MAX_LEN 32
 #define NAME_BYTES   "abcdefghijklmnopqrstuvwxyz0123456789_-"

@@ -16,7 +16,6 @@
 #include <lined/text.h>
 
 #include "config/conf_value.h"
-#include "log/log.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

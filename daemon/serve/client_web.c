@@ -16,14 +16,13 @@
 
 #include <lined/address.h>
 
-#include "log/log.h"
 #include "net/admission.h"
 #include "serve/client.h"
 #include "serve/client_log.h"
 #include "serve/client_penalty.h"
+#include "serve/console_page.h"
 #include "serve/service_instance.h"
 #include "serve/web_request.h"
-#include "serve/console_page.h"
 #include "socket_daemon.h"
 #include "websocket.h"
 

@@ -11,10 +11,10 @@
 
 #include "cluster/cluster.h"
 #include "config/conf.h"
-#include "serve/service_instance.h"
 #include "list.h"
 #include "net/admission.h"
 #include "net/listener.h"
+#include "serve/service_instance.h"
 
 struct memory_ceiling;
 struct penalties;

@@ -13,12 +13,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <lined/address.h>
-
 #include "counter.h"
+#include "log/log.h"
 #include "memory_ceiling.h"
 #include "net/admission.h"
-#include "log/log.h"
 #include "serve/client.h"
 #include "serve/client_log.h"
 #include "serve/client_penalty.h"

@@ -5,13 +5,10 @@
  */
 #pragma once
 
-#include <stddef.h>
-
 #include <lined/socket.h>
 
 #include "net/admission.h"
 
-struct client_arrival;
 struct listener;
 struct service;
 struct worker;

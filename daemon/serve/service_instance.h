@@ -13,11 +13,11 @@
 
 #include <lined/protocol.h>
 
-#include "threads/bus.h"
-#include "serve/client.h"
 #include "config/conf.h"
 #include "list.h"
 #include "memory_ceiling.h"
+#include "serve/client.h"
+#include "threads/bus.h"
 #include "threads/programs.h"
 #include "threads/registry.h"
 #include "threads/worker.h"

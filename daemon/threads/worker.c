@@ -14,8 +14,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "system/crash.h"
 #include "log/log.h"
+#include "system/crash.h"
 #include "system/privileges.h"
 
 /* How often a failed poll is retried, and the pause between two tries. */
