@@ -72,6 +72,14 @@ void bytes_add_format(struct bytes *bytes, const char *format, ...)
 	bytes->len += (size_t)len;
 }
 
+void bytes_drop(struct bytes *bytes, size_t len)
+{
+	if (len == 0)
+		return;
+	bytes->len -= len;
+	memmove(bytes->data, bytes->data + len, bytes->len + 1);
+}
+
 char *bytes_take(struct bytes *bytes)
 {
 	char *data = bytes->data != NULL ? bytes->data : memory_copy("", 0);

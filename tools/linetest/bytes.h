@@ -23,6 +23,9 @@ void bytes_add_text(struct bytes *bytes, const char *text);
 void bytes_add_format(struct bytes *bytes, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Removes the first len bytes. */
+void bytes_drop(struct bytes *bytes, size_t len);
+
 /* Takes the data out, "" if there is none; the caller frees it. */
 char *bytes_take(struct bytes *bytes);
 

@@ -96,14 +96,9 @@ static void link_free(struct link *link)
 static void side_pass_on(struct side *side, const struct lined_line *data)
 {
 	struct link *link = side->link;
-	struct transcript_writer *writer = &link->recorder->writer;
 
-	if (side_is_client(side))
-		transcript_writer_said(writer, &link->transcript, data->text,
-				       data->len);
-	else
-		transcript_writer_seen(writer, &link->transcript, data->text,
-				       data->len);
+	transcript_writer_bytes(&link->recorder->writer, &link->transcript,
+				side_is_client(side), data->text, data->len);
 	if (side->other->sock == NULL)
 		return;
 	lined_socket_send(side->other->sock, data->text, data->len);

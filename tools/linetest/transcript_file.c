@@ -36,12 +36,9 @@ static unsigned transcript_file_line_at(const struct transcript_file *file,
 static void drop_byte_order_mark(struct bytes *text)
 {
 	static const char mark[] = "\xef\xbb\xbf";
-	size_t len = sizeof(mark) - 1;
 
-	if (text->len < len || memcmp(text->data, mark, len) != 0)
-		return;
-	text->len -= len;
-	memmove(text->data, text->data + len, text->len + 1);
+	if (strncmp(bytes_text(text), mark, strlen(mark)) == 0)
+		bytes_drop(text, strlen(mark));
 }
 
 int transcript_file_open(struct transcript_file *file, const char *path,

@@ -19,98 +19,64 @@ void transcript_writer_line(struct transcript_writer *writer, const char *text)
 		writer->failed = true;
 }
 
-static void writer_write_text(struct transcript_writer *writer,
-			      const struct writer_client *client,
-			      const char *sign, const char *data, size_t len)
+/* Writes a line, or bytes without a line end: their sign is doubled. */
+static void writer_write(struct transcript_writer *writer,
+			 const struct writer_client *client, bool is_line,
+			 const char *data, size_t len)
 {
+	const char *sign = client->is_said ? ">" : "<";
 	struct bytes row = {0};
 
-	bytes_add_format(&row, "%s%s%s", client->name, sign,
-			 len > 0 ? " " : "");
+	bytes_add_format(&row, "%s%s%s%s", client->name, sign,
+			 is_line ? "" : sign, len > 0 ? " " : "");
 	escape_text(&row, data, len);
 	transcript_writer_line(writer, bytes_text(&row));
 	bytes_fini(&row);
 }
 
-/* Writes the terminator of a client's lines when it changes. */
-static void writer_write_said(struct transcript_writer *writer,
+/* Writes the terminator of a client's lines, too, when it changes. */
+static void writer_write_line(struct transcript_writer *writer,
 			      struct writer_client *client, const char *data,
 			      size_t len)
 {
 	bool crlf = len > 0 && data[len - 1] == '\r';
 
-	if (crlf != client->crlf) {
+	if (client->is_said && crlf != client->crlf) {
 		client->crlf = crlf;
 		fprintf(writer->file, "%s: terminator %s\n", client->name,
 			crlf ? "crlf" : "lf");
 	}
-	writer_write_text(writer, client, ">", data, len - crlf);
+	writer_write(writer, client, true, data, len - crlf);
 }
 
-static void writer_write_seen(struct transcript_writer *writer,
-			      struct writer_client *client, const char *data,
-			      size_t len)
+static void writer_flush(struct transcript_writer *writer,
+			 struct writer_client *client)
 {
-	bool crlf = len > 0 && data[len - 1] == '\r';
+	struct bytes *rest = &client->rest;
 
-	writer_write_text(writer, client, "<", data, len - crlf);
-}
-
-/* Writes the rest of the bytes, which is no whole line. */
-static void writer_flush_rest(struct transcript_writer *writer,
-			      struct writer_client *client, const char *sign,
-			      struct bytes *rest)
-{
 	if (rest->len > 0)
-		writer_write_text(writer, client, sign, rest->data, rest->len);
+		writer_write(writer, client, false, rest->data, rest->len);
 	bytes_clear(rest);
 }
 
-/* Writes the whole lines and removes them. */
-static void
-writer_take_lines(struct transcript_writer *writer,
-		  struct writer_client *client, struct bytes *bytes,
-		  void (*write_line)(struct transcript_writer *writer,
-				     struct writer_client *client,
-				     const char *data, size_t len))
+void transcript_writer_bytes(struct transcript_writer *writer,
+			     struct writer_client *client, bool is_said,
+			     const char *data, size_t len)
 {
-	const char *at = bytes->data, *end = bytes->data + bytes->len, *lf;
-	size_t left;
+	struct bytes *rest = &client->rest;
+	const char *lf;
+	size_t at = 0, size;
 
-	while (at < end &&
-	       (lf = memchr(at, '\n', (size_t)(end - at))) != NULL) {
-		write_line(writer, client, at, (size_t)(lf - at));
-		at = lf + 1;
+	if (client->is_said != is_said)
+		writer_flush(writer, client);
+	client->is_said = is_said;
+	bytes_add(rest, data, len);
+	while ((lf = memchr(rest->data + at, '\n', rest->len - at)) != NULL) {
+		size = (size_t)(lf - rest->data) - at;
+		writer_write_line(writer, client, rest->data + at, size);
+		at += size + 1;
 	}
-	left = (size_t)(end - at);
-	memmove(bytes->data, at, left);
-	bytes->len = left;
-	bytes->data[left] = '\0';
-}
-
-void transcript_writer_said(struct transcript_writer *writer,
-			    struct writer_client *client, const char *data,
-			    size_t len)
-{
-	writer_flush_rest(writer, client, "<<", &client->seen);
-	bytes_add(&client->said, data, len);
-	writer_take_lines(writer, client, &client->said, writer_write_said);
-}
-
-void transcript_writer_seen(struct transcript_writer *writer,
-			    struct writer_client *client, const char *data,
-			    size_t len)
-{
-	writer_flush_rest(writer, client, ">>", &client->said);
-	bytes_add(&client->seen, data, len);
-	writer_take_lines(writer, client, &client->seen, writer_write_seen);
-}
-
-static void writer_flush_client(struct transcript_writer *writer,
-				struct writer_client *client)
-{
-	writer_flush_rest(writer, client, ">>", &client->said);
-	writer_flush_rest(writer, client, "<<", &client->seen);
+	bytes_drop(rest, at);
 }
 
 void transcript_writer_act(struct transcript_writer *writer,
@@ -118,7 +84,7 @@ void transcript_writer_act(struct transcript_writer *writer,
 {
 	char *row = memory_format("%s: %s", client->name, action);
 
-	writer_flush_client(writer, client);
+	writer_flush(writer, client);
 	transcript_writer_line(writer, row);
 	free(row);
 }
@@ -126,7 +92,6 @@ void transcript_writer_act(struct transcript_writer *writer,
 void transcript_writer_client_fini(struct transcript_writer *writer,
 				   struct writer_client *client)
 {
-	writer_flush_client(writer, client);
-	bytes_fini(&client->said);
-	bytes_fini(&client->seen);
+	writer_flush(writer, client);
+	bytes_fini(&client->rest);
 }

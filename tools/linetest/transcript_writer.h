@@ -20,20 +20,17 @@ struct transcript_writer {
 struct writer_client {
 	char name[32];
 	bool crlf;         /* the last line it sent ended with CRLF */
-	struct bytes said; /* not written yet: no whole line */
-	struct bytes seen;
+	struct bytes rest; /* not written yet: no whole line */
+	bool is_said;      /* the client has sent the rest, not got it */
 };
 
 /* Writes a comment or a statement. */
 void transcript_writer_line(struct transcript_writer *writer, const char *text);
 
-/* The client has sent, or got, more bytes. */
-void transcript_writer_said(struct transcript_writer *writer,
-			    struct writer_client *client, const char *data,
-			    size_t len);
-void transcript_writer_seen(struct transcript_writer *writer,
-			    struct writer_client *client, const char *data,
-			    size_t len);
+/* The client has sent (is_said), or got, more bytes. */
+void transcript_writer_bytes(struct transcript_writer *writer,
+			     struct writer_client *client, bool is_said,
+			     const char *data, size_t len);
 
 /* Writes "NAME: ACTION", behind all that was sent before. */
 void transcript_writer_act(struct transcript_writer *writer,

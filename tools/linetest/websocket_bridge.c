@@ -172,10 +172,7 @@ static void bridge_on_data(struct lined_socket *sock, void *arg)
 	       (len = bridge_decode(bridge, bridge->in.data + at,
 				    bridge->in.len - at)) > 0)
 		at += len;
-	if (at == 0)
-		return;
-	memmove(bridge->in.data, bridge->in.data + at, bridge->in.len - at);
-	bridge->in.len -= at;
+	bytes_drop(&bridge->in, at);
 }
 
 static void bridge_on_connect(struct lined_socket *sock, void *arg)
