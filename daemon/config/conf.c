@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "config/conf_build.h"
-#include "config/conf_file.h"
 #include "config/conf_serialize.h"
 #include "config/conf_value.h"
 #include "system/cgroup.h"
@@ -233,7 +232,7 @@ static void conf_check(struct conf_build *build, const char *path)
 	conf_read_top(root);
 	conf_services_read(&root);
 	conf_cluster_check_used(&root);
-	conf_build_check_uses(build);
+	conf_collisions_report(build);
 	if (build->conf->service_count == 0)
 		conf_warning_in(&root, &file, "there is no service");
 }

@@ -88,12 +88,29 @@ void conf_build_check_user(const struct conf_section *section, const char *name,
 void conf_build_check_group(const struct conf_section *section,
 			    const char *name, const char *group);
 
-/* conf_collisions.c: conf_build_use() records an address of a service,
- * conf_build_check_uses() reports collisions. */
-void conf_build_use(struct conf_build *build,
-		    const struct listen_address *listen,
-		    const struct conf_place *place, const char *owner);
-void conf_build_check_uses(struct conf_build *build);
+/* conf_file.c */
+/*
+ * Fills an empty tree from the first file and the included ones, or from
+ * env->files if given. File names are allocated in names, which must outlive
+ * all places. An included file that cannot be read is reported and skipped. -1,
+ * reported: the first file cannot be read, a file is malformed, too many files
+ * are included, or memory ran out.
+ */
+int conf_file_read(const char *path, const struct conf_env *env,
+		   struct pool *names, struct conf_tree *tree,
+		   struct conf_report *report);
+
+/* Resolves a path in a value: a relative path is relative to the directory of
+ * the config file at place. Allocated in pool; NULL: no memory. */
+const char *conf_file_path(const char *path, const struct conf_place *place,
+			   struct pool *pool);
+
+/* conf_collisions.c: conf_collisions_add() records an address of a service,
+ * conf_collisions_report() reports those that collide. */
+void conf_collisions_add(struct conf_build *build,
+			 const struct listen_address *listen,
+			 const struct conf_place *place, const char *owner);
+void conf_collisions_report(struct conf_build *build);
 
 /* conf_limits.c */
 void conf_limits_read_defaults(const struct conf_section *limits);

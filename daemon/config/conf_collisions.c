@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-void conf_build_use(struct conf_build *build,
-		    const struct listen_address *listen,
-		    const struct conf_place *place, const char *owner)
+void conf_collisions_add(struct conf_build *build,
+			 const struct listen_address *listen,
+			 const struct conf_place *place, const char *owner)
 {
 	struct conf_use *use = pool_alloc(build->tree.pool, sizeof(*use));
 
@@ -71,7 +71,7 @@ static int collision_compare(const void *a, const void *b)
 
 /* Reports each address at most once, with the first address with which it
  * collides. */
-void conf_build_check_uses(struct conf_build *build)
+void conf_collisions_report(struct conf_build *build)
 {
 	const struct conf_use **uses, *use;
 	size_t count = 0, first = 0, i, k;

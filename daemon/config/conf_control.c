@@ -61,7 +61,7 @@ static void control_make_service(const struct conf_section *section,
 	service->socket_group = group;
 	conf_service_find_group(service);
 	/* A service with the same address is reported. */
-	conf_build_use(section->build, listen, place, section->context);
+	conf_collisions_add(section->build, listen, place, section->context);
 	conf_protocol_use(section, place, service);
 }
 

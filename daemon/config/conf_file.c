@@ -7,7 +7,7 @@
  */
 #include "config.h"
 
-#include "config/conf_file.h"
+#include "config/conf_build.h"
 
 #include <errno.h>
 #include <fcntl.h>

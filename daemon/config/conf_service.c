@@ -89,7 +89,8 @@ static void service_read_address(const struct conf_section *section,
 				"the routes choose; ?interface=NAME says which",
 				conf_quoted(text, quoted));
 	service->listen_count++;
-	conf_build_use(section->build, listen, &value->place, section->context);
+	conf_collisions_add(section->build, listen, &value->place,
+			    section->context);
 }
 
 static const struct conf_node *

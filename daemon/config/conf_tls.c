@@ -16,8 +16,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "config/conf_file.h"
-
 /* In the order of enum conf_client_cert and enum conf_tls_version. */
 static const char *const client_certs[] = {"none", "optional", "required",
 					   NULL};

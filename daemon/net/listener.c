@@ -102,16 +102,15 @@ bool listener_has_streams(const struct listener *listener)
 
 char *listener_fd_text(int fd, char *text, size_t size)
 {
-	struct sockaddr_un own = {.sun_family = AF_UNSPEC};
-	struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
-	socklen_t len = sizeof(address);
+	struct lined_address address = {.storage.ss_family = AF_UNSPEC};
+	const struct sockaddr_un *own = (const void *)&address.storage;
+	socklen_t len = sizeof(address.storage);
 
-	getsockname(fd, (struct sockaddr *)&address, &len);
-	memcpy(&own, &address, sizeof(own));
-	if (own.sun_family == AF_UNIX && own.sun_path[0] == '/')
-		snprintf(text, size, "%s", own.sun_path);
+	getsockname(fd, &address.any, &len);
+	if (own->sun_family == AF_UNIX && own->sun_path[0] == '/')
+		snprintf(text, size, "%s", own->sun_path);
 	else
-		lined_address_format((struct sockaddr *)&address, text, size);
+		lined_address_format(&address.any, text, size);
 	return text;
 }
 
