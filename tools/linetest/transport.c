@@ -10,13 +10,13 @@
 #include <sys/socket.h>
 
 const struct transport_info transports[TRANSPORTS] = {
-	[TRANSPORT_UNIX] = {"unix", AF_UNIX, SOCK_STREAM},
-	[TRANSPORT_TCP] = {"tcp", AF_INET, SOCK_STREAM},
-	[TRANSPORT_TCP6] = {"tcp6", AF_INET6, SOCK_STREAM},
-	[TRANSPORT_UDP] = {"udp", AF_INET, SOCK_DGRAM},
-	[TRANSPORT_UDP6] = {"udp6", AF_INET6, SOCK_DGRAM},
-	[TRANSPORT_TLS] = {"tls", AF_INET, SOCK_STREAM, .tls = true},
-	[TRANSPORT_WS] = {"ws", AF_INET, SOCK_STREAM, .web = true},
+	[TRANSPORT_UNIX] = {"unix", AF_UNIX, SOCK_STREAM, false, false},
+	[TRANSPORT_TCP] = {"tcp", AF_INET, SOCK_STREAM, false, false},
+	[TRANSPORT_TCP6] = {"tcp6", AF_INET6, SOCK_STREAM, false, false},
+	[TRANSPORT_UDP] = {"udp", AF_INET, SOCK_DGRAM, false, false},
+	[TRANSPORT_UDP6] = {"udp6", AF_INET6, SOCK_DGRAM, false, false},
+	[TRANSPORT_TLS] = {"tls", AF_INET, SOCK_STREAM, true, false},
+	[TRANSPORT_WS] = {"ws", AF_INET, SOCK_STREAM, false, true},
 	[TRANSPORT_WSS] = {"wss", AF_INET, SOCK_STREAM, true, true},
 };
 
