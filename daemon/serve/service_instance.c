@@ -317,12 +317,6 @@ void instance_close_datagrams(struct lined_service *instance,
 					       LINED_CLOSE_SHUTDOWN, 0);
 }
 
-void instance_client_gone(struct lined_service *instance)
-{
-	if (atomic_fetch_add(&instance->departed, 1) == 0)
-		worker_answer(instance->worker, &instance->calls.departures);
-}
-
 /* ---- counters --------------------------------------------------------- */
 
 void instance_count(struct lined_service *instance, const char *name,

@@ -160,7 +160,11 @@ void instance_finish(struct lined_service *instance);
 
 /* A client that the service has placed on this worker has closed: stops
  * counting it as a client of the worker. */
-void instance_client_gone(struct lined_service *instance);
+static inline void instance_client_gone(struct lined_service *instance)
+{
+	if (atomic_fetch_add(&instance->departed, 1) == 0)
+		worker_answer(instance->worker, &instance->calls.departures);
+}
 
 /* Leaves bus and registry and ends the instance's programs without calling the
  * protocol, which has stopped or could not start. */
