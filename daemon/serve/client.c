@@ -40,6 +40,20 @@ static void client_count_timeout(struct lined_socket *sock)
 
 /* ---- life -------------------------------------------------------------- */
 
+void client_set_user_timeout(struct lined_socket *sock)
+{
+	(void)lined_tcp_user_timeout(lined_socket_fd(sock),
+				     lined_socket_limits(sock)->send_stall_ms);
+}
+
+void client_set_class(struct lined_socket *sock, uint8_t class)
+{
+	socket_set_class(sock, class);
+	if (lined_socket_limits(sock)->send_stall_ms !=
+	    client_instance(sock)->conf->bounds.sockets.send_stall_ms)
+		client_set_user_timeout(sock);
+}
+
 static struct lined_socket *
 client_make_socket(const struct lined_protocol *protocol,
 		   const struct client_arrival *arrival)
@@ -177,7 +191,7 @@ int client_start(struct lined_service *instance,
 		return -1;
 	}
 	lined_socket_set_group(sock, &instance->group);
-	socket_set_class(sock, arrival->class);
+	client_set_class(sock, arrival->class);
 	dispatcher_hold(instance->worker->dispatcher,
 			(int64_t)instance->protocol->client_size);
 	if (arrival->datagram) {

@@ -217,7 +217,7 @@ static void web_admitted(struct lined_socket *sock, struct client_ask *ask)
 	if (ask->verdict == ADMISSION_OK) {
 		client->entry = ask->entry;
 		client->peer.unadmitted = false;
-		socket_set_class(sock, ask->class);
+		client_set_class(sock, ask->class);
 		admission_move_handshake(
 			ask->instance->admission, NULL,
 			conf_class_admission(ask->instance->conf, ask->class));

@@ -2,8 +2,12 @@
 # SPDX-License-Identifier: MIT
 """Classes: clients from some networks have other limits and a `clients` of
 their own, and the limits of the new config after a reload."""
+import contextlib
+import ctypes
+import errno
 import json
 import os
+import socket
 import subprocess
 
 from lined_test import LINED, Client, DaemonTest, Datagram, free_port, main
@@ -123,6 +127,38 @@ class Classes(DaemonTest):
                     daemon.wait_log(r"127\.0\.0\.2:[0-9]+: closed: .*0\.3 s")
                     self.assertTrue(home.echoes())
                 daemon.stop()
+
+    def user_timeouts(self, daemon):
+        """By client address, in seconds: the kernel closes a peer that
+        acknowledges nothing after this time."""
+        libc, found = ctypes.CDLL(None, use_errno=True), {}
+        pidfd = os.pidfd_open(daemon.pid)
+        for name in os.listdir("/proc/%d/fd" % daemon.pid):
+            fd = libc.syscall(438, pidfd, int(name), 0)  # pidfd_getfd(2)
+            if fd < 0 and ctypes.get_errno() in (errno.EPERM, errno.ENOSYS):
+                self.skipTest("pidfd_getfd is not permitted")
+            try:
+                sock = socket.socket(fileno=fd)
+            except OSError: # not a socket
+                os.close(fd)
+                continue
+            with sock, contextlib.suppress(OSError, IndexError):
+                found[sock.getpeername()[0]] = sock.getsockopt(
+                    socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) // 1000
+        os.close(pidfd)
+        return found
+
+    def test_the_kernel_waits_as_long_as_send_stall(self):
+        classes = 'class "office" { from = "127.0.0.2" send-stall = 5m }'
+        daemon = self.start(self.text(classes=classes))
+        with self.client() as home, self.client(OFFICE) as office:
+            self.assertTrue(home.echoes() and office.echoes())
+            self.assertEqual(self.user_timeouts(daemon),
+                             {HOME: 60, OFFICE: 300})
+            self.write(self.text("send-stall = 2m", classes))
+            daemon.reload()
+            self.assertEqual(self.user_timeouts(daemon),
+                             {HOME: 120, OFFICE: 300})
 
     def test_datagrams_have_the_rate_of_their_senders_class(self):
         self.start(self.text(
