@@ -270,6 +270,12 @@ void instance_reload(struct lined_service *instance,
 		client_classes_changed(instance, before);
 	list_for_each(client, &instance->clients, link)
 		lined_socket_limits_changed(client_socket(client));
+	if (conf_service_changes(before, conf) & CONF_CHANGE_LIMITS)
+		list_for_each(client, &instance->clients, link)
+			client_set_user_timeout(client_socket(client));
+	/* A datagram socket stays; its next datagram is a new one. */
+	list_for_each(client, &instance->datagrams, link)
+		lined_socket_set_framing(client_socket(client), &conf->framing);
 	if (instance->protocol->reload == NULL)
 		return;
 	worker_enter(instance->worker, instance);

@@ -434,6 +434,19 @@ class Reload(DaemonTest):
                 self.assertEqual(new.line(), b"five5\n")
                 self.assertTrue(old.echoes(b"longer than five\n"))
 
+    def test_framing_applies_to_the_next_datagram(self):
+        udp = "udp://127.0.0.1:%d" % self.port
+        daemon = self.start(service("echo", udp))
+        with Datagram(self.address) as client:
+            client.send(b"longer than five\n")
+            self.assertEqual(client.receive(), b"longer than five\n")
+            self.write(service(
+                "echo", udp,
+                extra="framing { line-length = 5 too-long = truncate }"))
+            daemon.reload()
+            client.send(b"longer than five\n")
+            self.assertEqual(client.receive(), b"longe\n")
+
     def test_access_applies_to_new_clients(self):
         daemon = self.start(service("echo", self.tcp))
         self.write(service("echo", self.tcp,
