@@ -308,5 +308,8 @@ void lined_socket_limits_changed(struct lined_socket *sock)
 		sock->slowed = false;
 		socket_read_on(sock);
 	}
+	/* The flush compares the queue with the new marks. */
+	if (sock->throttled)
+		socket_mark_dirty(sock);
 	socket_arm(sock);
 }

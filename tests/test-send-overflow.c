@@ -528,6 +528,24 @@ START_TEST(handle_write_waits_until_the_queue_is_low)
 }
 END_TEST
 
+START_TEST(longer_queue_is_read_again)
+{
+	static char data[QUEUE - 1000];
+
+	stream_open_small(QUEUE);
+	ck_assert_int_eq(lined_socket_send(stream.sock, data, sizeof(data)), 0);
+	support_run_turns(stream.d, 2);
+	ck_assert_uint_gt(lined_socket_queued(stream.sock), QUEUE / 4);
+	support_puts(stream.peer, "one\n");
+	support_run_turns(stream.d, 2);
+	ck_assert_int_eq(stream.recorder.lines, 0);
+	stream.group.limits.send_queue = QUEUE * 8;
+	lined_socket_limits_changed(stream.sock);
+	support_run_turns(stream.d, 2);
+	ck_assert_int_eq(stream.recorder.lines, 1);
+}
+END_TEST
+
 /* After the write side has ended there is nothing to be asked for. */
 START_TEST(handle_write_ends_with_the_write_side)
 {
@@ -567,6 +585,7 @@ static Suite *make_suite(void)
 			    0, KINDS);
 	tcase_add_test(pressure, handle_write_comes_while_wanted_and_writeable);
 	tcase_add_test(pressure, handle_write_waits_until_the_queue_is_low);
+	tcase_add_test(pressure, longer_queue_is_read_again);
 	tcase_add_test(pressure, handle_write_ends_with_the_write_side);
 	return suite;
 }
