@@ -404,6 +404,17 @@ class Memory(ProxyTest):
         self.daemon.wait_log("client [0-9]+ .* closed: slow: send-stall ")
         upstream.ended()
 
+    def test_a_reload_with_a_shorter_send_stall_holds_for_upstreams(self):
+        server = self.server(rcvbuf=4096)
+        self.serve(server, limits="send-stall = 0")
+        c, upstream = self.pair(server)
+        c.fill(Sender.BLOCK, quiet=0.1)
+        self.write(self.text(server, limits="send-stall = 200ms"),
+                   workers=self.WORKERS)
+        self.daemon.reload()
+        self.daemon.wait_log("client [0-9]+ .*: upstream: Connection timed out")
+        upstream.ended()
+
     def test_waiting_costs_no_time(self):
         """A pair that waits uses no CPU time."""
         server = self.server(rcvbuf=4096)

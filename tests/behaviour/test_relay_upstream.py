@@ -906,6 +906,21 @@ class Reconnect(UpstreamTest):
                              timeout=10)
         self.reach(self.accept(server), c)
 
+    def test_a_reload_with_a_shorter_send_stall_holds_at_once(self):
+        server = self.server(rcvbuf=4096)
+        self.serve(server, subscribe_only="false", retry_min="100ms",
+                   extra="send-stall = 0")
+        up = self.accept(server)
+        [c] = self.fed(up)
+        c.send((b"x" * 999 + b"\n") * 12000)
+        self.reach(up, c)
+        self.write(self.text(server, subscribe_only="false",
+                             retry_min="100ms", extra="send-stall = 200ms"),
+                   workers=self.WORKERS)
+        self.daemon.reload()
+        self.daemon.wait_log("lost, .* it takes nothing within send-stall")
+        self.reach(self.accept(server), c)
+
     def test_silence_is_noticed(self):
         self.at_any_pace(self.silence, 0.6, 2.4, 9.6)
 
@@ -1579,6 +1594,21 @@ class Push(UpstreamTest):
         self.daemon.reload()
         self.assertEqual(out.ended(), b"")
         self.assertEqual(self.counted("push_lines_dropped"), 0)
+
+    def test_a_reload_with_a_shorter_send_stall_holds_for_targets(self):
+        target = self.server(rcvbuf=4096)
+        self.hub(target, extra="send-stall = 0")
+        self.accept(target)
+        c = self.client()
+        c.send((b"x" * 999 + b"\n") * 12000)
+        self.eventually(
+            lambda: self.daemon.counters("feed").get("push_lines_dropped"),
+            "a full queue")
+        self.write(self.text(mode='"hub"', push=urls(target),
+                             extra="send-stall = 200ms"),
+                   workers=self.WORKERS)
+        self.daemon.reload()
+        self.daemon.wait_log("lost, .* it takes nothing within send-stall")
 
     def test_lines_that_a_target_got_are_not_lost_with_it(self):
         a, b = self.server(), self.server()

@@ -306,19 +306,33 @@ static bool address_is_own(const struct lined_socket *sock)
 				   (struct sockaddr *)&peer);
 }
 
+/* Errors are ignored, here and for keep-alive: the connection works without
+ * these options, and a UNIX socket has none. */
+static void address_set_user_timeout(struct lined_socket *sock)
+{
+	(void)lined_tcp_user_timeout(
+		lined_socket_fd(sock),
+		lined_socket_group(sock)->limits.send_stall_ms);
+}
+
 bool relay_address_connected(struct lined_socket *sock)
 {
 	if (address_is_own(sock)) {
 		lined_socket_close_for(sock, LINED_CLOSE_ERROR, ECONNREFUSED);
 		return false;
 	}
-	/* Errors are ignored: the connection works without these options, and a
-	 * UNIX socket has none. */
 	(void)lined_tcp_keepalive(lined_socket_fd(sock));
-	(void)lined_tcp_user_timeout(
-		lined_socket_fd(sock),
-		lined_socket_group(sock)->limits.send_stall_ms);
+	address_set_user_timeout(sock);
 	return true;
+}
+
+void relay_address_limits_changed(struct lined_socket *sock)
+{
+	if (sock == NULL)
+		return;
+	lined_socket_limits_changed(sock);
+	if (lined_socket_is_connected(sock))
+		address_set_user_timeout(sock);
 }
 
 const char *relay_address_error_text(int error)

@@ -91,6 +91,10 @@ struct lined_socket *relay_address_connect(
  * connected to itself, which TCP allows on a local port without a listener. */
 bool relay_address_connected(struct lined_socket *sock);
 
+/* Call this after the limits of the service's own connections have changed:
+ * send-stall holds for this one, too. sock NULL: does nothing. */
+void relay_address_limits_changed(struct lined_socket *sock);
+
 /* strerror(3), with texts for errors of relay_address_connect(). */
 const char *relay_address_error_text(int error);
 

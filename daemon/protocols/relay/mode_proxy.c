@@ -463,6 +463,14 @@ void relay_proxy_drain(struct relay_pair *pair)
 		lined_socket_shutdown_write(upstream->sock);
 }
 
+void relay_proxy_reload(const struct relay *relay)
+{
+	const struct relay_pair *pair;
+
+	for (pair = relay->pairs; pair != NULL; pair = pair->next)
+		relay_address_limits_changed(pair->upstream.sock);
+}
+
 bool relay_proxy_finish(const struct relay *relay)
 {
 	return relay->pairs == NULL;

@@ -21,6 +21,9 @@ uint64_t relay_proxy_pair_max(const struct lined_option_list *upstreams);
  * the client when the upstream has ended. */
 void relay_proxy_drain(struct relay_pair *pair);
 
+/* Applies changed limits to the connections to upstreams. */
+void relay_proxy_reload(const struct relay *relay);
+
 /* Call this when no client is left. True: the upstreams have received all data.
  */
 bool relay_proxy_finish(const struct relay *relay);

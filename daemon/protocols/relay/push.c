@@ -248,10 +248,12 @@ static int push_read_list(struct relay_push *push)
 	free(push->list);
 	push->list = list;
 	push->count = count;
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count; i++) {
+		relay_address_limits_changed(list[i]->connector.sock);
 		if (relay_address_type(&list[i]->connector.address) !=
 		    SOCK_DGRAM)
 			relay_connector_start(&list[i]->connector);
+	}
 	return 0;
 }
 

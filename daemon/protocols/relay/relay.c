@@ -197,6 +197,7 @@ static void relay_reload(struct lined_service *service)
 	relay_readers_reload(relay);
 	relay_upstreams_reload(relay);
 	relay_push_reload(relay);
+	relay_proxy_reload(relay);
 }
 
 /* This node, or another one, has become primary: it takes over upstreams and

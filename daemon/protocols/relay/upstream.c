@@ -330,6 +330,7 @@ void relay_upstream_finish(struct relay_upstream *upstream)
 
 void relay_upstream_reload(struct relay_upstream *upstream)
 {
+	relay_address_limits_changed(upstream->connector.sock);
 	if (relay_connector_connected(&upstream->connector) && !upstream->waits)
 		upstream_watch_stale(upstream);
 }
