@@ -537,6 +537,21 @@ class Reload(Exec):
             a.send(b"do print(id, x)\n")
             self.assertEqual(a.line(), b"5\n")
 
+    def test_changed_framing_holds_for_a_running_program(self):
+        daemon = self.puppet(extra="\tframing { line-length = 100 }")
+        with Client(self.address) as a:
+            a.send(b"do x = 5\n")
+            self.write(self.bot([PYTHON, self.path("program.py")],
+                                extra="\tframing { line-length = 200000 "
+                                "too-long = truncate }"))
+            daemon.reload()
+            a.send(b"do print(id, 'y' * 200000)\n"
+                   b"do print(id, 'z' * 300000)\n"
+                   b"do print(id, x)\n")
+            self.assertEqual(a.line(), b"y" * 200000 + b"\n")
+            self.assertEqual(a.line(), b"z" * 200000 + b"\n")
+            self.assertEqual(a.line(), b"5\n")
+
     def test_another_mode_begins_anew(self):
         daemon = self.puppet()
         cat, each = ["cat"], "\t\tmode = each\n"

@@ -49,9 +49,12 @@ static void exec_stop(struct lined_service *service)
 static void exec_reload(struct lined_service *service)
 {
 	struct exec *exec = lined_service_data(service);
+	struct exec_program *program;
 
 	exec->options = lined_service_options(service);
 	exec->silent_named = false;
+	for (program = exec->all; program != NULL; program = program->next)
+		exec_program_reload(program);
 	if (exec->shared != NULL)
 		exec_shared_reload(exec);
 }

@@ -251,14 +251,21 @@ static void program_process_ended(struct lined_program *process, void *arg,
 	program_check_end(program);
 }
 
-static int program_wrap_all(struct exec_program *program, const int ends[4])
+static struct lined_framing
+program_output_framing(const struct exec_program *program)
 {
 	const struct lined_framing *framing =
 		lined_service_framing(program->service);
-	struct lined_framing output = {
+
+	return (struct lined_framing){
 		.line_length = framing->line_length + PREFIX_MAX,
 		.too_long = framing->too_long,
 	};
+}
+
+static int program_wrap_all(struct exec_program *program, const int ends[4])
+{
+	struct lined_framing output = program_output_framing(program);
 	struct lined_framing errors = {
 		.line_length = ERROR_LINE_MAX,
 		.too_long = LINED_TOO_LONG_TRUNCATE,
@@ -378,6 +385,14 @@ exec_program_start(struct lined_service *service,
 	exec_program_free(program);
 	errno = error;
 	return NULL;
+}
+
+void exec_program_reload(struct exec_program *program)
+{
+	struct lined_framing output = program_output_framing(program);
+
+	if (program->output != NULL)
+		lined_socket_set_framing(program->output, &output);
 }
 
 /* ---- input -------------------------------------------------------------- */

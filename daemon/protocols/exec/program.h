@@ -67,6 +67,9 @@ exec_program_start(struct lined_service *service,
 		   const struct exec_program_handlers *handlers, void *owner,
 		   struct exec_program **all);
 
+/* Applies the service's framing to the program's output from here on. */
+void exec_program_reload(struct exec_program *program);
+
 /* Ends the program's input when all of it is sent. If the program still runs
  * after wait_ms, sends SIGTERM, and after kill-after SIGKILL. */
 void exec_program_end(struct exec_program *program, uint32_t wait_ms);
