@@ -676,20 +676,32 @@ class Each(Exec):
             self.eventually(lambda: daemon.descriptors() <= before,
                             "descriptors given back")
 
-    def test_a_client_that_resets_ends_its_program(self):
-        mark = self.path("stubborn")
+    def stubborn(self, kill_after):
+        """A program for each client that ignores SIGTERM."""
         program = self.script(
             "import signal, sys, time, os\n"
             "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
             "print('up', flush=True)\n"
             "while True: time.sleep(1)\n", "stubborn")
-        daemon = self.start(self.bot([PYTHON, program],
-                                     "\t\tmode = each\n"
-                                     "\t\tkill-after = 100ms"))
+        return self.bot([PYTHON, program], "\t\tmode = each\n"
+                        "\t\tkill-after = " + kill_after)
+
+    def test_a_client_that_resets_ends_its_program(self):
+        daemon = self.start(self.stubborn("100ms"))
         with Client(self.address) as a:
             self.assertEqual(a.line(), b"up\n")
             a.reset()
-        self.nothing_is_left(mark)
+        self.nothing_is_left(self.path("stubborn"))
+        daemon.stop()
+
+    def test_a_changed_kill_after_holds_for_a_running_program(self):
+        daemon = self.start(self.stubborn("10m"))
+        with Client(self.address) as a:
+            self.assertEqual(a.line(), b"up\n")
+            self.write(self.stubborn("100ms"))
+            daemon.reload()
+            a.reset()
+        self.nothing_is_left(self.path("stubborn"))
         daemon.stop()
 
     def test_a_fin_ends_its_input_and_nothing_else(self):

@@ -54,7 +54,7 @@ static void exec_reload(struct lined_service *service)
 	exec->options = lined_service_options(service);
 	exec->silent_named = false;
 	for (program = exec->all; program != NULL; program = program->next)
-		exec_program_reload(program);
+		exec_program_reload(program, exec->options);
 	if (exec->shared != NULL)
 		exec_shared_reload(exec);
 }

@@ -387,10 +387,12 @@ exec_program_start(struct lined_service *service,
 	return NULL;
 }
 
-void exec_program_reload(struct exec_program *program)
+void exec_program_reload(struct exec_program *program,
+			 const struct exec_options *options)
 {
 	struct lined_framing output = program_output_framing(program);
 
+	program->kill_after_ms = (uint32_t)options->kill_after_ms;
 	if (program->output != NULL)
 		lined_socket_set_framing(program->output, &output);
 }

@@ -67,8 +67,10 @@ exec_program_start(struct lined_service *service,
 		   const struct exec_program_handlers *handlers, void *owner,
 		   struct exec_program **all);
 
-/* Applies the service's framing to the program's output from here on. */
-void exec_program_reload(struct exec_program *program);
+/* From here on, the service's framing holds for the program's output, and
+ * kill-after for the signals that are not sent yet. */
+void exec_program_reload(struct exec_program *program,
+			 const struct exec_options *options);
 
 /* Ends the program's input when all of it is sent. If the program still runs
  * after wait_ms, sends SIGTERM, and after kill-after SIGKILL. */
