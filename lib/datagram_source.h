@@ -14,10 +14,8 @@
 /* A control message, received with the datagram and sent with its answer. */
 struct datagram_source {
 	size_t len; /* 0: not known, the routes choose */
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
-	};
+	_Alignas(struct cmsghdr) char bytes[CMSG_SPACE(
+		sizeof(struct in6_pktinfo))];
 };
 
 /* If the socket is bound to all addresses, makes the kernel report the local
