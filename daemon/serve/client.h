@@ -110,22 +110,10 @@ struct client_arrival {
 int client_start(struct lined_service *instance,
 		 const struct client_arrival *arrival);
 
-/* Sets the TCP user time-out by send-stall; without effect on other sockets. A
- * new client has that of the listener, by the service's own send-stall. */
-void client_set_user_timeout(struct lined_socket *sock);
-
-/* As socket_set_class(), with the user time-out. */
-void client_set_class(struct lined_socket *sock, uint8_t class);
-
 /* The `leaving` and `closed` hooks of an instance's socket group. */
 void client_leaving(struct lined_socket *sock);
 void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 		   int error);
-
-/* The instance has a new config with other classes: finds the class of each
- * client again. */
-void client_classes_changed(struct lined_service *instance,
-			    const struct conf_service *before);
 
 /* The text of the listener that accepted the client. */
 static inline const char *client_listen(const struct client *client)

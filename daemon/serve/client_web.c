@@ -18,6 +18,7 @@
 
 #include "net/admission.h"
 #include "serve/client.h"
+#include "serve/client_class.h"
 #include "serve/client_log.h"
 #include "serve/client_penalty.h"
 #include "serve/console_page.h"

@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "counter.h"
 #include "log/log.h"
+#include "serve/client_class.h"
 #include "serve/client_log.h"
 #include "socket_daemon.h"
 
