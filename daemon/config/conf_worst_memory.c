@@ -63,20 +63,30 @@ static uint64_t worst_memory_of_client(const struct conf_service *service)
 	       worst_memory_of_transport(service);
 }
 
-static uint64_t worst_memory_kept_most(const struct conf_service *service,
-				       unsigned workers)
-{
-	return service->module->keeps_most != NULL
-		       ? service->module->keeps_most(
-				 service->options, service->framing.line_length,
-				 conf_clients_max(service), workers)
-		       : 0;
-}
-
 /* The sum, or UINT64_MAX (unbounded) if it would overflow. */
 static uint64_t worst_memory_sum(uint64_t a, uint64_t b)
 {
 	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+/* What the protocol keeps, and the queues of connections that it makes. */
+static uint64_t worst_memory_kept_most(const struct conf_service *service,
+				       unsigned workers)
+{
+	const struct lined_protocol *module = service->module;
+	uint64_t kept = 0, connections = 0;
+
+	if (module->keeps_most != NULL)
+		kept = module->keeps_most(service->options,
+					  service->framing.line_length,
+					  conf_clients_max(service), workers);
+	if (module->connects_most != NULL)
+		connections = module->connects_most(service->options);
+	return worst_memory_sum(
+		kept,
+		connections *
+			(2 * (uint64_t)service->bounds.sockets.send_queue +
+			 MEMORY_SOCKET));
 }
 
 void conf_worst_memory_print(const struct conf *conf, FILE *out)

@@ -339,6 +339,11 @@ struct lined_protocol {
 	 * workers, for lined -t. UINT64_MAX: no limit. */
 	uint64_t (*keeps_most)(const void *options, size_t line_length,
 			       uint64_t clients, unsigned workers);
+
+	/* The most connections that a service with these options makes itself
+	 * and sends on, on all workers, for lined -t: each may queue up to the
+	 * service's send-queue. */
+	uint32_t (*connects_most)(const void *options);
 };
 
 /* Defined by the module; the daemon finds it by this name. */

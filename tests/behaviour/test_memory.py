@@ -5,6 +5,7 @@ near which no client is accepted and at which the clients with the longest
 queues are closed."""
 import json
 import os
+import re
 import subprocess
 
 from certificates import Authority
@@ -611,8 +612,8 @@ class Check(Case):
         self.assertEqual(code, 0, out)
         # Twice the queue, input, the socket, an SSL with what waits in it.
         self.assertIn("1000 clients of 367k each\n", out)
-        # 4 * 100 * 64k; 2 * 1M; 36M; 2 * 2M
-        self.assertIn(", 67M kept by relay\n", out)
+        # 4 * 100 * 64k; 2 * 1M; 36M; 2 * 2M; twice the target's queue of 1M
+        self.assertIn(", 69M kept by relay\n", out)
         # 1000 * 3 * 64k, and a socket each
         self.assertIn(", 189M kept by relay\n", out)
         self.assertIn(", 7.0M kept by kv\n", out)
@@ -620,6 +621,23 @@ class Check(Case):
         self.assertRegex(out, r", [34]\.\dM kept by chat\n")
         self.assertRegex(out, r"all services: at worst 2\.\dG; there is "
                          r"no ceiling \(memory = 0\)")
+
+    def test_t_counts_the_queues_of_a_protocol_s_own_connections(self):
+        kept = []
+        for options in (
+                "push = { \"tcp://127.0.0.1:1\", \"udp://127.0.0.1:2\" }",
+                "mode = upstream subscribe-only = false upstream = "
+                "{ \"tcp://127.0.0.1:1\" } push = { \"tcp://127.0.0.1:2\", "
+                "\"tcp://127.0.0.1:3\" }",
+                # Nothing is sent there.
+                "mode = upstream upstream = { \"tcp://127.0.0.1:1\" }"):
+            code, out = self.check(service(
+                "feed", "unix://" + self.path("feed.sock"), protocol="relay",
+                extra="limits { clients = 1 send-queue = 4M }\n"
+                "relay { %s }\n" % options))
+            self.assertEqual(code, 0, out)
+            kept.append(re.findall(r", (\S+) kept by relay\n", out))
+        self.assertEqual(kept, [["16M"], ["24M"], []])
 
     def test_other_values_are_errors(self):
         for value in ("much", "-1", "7", "08M", "1.5G", "\"\""):

@@ -123,6 +123,19 @@ uint64_t relay_options_keeps_most(const void *arg, size_t line_length,
 	return most;
 }
 
+uint32_t relay_options_connects_most(const void *arg)
+{
+	const struct relay_options *options = arg;
+	size_t count = options->push.count;
+
+	if (options->mode == RELAY_PROXY)
+		return 0;
+	if (options->mode == RELAY_UPSTREAM &&
+	    !relay_options_subscribe_only(options))
+		count += options->upstream.count;
+	return (uint32_t)count;
+}
+
 /* ---- effects ------------------------------------------------------------ */
 
 /*

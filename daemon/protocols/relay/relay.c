@@ -262,6 +262,7 @@ const struct lined_protocol lined_protocol = {
 	.handle_cluster = relay_cluster,
 	.give_up = relay_give_up,
 	.keeps_most = relay_options_keeps_most,
+	.connects_most = relay_options_connects_most,
 	.start = relay_start,
 	.stop = relay_stop,
 	.reload = relay_reload,
