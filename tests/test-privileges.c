@@ -10,6 +10,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -20,6 +21,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -331,6 +333,107 @@ START_TEST(a_thread_that_is_there_already_keeps_nothing)
 }
 END_TEST
 
+/* ---- for a while ----------------------------------------------------- */
+
+static void tell_access(const char *path)
+{
+	int fd = open(path, O_RDONLY);
+
+	tell(" %s %s", fd >= 0 ? "opens" : "refused",
+	     access(path, R_OK) == 0 ? "reads" : "refused");
+	if (fd >= 0)
+		close(fd);
+}
+
+static void visit_and_open(void)
+{
+	struct privileges_visit *user = privileges_visit_new("daemon", NULL);
+	struct privileges_visit *group = privileges_visit_new("daemon", "adm");
+	const struct group *adm = getgrnam("adm");
+	char path[] = "/tmp/lined-visit-XXXXXX";
+	int fd = mkstemp(path);
+
+	if (fd < 0 || adm == NULL || fchown(fd, 0, adm->gr_gid) < 0 ||
+	    fchmod(fd, 0640) < 0)
+		_exit(1);
+	tell_access(path);
+	if (!privileges_visit_begin(user))
+		_exit(2);
+	tell_access(path);
+	privileges_visit_end(user);
+	if (!privileges_visit_begin(group))
+		_exit(3);
+	tell_access(path);
+	privileges_visit_end(group);
+	tell_access(path);
+	unlink(path);
+	privileges_visit_free(user);
+	privileges_visit_free(group);
+}
+
+START_TEST(root_reads_for_a_while_what_the_user_may)
+{
+	ck_assert_str_eq(in_child(visit_and_open),
+			 " opens reads refused refused opens reads opens "
+			 "reads");
+}
+END_TEST
+
+static void visit_and_return(void)
+{
+	struct privileges_visit *visit = privileges_visit_new("daemon", NULL);
+	const gid_t groups[] = {4, 7};
+
+	privileges_visit_free(visit);
+	if (setgroups(2, groups) < 0)
+		_exit(1);
+	visit = privileges_visit_new("daemon", NULL);
+	tell_status("/proc/self/status", "CapEff");
+	if (!privileges_visit_begin(visit))
+		_exit(2);
+	tell_status("/proc/thread-self/status", "Uid");
+	tell_status("/proc/thread-self/status", "Gid");
+	tell_status("/proc/thread-self/status", "CapEff");
+	privileges_visit_end(visit);
+	tell_status("/proc/self/status", "Uid");
+	tell_status("/proc/self/status", "Gid");
+	tell_status("/proc/self/status", "Groups");
+	tell_status("/proc/self/status", "CapEff");
+	privileges_visit_free(visit);
+}
+
+START_TEST(root_has_all_its_rights_again)
+{
+	const char *told_all = in_child(visit_and_return);
+	char own[64], want[512];
+
+	snprintf(own, sizeof(own), "%.*s", (int)strcspn(told_all, "\n"),
+		 told_all);
+	snprintf(want, sizeof(want),
+		 "%s\nUid 1 1 0 1\nGid 1 1 0 1\nCapEff " NOTHING
+		 "\nUid 0 0 0 0\nGid 0 0 0 0\nGroups 4 7\n%s\n",
+		 own, own);
+	ck_assert_str_eq(told_all, want);
+}
+END_TEST
+
+static void visit_nobody(void)
+{
+	tell("%d", privileges_visit_new(NULL, NULL) != NULL);
+	tell("%d", privileges_visit_new("root", NULL) != NULL);
+	tell("%d", privileges_visit_new("nosuch-user", NULL) != NULL);
+	if (geteuid() == 0)
+		drop("nobody", NULL);
+	tell("%d", privileges_visit_new("daemon", NULL) != NULL);
+	tell("%d", privileges_visit_begin(NULL));
+}
+
+START_TEST(only_root_visits_and_only_another)
+{
+	ck_assert_str_eq(in_child(visit_nobody), "00000");
+}
+END_TEST
+
 static Suite *privileges_suite(void)
 {
 	Suite *suite = suite_create("privileges");
@@ -340,6 +443,7 @@ static Suite *privileges_suite(void)
 	tcase_add_test(tc, who_does_not_exist_is_named);
 	tcase_add_test(tc, who_is_the_user_already_needs_no_right);
 	tcase_add_test(tc, without_the_right_it_is_refused_and_says_why);
+	tcase_add_test(tc, only_root_visits_and_only_another);
 
 	if (geteuid() != 0)
 		return suite;
@@ -349,6 +453,8 @@ static Suite *privileges_suite(void)
 	tcase_add_test(tc, the_group_alone_may_change);
 	tcase_add_test(tc, low_ports_can_still_be_bound);
 	tcase_add_test(tc, a_thread_that_is_there_already_keeps_nothing);
+	tcase_add_test(tc, root_reads_for_a_while_what_the_user_may);
+	tcase_add_test(tc, root_has_all_its_rights_again);
 	return suite;
 }
 

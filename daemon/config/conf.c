@@ -229,6 +229,7 @@ static void conf_check(struct conf_build *build, const char *path)
 	const struct conf_place file = {path, 0, 0};
 
 	conf_tree_find_doubles(&build->tree, &build->tree.root);
+	conf_build_find_user(build);
 	conf_read_top(root);
 	conf_services_read(&root);
 	conf_cluster_check_used(&root);
@@ -290,6 +291,7 @@ struct conf *conf_load(const char *path, const struct conf_env *env,
 	good = errors->errors.count == 0 && errors->needs.count == 0 && !*oom;
 	if (good && env->write_tree != NULL)
 		serialize_tree(env->write_tree, &build.tree);
+	privileges_visit_free(build.visit);
 	pool_free(build.tree.pool);
 	conf_report_finish(&build.report);
 	if (good)

@@ -24,6 +24,24 @@ struct conf_section conf_build_root(struct conf_build *build)
 	};
 }
 
+/* The text of a key outside of sections; NULL: not set. */
+static const char *build_top_text(struct conf_build *build, const char *name)
+{
+	const struct conf_section root = conf_build_root(build);
+	const struct conf_key *key = conf_section_key(&root, name);
+
+	return key != NULL && key->values != NULL ? key->values->text : NULL;
+}
+
+void conf_build_find_user(struct conf_build *build)
+{
+	if (conf_build_is_blind(build))
+		return;
+	build->user = build_top_text(build, "user");
+	build->visit = privileges_visit_new(build->user,
+					    build_top_text(build, "group"));
+}
+
 void conf_build_check_name(const struct conf_section *section)
 {
 	const struct conf_node *node = section->node;

@@ -13,6 +13,7 @@
 #include "config/parse/conf_message.h"
 #include "config/parse/conf_tree.h"
 #include "memory_pool.h"
+#include "system/privileges.h"
 
 /* A `limits` section, or a class, as stored by its options; -1: not set. */
 struct conf_limits {
@@ -65,6 +66,10 @@ struct conf_build {
 	size_t default_class_count;
 	struct conf_use *uses, **uses_end;
 	size_t use_count;
+	/* The user that root will become, which then has to read the files of
+	 * the config; NULL: the process checks with its own rights. */
+	const char *user;
+	struct privileges_visit *visit;
 };
 
 /* Whether files named in the config are left alone and checks of modules are
@@ -76,6 +81,9 @@ static inline bool conf_build_is_blind(const struct conf_build *build)
 
 /* The section of the whole file, in which all others are. */
 struct conf_section conf_build_root(struct conf_build *build);
+
+/* Sets user and visit. Call this when the tree is complete. */
+void conf_build_find_user(struct conf_build *build);
 
 /* Reports a title that is not a name: names stand without quotes in linectl
  * commands, metric labels and log lines. */

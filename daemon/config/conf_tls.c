@@ -52,6 +52,34 @@ static int tls_file_error(const char *path)
 	return error;
 }
 
+/* Reports a file that cannot be read, here or by the user that root will
+ * become: a reload reads it again. The unit of systemd decides who reads a
+ * credential. False: reported. */
+static bool tls_check_file(const struct conf_section *section, const char *name,
+			   const char *path, bool credential)
+{
+	const struct conf_build *build = section->build;
+	const struct conf_place *place = conf_section_place(section, name);
+	char quoted[CONF_QUOTED_MAX];
+	int error = tls_file_error(path);
+
+	if (error != 0) {
+		conf_error_in(section, place, "%s: %s: %s", name, path,
+			      strerror(error));
+		return false;
+	}
+	if (credential || !privileges_visit_begin(build->visit))
+		return true;
+	error = tls_file_error(path);
+	privileges_visit_end(build->visit);
+	if (error == 0)
+		return true;
+	conf_error_in(section, place, "%s: %s: user \"%s\" cannot read it: %s",
+		      name, path, conf_quoted(build->user, quoted),
+		      strerror(error));
+	return false;
+}
+
 #define CREDENTIAL "credential:"
 
 /* systemd's rule: the name is a file name, without a directory. */
@@ -100,12 +128,13 @@ const char *conf_tls_file(const struct conf_section *section, const char *name,
 {
 	const struct conf_key *key = conf_section_key(section, name);
 	const char *path;
-	int error;
+	bool credential;
 
 	text = conf_section_text(section, name, text);
 	if (text == NULL || key == NULL)
 		return NULL;
-	if (strncmp(text, CREDENTIAL, strlen(CREDENTIAL)) == 0) {
+	credential = strncmp(text, CREDENTIAL, strlen(CREDENTIAL)) == 0;
+	if (credential) {
 		path = credential_path(section, key, text);
 		if (path == NULL || path == text) {
 			*unread = true;
@@ -116,12 +145,9 @@ const char *conf_tls_file(const struct conf_section *section, const char *name,
 		if (path == NULL)
 			return NULL;
 	}
-	error = conf_build_is_blind(section->build) ? 0 : tls_file_error(path);
-	if (error == 0)
-		return path;
-	*unread = true;
-	conf_error_in(section, &key->place, "%s: %s: %s", name, path,
-		      strerror(error));
+	if (!conf_build_is_blind(section->build) &&
+	    !tls_check_file(section, name, path, credential))
+		*unread = true;
 	return path;
 }
 

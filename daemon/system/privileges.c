@@ -11,6 +11,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -109,4 +110,70 @@ int privileges_drop(const char *user, const char *group, char *error,
 		snprintf(error, size, "group \"%s\": cannot become: %s", group,
 			 strerror(errno));
 	return -1;
+}
+
+/* ---- for a while -------------------------------------------------------- */
+
+struct privileges_visit {
+	uid_t uid;
+	gid_t gid, own_gid;
+	int count, own_count;
+	gid_t groups[]; /* the user's, then the process's own */
+};
+
+struct privileges_visit *privileges_visit_new(const char *user,
+					      const char *group)
+{
+	struct privileges_visit *visit;
+	struct identity identity;
+	char error[256];
+	int count = 0, own = getgroups(0, NULL);
+
+	if (getuid() != 0 || geteuid() != 0 || user == NULL || own < 0 ||
+	    identity_find(user, group, &identity, error, sizeof(error)) < 0 ||
+	    identity.uid == 0)
+		return NULL;
+	getgrouplist(user, identity.gid, NULL, &count);
+	visit = calloc(1, sizeof(*visit) + (size_t)(count + own) *
+						   sizeof(visit->groups[0]));
+	if (visit == NULL)
+		return NULL;
+	visit->uid = identity.uid;
+	visit->gid = identity.gid;
+	visit->own_gid = getegid();
+	visit->count = count;
+	visit->own_count = own;
+	if (getgrouplist(user, identity.gid, visit->groups, &visit->count) >=
+		    0 &&
+	    getgroups(own, visit->groups + visit->count) == own)
+		return visit;
+	free(visit);
+	return NULL;
+}
+
+void privileges_visit_free(struct privileges_visit *visit)
+{
+	free(visit);
+}
+
+bool privileges_visit_begin(const struct privileges_visit *visit)
+{
+	if (visit == NULL || setgroups((size_t)visit->count, visit->groups) < 0)
+		return false;
+	/* The real ids change too: access(2) goes by them. */
+	if (setresgid(visit->gid, visit->gid, visit->own_gid) == 0 &&
+	    setresuid(visit->uid, visit->uid, 0) == 0)
+		return true;
+	privileges_visit_end(visit);
+	return false;
+}
+
+void privileges_visit_end(const struct privileges_visit *visit)
+{
+	const gid_t own = visit->own_gid;
+
+	if (setresuid(0, 0, 0) < 0 || setresgid(own, own, own) < 0 ||
+	    setgroups((size_t)visit->own_count, visit->groups + visit->count) <
+		    0)
+		abort();
 }

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,22 @@ int privileges_raise_nofile(uint64_t *before, uint64_t *limit);
  */
 int privileges_drop(const char *user, const char *group, char *error,
 		    size_t size);
+
+/*
+ * The rights of the user and group that root is going to become with
+ * privileges_drop(), to try what they may read. Every right to return remains.
+ * Main thread, in a process without other threads. NULL: the process is not
+ * root's, user is NULL, root or unknown, or no memory.
+ */
+struct privileges_visit;
+struct privileges_visit *privileges_visit_new(const char *user,
+					      const char *group);
+void privileges_visit_free(struct privileges_visit *visit); /* NULL is fine */
+
+/* Takes these rights until privileges_visit_end(). False: visit is NULL, or
+ * this process may not change its user; nothing has changed. */
+bool privileges_visit_begin(const struct privileges_visit *visit);
+void privileges_visit_end(const struct privileges_visit *visit);
 
 /* ---- Linux -------------------------------------------------------------- */
 

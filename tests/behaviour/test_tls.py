@@ -3,6 +3,7 @@
 """TLS as clients and operators meet it: clients of four libraries, good and bad
 certificates, handshakes that fail in every way, and certificates that are
 replaced while clients stay connected."""
+import grp
 import json
 import os
 import re
@@ -15,7 +16,7 @@ import time
 import unittest
 import urllib.request
 
-from certificates import Authority, openssl
+from certificates import Authority, Pair, openssl
 from lined_test import (Client, DaemonTest, LINED, MODULES, TOP, free_port,
                         main)
 
@@ -811,6 +812,76 @@ class Reload(TlsTest):
             os.rename(link + ".new", link)
         daemon.wait_log("tls default: new files")
         self.assertEqual(self.cn(), "second")
+
+
+@unittest.skipIf(os.geteuid() != 0, "only root becomes another user")
+class FilesOfTheUser(TlsTest):
+    """Root reads the files at the start; a reload reads them as `user`."""
+
+    def setUp(self):
+        super().setUp()
+        os.chmod(self.dir, 0o755)
+        self.pair = Pair(self.path("a.pem"), self.path("a.key"))
+        self.certs.server.copy_to(self.pair.certificate, self.pair.key)
+        for path in (self.pair.certificate, self.pair.key):
+            os.chmod(path, 0o644)
+
+    def user_conf(self, top='user = "daemon"', extra=""):
+        return top + self.conf(section(self.pair, extra=extra)).replace(
+            'control { socket = "%s" }' % self.path("control"), "")
+
+    def test_what_only_root_can_read_is_an_error(self):
+        os.mkdir(self.path("closed"), 0o700)
+        shutil.copy(self.certs.ca.certificate, self.path("closed/ca.pem"))
+        os.chmod(self.pair.key, 0o600)
+        text = self.user_conf(
+            extra='client-cert = optional client-ca = "%s"'
+                  % self.path("closed/ca.pem"))
+        said = [r'lined.conf:\d+: tls "default": key: %s: user "daemon" cannot '
+                "read it: Permission denied" % re.escape(self.pair.key),
+                r'lined.conf:\d+: tls "default": client-ca: %s: user "daemon" '
+                "cannot read it: Permission denied"
+                % re.escape(self.path("closed/ca.pem"))]
+        code, err = self.check(text)
+        self.assertEqual(code, 1, err)
+        for want in said:
+            self.assertRegex(err, want)
+        log = self.start_fails(text, 1)
+        for want in said:
+            self.assertRegex(log, want)
+
+    def test_what_the_user_or_his_groups_can_read_is_good(self):
+        adm = grp.getgrnam("adm").gr_gid
+        for top, owner, group, mode in (
+                ('user = "daemon"', 1, 0, 0o400),
+                ('user = "daemon"', 0, 1, 0o640),
+                ('user = "daemon" group = "adm"', 0, adm, 0o640),
+                ('user = "root"', 0, 0, 0o600),
+                ('group = "adm"', 0, 0, 0o600),
+                ('', 0, 0, 0o600)):
+            with self.subTest(top, owner=owner, group=group):
+                os.chown(self.pair.key, owner, group)
+                os.chmod(self.pair.key, mode)
+                code, err = self.check(self.user_conf(top))
+                self.assertEqual(code, 0, err)
+                self.assertNotIn("warning", err)
+
+    def test_a_credential_is_left_to_systemd(self):
+        os.chmod(self.pair.key, 0o600)
+        text = self.user_conf().replace(
+            'key = "%s"' % self.pair.key, 'key = "credential:a.key"')
+        daemon = self.start(text, env={"CREDENTIALS_DIRECTORY": self.dir})
+        with self.connect() as c:
+            self.assertTrue(c.echoes())
+        daemon.stop()
+
+    def test_files_that_the_user_reads_are_taken_at_a_reload(self):
+        daemon = self.start(self.user_conf())
+        self.certs.second.copy_to(self.pair.certificate, self.pair.key)
+        place = daemon.reload()
+        daemon.wait_log("^<5>reload: done", place)
+        with self.connect() as c:
+            self.assertTrue(c.echoes())
 
 
 if __name__ == "__main__":
