@@ -230,6 +230,7 @@ static void conf_check(struct conf_build *build, const char *path)
 
 	conf_tree_find_doubles(&build->tree, &build->tree.root);
 	conf_build_find_user(build);
+	conf_file_check_user(build);
 	conf_read_top(root);
 	conf_services_read(&root);
 	conf_cluster_check_used(&root);

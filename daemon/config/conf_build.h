@@ -108,6 +108,10 @@ int conf_file_read(const char *path, const struct conf_env *env,
 		   struct pool *names, struct conf_tree *tree,
 		   struct conf_report *report);
 
+/* Warns of files and directories of the config that build->user cannot read:
+ * a start can succeed, but no reload. */
+void conf_file_check_user(struct conf_build *build);
+
 /* Resolves a path in a value: a relative path is relative to the directory of
  * the config file at place. Allocated in pool; NULL: no memory. */
 const char *conf_file_path(const char *path, const struct conf_place *place,

@@ -27,19 +27,11 @@
 #define TEXT_MAX  (16u << 20) /* bytes of all files */
 #define TOO_LARGE "is larger than 1 MiB: not a config file"
 
-/* A file that was read; reading it again is an error. */
-struct file_seen {
-	struct file_seen *next;
-	const char *id;                /* the same for all paths of the file */
-	const struct conf_place *from; /* the include; NULL: the first file */
-};
-
 struct file_reader {
 	const struct conf_env *env;
 	struct pool *names;
 	struct conf_tree *tree;
 	struct conf_report *report;
-	struct file_seen *seen;
 	unsigned files;
 	size_t text_len; /* bytes of all files */
 };
@@ -106,17 +98,17 @@ static void file_report(struct file_reader *r, const char *path,
 static int file_check_seen(struct file_reader *r, const char *path,
 			   const char *id, const struct conf_place *from)
 {
-	struct file_seen *seen;
+	struct conf_tree_file *seen;
 
-	for (seen = r->seen; seen != NULL; seen = seen->next)
+	for (seen = r->tree->files; seen != NULL; seen = seen->next)
 		if (strcmp(seen->id, id) == 0)
 			break;
 	if (seen == NULL) {
 		seen = pool_alloc(r->tree->pool, sizeof(*seen));
 		if (seen == NULL)
 			return -1;
-		*seen = (struct file_seen){r->seen, id, from};
-		r->seen = seen;
+		*seen = (struct conf_tree_file){r->tree->files, path, id, from};
+		r->tree->files = seen;
 		return 0;
 	}
 	if (seen->from == NULL)
@@ -365,4 +357,57 @@ int conf_file_read(const char *path, const struct conf_env *env,
 		if (file_read_include(&r, include) < 0)
 			return -1;
 	return 0;
+}
+
+/* ---- the user ----------------------------------------------------------- */
+
+/* Warns at the include that names the file or directory, if there is one. */
+static void file_warn(struct conf_build *build, const char *path,
+		      const struct conf_place *from, const char *why)
+{
+	const struct conf_place itself = {path, 0, 0};
+	char quoted[CONF_QUOTED_MAX];
+
+	conf_warning_with(&build->report, from != NULL ? path : "",
+			  from != NULL ? from : &itself,
+			  "user \"%s\" cannot read it (%s), so each reload "
+			  "will be refused",
+			  conf_quoted(build->user, quoted), why);
+}
+
+/* Looks for the files of an include with wildcards, which takes a right to read
+ * the directory. */
+static void file_check_matches(struct conf_build *build,
+			       const struct conf_include *include)
+{
+	const char *pattern = conf_file_path(include->pattern, &include->place,
+					     build->tree.pool);
+	glob_t found = {0};
+
+	if (pattern != NULL &&
+	    glob(pattern, 0, file_glob_error, &found) == GLOB_ABORTED)
+		file_warn(build, pattern, &include->place, strerror(errno));
+	globfree(&found);
+}
+
+void conf_file_check_user(struct conf_build *build)
+{
+	const struct conf_tree_file *file;
+	const struct conf_include *include;
+
+	if (!privileges_visit_begin(build->visit))
+		return;
+	for (file = build->tree.files; file != NULL; file = file->next) {
+		int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+		if (fd < 0)
+			file_warn(build, file->path, file->from,
+				  strerror(errno));
+		fd_close(fd);
+	}
+	for (include = build->tree.includes; include != NULL;
+	     include = include->next)
+		if (strpbrk(include->pattern, "*?[") != NULL)
+			file_check_matches(build, include);
+	privileges_visit_end(build->visit);
 }

@@ -131,11 +131,15 @@ static void protocol_check_options(const struct conf_section *section,
 	const struct lined_protocol *module = service->module;
 	struct lined_check check = {section, service};
 	char error[512] = "the options are refused", doing[128];
+	bool visiting;
 
 	snprintf(doing, sizeof(doing), "protocol %s, checking its options",
 		 service->protocol);
-	if (conf_build_is_blind(section->build))
+	if (conf_build_is_blind(section->build) ||
+	    (module->check == NULL && module->check_options == NULL))
 		return;
+	/* The module will open files, and run programs, as this user. */
+	visiting = privileges_visit_begin(section->build->visit);
 	crash_doing(doing);
 	if (module->check != NULL &&
 	    module->check(service->options, error, sizeof(error)) != 0)
@@ -144,6 +148,8 @@ static void protocol_check_options(const struct conf_section *section,
 	if (module->check_options != NULL)
 		module->check_options(&check, service->options);
 	crash_doing(NULL);
+	if (visiting)
+		privileges_visit_end(section->build->visit);
 }
 
 void conf_protocol_read(const struct conf_section *section,

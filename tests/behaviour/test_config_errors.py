@@ -507,5 +507,57 @@ class Reload(Case):
                 self.assertTrue(held.echoes())
 
 
+@unittest.skipIf(os.geteuid() != 0, "only root becomes another user")
+class ReadAgain(Case):
+    """A reload reads the files as `user`, which root becomes at the start."""
+
+    WARNING = 'user "daemon" cannot read it (Permission denied), so each ' \
+              "reload will be refused"
+
+    def setUp(self):
+        super().setUp()
+        os.chmod(self.dir, 0o755)
+
+    def warnings(self, text):
+        code, err = self.check(self.fill(text))
+        self.assertEqual(code, 0, err)
+        return re.findall("warning: (.*)", err)
+
+    def test_a_file_that_only_root_reads_is_a_warning(self):
+        os.mkdir(self.path("closed"), 0o700)
+        for name in ("a.conf", "closed/b.conf", "c.conf"):
+            with open(self.path(name), "w") as f:
+                f.write("drain-timeout = 3s\n" if name == "a.conf" else "")
+            os.chmod(self.path(name), 0o600 if name == "a.conf" else 0o644)
+        text = ['user = "daemon"', 'include("[ac].conf")',
+                'include("closed/*.conf")'] + GOOD
+        self.write("")
+        os.chmod(self.config, 0o600)
+        said = ["%s: %s" % (self.config, self.WARNING)] + [
+            "%s:%d: %s: %s" % (self.config, line, self.path(name),
+                               self.WARNING)
+            for line, name in ((2, "a.conf"), (3, "closed/b.conf"),
+                               (3, "closed/*.conf"))]
+        self.assertEqual(sorted(self.warnings(text)), sorted(said))
+        daemon = self.start(self.fill(text))
+        for want in said:
+            daemon.wait_log("^<4>" + re.escape(want))
+        place = daemon.mark()
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_log("^<3>reload: refused", place)
+
+    def test_files_that_the_user_reads_are_nothing_to_tell(self):
+        self.write("")
+        for owner, group, mode in ((0, 0, 0o644), (0, 1, 0o640),
+                                   (1, 0, 0o400)):
+            os.chown(self.config, owner, group)
+            os.chmod(self.config, mode)
+            self.assertEqual(self.warnings(['user = "daemon"'] + GOOD), [])
+        os.chmod(self.config, 0o600)
+        os.chown(self.config, 0, 0)
+        self.assertEqual(self.warnings(GOOD), [])
+        self.assertEqual(self.warnings(['user = "root"'] + GOOD), [])
+
+
 if __name__ == "__main__":
     main(180)

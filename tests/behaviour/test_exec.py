@@ -963,6 +963,31 @@ class Errors(Exec):
                      'service "h": exec: command: /etc: Is a directory'):
             self.assertIn(text, said)
 
+    @unittest.skipIf(os.geteuid() != 0, "only root becomes another user")
+    def test_files_that_only_root_may_use(self):
+        os.chmod(self.dir, 0o755)
+        os.mkdir(self.path("closed"), 0o700)
+        program = self.script("#!/bin/sh\nexec cat\n", "script")
+        os.chmod(program, 0o700)
+        text = 'user = "daemon"\n' + self.bot(
+            [program], '\t\treadable = { "%s" }\n\t\tdirectory = "%s"'
+            % (self.path("closed/x"), self.path("closed/.")))
+        with open(self.path("closed/x"), "w"):
+            pass
+        said = (r'lined.conf:\d+: service "bot": exec: command: %s: '
+                "not executable for the user that runs lined" % program,
+                "exec: readable: .*/closed/x: Permission denied",
+                "exec: directory: .*/closed/.: Permission denied")
+        for err in self.check(text)[1], self.start_fails(text, 1):
+            for want in said:
+                self.assertRegex(err, want)
+        os.chmod(program, 0o755)
+        os.chmod(self.path("closed"), 0o755)
+        daemon = self.start(text)
+        with Client(self.address) as a:
+            self.assertTrue(a.echoes())
+        daemon.stop()
+
     def test_a_program_that_is_gone_later(self):
         program = self.script("#!/bin/sh\nexec cat\n", "script")
         os.chmod(program, 0o755)

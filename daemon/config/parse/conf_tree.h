@@ -52,8 +52,17 @@ struct conf_include {
 	struct conf_place place;
 };
 
+/* A file that was read; reading it again is an error. */
+struct conf_tree_file {
+	struct conf_tree_file *next;
+	const char *path;
+	const char *id;                /* the same for all paths of the file */
+	const struct conf_place *from; /* the include; NULL: the first file */
+};
+
 struct conf_tree {
-	struct pool *pool; /* for nodes and texts */
+	struct pool *pool;            /* for nodes and texts */
+	struct conf_tree_file *files; /* the newest first */
 	struct conf_node root;
 	/* Includes that were not read yet, in file order. */
 	struct conf_include *includes, **includes_end;
