@@ -18,7 +18,7 @@ struct lined_buffer {
 	void *release_arg;
 };
 
-/* The charge for a buffer beside its bytes. */
+/* The charge for a buffer besides its bytes. */
 #define BUFFER_COST 56
 
 static inline int64_t buffer_cost(const struct lined_buffer *buffer)

@@ -24,7 +24,7 @@
 /* How long to wait for a dispatcher whose socket holds more, or may hold
  * more. */
 #define SHED_WAIT_MS 50
-/* How long a dispatcher's memory_longest counts as known. */
+/* How long the measured memory_longest of a dispatcher is valid. */
 #define MEASURED_MS 10
 
 void memory_init(struct memory_ceiling *memory,

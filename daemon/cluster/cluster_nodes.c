@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What nodes.c asks of the cluster: sends its requests to the broker, and joins
- * the cluster or makes this node alone.
+ * Does what nodes.c asks of the cluster: sends requests to the broker, joins
+ * the cluster, or lets this node work alone.
  */
 #include "config.h"
 

@@ -309,8 +309,8 @@ bool conf_cluster_equal(const struct conf_cluster *a,
 bool conf_options_equal(const struct conf_service *a,
 			const struct conf_service *b);
 
-/* The name of an option that differs and that no running service can change
- * (lined_option.restarts); NULL: none. */
+/* The name of an option that differs, if the service must be started again for
+ * the change (lined_option.restarts); NULL: none. */
 const char *conf_restarting_option(const struct conf_service *a,
 				   const struct conf_service *b);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finds the key or the sections of each option in a table; conf_option_value.c
- * reads values, conf_unknown_key.c reports what is left over. Also writes a
- * filled struct as one text.
+ * For each option of a table, finds its key or its sections in the config;
+ * conf_option_value.c reads values, conf_unknown_key.c reports what is left
+ * over. Also writes a filled struct as one text.
  */
 #include "config.h"
 

@@ -40,7 +40,7 @@ struct conf_subprocess {
 	bool running;
 };
 
-/* Reads and waits for the result. */
+/* Reads the config in a child process and waits for the result. */
 void conf_subprocess_run(struct conf_subprocess *child,
 			 const struct conf_source *source);
 

@@ -84,10 +84,11 @@ struct lined_response {
 struct lined_records;
 
 /*
- * lined_records_add() begins a record of this kind (a string literal of [a-z]+)
- * with the value "service"; the following values belong to the record. Names of
- * values are string literals, too. Texts are copied and made printable. The
- * kinds and values of the shipped protocols are in linectl(1).
+ * lined_records_add() begins a record of this kind (a string literal of
+ * [a-z]+); its first value, "service", is the service's name. The following
+ * values belong to the record. Names of values are string literals, too. Texts
+ * are copied and made printable. The kinds and values of the shipped protocols
+ * are in linectl(1).
  */
 LINED_API void lined_records_add(struct lined_records *records,
 				 const char *kind);

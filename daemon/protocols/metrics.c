@@ -59,8 +59,8 @@ static void metrics_finish(struct session *session)
 					       LINED_CLOSE_LOCAL, 0);
 }
 
-/* Sends the head of a response whose body has len bytes, and the body as far as
- * it is given. */
+/* Sends the head of a response whose body has len bytes, then `body`: all of
+ * it, or "" after HEAD or if the caller sends it. */
 static void metrics_send(struct session *session, enum http_status status,
 			 const char *type, size_t len, const char *body)
 {

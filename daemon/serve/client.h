@@ -50,7 +50,7 @@ struct client {
 	((sizeof(struct client) + _Alignof(max_align_t) - 1) &                 \
 	 ~(_Alignof(max_align_t) - 1))
 
-/* The place of a client that lined_client_take_place() keeps. */
+/* A client's place, kept by lined_client_take_place(). */
 struct lined_place {
 	struct list link; /* lined_service.places */
 	struct lined_service *instance;

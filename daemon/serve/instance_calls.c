@@ -25,7 +25,7 @@ struct instance_call {
 	const struct conf_service *conf;
 	struct conf *before; /* a reference: in use until the call has run */
 	const char *listen;
-	struct tls_server *tls; /* for the instance, until the call has run */
+	struct tls_server *tls; /* the instance owns it once the call has run */
 	struct report report;   /* messages of the protocol during the call */
 	int result, error;
 	/* Datagram sockets of the address; the call owns them. */

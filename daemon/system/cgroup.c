@@ -29,8 +29,8 @@ bool cgroup_read(const char *directory, const char *name, char *line,
 	return good;
 }
 
-/* Visits the group and those above. In a container the own group is the root,
- * and the path in /proc may not exist. */
+/* Visits the group and those above. In a container the process's group is the
+ * root, and the path in /proc may not exist. */
 static void cgroup_each_above(const char *mount, char *group,
 			      void (*each)(const char *directory, void *arg),
 			      void *arg)

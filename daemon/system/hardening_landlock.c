@@ -197,8 +197,9 @@ int hardening_program(const char *file, char *const *readable)
 	if (version >= 6)
 		wanted.scopes = LANDLOCK_SCOPE_SIGNAL;
 	/* With any rule on files, Landlock denies renaming between directories
-	 * unless it is permitted. This right alone makes a ruleset, too: any
-	 * ruleset keeps the program from tracing other processes. */
+	 * unless it is permitted. If nothing else needs a ruleset, this right
+	 * makes one, because any ruleset keeps the program from tracing other
+	 * processes. */
 	if (readable[0] != NULL)
 		wanted.files = LANDLOCK_ACCESS_FS_READ_FILE;
 	if (version >= 2 && (wanted.files != 0 || wanted.scopes == 0))

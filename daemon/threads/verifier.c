@@ -36,7 +36,7 @@ enum job_state {
 	JOB_LOST,      /* the mailbox is closed: job_client_gone() frees it */
 };
 
-/* An address, or a local user, that has jobs or pauses. */
+/* An address, or a local user, that has jobs or is in a pause. */
 struct verifier_peer {
 	struct list link; /* verifier.peers */
 	struct list jobs;

@@ -15,7 +15,8 @@ struct deadline {
 	bool passed;
 };
 
-/* Starts the time. The deadline must not move until deadline_stop(). */
+/* Starts the deadline. Its struct must not move in memory until
+ * deadline_stop(). */
 void deadline_start(struct deadline *deadline, struct lined_dispatcher *d,
 		    uint32_t ms);
 

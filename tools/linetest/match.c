@@ -81,8 +81,8 @@ static size_t count_groups(const char *p, size_t len)
 /* ---- the size of an expression ----------------------------------------- */
 
 /*
- * regcomp(3) writes repetitions out: the time and the memory that it takes for
- * x{1,200}{1,200}{1,200} have no bound, and it calls itself for each group.
+ * regcomp(3) writes repetitions out without a limit: x{1,200}{1,200}{1,200}
+ * becomes eight million parts. It also calls itself for each group.
  */
 #define EXPANSION_MAX 5000
 #define DEPTH_MAX     100

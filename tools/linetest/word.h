@@ -12,7 +12,7 @@
  * behind it. A # begins a comment. */
 char *word_next(char **at);
 
-/* The length of the name of a client or a value that text begins with: a
+/* The length of the name, of a client or a value, at the beginning of text: a
  * letter, then letters, digits, _ and -. 0: there is none. */
 size_t word_name_len(const char *text, const char *end);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keeps the owners of nicknames in a tree, by the entries that are added to the
- * registry and removed. command_nick.c claims nicknames.
+ * Keeps the owners of nicknames in a tree, which is updated when an entry is
+ * added to the registry or removed from it. command_nick.c claims nicknames.
  */
 #include "chat/nicknames.h"
 

@@ -67,8 +67,8 @@ exec_program_start(struct lined_service *service,
 		   const struct exec_program_handlers *handlers, void *owner,
 		   struct exec_program **all);
 
-/* From here on, the service's framing holds for the program's output, and
- * kill-after for the signals that are not sent yet. */
+/* Call this after a reload: from now on the program's output has the service's
+ * new framing, and signals that are not sent yet follow the new kill-after. */
 void exec_program_reload(struct exec_program *program,
 			 const struct exec_options *options);
 

@@ -275,7 +275,7 @@ static bool message_ends_as(const struct relay_message *message,
 		(message->ends & ~(uint32_t)(ENDS_LF | ENDS_CRLF)) == 0);
 }
 
-/* Copies a line with the terminator of another framing. */
+/* Copies a line and gives the copy the terminator of another framing. */
 static int message_convert_line(struct relay_batch *batch,
 				const struct relay_line *line,
 				const struct lined_framing *framing)

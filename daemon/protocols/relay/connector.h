@@ -55,7 +55,7 @@ enum relay_connector_state {
 
 /* An address to connect to; a name may have several. */
 struct relay_connector_target {
-	struct lined_address to; /* len 0: a kind without socket addresses */
+	struct lined_address to; /* len 0: a device has no socket address */
 	unsigned failures;       /* failures since it was good for retry-max */
 	bool tried;              /* was tried in this round */
 };

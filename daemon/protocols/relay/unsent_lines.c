@@ -178,8 +178,8 @@ static void unsent_forget(struct relay_unsent *unsent,
 	}
 }
 
-/* From now on this connector gets the lines. Lines that the one before has not
- * sent are late: they must not come behind later lines. */
+/* From now on this connector gets the lines. Lines that the previous connector
+ * has not sent are late: they must not be sent after later lines. */
 static void unsent_turn_to(struct relay_unsent *unsent,
 			   struct relay_connector *connector)
 {

@@ -41,9 +41,8 @@ int relay_unsent_add(struct relay_unsent *unsent,
 void relay_unsent_send(struct relay_unsent *unsent,
 		       struct relay_connector *connector, size_t hold);
 
-/* The connection has ended: lines that have not left wait again. Those that
- * would come behind later lines, which another connection was given, are
- * dropped. */
+/* The connection has ended: lines that have not left wait again; they are
+ * dropped if another connection was already given later lines. */
 void relay_unsent_return(struct relay_unsent *unsent,
 			 struct relay_connector *connector);
 
