@@ -170,19 +170,24 @@ static bool socket_may_be_reset(const struct lined_socket *sock)
 	       fd_has_unacknowledged(fd);
 }
 
+bool socket_has_unread(const struct lined_socket *sock)
+{
+	int fd = sock->delegate.fd;
+
+	return (!sock->needs_more && input_len(&sock->in) > 0) ||
+	       (!sock->eof &&
+		(socket_is_catching_up(sock) ||
+		 transport_holds_input(socket_transport(sock), sock))) ||
+	       (fd >= 0 && fd_has_unread(fd));
+}
+
 bool lined_socket_is_quiet(const struct lined_socket *sock)
 {
 	int fd = sock->delegate.fd;
 
-	if (lined_socket_queued(sock) > 0 ||
-	    (!sock->needs_more && input_len(&sock->in) > 0) ||
-	    socket_held_output(sock) > 0 ||
-	    (!sock->eof &&
-	     (socket_is_catching_up(sock) ||
-	      transport_holds_input(socket_transport(sock), sock))))
-		return false;
-	return fd < 0 || (!fd_has_unread(fd) &&
-			  (sock->eof || !fd_has_unacknowledged(fd)));
+	return lined_socket_queued(sock) == 0 &&
+	       socket_held_output(sock) == 0 && !socket_has_unread(sock) &&
+	       (fd < 0 || sock->eof || !fd_has_unacknowledged(fd));
 }
 
 /*

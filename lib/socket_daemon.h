@@ -24,6 +24,10 @@ void socket_set_busy(struct lined_socket *sock, bool busy);
 /* Whether the socket is held for at least one of these reasons. */
 bool socket_is_held(const struct lined_socket *sock, unsigned reasons);
 
+/* Whether input waits in the kernel or here, except part of a line. The input's
+ * part of lined_socket_is_quiet(). */
+bool socket_has_unread(const struct lined_socket *sock);
+
 /* The reason of a socket that is closing, before `closed` is called. */
 enum lined_close_reason socket_close_reason(const struct lined_socket *sock);
 

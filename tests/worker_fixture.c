@@ -39,6 +39,11 @@ static void run_departures(struct worker_call *call)
 		     0);
 }
 
+/* drain_instance() closes all clients, whoever has unread lines. */
+static void run_heard(struct worker_call *call)
+{
+}
+
 static void run_finish(struct worker_call *call)
 {
 	instance_finish(
@@ -136,6 +141,7 @@ static void open_service(struct hall *hall, unsigned s,
 				     hall->count, w == 0);
 		ck_assert_ptr_nonnull(hall->instances[s][w]);
 		hall->instances[s][w]->calls.departures.run = run_departures;
+		hall->instances[s][w]->calls.heard.run = run_heard;
 		hall->instances[s][w]->calls.finish.run = run_finish;
 		hall->instances[s][w]->calls.emptied.run = run_emptied;
 		hall->instances[s][w]->calls.ended.run = run_ended;

@@ -58,7 +58,8 @@ struct service {
 	struct list proxied;              /* proxy_arrival.c */
 	struct lined_service **instances; /* one per worker */
 	size_t instance_count, running;   /* running: not yet ended */
-	size_t occupied;      /* while draining: instances with clients */
+	/* While draining: instances with unread lines, and with clients. */
+	size_t unheard, occupied;
 	unsigned holds;       /* calls of service_hold(), not released */
 	uint64_t tls_refused; /* TLS handshakes over the limit */
 	unsigned turn;        /* where the next search for a worker begins */

@@ -77,9 +77,10 @@ struct lined_service {
 
 	struct lined_timer drain;
 	uint64_t drain_end_ms, datagrams_end_ms;
-	/* Set in this order at the end: the instance drains; it has no clients;
-	 * no instance of the service has clients; stop() was called. */
-	bool draining, emptied, finishing, ending;
+	/* Set in this order at the end: the instance drains; it has no unread
+	 * lines; no instance of the service has; it has no clients; no instance
+	 * of the service has; stop() was called. */
+	bool draining, heard, parting, emptied, finishing, ending;
 
 	/* Shared with the other instances of the service. datagram_admission:
 	 * used on the primary worker only. */
@@ -93,10 +94,11 @@ struct lined_service {
 	 * for lack of memory. */
 	struct {
 		/* To the main thread. departures: `departed` clients have
-		 * closed. emptied: the instance drains, and has no clients any
-		 * more. ended: the service may free it. */
-		struct worker_call departures, emptied, ended;
-		struct worker_call drain, finish; /* to the worker */
+		 * closed. heard: the instance drains, and has no unread lines
+		 * any more. emptied: it has no clients any more. ended: the
+		 * service may free it. */
+		struct worker_call departures, heard, emptied, ended;
+		struct worker_call drain, part, finish; /* to the worker */
 		/* To the main thread and back, for struct client_ask. */
 		void (*ask)(struct worker_call *call);
 	} calls;
@@ -145,11 +147,17 @@ void instance_close_datagrams(struct lined_service *instance,
 			      const char *listen);
 
 /*
- * Calls the protocol's drain(), then closes each client when its input is
- * handled and its output sent; after timeout_ms closes all others. Posts
- * calls.emptied later.
+ * Calls the protocol's drain(), and posts calls.heard when no client has unread
+ * lines. After timeout_ms closes all clients. Posts calls.emptied later.
  */
 void instance_drain(struct lined_service *instance, uint32_t timeout_ms);
+
+/*
+ * Call this when no instance of the service has unread lines and their messages
+ * on the bus have arrived. Closes each client when its input is handled and its
+ * output sent.
+ */
+void instance_part(struct lined_service *instance);
 
 /*
  * Call this when no instance of the service has clients and their messages on

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ends an instance: closes each client when its lines have been answered, then
- * calls the protocol's finish() and stop().
+ * Ends an instance: when no client of the service has unread lines, closes each
+ * client whose lines have been answered, then calls the protocol's finish() and
+ * stop().
  */
 #include "config.h"
 
@@ -41,16 +42,44 @@ static void instance_drain_client(struct lined_service *instance,
 	worker_leave(instance->worker);
 }
 
+/* Whether the client's line waits until its claim or password is decided. */
+static bool instance_is_deciding(const struct lined_socket *sock)
+{
+	return socket_is_held(sock, CLIENT_HOLD_CLAIM | CLIENT_HOLD_PASSWORD);
+}
+
 /*
- * Whether all input is answered. A line is not answered while its claim or
- * password is being decided. A client that waits for a request
+ * Whether all input is answered. A client that waits for a request
  * (lined/control.h) counts as answered: the request may itself wait for this
  * drain.
  */
 static bool instance_is_answered(const struct lined_socket *sock)
 {
 	return lined_socket_is_quiet(sock) && !instance_is_newcomer(sock) &&
-	       !socket_is_held(sock, CLIENT_HOLD_CLAIM | CLIENT_HOLD_PASSWORD);
+	       !instance_is_deciding(sock);
+}
+
+/* Whether a client has sent lines that the protocol has not handled: they may
+ * be for other clients. */
+static bool instance_has_unread(const struct lined_service *instance,
+				uint64_t now_ms)
+{
+	struct client *client;
+
+	list_for_each(client, &instance->clients, link) {
+		const struct lined_socket *sock = client_socket(client);
+
+		if (!lined_socket_is_closed(sock) &&
+		    (socket_has_unread(sock) || instance_is_deciding(sock)))
+			return true;
+	}
+	if (now_ms >= instance->datagrams_end_ms)
+		return false;
+	list_for_each(client, &instance->datagrams, link)
+		if (!lined_socket_is_closed(client_socket(client)) &&
+		    socket_has_unread(client_socket(client)))
+			return true;
+	return false;
 }
 
 /* Closes each client whose lines have been answered, or all clients, and all
@@ -68,7 +97,7 @@ static void instance_drain_clients(struct lined_service *instance, bool all)
 
 		if (all)
 			lined_socket_close_for(sock, LINED_CLOSE_SHUTDOWN, 0);
-		else if (!lined_socket_is_closed(sock) &&
+		else if (instance->parting && !lined_socket_is_closed(sock) &&
 			 instance_is_answered(sock))
 			instance_drain_client(instance, sock);
 	}
@@ -132,6 +161,11 @@ static void instance_drain_fired(struct lined_timer *timer)
 	bool late = now_ms >= instance->drain_end_ms;
 	struct client *client, *next;
 
+	if (!instance->heard &&
+	    (late || !instance_has_unread(instance, now_ms))) {
+		instance->heard = true;
+		worker_answer(instance->worker, &instance->calls.heard);
+	}
 	instance_drain_clients(instance, late);
 	/* Closes each datagram socket whose input has been handled; late: all.
 	 */
@@ -163,6 +197,12 @@ void instance_drain(struct lined_service *instance, uint32_t timeout_ms)
 	/* Fires in the next turn: lines that have arrived are handled in this
 	 * turn. */
 	lined_timer_start(&instance->drain, 1, 0);
+}
+
+void instance_part(struct lined_service *instance)
+{
+	instance->parting = true;
+	lined_timer_start(&instance->drain, 0, 0);
 }
 
 void instance_finish(struct lined_service *instance)

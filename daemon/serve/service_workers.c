@@ -53,6 +53,31 @@ void service_release(struct service *service)
 	service_check_ended(service);
 }
 
+static void service_run_part(struct worker_call *call)
+{
+	instance_part(
+		lined_container_of(call, struct lined_service, calls.part));
+}
+
+/*
+ * Lets the instances close their clients when no worker has unread lines: a
+ * line may be for clients of other workers. Messages published by clients
+ * arrive before these calls.
+ */
+static void service_run_heard(struct worker_call *call)
+{
+	struct service *service =
+		lined_container_of(call, struct lined_service, calls.heard)
+			->service;
+	size_t i;
+
+	if (--service->unheard > 0)
+		return;
+	for (i = 0; i < service->instance_count; i++)
+		worker_post(service->instances[i]->worker,
+			    &service->instances[i]->calls.part);
+}
+
 static void service_run_finish(struct worker_call *call)
 {
 	instance_finish(
@@ -112,6 +137,7 @@ void service_instances_drain(struct service *service, uint32_t timeout_ms)
 {
 	size_t i;
 
+	service->unheard = service->instance_count;
 	service->occupied = service->instance_count;
 	for (i = 0; i < service->instance_count; i++) {
 		struct lined_service *instance = service->instances[i];
@@ -165,9 +191,11 @@ static struct lined_service *service_make_instance(struct service *service,
 		instance->parted = !cluster_is_whole(service->env->cluster);
 	}
 	instance->calls.departures.run = service_run_departures;
+	instance->calls.heard.run = service_run_heard;
 	instance->calls.emptied.run = service_run_emptied;
 	instance->calls.ended.run = service_run_ended;
 	instance->calls.drain.run = service_run_drain;
+	instance->calls.part.run = service_run_part;
 	instance->calls.finish.run = service_run_finish;
 	instance->calls.ask = service_run_ask;
 	return instance;

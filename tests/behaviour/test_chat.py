@@ -14,7 +14,7 @@ import threading
 import time
 
 from lined_test import NODES, PATIENCE, TOP, Client, DaemonTest
-from lined_test import free_port, main, service, with_workers
+from lined_test import free_port, main, one_node, service, with_workers
 
 HELP = ". /help lists the commands."
 GOODBYE = "* announcement: this service is closing"
@@ -892,6 +892,34 @@ class End(Chat):
         bob.has_heard_nothing()
 
 
+class LastLines(Chat):
+    options = "flood-rate = 0"
+
+    def text(self, options):
+        # What is sent to a UNIX socket need not be acknowledged.
+        self.address = self.path("chat.sock")
+        return service("lobby", "unix://" + self.address, protocol="chat",
+                       extra=self.limits + "chat { %s }" % options)
+
+    @one_node("a node that stops waits for its own clients only")
+    def test_who_is_silent_gets_what_others_have_sent(self):
+        alice, bob = self.arrive("alice", "bob")
+        # For 250 ms a client that was held may still have lines on their way.
+        self.assertTrue(alice.is_silent(0.3))
+        self.daemon.signal(signal.SIGSTOP)
+        # Read in many turns.
+        lines = ["line %d" % i for i in range(3000)]
+        bob.says(*lines)
+        self.daemon.signal(signal.SIGTERM)
+        self.daemon.signal(signal.SIGCONT)
+        said = self.last_words(alice, bob)
+        self.assertEqual(said.count(GOODBYE), 1)
+        said.remove(GOODBYE)
+        self.assertEqual(len(said), len(lines))
+        self.assertEqual(said, ["[lobby] <bob> " + line for line in lines])
+        self.assertEqual(self.daemon.wait(), 0)
+
+
 # ---- abuse ------------------------------------------------------------------
 
 class Abuse(Chat):
@@ -1276,8 +1304,10 @@ class Config(DaemonTest):
         self.assertEqual(code, 1, err)
 
 
-with_workers(globals(), 2, Text, Options, Password, End, Abuse, Flood)
-with_workers(globals(), 4, Text, Options, Password, End, Abuse, Flood)
+with_workers(globals(), 2, Text, Options, Password, End, LastLines, Abuse,
+             Flood)
+with_workers(globals(), 4, Text, Options, Password, End, LastLines, Abuse,
+             Flood)
 
 if __name__ == "__main__":
     main(500)

@@ -5,6 +5,7 @@ slow readers. On one, two and four workers. Upstreams and proxies have scripts
 of their own."""
 import random
 import re
+import signal
 import socket
 import sys
 import threading
@@ -105,6 +106,26 @@ class RelayTest(DaemonTest):
 
 
 class Hub(RelayTest):
+    @one_node("a node that stops waits for its own clients only")
+    def test_who_is_silent_gets_what_others_sent_before_a_stop(self):
+        # What is sent to a UNIX socket need not be acknowledged.
+        address = self.path("feed.sock")
+        daemon = self.serve(service("feed", "unix://" + address,
+                                    protocol="relay"))
+        a, b = self.pair(address)
+        # For 250 ms a client that was held may still have lines on their way.
+        self.assertTrue(b.is_silent(0.3))
+        daemon.signal(signal.SIGSTOP)
+        # Read in many turns.
+        lines = b"".join(b"line %d\n" % i for i in range(3000))
+        a.send(lines)
+        daemon.signal(signal.SIGTERM)
+        daemon.signal(signal.SIGCONT)
+        said = b.rest()
+        self.assertEqual(said.count(b"line "), lines.count(b"line "))
+        self.assertTrue(said.endswith(lines))
+        self.assertEqual(daemon.wait(), 0)
+
     def test_each_line_goes_to_every_other_client(self):
         text, address = self.hub()
         self.serve(text)
