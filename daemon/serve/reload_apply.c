@@ -164,6 +164,7 @@ static int apply_commit(struct reload_plan *plan, struct worker_batch *batch,
 	server_use_cluster(server, plan->conf, report);
 	apply_tell_workers(plan, batch, report);
 	apply_end_services(plan);
+	server_leave_cluster(server);
 	for (i = 0; i < plan->count; i++) {
 		struct service *service = plan->services[i].service;
 

@@ -126,6 +126,7 @@ static void server_service_ended(struct service *service)
 			 service->name);
 	server->events->ended(server, service);
 	service_free(service);
+	server_leave_cluster(server);
 	server_check_stopped(server);
 }
 
@@ -181,6 +182,21 @@ int server_prepare_cluster(struct server *server, const struct conf *conf,
 	return -1;
 }
 
+void server_leave_cluster(struct server *server)
+{
+	const struct service *service;
+
+	if (!server->cluster_leaving)
+		return;
+	list_for_each(service, &server->draining, link)
+		if (service->cluster != NULL)
+			return;
+	server->cluster_leaving = false;
+	cluster_open(server->env.cluster, NULL, 0);
+	conf_unref(server->cluster_conf);
+	server->cluster_conf = NULL;
+}
+
 void server_use_cluster(struct server *server, const struct conf *conf,
 			struct report *report)
 {
@@ -191,8 +207,12 @@ void server_use_cluster(struct server *server, const struct conf *conf,
 	    (server->conf != NULL &&
 	     conf_cluster_equal(&server->conf->cluster, now)))
 		return;
-	if (cluster_open(cluster, now->is_set ? &now->broker : NULL,
-			 now->lease_ms) < 0)
+	server->cluster_leaving = !now->is_set;
+	if (server->cluster_leaving) {
+		cluster_retire(cluster);
+		return;
+	}
+	if (cluster_open(cluster, &now->broker, now->lease_ms) < 0)
 		report_add(report, LINED_LOG_ERR, "cluster: %s",
 			   strerror(errno));
 	/* The cluster borrows its settings from this config. */

@@ -49,6 +49,7 @@ struct server {
 		memory; /* usage of all clients, and the ceiling */
 	struct cluster_events cluster_events;
 	struct conf *cluster_conf; /* config of the cluster; NULL: none */
+	bool cluster_leaving;      /* once its services have drained */
 	struct server_tls tls;
 	bool stopping;
 	uint64_t stop_end_ms;   /* while stopping: when the drains must end */
@@ -77,12 +78,15 @@ void server_fini(struct server *server);
 void server_drain(struct server *server, struct service *service);
 
 /* server_prepare_cluster() makes the cluster if the config has one and the
- * server does not (-1: reported). server_use_cluster() joins, leaves or
- * changes the cluster, and reports errors. */
+ * server does not (-1: reported). server_use_cluster() joins or changes the
+ * cluster, and reports errors. If the config has none, server_leave_cluster()
+ * leaves the cluster when the last of its services has drained: until then the
+ * other nodes hear who quits. */
 int server_prepare_cluster(struct server *server, const struct conf *conf,
 			   struct report *report);
 void server_use_cluster(struct server *server, const struct conf *conf,
 			struct report *report);
+void server_leave_cluster(struct server *server);
 
 /* Drains all services, then calls events->stopped. */
 void server_stop(struct server *server);

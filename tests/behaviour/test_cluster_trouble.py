@@ -291,7 +291,10 @@ class Reload(ClusterTest):
         self.eventually(lambda: alice.who() == ["alice", "bob"], "bob again")
         self.write_config(a, False, None)
         a.reload()
-        self.assertIsNotNone(alice.ended())
+        bob.until(r"\* alice quit$")
+        said = alice.ended()
+        self.assertIn(b"* announcement: this service is closing", said)
+        self.assertNotIn(b"may not hear", said)
         self.eventually(lambda: bob.who() == ["bob"], "the end of alice")
         self.eventually(lambda: thread_names(a) == threads and
                         a.descriptors() == files,
