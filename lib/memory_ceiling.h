@@ -132,9 +132,9 @@ struct memory_keeper {
 	struct list link;
 	/*
 	 * Frees about `bytes` of its memory, the oldest data first. If `spare`
-	 * is true, only data that nobody waits for. If it is false, anything:
-	 * all keepers together keep more than 3/4 of a lowered ceiling. Called
-	 * at the end of a turn.
+	 * is true, only data that nobody waits for. If it is false, any
+	 * data: the ceiling was lowered, and all keepers together keep more
+	 * than 3/4 of it. Called at the end of a turn.
 	 */
 	void (*give_up)(struct memory_keeper *keeper, uint64_t bytes,
 			bool spare);

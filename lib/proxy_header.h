@@ -46,8 +46,8 @@ struct proxy_header {
 	struct proxy_header_text authority, version, cipher, name;
 };
 
-/* Reads the header at the beginning of the bytes, which the texts of *header
- * point into. The result does not depend on what follows the header. */
+/* Reads the header at the beginning of the bytes. The texts of *header point
+ * into these bytes. The result does not depend on what follows the header. */
 enum proxy_header_status proxy_header_parse(struct proxy_header *header,
 					    const char *data, size_t len);
 

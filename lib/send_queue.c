@@ -225,8 +225,7 @@ void send_queue_keep(struct send_queue *queue)
 	queue->last->keep = true;
 }
 
-/* The first segment that may be dropped comes after this one; NULL: it is the
- * first of all. */
+/* The segment that is partly sent, and so must not be dropped; NULL: none. */
 static struct segment *send_queue_kept(const struct send_queue *queue)
 {
 	return queue->begun ? queue->first : NULL;

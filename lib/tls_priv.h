@@ -21,8 +21,8 @@
 
 /* ---- tls_files.c --------------------------------------------------------- */
 
-/* Sets up a server's context. warnings: NULL if they were given before. -1: the
- * problem. */
+/* Sets up a server's context. warnings: NULL if they were given before. On
+ * -1, *problem says why. */
 int tls_files_use(const struct tls_files *files, SSL_CTX *ctx, int64_t now_s,
 		  struct tls_problem *problem, struct tls_warnings *warnings);
 /* The same for a client's context; reads the files. */

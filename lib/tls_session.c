@@ -146,8 +146,9 @@ static void tls_session_charge(struct lined_socket *sock,
 }
 
 /*
- * A KeyUpdate costs this side as much as 40 records of data, and the refusal of
- * a renegotiation is an alert: OpenSSL sets no limit to either.
+ * Limits the handshake messages received, because a KeyUpdate costs this side
+ * as much as 40 records of data, and the alerts sent, because each refused
+ * renegotiation causes one. OpenSSL limits neither.
  */
 static void tls_count_message(int sent, int version, int type, const void *data,
 			      size_t len, SSL *ssl, void *arg)

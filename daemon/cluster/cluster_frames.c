@@ -336,7 +336,8 @@ void cluster_frames_take(struct cluster *cluster, struct broker_event *event)
 		cluster_frames_free_event(cluster, event, cluster->dispatcher);
 		return;
 	}
-	/* A node that probes for a twin is cut off: it takes no lines. */
+	/* While this node asks whether another node of its name is alive, it
+	 * counts as cut off and takes no lines. */
 	if (cluster->nodes.state == NODES_PROBING &&
 	    frame.kind == FRAME_LINES) {
 		cluster_frames_free_event(cluster, event, cluster->dispatcher);

@@ -273,8 +273,9 @@ static void nodes_own_answered(struct nodes *nodes, uint64_t revision,
 		return;
 	nodes->own.tag = 0;
 	if (!done) {
-		/* Revision 0: this node's lease has ended; otherwise another
-		 * node has the name, as the bucket's event will say. */
+		/* Revision 0: the key has no entry, because this node's lease
+		 * has ended. Otherwise another node has the name; the bucket's
+		 * event will say which. */
 		nodes->own.revision = revision;
 		if (revision == 0) {
 			nodes_set_state(nodes, NODES_ASKING);

@@ -60,7 +60,7 @@ struct conf *conf_subprocess_load(const struct conf_subprocess *child,
  * memory, too. */
 void conf_subprocess_fini(struct conf_subprocess *child);
 
-/* The child's main(). find fills in an env for the source. Returns the exit
+/* The child's main(). find() fills in the env for a source. Returns the exit
  * code. */
 int conf_subprocess_main(void (*find)(const struct conf_source *source,
 				      struct conf_env *env));

@@ -130,8 +130,9 @@ static int inet_socket_bind_after_drop(int fd,
 	return -1;
 }
 
-/* Binds beside a closing socket. SO_REUSEPORT is set only for the bind:
- * otherwise other processes of this user could share the port later. */
+/* Binds to a port that a closing socket still has. SO_REUSEPORT is set only
+ * for the bind: otherwise other processes of this user could share the port
+ * later. */
 static int inet_socket_bind_beside(int fd,
 				   const struct listen_endpoint *endpoint,
 				   int backlog,

@@ -64,7 +64,8 @@ static void server_tls_mix(uint64_t *hash, uint64_t value)
 	*hash ^= *hash >> 29;
 }
 
-/* Mixes the state of a file into the hash, which changes with the file. */
+/* Mixes the state of a file into the hash: when the file changes, so does the
+ * hash. */
 static void server_tls_stat(uint64_t *hash, const char *path)
 {
 	struct stat st;

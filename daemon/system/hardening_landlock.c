@@ -3,9 +3,9 @@
  * Restricts file access with Landlock. Permitted, as far as file modes allow:
  * reading any file, because a reload may name any, from an include to a key;
  * creating sockets anywhere, because a reload may name any path; writing to the
- * terminals of programs and to /dev/null. Creating, writing, removing and
- * executing anything else is forbidden, except in `writable`. Programs have
- * their own rules.
+ * terminals of programs and to /dev/null. Anything else may be created, written
+ * and removed only in `writable` and in the directories that a service manager
+ * has made for lined. Nothing may be executed. Programs have their own rules.
  */
 #include "config.h"
 

@@ -359,8 +359,8 @@ void client_take(struct client *client, size_t len)
 	client->read += len;
 }
 
-/* The first end behind `from` of a datagram without a line end; SIZE_MAX: there
- * is none. */
+/* The first place behind `from` where a datagram ends without a line end;
+ * SIZE_MAX: there is none. */
 static size_t datagram_end(const struct client *client, size_t from)
 {
 	size_t i;

@@ -17,7 +17,7 @@
 /* Something that happened, for the text of a failure. */
 struct client_event {
 	enum { CLIENT_SAID, CLIENT_SAW, CLIENT_NOTE } kind;
-	size_t offset, len; /* CLIENT_SAID, CLIENT_SAW: in said, in seen */
+	size_t offset, len; /* CLIENT_SAID: in `said`; CLIENT_SAW: in `seen` */
 	char *note;
 };
 

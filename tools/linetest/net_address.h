@@ -15,7 +15,8 @@
 
 struct net_address {
 	struct lined_address to;
-	/* TCP and UDP for IPv6 too, if the address was read from text. */
+	/* After net_address_read(), TRANSPORT_TCP and TRANSPORT_UDP also stand
+	 * for IPv6. */
 	enum transport transport;
 };
 

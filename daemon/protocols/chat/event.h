@@ -21,8 +21,8 @@ enum chat_event_kind {
 	CHAT_EVENT_ANNOUNCE = 'a', /* a line to all members */
 	CHAT_EVENT_TOPIC = 't',    /* a notice that sets the topic */
 	CHAT_EVENT_AWAY = 'w',     /* `from` is away (number 1), or back (0) */
-	CHAT_EVENT_KICK = 'k',     /* `to` must leave; the notice without the
-				    * nickname */
+	CHAT_EVENT_KICK = 'k',     /* `to` must leave; the text is the notice,
+				    * without the nickname at its start */
 	CHAT_EVENT_MUTE = 'u',     /* `to` is muted for `number` seconds */
 	CHAT_EVENT_BAN = 'b', /* `name` and `to` are banned (number 1), or no
 			       * longer (0) */

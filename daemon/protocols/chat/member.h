@@ -59,7 +59,7 @@ struct chat_member {
 	size_t ignored_count;
 
 	char *reason; /* reason given with /quit */
-	char *rooms;  /* rooms at the close of the client */
+	char *rooms;  /* those it was in when the client closed, or NULL */
 };
 
 /* Makes a member for a client of this worker; NULL: no memory. */

@@ -14,8 +14,8 @@
 /* The most rooms for a member. */
 #define CHAT_SEATS_MAX 64
 
-/* About what a seat costs on each worker: the registry's entry, and a room for
- * this seat alone. */
+/* The memory that a seat takes on each worker, roughly: the registry's entry,
+ * and a room with no other seat. */
 #define CHAT_SEAT_COST 512
 
 struct chat_seat {

@@ -89,8 +89,9 @@ static void exec_drain(struct lined_service *service)
 	exec->draining = true;
 }
 
-/* When no client has unread input, ends the programs' input. After the programs
- * have ended, everything is answered. */
+/* The client is idle. Mode each: ends the input of its program. Mode shared:
+ * when all clients are idle, ends the input of all programs; once these have
+ * ended, everything is answered. */
 static void exec_drain_client(struct lined_socket *sock)
 {
 	struct lined_service *service = lined_client_service(sock);

@@ -91,8 +91,9 @@ struct lined_socket *relay_address_connect(
  * connected to itself, which TCP allows on a local port without a listener. */
 bool relay_address_connected(struct lined_socket *sock);
 
-/* Call this after the limits of the service's own connections have changed:
- * send-stall holds for this one, too. sock NULL: does nothing. */
+/* Call this when the limits of the socket's group have changed: sets its
+ * deadlines anew, and TCP's user timeout from send-stall. sock NULL: does
+ * nothing. */
 void relay_address_limits_changed(struct lined_socket *sock);
 
 /* strerror(3), with texts for errors of relay_address_connect(). */

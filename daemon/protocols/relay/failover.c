@@ -153,7 +153,7 @@ static void failover_update_first(struct relay_upstreams *upstreams)
 		struct relay_upstream *upstream = upstreams->list[i];
 		bool feeds = upstream == upstreams->feed;
 
-		/* Also of an upstream that has just taken over: if its
+		/* An upstream that has just taken over is patient, too: if its
 		 * connection is lost now, spare feeds again. */
 		upstream->connector.patient =
 			upstreams->feed != NULL &&
