@@ -1115,6 +1115,27 @@ class Backup(UpstreamTest):
         talker.join()
         self.reach(up, self.c)
 
+    def test_a_backup_that_has_just_ended_a_line_is_left_soon(self):
+        self.pair()
+        ups = []
+
+        def connected():
+            self.spare.send(b"probe\n")
+            try:
+                ups.append(self.first.accept(0.05))
+            except socket.timeout:
+                pass
+            return ups
+
+        self.first.open()
+        self.eventually(connected, "a connection to the first")
+        self.addCleanup(ups[0].close)
+        self.reach(self.spare, self.c)
+        # Now the backup says nothing more.
+        ups[0].send(b"first\n")
+        with self.takes(0, 5):
+            self.expect(self.c, b"first\n")
+
     def test_a_line_that_never_ends_is_given_up(self):
         self.pair()
         self.spare.send(b"never ")

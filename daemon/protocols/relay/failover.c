@@ -14,6 +14,10 @@
  */
 #define FAIL_BACK_MS 10000
 
+/* The interval between checks whether the feeding upstream is between two
+ * lines: it may have just ended one and say nothing more. */
+#define FAIL_BACK_STEP_MS 50
+
 /* The longest time for which the previous upstream then stays connected. */
 #define SPARE_MS_MAX 10000
 
@@ -98,8 +102,13 @@ static void failover_fail_back(struct relay_upstreams *upstreams)
 
 static void failover_fail_back_fired(struct lined_timer *timer)
 {
-	failover_fail_back(
-		lined_container_of(timer, struct relay_upstreams, fail_back));
+	struct relay_upstreams *upstreams =
+		lined_container_of(timer, struct relay_upstreams, fail_back);
+
+	if (relay_upstream_is_between_lines(upstreams->feed) ||
+	    relay_now_ms(upstreams->relay) >= upstreams->fail_back_ms ||
+	    !relay_start_timer(upstreams->relay, timer, FAIL_BACK_STEP_MS))
+		failover_fail_back(upstreams);
 }
 
 static void failover_choose(struct relay_upstreams *upstreams,
@@ -221,9 +230,12 @@ static bool failover_on_good(struct relay_upstream *upstream)
 		return true;
 	}
 	upstreams->feed->leaving = true;
-	if (!lined_timer_is_armed(&upstreams->fail_back))
+	if (!lined_timer_is_armed(&upstreams->fail_back)) {
+		upstreams->fail_back_ms =
+			relay_now_ms(upstreams->relay) + FAIL_BACK_MS;
 		relay_start_timer(upstreams->relay, &upstreams->fail_back,
-				  FAIL_BACK_MS);
+				  FAIL_BACK_STEP_MS);
+	}
 	return false;
 }
 

@@ -30,8 +30,11 @@ struct relay_upstreams {
 	 * that waits until `feed` has ended a line. spare: the upstream that
 	 * fed before. next and spare are connected and paused. NULL: none. */
 	struct relay_upstream *feed, *next, *spare;
-	struct relay_unsent hold;     /* lines of clients that wait (up-hold) */
-	struct lined_timer fail_back; /* `next` takes over in any case */
+	struct relay_unsent hold; /* lines of clients that wait (up-hold) */
+	/* To check whether `next` can take over; at fail_back_ms it does in any
+	 * case. */
+	struct lined_timer fail_back;
+	uint64_t fail_back_ms;
 	struct lined_timer spare_timer; /* spare is no longer needed */
 	struct relay_handover handover;
 	/* While leaving: to check whether all have ended. Before the first
