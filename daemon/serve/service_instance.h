@@ -77,9 +77,10 @@ struct lined_service {
 
 	struct lined_timer drain;
 	uint64_t drain_end_ms, datagrams_end_ms;
-	/* Set in this order at the end: the instance drains; it has no unread
-	 * lines; no instance of the service has; it has no clients; no instance
-	 * of the service has; stop() was called. */
+	/* Set in this order at the end (emptied: at any time after heard): the
+	 * instance drains; it has no unread lines; no instance of the service
+	 * has; it has no clients; no instance of the service has; stop() was
+	 * called. */
 	bool draining, heard, parting, emptied, finishing, ending;
 
 	/* Shared with the other instances of the service. datagram_admission:
