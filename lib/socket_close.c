@@ -174,6 +174,8 @@ bool socket_has_unread(const struct lined_socket *sock)
 {
 	int fd = sock->delegate.fd;
 
+	if (sock->throttled)
+		return false;
 	return (!sock->needs_more && input_len(&sock->in) > 0) ||
 	       (!sock->eof &&
 		(socket_is_catching_up(sock) ||

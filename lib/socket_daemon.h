@@ -24,8 +24,9 @@ void socket_set_busy(struct lined_socket *sock, bool busy);
 /* Whether the socket is held for at least one of these reasons. */
 bool socket_is_held(const struct lined_socket *sock, unsigned reasons);
 
-/* Whether input waits in the kernel or here, except part of a line. The input's
- * part of lined_socket_is_quiet(). */
+/* Whether input waits in the kernel or here, except part of a line. False if
+ * the queue is so long that the input is not read: the peer decides when it is.
+ */
 bool socket_has_unread(const struct lined_socket *sock);
 
 /* The reason of a socket that is closing, before `closed` is called. */

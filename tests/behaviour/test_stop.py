@@ -175,6 +175,18 @@ class Stop(DaemonTest):
         self.assertEqual(got.replace(line, b""), b"")
         self.assertEqual(len(got), sent // len(line) * len(line))
 
+    def test_a_slow_reader_does_not_keep_the_idle(self):
+        daemon = self.start("drain-timeout = 30s\n" + self.text)
+        with Client(self.address, rcvbuf=4096) as slow, \
+                Client(self.address) as idle:
+            self.assertTrue(idle.echoes())
+            slow.fill(b"x" * 99 + b"\n")
+            with self.takes(0, 10):
+                daemon.signal(signal.SIGTERM)
+                self.assertEqual(idle.ended(), b"")
+            self.assertIsNone(daemon.process.poll())
+        self.assertEqual(daemon.wait(), 0)
+
     def test_an_answer_under_way_is_not_cut_by_what_comes_after(self):
         daemon = self.start("drain-timeout = 15s\n" + self.text)
         line = b"x" * 99 + b"\n"
