@@ -370,6 +370,7 @@ static bool accept_some(struct listener *listener, struct lined_socket *sock)
 		if (len == 0)
 			arrival.address.ss_family = AF_UNIX;
 		arrival.refused = false;
+		arrival.entry = NULL;
 		accept_arrival(service, &arrival);
 	}
 	accept_log_error(listener, arrival.fd < 0 ? errno : 0);

@@ -588,6 +588,27 @@ class Proxied(Web):
             self.assertEqual(c.ended(), b"")
         self.daemon.wait_log("refused .*: proxy: not a PROXY header")
 
+    def test_a_proxys_client_is_not_counted_for_the_one_before(self):
+        self.serve('proxy-from = { "127.0.0.1" }')
+        # Both are accepted in one turn.
+        self.daemon.signal(signal.SIGSTOP)
+        with Client(self.address, source="127.0.0.2") as other, \
+                Client(self.address) as proxied:
+            proxied.send(b"GET / HTTP/1.1\r\n")
+            self.daemon.signal(signal.SIGCONT)
+            ws = WebSocket(other)
+            ws.send("here")
+            self.assertEqual(ws.message(), "here")
+            proxied.close()
+            self.daemon.wait_log(r"127\.0\.0\.1:[0-9]+: closed: ")
+            out = subprocess.run(
+                [LINECTL, "-s", self.control, "--json", "why", "127.0.0.2"],
+                check=True, stdout=subprocess.PIPE, timeout=PATIENCE).stdout
+            self.assertEqual([r["address_clients"] for r in
+                              json.loads(out)["rulings"]
+                              if r["service"] == "w"], [1])
+            ws.client.close()
+
     def test_client_that_leaves_while_asked_about(self):
         self.serve('proxy-from = { "127.0.0.1" }', workers=2)
         for _ in range(50):
