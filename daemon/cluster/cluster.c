@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Receives the broker's events and passes them to the nodes, the names and the
- * bus; opens and closes the broker; decides when this node is alone.
+ * bus; opens and closes the broker; decides whether this node is alone.
  */
 #include "config.h"
 
@@ -23,8 +23,8 @@
 
 /* ---- delete markers ----------------------------------------------------- */
 
-/* An erased entry leaves a delete marker in the bucket. The primary purges it
- * when all nodes have seen it. */
+/* An erased entry leaves a delete marker in the bucket. The primary purges the
+ * marker after two lease times, when all nodes have seen it. */
 struct cluster_marker {
 	struct list link;
 	uint64_t revision, since_us;
@@ -93,7 +93,7 @@ static void cluster_trouble(struct cluster *cluster, const char *text)
 static void cluster_down(struct cluster *cluster, uint64_t now_us)
 {
 	cluster->out.link = 0;
-	/* Frames of a node that is alone bear no life of the buckets. */
+	/* Without a link, this node sees no buckets: their life is 0. */
 	atomic_store(&cluster->out.life, 0);
 	nodes_down(&cluster->nodes);
 	cluster_be_alone(cluster, now_us);
@@ -217,8 +217,8 @@ static void cluster_free_event(struct cluster *cluster,
 	free(event);
 }
 
-/* Empties the queue of events. due: whether the arrival message is still
- * posted afterwards. */
+/* Empties the queue of events. due: false if the arrival message is not in the
+ * mailbox any more. */
 static struct broker_event *cluster_take_events(struct cluster *cluster,
 						bool due)
 {
@@ -352,7 +352,8 @@ static void cluster_ticked(struct lined_timer *timer)
 						    ? JOIN_WAIT_US
 						    : FIRST_WAIT_US)))
 		cluster_be_alone(cluster, now_us);
-	/* The leases of all other nodes have ended by now. */
+	/* One lease time after this node became alone, the leases of all other
+	 * nodes have ended. */
 	if (cluster->names.mode == NAMES_ALONE && !cluster->forgot &&
 	    now_us > cluster->down_us + cluster->nodes.lease_us) {
 		names_forget(&cluster->names);
@@ -428,7 +429,8 @@ static void cluster_close(struct cluster *cluster)
 	if (broker != NULL)
 		cluster_out_unsend(&cluster->out,
 				   cluster->out.ops->close(broker));
-	/* The next broker counts its lives from 1 again. */
+	/* The next broker numbers its connections from 1 again: events of this
+	 * broker would pass for events of the next one. */
 	cluster_drop_events(cluster, true);
 	cluster->settings = NULL;
 	cluster->out.link = 0;

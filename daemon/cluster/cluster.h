@@ -26,8 +26,8 @@ struct cluster_events {
 	void *arg;
 };
 
-/* For the workers of a daemon, after bus_new(). The cluster does nothing until
- * cluster_open(). NULL/ENOMEM. */
+/* Makes a cluster for the workers of a daemon. Call this after bus_new(). The
+ * cluster does nothing until cluster_open(). NULL/ENOMEM. */
 struct cluster *cluster_new(struct lined_dispatcher *dispatcher,
 			    struct worker *workers, size_t count,
 			    const struct broker_ops *broker,
@@ -41,7 +41,8 @@ void cluster_free(struct cluster *cluster);
 int cluster_open(struct cluster *cluster,
 		 const struct broker_settings *settings, uint32_t lease_ms);
 
-/* The daemon stops: if there is another node, that becomes primary. */
+/* Call this when the daemon stops: another node, if there is one, becomes
+ * primary. */
 void cluster_retire(struct cluster *cluster);
 
 /* Adds a service to the cluster. The service's topics get this `scope`, or the
@@ -50,14 +51,15 @@ void cluster_retire(struct cluster *cluster);
 struct cluster_service *cluster_add(struct cluster *cluster, const char *name,
 				    uint64_t scope, struct registry *registry);
 uint64_t cluster_scope(const struct cluster_service *service);
-/* The service's instances have started, and the reload that added it has not
- * failed: this service, not a draining one of the same name, now gets other
- * nodes' names and lines and may be primary. */
+/* Call this when the service's instances have started and the reload that added
+ * the service cannot fail any more. From now on this service gets the names and
+ * lines of other nodes and may be primary, in place of a draining service of
+ * the same name. */
 void cluster_show(struct cluster_service *service);
 /* Tells services whether they are primary. Call this after the cluster_show()
  * of all services of a reload. */
 void cluster_tell_shown(struct cluster *cluster);
-/* The service has ended and has no clients. NULL is fine. */
+/* Call this when the service has ended and has no clients. NULL is fine. */
 void cluster_remove(struct cluster_service *service);
 
 extern const struct registry_backend cluster_registry;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sends published lines to other nodes. A worker's lines of one turn are one
- * frame, sent to each other node once; cluster_frames.c of that node takes it.
+ * Sends published lines to other nodes. A worker collects the lines of one turn
+ * in a frame, which the broker carries to every other node; cluster_frames.c
+ * receives frames there.
  *
- * A message in a frame: length of the service's name, the name (empty: a shared
- * topic), length of the topic, the topic with its NUL, the number of lines and
- * the length in bytes (four bytes each), the message.
+ * A message in a frame: the length of the service's name (one byte), the name
+ * (empty: a shared topic), the length of the topic (one byte), the topic with
+ * its NUL, the number of lines and the length of the message (four bytes each),
+ * the message.
  */
 #include "config.h"
 
@@ -17,7 +19,8 @@
 #include "log/log.h"
 #include "threads/bus.h"
 
-/* A frame is sent when it is this long, or at the end of the turn. */
+/* A frame is sent before the next message would make it longer than this, or at
+ * the end of the turn. */
 #define FRAME_FULL ((size_t)64 * 1024)
 
 static int cluster_bus_reserve(struct cluster_end *end, size_t size)

@@ -46,8 +46,8 @@ struct arrival {
 	struct arrival_parcel parcels[];
 };
 
-/* d: the dispatcher of this thread, whose charge for the event ends; NULL: the
- * dispatchers have ended. */
+/* Frees the event of a frame and ends the charge for its memory. d: this
+ * thread's dispatcher; NULL: the dispatchers have ended. */
 static void cluster_frames_free_event(struct cluster *cluster,
 				      struct broker_event *event,
 				      struct lined_dispatcher *d)
@@ -319,7 +319,8 @@ void cluster_frames_take(struct cluster *cluster, struct broker_event *event)
 	struct frame frame;
 	struct node *node;
 
-	/* Charged while the frame waits for its revision and the workers. */
+	/* The event's memory is charged while the frame waits for its revision
+	 * and for the workers. */
 	dispatcher_hold(cluster->dispatcher, (int64_t)event->len);
 	/* This node's own lines from an earlier connection may arrive, too. */
 	if (!frame_read(&frame, event->text, event->len) ||

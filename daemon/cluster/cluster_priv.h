@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The parts that the cluster's files share. cluster.c takes the broker's
- * events, cluster_nodes.c joins and parts, cluster_bus.c sends lines,
- * cluster_frames.c delivers those of other nodes, cluster_registry.c turns
- * decisions about names into changes on the workers, cluster_service.c has the
- * services, cluster_out.c sends to the broker, cluster_status.c answers
- * questions. nodes.c and name_claims.c decide and call none of these.
+ * The parts that the cluster's files share. cluster.c handles the broker's
+ * events, cluster_nodes.c joins and leaves, cluster_bus.c sends lines,
+ * cluster_frames.c delivers the lines of other nodes, cluster_registry.c turns
+ * decisions about names into changes on the workers, cluster_service.c lists
+ * the services, cluster_out.c sends to the broker, cluster_status.c reports the
+ * state. nodes.c and name_claims.c decide and call none of these.
  */
 #pragma once
 
@@ -31,9 +31,11 @@ struct cluster_out {
 	uint64_t number; /* this node's number */
 	pthread_mutex_t lock;
 	void *broker;       /* NULL: not open; written by the main thread */
-	uint64_t link;      /* life of the connection; 0: none; main thread */
+	uint64_t link;      /* the connection's number; 0: none; main thread */
 	uint64_t next_line; /* the sequence number of the next line */
-	_Atomic uint64_t life, revision; /* last seen by this node */
+	/* life: when the buckets were created; 0: no connection. revision: the
+	 * last revision of the names that this node has received. */
+	_Atomic uint64_t life, revision;
 	_Atomic uint64_t sent, unsent, too_long;
 	atomic_size_t frame_max; /* read from the broker at each UP */
 	atomic_bool up;          /* the node is joined: lines are sent */
@@ -82,11 +84,11 @@ struct cluster {
 	const struct broker_settings *settings; /* NULL: not open */
 	uint32_t lease_ms;
 	struct lined_timer tick;
-	uint64_t opened_us, down_us; /* down_us 0: the link is up */
+	uint64_t opened_us, down_us; /* down_us: when this node became alone */
 	uint64_t asked_us;           /* when names_ask_again() last ran */
-	bool ever_up;                /* the node has been joined */
-	bool forgot;       /* names_forget() ran since the link went down */
-	char trouble[256]; /* the last error; "" once joined */
+	bool ever_up;                /* this node has joined at least once */
+	bool forgot;                 /* names_forget() ran since down_us */
+	char trouble[256];           /* the last error; "" once joined */
 	uint64_t received, late, waiting;
 	struct list markers; /* struct cluster_marker, the oldest first */
 
@@ -145,13 +147,13 @@ struct frame {
 	uint64_t number; /* the sending node's number */
 	uint64_t line;   /* number of the first, or of the next, line */
 	uint32_t lines;
-	uint64_t life, revision; /* what the sending node had seen */
+	uint64_t life, revision; /* as in cluster_out of the sending node */
 	const char *data;        /* after the header */
 	size_t len;
 };
 
-/* Writes and reads a number of a frame, the high byte first; both move `at`
- * after it. */
+/* Write and read a number of a frame, the high byte first. frame_put() returns
+ * the end of the number, frame_get() moves *at there. */
 char *frame_put(char *at, uint64_t number, size_t bytes);
 uint64_t frame_get(const char **at, size_t bytes);
 
@@ -164,9 +166,10 @@ void cluster_out_fini(struct cluster_out *out);
 /* Sends a frame; `bytes` has FRAME_HEADER bytes for the header. */
 void cluster_out_send(struct cluster_out *out, enum frame_kind kind,
 		      char *bytes, size_t len, uint32_t lines);
-/* No other node is there: counts the lines and sends nothing. */
+/* Numbers and counts lines that are not sent, because no other node is there.
+ */
 void cluster_out_skip(struct cluster_out *out, uint32_t lines);
-/* Lines that were counted as sent did not leave: counts them as unsent. */
+/* Counts lines as unsent that were counted as sent, but were not written. */
 void cluster_out_unsend(struct cluster_out *out, uint64_t lines);
 /* Sends a frame that carries a name. */
 void cluster_out_send_name(struct cluster_out *out, enum frame_kind kind,

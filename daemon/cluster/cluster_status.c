@@ -9,8 +9,8 @@
 
 #include <stdint.h>
 
-/* A client id has a number of the node above its low 32 bits; ids stay below
- * 2^52, because JSON numbers are doubles. */
+/* Bits 32 to 51 of a client id are the low bits of the node's number: ids stay
+ * below 2^52, because JSON numbers are doubles. */
 #define CLIENT_BASE_SHIFT 32
 #define CLIENT_BASE_MASK  UINT64_C(0xfffff)
 

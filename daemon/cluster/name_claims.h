@@ -109,8 +109,9 @@ void names_ask_again(struct names *names);
 
 /* ---- services that come and go ------------------------------------------ */
 
-/* Calls gone() and came() for entries with this prefix, or only came() for
- * entries for which came() returned NULL: a newer service now shows them. */
+/* A newer service takes over the entries with this prefix: calls came() for
+ * each entry of another node, after gone() if an earlier came() has returned a
+ * handle. */
 void names_move(struct names *names, const char *prefix);
 /* Ends this node's claims with this prefix, and calls gone() for claims of
  * other nodes. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Leases: stores this node's, follows those of others, and decides who is there
- * and who is primary. The bucket reports a renewed lease but not one
- * that has run out, so each node measures the time itself.
+ * Stores this node's leases, follows the leases of other nodes, and decides
+ * which nodes are there and which is primary. The bucket reports a renewed
+ * lease but not an expired one, so each node measures the time itself.
  */
 #include "config.h"
 
@@ -130,8 +130,9 @@ void nodes_listed(struct nodes *nodes, uint64_t now_us)
 	list_for_each(node, &nodes->list, link)
 		if (!node->stored)
 			nodes_await(nodes, node, now_us);
-	/* Another node became primary. Without a primary in the bucket this
-	 * node stays primary and stores the lease again. */
+	/* This node is not primary any more if another node is. Without a
+	 * primary in the bucket, this node stays primary and stores the
+	 * primary's lease again. */
 	if (nodes->is_primary && nodes->primary != 0 &&
 	    nodes->primary != nodes->number)
 		nodes_set_primary(nodes, nodes->primary,
@@ -341,7 +342,8 @@ struct node *nodes_heard(struct nodes *nodes, uint64_t number, const char *name,
 
 static void nodes_tick_probe(struct nodes *nodes, uint64_t now_us)
 {
-	/* One second, or a third of a short lease. */
+	/* A probe takes one second, or a third of the lease time if that is
+	 * shorter. */
 	uint64_t third_us = nodes->lease_us / 3;
 	uint64_t probe_us = third_us < 1000000 ? third_us : 1000000;
 

@@ -58,7 +58,7 @@ struct nodes_ops {
 	void (*store)(struct nodes *nodes, const char *key, const char *text,
 		      uint64_t expected, uint64_t tag);
 	void (*erase)(struct nodes *nodes, const char *key, uint64_t expected);
-	/* Asks other nodes of the same name to say hello. */
+	/* Asks other nodes of the same name for a hello. */
 	void (*probe)(struct nodes *nodes);
 	/* This node's lease was stored or renewed: sends a hello. */
 	void (*hello)(struct nodes *nodes);
@@ -70,7 +70,7 @@ struct nodes_ops {
 	void (*changed)(struct nodes *nodes);
 };
 
-/* A lease that this node stores again and again. */
+/* A lease that this node renews. */
 struct nodes_lease {
 	uint64_t revision;   /* the last revision of its key; 0: none */
 	uint64_t tag;        /* the request under way; 0: none */
@@ -106,11 +106,10 @@ void nodes_init(struct nodes *nodes, const struct nodes_ops *ops,
 /* Sets name and lease; the node is not joined yet. */
 void nodes_open(struct nodes *nodes, const char *name, uint32_t lease_ms,
 		uint64_t now_us);
-/* Gives this node's leases back if the node is joined, and forgets all nodes.
- */
+/* Erases this node's leases if the node is joined, and forgets all nodes. */
 void nodes_close(struct nodes *nodes);
-/* Leaves the primary's role to another node, if there is one: gives the
- * primary's lease back, and stays primary until another node has it. */
+/* If there is another node, erases the primary's lease and does not store it
+ * again; this node stays primary until another node has stored that lease. */
 void nodes_retire(struct nodes *nodes);
 
 void nodes_up(struct nodes *nodes);

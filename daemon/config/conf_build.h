@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The state of a load while the tree of texts becomes a struct conf, and the
- * readers of the sections, one file each. For conf*.c only.
+ * The state of a load while it makes a struct conf from the tree, and the
+ * functions that read the sections, one file for each. For conf*.c only.
  *
- * A failed allocation in a pool makes the load fail at its end: readers only
- * have to survive it.
+ * A failed allocation in a pool makes the load fail at its end: the functions
+ * only have to handle NULL.
  */
 #pragma once
 
@@ -79,7 +79,7 @@ static inline bool conf_build_is_blind(const struct conf_build *build)
 	return build->env->blind || build->env->tree != NULL;
 }
 
-/* The section of the whole file, in which all others are. */
+/* The root section, which contains all others. */
 struct conf_section conf_build_root(struct conf_build *build);
 
 /* Sets user and visit. Call this when the tree is complete. */
@@ -148,7 +148,7 @@ void conf_class_read_defaults(const struct conf_section *defaults);
 void conf_class_read(const struct conf_section *section,
 		     const struct conf_limits *limits,
 		     struct conf_service *service);
-/* Checks the keys of the service's `limits` that need a penalty. */
+/* Warns of penalty keys in the service's `limits` that have no effect. */
 void conf_class_check_penalty(const struct conf_section *limits,
 			      const struct conf_service *service);
 
@@ -171,8 +171,9 @@ void conf_web_read(const struct conf_section *section,
 /* conf_tls.c: conf_tls_read() reads all `tls "name"` sections,
  * conf_tls_select() a service's list of them. */
 void conf_tls_read(const struct conf_section *root);
-/* The path in the value of a key. NULL: not set, or reported. *unread: the file
- * cannot be read here, which is an error except for a credential. */
+/* The path in the value of a key. NULL: not set, or reported. Sets *unread if
+ * the file cannot be read; this is reported as an error, except for a
+ * credential whose directory is unknown or closed to this process. */
 const char *conf_tls_file(const struct conf_section *section, const char *name,
 			  const char *text, bool *unread);
 void conf_tls_select(const struct conf_section *section,

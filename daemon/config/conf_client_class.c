@@ -127,9 +127,8 @@ void conf_class_read_defaults(const struct conf_section *defaults)
 
 /* ---- the classes of a service ------------------------------------------- */
 
-/* Adds a class with the limits of `weaker`, overridden by the keys in
- * `defaults` and by those in the service; either may be NULL. section: where
- * problems are reported. */
+/* Adds a class with the limits of `weaker`, overridden by default_keys, then by
+ * keys; one of the two may be NULL. section: where problems are reported. */
 static void class_add(const struct conf_section *section,
 		      const struct conf_class_keys *default_keys,
 		      const struct conf_class_keys *keys,

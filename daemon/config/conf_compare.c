@@ -100,7 +100,8 @@ static bool tls_lists_equal(const struct conf_service *a,
 	return true;
 }
 
-/* Limits and framing are integers without gaps: their bytes can be compared. */
+/* Limits and framing are integers without padding: their bytes can be compared.
+ */
 _Static_assert(sizeof(struct lined_limits) == 7 * sizeof(uint32_t), "gaps");
 _Static_assert(sizeof(struct lined_framing) == 8, "gaps");
 

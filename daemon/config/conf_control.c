@@ -60,7 +60,7 @@ static void control_make_service(const struct conf_section *section,
 	service->socket_mode = mode;
 	service->socket_group = group;
 	conf_service_find_group(service);
-	/* A service with the same address is reported. */
+	/* conf_collisions_report() reports a service with the same address. */
 	conf_collisions_add(section->build, listen, place, section->context);
 	conf_protocol_use(section, place, service);
 }

@@ -226,7 +226,8 @@ static bool given_next(struct file_reader *r, size_t *at, struct given *given)
 	return true;
 }
 
-/* Takes an item instead of reading a file; otherwise as file_read(). */
+/* As file_read(), for an item instead of a file; but an item that is too large
+ * stops the load. */
 static int given_take(struct file_reader *r, const struct given *given,
 		      const struct conf_place *from)
 {
@@ -375,8 +376,7 @@ static void file_warn(struct conf_build *build, const char *path,
 			  conf_quoted(build->user, quoted), why);
 }
 
-/* Looks for the files of an include with wildcards, which takes a right to read
- * the directory. */
+/* Warns if the user cannot read the directory of an include with wildcards. */
 static void file_check_matches(struct conf_build *build,
 			       const struct conf_include *include)
 {

@@ -31,7 +31,7 @@ static const struct lined_option class_table[] = {
 	 .fallback = "100", .max = RATE_MAX},
 	{LINED_OPTION("line-rate", INTEGER, struct conf_limits, line_rate),
 	 .max = RATE_MAX},
-	/* Not set: equals line-rate. */
+	/* The default is the value of line-rate. */
 	{LINED_OPTION("line-burst", INTEGER, struct conf_limits, line_burst),
 	 .min = 1, .max = RATE_MAX},
 	{LINED_OPTION("idle-timeout", DURATION, struct conf_limits, idle_ms),

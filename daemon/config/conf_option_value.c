@@ -38,7 +38,8 @@ static int64_t option_largest(const struct lined_option *option)
 	return option->min == 0 && option->max == 0 ? INT64_MAX : option->max;
 }
 
-/* The forms of values; read and text: of numbers. */
+/* For each type of option: why a value is refused. For types of numbers also
+ * the functions that read a value and write it as text. */
 static const struct {
 	const char *refusal;
 	enum conf_value_status (*read)(const char *text, int64_t *number);

@@ -14,8 +14,8 @@
 
 #define PROTOCOL_NAME_MAX 64
 
-/* Checks the rule of lined/protocol.h. The name becomes part of a path: a name
- * with a slash could load any file. */
+/* Whether this is a protocol's name by lined/protocol.h. The name becomes part
+ * of a path: a name with a slash could load any file. */
 static bool protocol_is_name(const char *name)
 {
 	size_t len = strlen(name);

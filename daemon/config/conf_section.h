@@ -50,11 +50,11 @@ unsigned conf_section_fill(const struct conf_section *section,
 struct conf_section conf_section_inner(const struct conf_section *outer,
 				       const char *name);
 
-/* An inner section with a title. */
+/* The inner section of this node, which has a title. */
 struct conf_section conf_section_titled(const struct conf_section *outer,
 					struct conf_node *node);
-/* Marks such a section as used. False, and reported: the section has no title,
- * or an earlier section has the same title. */
+/* Marks the inner section of this node as used. False, and reported: the
+ * section has no title, or an earlier section has the same title. */
 bool conf_section_check_title(const struct conf_section *outer,
 			      struct conf_node *node);
 

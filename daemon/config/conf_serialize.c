@@ -212,7 +212,7 @@ void deserialize_errors(struct deserializer *reader, struct conf_report *report)
 	deserialize_messages(reader, report, &report->errors->needs);
 }
 
-/* Sets failed and returns -1: any other -1 means no memory. */
+/* Sets `failed` and returns -1. -1 without `failed` means no memory. */
 static int deserialize_fail(struct deserializer *reader)
 {
 	reader->failed = true;

@@ -141,7 +141,8 @@ static void service_read_listen(const struct conf_section *section,
 				"udp://");
 }
 
-/* Call this after the protocol's options are read. */
+/* Reports that `listen` is missing, unless the protocol's options need none.
+ * Call this after these options are read. */
 static void service_check_listen(const struct conf_section *section,
 				 const struct conf_service *service)
 {
@@ -173,9 +174,9 @@ static void service_read_mode(const struct conf_section *section,
 	service->socket_mode = mode & 0777;
 }
 
-/* Reports sections that are neither a part of the service nor the protocol's,
- * but not misspelt names: conf_unknown_key.c reports them together with the
- * name that was probably meant. */
+/* Reports sections that belong neither to the service nor to its protocol.
+ * Skips misspelt names: conf_unknown_key.c reports them together with the most
+ * similar known name. */
 static void service_check_sections(const struct conf_section *section,
 				   const struct conf_service *service)
 {

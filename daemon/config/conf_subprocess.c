@@ -3,7 +3,7 @@
  * Starts a child process that reads a config, and receives the result. The
  * child reads the request from its standard input and writes the result to its
  * standard output: the messages, then the tree of the files if there is no
- * error. An incomplete result means that the child was killed.
+ * error. The result is incomplete if the child was killed or had no memory.
  */
 #include "config.h"
 
@@ -187,7 +187,8 @@ static const char *child_show_errors(char *text)
 	return crash + strlen(head);
 }
 
-/* Waits for the child; if it was killed, child->why says why. */
+/* Waits for the child. Sets child->why if the child has crashed or has used up
+ * its time; SIGKILL only leaves the result incomplete. */
 static void child_collect(struct conf_subprocess *child)
 {
 	char text[ERRORS_MAX];

@@ -52,9 +52,10 @@ static int tls_file_error(const char *path)
 	return error;
 }
 
-/* Reports a file that cannot be read, here or by the user that root will
- * become: a reload reads it again. The unit of systemd decides who reads a
- * credential. False: reported. */
+/* Reports a file that this process cannot read. As root, also reports a file
+ * that the user in the config cannot read, because a reload reads the file
+ * again; not for a credential, which systemd passes to the service. False:
+ * reported. */
 static bool tls_check_file(const struct conf_section *section, const char *name,
 			   const char *path, bool credential)
 {
@@ -116,8 +117,8 @@ static const char *credential_path(const struct conf_section *section,
 				key->name, text);
 		return text;
 	}
-	/* The lined -t of the unit, run before a reload, cannot read the
-	 * directory, but the daemon can. */
+	/* The lined -t in ExecReload= cannot enter the directory, but the
+	 * daemon can. */
 	if (access(directory, X_OK) < 0 && errno == EACCES)
 		return text;
 	return pool_printf(section->pool, "%s/%s", directory, name);

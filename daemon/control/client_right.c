@@ -37,8 +37,8 @@ enum lined_right lined_client_right(const struct lined_socket *client)
 	struct peercred peer;
 	gid_t gid = instance->conf->socket_gid;
 
-	/* A program of exec runs as the daemon's user, but gets none of its
-	 * rights. */
+	/* A program that a protocol has started runs as the daemon's user, but
+	 * has no rights. */
 	if (peercred_get(fd, &peer) < 0 || client_is_program(client, &peer))
 		return LINED_RIGHT_NONE;
 	if (peer.uid == 0 || peer.uid == geteuid())

@@ -258,8 +258,9 @@ static void clients_ask_workers(struct clients *clients)
 		part->clients = clients;
 		part->worker = &server->workers[i];
 	}
-	/* Uses `count`: the last part frees `clients`, perhaps within
-	 * worker_post() if the main thread is the only worker. */
+	/* The loop does not use `clients->part_count`: the last part frees
+	 * `clients`, within worker_post() if the main thread is the only
+	 * worker. */
 	for (i = 0; i < count; i++)
 		worker_post(&server->workers[i], &clients->parts[i].call);
 }

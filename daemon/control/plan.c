@@ -334,9 +334,9 @@ static void plan_begin(struct plan_read *read)
 		plan_respond(read);
 }
 
-/* Reads at most two configs at a time, one of them for root or the daemon's
- * user: root does not wait for other users, and each other user has at most one
- * request. */
+/* Reads at most two configs at a time, one for root and the daemon's user, one
+ * for all other users: so root does not wait for them. Each other user has at
+ * most one request. */
 static void plan_begin_next(struct control *control, bool full)
 {
 	struct plan_read *read, *first = NULL;

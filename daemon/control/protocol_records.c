@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Collects the records that protocols add about their instances, and sends them
- * alone or with those of status and services. Protocols may be asked only on
- * their worker's thread, so one call goes from worker to worker. If a worker
- * does not answer for some seconds, the response is sent without these records.
+ * alone or with the records of status and services. Protocols may be called
+ * only on their worker's thread, so one call goes from worker to worker. If the
+ * call does not return within some seconds, LINED_REQUEST_RECORDS fails, and
+ * LINED_REQUEST_ALL sends the other records only.
  */
 #include "config.h"
 

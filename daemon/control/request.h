@@ -4,8 +4,8 @@
  * main thread, and the responses back. verbs.c implements the request_port,
  * which handles requests.
  *
- * A request belongs to the main thread until request_finish() is called. The
- * request is freed after that response was delivered or dropped.
+ * A request belongs to the main thread until request_finish() sends the last
+ * response. The request is freed when this response was delivered or dropped.
  */
 #pragma once
 

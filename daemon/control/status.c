@@ -62,8 +62,8 @@ static void status_add_bus(const struct bus *bus, struct response *response)
 static void status_add_turns(const struct turn_stats *stats,
 			     struct response *response)
 {
-	/* A histogram: each value counts the turns up to this many microseconds
-	 * that the values before do not count. */
+	/* A histogram: each value counts the turns that took at most this many
+	 * microseconds, but more than the previous value's. */
 	static const char *const names[TURN_STATS_BOUNDS + 1] = {
 		"turns_us.100",     "turns_us.500",    "turns_us.1000",
 		"turns_us.5000",    "turns_us.10000",  "turns_us.50000",

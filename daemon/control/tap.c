@@ -205,8 +205,8 @@ void tap_end(struct request *request)
 	if (tap->ending)
 		return;
 	tap->ending = true;
-	/* Uses `count`: the last part frees the tap, perhaps within
-	 * worker_post() if the main thread is the only worker. */
+	/* The loop does not use tap->part_count: the last part frees the tap,
+	 * within worker_post() if the main thread is the only worker. */
 	for (i = 0; i < count; i++)
 		worker_post(tap->parts[i].instance->worker, &tap->parts[i].off);
 }

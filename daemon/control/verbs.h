@@ -24,7 +24,7 @@ struct control_ops {
 	/* Begins a reload, as SIGHUP does; verbs_reloaded() is called after
 	 * it. */
 	void (*reload)(struct control *control);
-	/* Fills in how a reload would read the config. */
+	/* Fills in the source from which a reload would read the config. */
 	void (*source)(struct control *control, struct conf_source *source);
 	/* Plans a reload to the config that the child has read. NULL: the
 	 * reload would be refused; errors has the reasons. */

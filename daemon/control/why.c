@@ -198,7 +198,7 @@ static void why_add_all(struct control *control,
 	service_search_drained(control, response, why_add_drained);
 }
 
-/* Calls add() with the address in the request. */
+/* Responds with the records that add() adds for the address in the request. */
 static void why_answer(struct control *control, struct request *request,
 		       void (*add)(struct control *control,
 				   const struct lined_address *address,

@@ -4,9 +4,9 @@
  * sends to other clients only through the bus need not know on which worker
  * they are.
  *
- * Each subscription of a topic, on every worker, gets each of its messages
- * once. Messages of one worker under one topic keep their order. Thread: the
- * service's worker.
+ * Each subscription of a topic, on every worker, gets each message under that
+ * topic once. Messages of one worker under one topic keep their order. Thread:
+ * the service's worker.
  */
 #ifndef LINED_BUS_H
 #define LINED_BUS_H

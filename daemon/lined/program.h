@@ -84,7 +84,7 @@ LINED_API void lined_program_signal(struct lined_program *program, int number);
 /* Kills the program's process group. ended() is not called. */
 LINED_API void lined_program_kill(struct lined_program *program);
 
-/* Whether the program sleeps in read(2) of its standard input: 1, 0; -1:
+/* 1: the program sleeps in read(2) of its standard input; 0: it does not; -1:
  * unknown, because the system does not say, the program has not started yet, or
  * it waits for one of several events, as in poll(2). */
 LINED_API int lined_program_waits(const struct lined_program *program);

@@ -331,7 +331,7 @@ struct lined_protocol {
 	 * oldest first, and counts what is lost. If `spare` is true, frees only
 	 * what no client waits for, such as a history. If `spare` is false,
 	 * protocols alone keep too much, because the ceiling was lowered: frees
-	 * whatever it keeps. Clients are closed only at the ceiling itself.
+	 * anything. Clients are closed only at the ceiling itself.
 	 * Called at the end of a turn.
 	 */
 	void (*give_up)(struct lined_service *service, uint64_t bytes,

@@ -4,9 +4,9 @@
  * an owner (a client) and a small value. Each service has its own registry. A
  * name is released when its owner closes.
  *
- * On every worker the same claims win, and changes arrive in the same order. If
- * the owner's worker publishes on the bus after a change has reached it, the
- * message also arrives at the other workers after the change. Thread: the
+ * On every worker the same claims win, and changes arrive in the same order. A
+ * message that the owner's worker publishes on the bus after a change has
+ * arrived there arrives after the change at the other workers, too. Thread: the
  * service's worker.
  */
 #ifndef LINED_REGISTRY_H
@@ -51,9 +51,9 @@ LINED_API int lined_registry_claim(
 	void *arg);
 
 /*
- * In a cluster, two nodes that do not hear each other may both give a name to a
- * client. When the nodes hear each other again, the earlier claim keeps the
- * name, and taken() is called for the client that loses it, after the watches.
+ * In a cluster, two nodes that do not hear each other may give the same name to
+ * two clients. When the nodes hear each other again, the earlier claim keeps
+ * the name, and taken() is called for the other client, after the watches.
  * One function serves all clients of this instance.
  */
 LINED_API void lined_registry_on_taken(
@@ -62,7 +62,8 @@ LINED_API void lined_registry_on_taken(
 	void *arg);
 
 /* Releases a name of this client; does nothing if the client does not own the
- * name. The name disappears later, after claims made earlier on this worker. */
+ * name. The release takes effect later, after claims made earlier on this
+ * worker. */
 LINED_API void lined_registry_release(struct lined_service *service,
 				      struct lined_socket *client,
 				      const char *name);

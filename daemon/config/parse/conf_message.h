@@ -56,7 +56,7 @@ struct conf_report {
 void conf_error(struct conf_report *report, const struct conf_place *place,
 		const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Add the message "file:line: context: what", without an empty context. */
+/* Add the message "file:line: context: what"; an empty context is left out. */
 void conf_error_with(struct conf_report *report, const char *context,
 		     const struct conf_place *place, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -64,7 +64,7 @@ struct conf_tree {
 	struct pool *pool;            /* for nodes and texts */
 	struct conf_tree_file *files; /* the newest first */
 	struct conf_node root;
-	/* Includes that were not read yet, in file order. */
+	/* All includes, in the order in which they are read. */
 	struct conf_include *includes, **includes_end;
 };
 
