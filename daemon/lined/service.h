@@ -59,7 +59,7 @@ LINED_API unsigned lined_service_workers(const struct lined_service *service);
  * connection to another server. */
 LINED_API bool lined_service_is_primary(const struct lined_service *service);
 
-/* The config's drain-timeout, for what the protocol itself must end. */
+/* The config's drain-timeout, for work that the protocol itself must end. */
 LINED_API uint32_t lined_service_drain_ms(const struct lined_service *service);
 
 /* The group for sockets that the protocol opens. Only the limits send-queue and
@@ -150,8 +150,8 @@ LINED_API int lined_client_timer(struct lined_socket *client, uint64_t delay_ms,
  * Penalizes the client's address, as lined does for a line that is too long:
  * from now on the service refuses connections from the address for the time of
  * `penalty`. Does not close the client. Has no effect if the config sets no
- * penalty, for exempt networks, UNIX sockets and datagrams (their sender may be
- * forged), and while the address has a penalty.
+ * penalty, if the address is exempt or already has a penalty, or if the client
+ * is a UNIX or datagram socket (the sender of a datagram may be forged).
  */
 LINED_API void lined_client_penalize(struct lined_socket *client);
 

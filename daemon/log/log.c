@@ -33,7 +33,7 @@
 /* Only log_open() and log_close() lock this for writing. */
 static pthread_rwlock_t log_lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct log_thread *open_thread; /* NULL: closed */
-static bool copies_errors;             /* log_copy_errors() has an effect */
+static bool copies_errors;             /* errors may be copied to stderr */
 static struct log_output_settings open_output;
 static bool stderr_is_stuck;
 /* Without a random seed a peer could choose an address whose messages suppress

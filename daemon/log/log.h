@@ -43,7 +43,7 @@ enum log_format {
 struct log_settings {
 	enum log_target target;
 	enum log_format format;
-	int facility; /* LOG_DAEMON and its like */
+	int facility; /* LOG_DAEMON or another of syslog(3) */
 	enum lined_log_level level;
 	const char *ident; /* in syslog; copied, at most 63 bytes */
 	bool access;       /* log a line for each ended connection */
@@ -53,7 +53,8 @@ struct log_settings {
  * Opens the log, or changes the settings of the open log. Call it after the
  * last fork(), because the writing thread exists only in the process that
  * created it. If the thread cannot be created, the log opens all the same, and
- * callers write themselves. -1/ENOMEM: the log stays closed.
+ * the thread that logs a message writes the message. -1/ENOMEM: the log stays
+ * closed.
  */
 int log_open(const struct log_settings *settings);
 
@@ -143,15 +144,15 @@ void log_last_words(const char *text);
 #define log_info(...)    log_at(LINED_LOG_INFO, __VA_ARGS__)
 #define log_debug(...)   log_at(LINED_LOG_DEBUG, __VA_ARGS__)
 
-/* For lists, such as errors of a config or listen addresses: no item is
- * suppressed. */
+/* Logs a message that is never suppressed: an item of a list, such as an error
+ * of a config or a listen address. */
 #define log_each(level, ...) log_msg_of(NULL, level, __VA_ARGS__)
 
 /* ---- words ------------------------------------------------------------- */
 
 /* The words of config and command line, each list ending with NULL. Levels
- * start at LINED_LOG_ERR; targets follow enum log_target; facilities follow
- * log_facility_values (LOG_DAEMON and so on). */
+ * start at LINED_LOG_ERR; targets are in the order of enum log_target, formats
+ * of enum log_format, facilities of log_facility_values. */
 extern const char *const log_level_words[];
 extern const char *const log_target_words[];
 extern const char *const log_format_words[]; /* follow enum log_format */

@@ -35,8 +35,8 @@ static bool log_window_is_over(const struct log_window *w, uint64_t now_ms)
 	return w->key == 0 || now_ms >= w->end_ms;
 }
 
-/* Whether a new key should replace window `a` rather than window `b`: a window
- * that is over comes first, else the window with fewer messages. */
+/* Whether a new key should replace window `a` rather than window `b`: an ended
+ * window is replaced first, else the window with fewer messages. */
 static bool log_window_is_less(const struct log_window *a,
 			       const struct log_window *b, uint64_t now_ms)
 {
@@ -45,7 +45,7 @@ static bool log_window_is_less(const struct log_window *a,
 	return log_window_is_over(a, now_ms) || a->passed < b->passed;
 }
 
-/* The window for this key. NULL: all windows of its set have a report due. */
+/* The window for this key. NULL: each window of its set awaits a report. */
 static struct log_window *log_limit_find(struct log_limit *limit, uint64_t key,
 					 uint64_t now_ms)
 {
@@ -101,8 +101,8 @@ enum log_verdict log_limit_check(struct log_limit *limit,
 
 	if (all != NULL && all->passed >= most)
 		return log_limit_suppress(limit, all, level, text);
-	/* Count first: otherwise the address's new window could replace `all`.
-	 */
+	/* Count first: a new window replaces the one with the fewest messages,
+	 * and `all` may be in the same set as the address. */
 	if (all != NULL)
 		all->passed++;
 	if (key->from != 0)
@@ -117,7 +117,7 @@ enum log_verdict log_limit_check(struct log_limit *limit,
 	return LOG_PASS;
 }
 
-/* When the next report is due, after a report has been taken. */
+/* When the first of the remaining reports is due. */
 static uint64_t log_limit_next_due(const struct log_limit *limit)
 {
 	uint64_t due_ms = UINT64_MAX;

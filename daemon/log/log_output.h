@@ -15,7 +15,7 @@
 enum log_output_kind {
 	LOG_OUTPUT_STDERR,
 	LOG_OUTPUT_SYSLOG,
-	LOG_OUTPUT_JOURNAL, /* if it refuses a message: syslog */
+	LOG_OUTPUT_JOURNAL, /* a refused message goes to syslog */
 };
 
 /* The prefix of a message on stderr. */
@@ -33,8 +33,8 @@ struct log_output_settings {
 	char ident[64];
 };
 
-/* Lines for stderr are collected up to this size, because smaller writes to a
- * pipe are atomic. */
+/* Lines for stderr are collected up to this size, PIPE_BUF of Linux: a longer
+ * write to a pipe is not atomic. */
 #define LOG_OUTPUT_CHUNK 4096
 /* The most bytes added to a message on stderr. */
 #define LOG_OUTPUT_HEAD 48

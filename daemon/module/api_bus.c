@@ -42,7 +42,7 @@ struct lined_subscription *lined_bus_subscribe_shared(
 
 /* ---- topics of clients --------------------------------------------------- */
 
-/* The struct is pending for the client, because the topic ends with the
+/* The struct begins with a client_pending, so that the topic ends with the
  * client. */
 struct client_topic {
 	struct client_pending pending;

@@ -311,7 +311,7 @@ module_use(const struct module *module, bool changed, const char *name,
 	return NULL;
 }
 
-/* load: loads a module that is not loaded yet. */
+/* load: whether to load a module that is not loaded yet. */
 static const struct lined_protocol *module_get(struct modules *modules,
 					       const char *dir,
 					       const char *name, bool load,

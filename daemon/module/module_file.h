@@ -17,9 +17,9 @@ struct module_error {
 int module_refuse(const struct module_error *error, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Checks that nobody but root and the user may change the file or its
- * directory, and fills in *st. path comes from realpath(3) and is changed
- * during the call. -1: refused. */
+/* Checks that only root and `user` may change the file or its directory, and
+ * fills in *st. path comes from realpath(3) and is changed during the call. -1:
+ * refused. */
 int module_check_file(uid_t user, char *path, const char *dir, struct stat *st,
 		      const struct module_error *error);
 

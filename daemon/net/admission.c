@@ -223,7 +223,7 @@ void admission_leave(struct admission *admission, struct admission_entry *entry)
 	while (!atomic_compare_exchange_weak(&admission->left, &first, entry));
 }
 
-/* The counter of `clients` for this class. */
+/* The counter for the limit `clients` of this class. */
 static atomic_uint *admission_places(const struct admission *admission,
 				     const struct admission_limits *class)
 {

@@ -82,8 +82,8 @@ enum admission_verdict admission_enter(struct admission *admission,
 				       const struct sockaddr *address,
 				       uint64_t now_ms,
 				       struct admission_entry **entry);
-/* As admission_enter(), for a process of this machine: the entry counts a user
- * in place of an address. A privileged user has no limit but `clients`. */
+/* As admission_enter(), for a process of this host: the entry counts a user in
+ * place of an address. A privileged user has no limit but `clients`. */
 enum admission_verdict admission_enter_user(struct admission *admission,
 					    uid_t uid, bool privileged,
 					    uint64_t now_ms,

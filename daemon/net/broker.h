@@ -47,7 +47,7 @@ enum broker_bucket {
 /* ---- events ------------------------------------------------------------- */
 
 enum broker_event_kind {
-	BROKER_UP, /* connected; number: when the buckets were created */
+	BROKER_UP, /* connected; number: creation time of the buckets */
 	/* The link has ended. text: the reason; number: the lines of accepted
 	 * requests that were not written. */
 	BROKER_DOWN,
@@ -104,9 +104,8 @@ struct broker_request {
 	uint64_t expected;
 	/* Repeated in the answer. After a DOWN no answer follows. */
 	uint64_t tag;
-	/* The connection that an entry's request is for, as in events: on a
-	 * later one, whose buckets may be new, the request is refused. Not for
-	 * frames. */
+	/* The `life` of the BROKER_UP event. After a reconnect the buckets may
+	 * be new, so an older `life` is refused. Not for frames. */
 	uint64_t life;
 	uint32_t lines; /* lines in a frame */
 	const char *key;
@@ -136,8 +135,8 @@ struct broker_ops {
 	 * TROUBLE. */
 	uint64_t (*close)(void *broker);
 	/* Takes ownership of a request. False: the request was freed, because
-	 * the link is down or stalled. Requests of one thread keep their order.
-	 * Does not block. MT-safe. */
+	 * the link is down or stalled, or has another `life`. Requests of one
+	 * thread keep their order. Does not block. MT-safe. */
 	bool (*send)(void *broker, struct broker_request *request);
 	/* Bytes not yet written to the link. MT-safe. */
 	size_t (*backlog)(const void *broker);

@@ -94,7 +94,8 @@ static int inet_socket_set_options(int fd,
 	if (endpoint->address.any.sa_family == AF_INET6 &&
 	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
 		return -1;
-	/* Several programs on a host may join the same group. */
+	/* Several programs of a host may join one group; other datagram ports
+	 * are not shared. */
 	if (datagram && !multicast_is_group(endpoint))
 		return 0;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)

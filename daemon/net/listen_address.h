@@ -75,13 +75,15 @@ int listen_address_compare(const struct listen_address *a,
 bool listen_address_equal(const struct listen_address *a,
 			  const struct listen_address *b);
 
-/* Whether two sockets of one type cannot be bound to these two addresses. */
+/* Whether the two addresses conflict: sockets of one type cannot be bound to
+ * both. */
 bool listen_endpoints_overlap(const struct sockaddr *a,
 			      const struct sockaddr *b);
 
 /*
- * Whether the two addresses cannot both be open: same port on the same address
- * or on all addresses of a family, same path, or same systemd name.
+ * Whether the two addresses conflict, so that only one can be open: same port
+ * on the same address or on all addresses of a family, same path, or same
+ * systemd name.
  */
 bool listen_address_overlap(const struct listen_address *a,
 			    const struct listen_address *b);

@@ -374,7 +374,7 @@ void listener_set_send_stall(const struct listener *listener,
 {
 	size_t i;
 
-	/* Fails, harmlessly, for sockets that are not TCP. */
+	/* Sockets other than TCP refuse the option: the error is ignored. */
 	for (i = 0; i < listener->count; i++)
 		if (listener->sockets[i].fd >= 0)
 			lined_tcp_user_timeout(listener->sockets[i].fd,

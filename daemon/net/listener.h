@@ -103,9 +103,9 @@ bool listener_has_streams(const struct listener *listener);
 int listener_start(struct listener *listener, struct lined_dispatcher *d,
 		   const struct lined_socket_handlers *handlers, void *arg);
 
-/* Sets TCP_USER_TIMEOUT for connections accepted from now on: they end when
- * sent bytes are not acknowledged for a minute, or for send_stall_ms if that is
- * longer; 0: for the kernel's own time, about 15 minutes. */
+/* Sets TCP_USER_TIMEOUT for connections accepted from now on: a connection ends
+ * when sent bytes are not acknowledged for a minute, or for send_stall_ms if
+ * that is longer. send_stall_ms 0: the kernel's timeout, about 15 minutes. */
 void listener_set_send_stall(const struct listener *listener,
 			     uint32_t send_stall_ms);
 

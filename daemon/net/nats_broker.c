@@ -323,8 +323,8 @@ static uint64_t nats_close(void *arg)
 	return unwritten;
 }
 
-/* Whether to drop a frame, because the link is down or stalled. Called with the
- * lock held. */
+/* Whether to drop a request: the link is down, or is stalled (frames), or has
+ * another `life` (entries). Called with the lock held. */
 static bool nats_drops(const struct nats_broker *broker,
 		       const struct broker_request *request)
 {
@@ -353,8 +353,8 @@ static bool nats_send(void *arg, struct broker_request *request)
 		broker->last = &request->next;
 	}
 	pthread_mutex_unlock(&broker->lock);
-	/* Signalled after unlocking: otherwise the thread would wake and wait
-	 * for the lock. */
+	/* Signal after unlocking: otherwise the thread would wake and wait for
+	 * the lock. */
 	if (wake)
 		pthread_cond_signal(&broker->wanted);
 	if (!taken)

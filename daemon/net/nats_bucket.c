@@ -70,10 +70,9 @@ static bool nats_make_bucket(struct nats_link *link, enum broker_bucket bucket)
 	return false;
 }
 
-/* Reads when the bucket of names was created, by which a node knows whether the
- * buckets are still the same ones, and the bucket's last revision. The entries
- * do not show that revision if it was an erasure whose delete marker was
- * purged. */
+/* Reads the creation time of the bucket of names, from which a node knows
+ * whether the buckets are new, and the bucket's last revision, which no entry
+ * has if it was an erasure whose delete marker was purged. */
 static bool nats_read_life(struct nats_link *link, uint64_t *life)
 {
 	jsStreamInfo *info = NULL;
@@ -127,7 +126,7 @@ static void nats_on_entry(natsConnection *nc, natsSubscription *sub,
 {
 	struct nats_watch *watch = arg;
 	const char *bucket = watch->link->broker->buckets[watch->bucket];
-	/* The key follows $KV.BUCKET. */
+	/* The subject is $KV.BUCKET.KEY. */
 	const char *key = natsMsg_GetSubject(msg) + strlen(bucket) + 5;
 	const char *operation = NULL;
 	struct broker_event *event;
@@ -221,7 +220,7 @@ static natsStatus nats_watch_bucket(struct nats_link *link,
 	NATS_TRY(s, nats_link_complete(link, watch->sub));
 	NATS_TRY(s, natsSubscription_GetConsumerInfo(&info, watch->sub, NULL,
 						     NULL));
-	/* In an empty bucket no last entry will end the listing. */
+	/* An empty bucket has no last entry that would end the listing. */
 	if (s == NATS_OK && info->NumPending == 0 &&
 	    info->Delivered.Consumer == 0)
 		nats_emit_listed(watch, link->nc);

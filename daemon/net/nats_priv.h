@@ -90,9 +90,9 @@ struct nats_broker {
 struct nats_link *nats_link_new(struct nats_broker *broker);
 /* Callbacks may still come; the link is freed after the last one. */
 void nats_link_close(struct nats_link *link);
-/* Frees the links that are left, after libnats has ended: for connections that
- * were closing at its end, libnats has skipped the last callback, which frees
- * the link. */
+/* Frees the links that are left after nats_CloseAndWait(): for connections that
+ * are still closing then, libnats skips the last callback, which frees the
+ * link. */
 void nats_links_free(struct nats_broker *broker);
 /* Connects to any of the servers. False: nats_link_end() was called. */
 bool nats_link_connect(struct nats_link *link);

@@ -21,8 +21,8 @@ struct listener;
 
 /*
  * The name of a socket of this type (SOCK_STREAM, SOCK_DGRAM) at this address.
- * For a UNIX path the name also says which file the path is. -1: the socket
- * cannot be stored.
+ * For a UNIX path the name also contains device and inode of the file. -1: the
+ * socket cannot be stored.
  */
 int fd_store_name(const struct sockaddr *address, int type,
 		  char name[FD_STORE_NAME_MAX]);

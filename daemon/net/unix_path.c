@@ -95,8 +95,8 @@ static void unix_path_directory(const char *path, char *directory, size_t size)
 	snprintf(directory, size, "%.*s/", (int)(slash - path), path);
 }
 
-/* Replaces -1 by the owner or group of a new socket at the path, where the
- * present owner or group differs. */
+/* An owner or group of -1 becomes that of a new socket at the path, unless the
+ * present socket already has it. */
 static int unix_path_reset_owners(const char *path, const struct stat *now,
 				  uid_t *uid, gid_t *gid)
 {
@@ -267,8 +267,8 @@ static int unix_path_remove_stale(const struct sockaddr_un *address)
 
 /* ---- opening ----------------------------------------------------------- */
 
-/* Whether to wait again for a lock that another process holds: no client is
- * served while waiting. All paths together may wait LOCK_TRIES times in
+/* Whether to wait once more for a lock that another process holds. Waiting
+ * stops the main thread, so all paths together wait LOCK_TRIES times at most in
  * LOCK_REST_S. */
 static bool unix_path_may_wait(void)
 {

@@ -20,7 +20,7 @@ struct unix_path_mode {
 	bool again;
 };
 
-/* Which file a path was when it was opened. */
+/* The file that a path named when the path was opened. */
 struct unix_path_file {
 	bool known;
 	dev_t device;

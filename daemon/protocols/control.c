@@ -225,8 +225,8 @@ static void control_respond_tap(struct lined_socket *client, void *arg,
 /* ---- requests ----------------------------------------------------------- */
 
 /* Sends a request. After a failed write no answer can reach the client: only
- * requests that change something are sent then. A client that sends thousands
- * of requests and closes must not cost time. */
+ * requests that change something are sent then, so that a client that sends
+ * thousands of requests and closes costs no time. */
 static void control_request(struct session *session, const struct verb *verb,
 			    const char *argument, const char *text, size_t len)
 {
@@ -250,7 +250,7 @@ static void control_request(struct session *session, const struct verb *verb,
 	control_refuse(session, "%s", strerror(errno));
 }
 
-/* Sends the request of the files that have come. */
+/* Sends the request for which the files were awaited. */
 static void control_finish_plan(struct session *session, const char *text,
 				size_t len)
 {
@@ -474,7 +474,9 @@ static void control_accept(struct lined_service *service,
 		return;
 	}
 	session->client = client;
-	lined_client_right(client); /* while the client's process lives */
+	/* Caches whether the client is a program of exec, while its process
+	 * exists. */
+	lined_client_right(client);
 	lined_socket_set_handlers(client, &control_handlers, session);
 }
 

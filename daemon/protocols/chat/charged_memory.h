@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory that lasts is charged to the service, for the ceiling `memory` of the
- * config.
+ * Allocates memory that the chat keeps, and charges it to the service, for the
+ * ceiling `memory` of the config.
  */
 #pragma once
 

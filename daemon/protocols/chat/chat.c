@@ -64,10 +64,11 @@ static void chat_give_up(struct lined_service *service, uint64_t bytes,
 }
 
 /*
- * Joining makes rooms: each client may have made as many rooms as it may be in,
- * each with a topic. What is known of the client itself, such as an away
- * message, counts as one more room. Answers to /rooms and /who that wait to be
- * sent are not counted, because they are refused while memory is short.
+ * A client that joins a room may create the room: each client counts as
+ * CHAT_SEATS_MAX rooms, each with a topic. What the chat keeps of the client
+ * itself, such as an away message, counts as one more room. Answers to /rooms
+ * and /who that wait to be sent are not counted, because they are refused while
+ * memory is short.
  */
 static uint64_t chat_keeps_most(const void *arg, size_t line_length,
 				uint64_t clients, unsigned workers)
@@ -95,8 +96,8 @@ static void chat_drain(struct lined_service *service)
 	chat->quits = chat_sessions_drain(chat) <= QUITS_MAX;
 }
 
-/* Waits for the members to be gone: a quit is announced after the registry has
- * answered. */
+/* False: quits are still to be announced. A quit is announced, and its member
+ * freed, after the registry has answered. */
 static bool chat_finish(struct lined_service *service)
 {
 	const struct chat *chat = lined_service_data(service);

@@ -37,8 +37,9 @@ struct chat {
 
 	uint64_t delivery; /* number of the current delivery */
 	size_t waiting;    /* members waiting for another worker's answer */
-	/* How often this worker has handled the messages of the other workers:
-	 * input waits for the next time, see session_is_due(). */
+	/* phase counts how often this worker has handled the messages of the
+	 * other workers. Input waits until phase increases: see
+	 * session_is_due(). */
 	struct lined_message phase_message;
 	uint64_t phase;
 	bool phase_due;

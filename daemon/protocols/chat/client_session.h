@@ -15,11 +15,13 @@ void chat_sessions_fini(struct chat *chat);
 void chat_session_accept(struct lined_service *service,
 			 struct lined_socket *client);
 
-/* Tells every member that the service is closing; returns how many. */
+/* Tells every member with a nickname that the service is closing; returns how
+ * many were told. */
 size_t chat_sessions_drain(struct chat *chat);
 
-/* parted: tells all members that some people may not hear them. Otherwise tells
- * those members, and no others, that everybody hears them again. */
+/* parted true: tells the members that some people may not hear them. parted
+ * false: tells the members that were told so, and no others, that everybody
+ * hears them again. */
 void chat_sessions_tell_parted(struct chat *chat, bool parted);
 
 /* Implements struct lined_protocol.handle_task: resumes members whose request

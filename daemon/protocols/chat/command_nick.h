@@ -12,8 +12,8 @@
  * default room. */
 void chat_nick_guest(struct chat_member *member);
 
-/* After two nodes hear each other again, another node's client keeps the
- * nickname of this entry: the member here becomes a guest again. */
+/* Call this when another node's client keeps the nickname of this entry after
+ * two nodes have connected again: the member here becomes a guest again. */
 void chat_nick_taken(struct chat_member *member, const char *entry);
 /* As chat_nick_taken(), for a member that had to wait for another answer. */
 void chat_nick_replace(struct chat_member *member);

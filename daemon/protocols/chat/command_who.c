@@ -32,8 +32,8 @@ struct chat_list {
 	char items[];                      /* each item ends with a newline */
 };
 
-/* Makes an empty list. NULL: there is no memory to keep it until the client
- * takes it, and the member was told so. */
+/* Makes an empty list. NULL: no memory for the list, and the member was told
+ * so. */
 static struct chat_list *list_new(struct chat_member *member,
 				  const char *heading, size_t items_size)
 {

@@ -25,7 +25,7 @@ enum chat_flood_verdict {
 struct chat_flood {
 	struct lined_rate lines;
 	uint64_t muted_until_ms;
-	uint32_t over; /* successive lines over the rate, or while muted */
+	uint32_t over; /* lines over the rate, or while muted */
 	bool told;     /* was told to slow down */
 };
 

@@ -29,8 +29,8 @@ void chat_history_add(struct lined_service *service,
 void chat_history_trim(struct lined_service *service,
 		       struct chat_history *history, size_t limit);
 
-/* Drops the oldest messages: over / bytes of the history, but at least one
- * message. Returns the bytes of the dropped messages. */
+/* Drops the oldest messages: the fraction over/bytes of the history, but at
+ * least one message. Returns the bytes of the dropped messages. */
 size_t chat_history_give_up(struct lined_service *service,
 			    struct chat_history *history, uint64_t over,
 			    uint64_t bytes);
@@ -38,8 +38,8 @@ size_t chat_history_give_up(struct lined_service *service,
 /* The most memory of a history of `limit` messages. */
 uint64_t chat_history_memory_max(size_t limit, size_t line_length);
 
-/* Sends the last count messages with their times; only as many as fit into half
- * of the send queue. */
+/* Sends the last `count` messages with their times, but only as many as fit
+ * into half of the send queue. */
 void chat_history_tell(const struct chat_history *history, const char *room,
 		       struct chat_member *member, size_t count);
 

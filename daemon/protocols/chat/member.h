@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A member: what the chat knows of a client of this worker. client_session.h
- * reads the client; room_seat.h is a member in a room; nicknames.h knows the
- * members of all workers. The struct exists until the client has closed and the
+ * A member: what the chat knows of a client of this worker. Reading the client:
+ * client_session.h; a member in a room: room_seat.h; the members of all
+ * workers: nicknames.h. The struct exists until the client has closed and the
  * registry has no entry of the member left. Then the quit is announced in the
  * member's rooms.
  */
@@ -59,7 +59,7 @@ struct chat_member {
 	size_t ignored_count;
 
 	char *reason; /* reason given with /quit */
-	char *rooms;  /* those it was in when the client closed, or NULL */
+	char *rooms;  /* rooms for the quit, set on close; NULL: none */
 };
 
 /* Makes a member for a client of this worker; NULL: no memory. */

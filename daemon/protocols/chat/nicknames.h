@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The nicknames of all workers' members, the people, and who is away. A
- * nickname is the registry's entry `n/NAME`, with NAME in lower case; the value
- * is the nickname as its owner wrote it. A member that changes only the case of
- * letters keeps this entry and claims `n/NAME/COUNT` with the new spelling.
+ * The nicknames of the members of all workers, their owners (struct
+ * chat_person), and who is away. A nickname is the registry's entry `n/NAME`,
+ * with NAME in lower case; the value is the nickname as its owner wrote it. A
+ * member that changes only the case of letters keeps this entry and claims
+ * `n/NAME/COUNT` with the new spelling.
  */
 #pragma once
 
@@ -28,7 +29,7 @@ struct chat_person {
 /* Finds the owner of a nickname by id; NULL: none. */
 struct chat_person *chat_nicknames_find(struct chat *chat, uint64_t id);
 
-/* The same by nickname, without regard to case. */
+/* Finds the owner by nickname, without regard to case; NULL: none. */
 struct chat_person *chat_nicknames_find_name(struct chat *chat,
 					     const char *nickname);
 

@@ -54,8 +54,8 @@ struct room_search {
 	struct chat_room **next;
 };
 
-/* Never equal, so that tfind(3) descends to a leaf; the last room above
- * `after` on this way is the next one. */
+/* Never returns 0, so that tfind(3) descends to a leaf. The last room above
+ * `after` on the way down is the next room. */
 static int room_compare_after(const void *key, const void *room)
 {
 	const struct room_search *search = key;

@@ -151,7 +151,7 @@ static bool seat_has_key(const struct chat_room_options *options,
 	       strcmp(options->key, key) == 0;
 }
 
-/* Whether the member may not join; tells the member why. */
+/* True: the member may not join, and was told why. */
 static bool seat_is_refused(struct chat_member *member, const char *room,
 			    const char *key)
 {

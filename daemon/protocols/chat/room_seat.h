@@ -11,7 +11,7 @@
 
 #define CHAT_SEAT_PREFIX "m/"
 
-/* The most rooms for a member. */
+/* The most rooms that a member may be in. */
 #define CHAT_SEATS_MAX 64
 
 /* The memory that a seat takes on each worker, roughly: the registry's entry,
