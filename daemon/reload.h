@@ -53,8 +53,8 @@ int reload_open_log(const struct cmdline *cmdline, const struct conf *conf);
 int reload_start(struct reload *reload, struct conf *conf);
 
 /* Starts reading the config again, in a child process; then applies it and
- * calls finished, perhaps within this call. Why a reload is refused is logged
- * and in the report. */
+ * calls finished, perhaps within this call. The reasons of a refused reload are
+ * logged and in the report. */
 void reload_begin(struct reload *reload);
 /* Cancels a reload that is still reading: the reload is refused. */
 void reload_cancel(struct reload *reload);
@@ -63,8 +63,8 @@ void reload_cancel(struct reload *reload);
 void reload_describe(const struct reload *reload, struct conf_source *source);
 
 /* Plans a reload to the config that a child has read. Loads no module. NULL:
- * the reload would be refused; errors, initialised by the caller, has the
- * reasons. */
+ * the reload would be refused, and errors, initialised by the caller, has the
+ * reasons; or no memory, and errors is empty. */
 struct reload_plan *reload_plan_read(const struct reload *reload,
 				     const struct conf_subprocess *child,
 				     struct conf_errors *errors);

@@ -59,8 +59,8 @@ static void metrics_finish(struct session *session)
 					       LINED_CLOSE_LOCAL, 0);
 }
 
-/* Sends the head of a response whose body has len bytes, then `body`: all of
- * it, or "" after HEAD or if the caller sends it. */
+/* Sends the head of a response with a body of len bytes, then `body`: the whole
+ * body, or "" if the request is HEAD or the caller sends the body. */
 static void metrics_send(struct session *session, enum http_status status,
 			 const char *type, size_t len, const char *body)
 {
@@ -135,7 +135,7 @@ static struct session *metrics_next_session(struct metrics_server *server)
 
 	while ((session = server->first) != NULL) {
 		metrics_wait_no_more(server, session);
-		/* Its handle_close is still to come. */
+		/* Skips a client that has closed. */
 		if (!lined_socket_is_closed(session->client))
 			break;
 	}

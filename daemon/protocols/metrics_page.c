@@ -27,7 +27,8 @@ struct family {
 	const char *label;
 	const char *help;
 	enum unit unit;
-	/* Writes the samples of a record, unless they are as above. */
+	/* Writes the samples of a record. NULL: they are written from `value`
+	 * and `label`. */
 	void (*write)(struct text *text, const struct family *family,
 		      const struct lined_record *record);
 };
@@ -68,9 +69,10 @@ static int metrics_compare(const void *a, const void *b)
 	return order;
 }
 
-/* Returns the first record of each name, to be freed: a service that was
- * restarted while its old instance drains has two records, the open one first,
- * and a page must not contain a series twice. NULL: no memory. */
+/* Returns the first record of each name in an array that the caller frees. A
+ * service that was restarted while its old instance drains has two records, the
+ * open one first, and a page must not contain a series twice. NULL: no memory.
+ */
 static const struct lined_record **
 metrics_choose(const struct lined_response *response, size_t *count)
 {

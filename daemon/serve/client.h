@@ -84,14 +84,15 @@ struct client_arrival {
 	uint8_t class; /* conf_class_of() */
 	bool datagram; /* a datagram socket, not a client */
 	/*
-	 * The protocol gets the client only after a handshake.
-	 * admission_begin_handshake() has counted the handshake; client_start()
-	 * begins it; the instance ends the count.
+	 * The protocol gets the client only after a handshake, which
+	 * admission_begin_handshake() has counted and client_start() begins.
+	 * The end of the handshake ends the count.
 	 */
 	bool handshake;
 	bool tls; /* the handshake is TLS */
 	/* The client's proxy; NULL: none. `address` is the client's address,
-	 * never the proxy's. client_start() takes ownership. */
+	 * never the proxy's. A successful client_start() takes ownership of
+	 * `via`. */
 	struct client_via *via;
 	/*
 	 * For WebSocket. refused: the service is full, and the response must

@@ -48,7 +48,7 @@ void client_address_unpack(struct sockaddr_storage *to,
 	}
 }
 
-/* ---- the way there ------------------------------------------------------ */
+/* ---- clients behind a proxy --------------------------------------------- */
 
 /* Copies the text to *at and moves *at behind the copy. A NUL in the text ends
  * it. */

@@ -30,7 +30,7 @@ void client_address_pack(struct client_address *to,
 void client_address_unpack(struct sockaddr_storage *to,
 			   const struct client_address *from);
 
-/* ---- the way there ------------------------------------------------------ */
+/* ---- clients behind a proxy --------------------------------------------- */
 
 struct proxy_header;
 

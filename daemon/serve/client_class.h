@@ -10,13 +10,12 @@ struct conf_service;
 struct lined_service;
 struct lined_socket;
 
-/* Sets the class of a client in its instance's group: its limits apply at once,
- * and its send-stall to the kernel's time-out, too. */
+/* Sets the class of a client. The limits of the class apply at once; send-stall
+ * is also set as the user timeout of TCP. */
 void client_set_class(struct lined_socket *sock, uint8_t class);
 
-/* Sets the kernel's time-out by send-stall; without effect on other sockets
- * than TCP. A new client has the time-out of the listener, by the service's own
- * send-stall. */
+/* Sets the user timeout of TCP to send-stall; no effect on other sockets. A new
+ * client inherits the listener's user timeout, the service's own send-stall. */
 void client_set_user_timeout(struct lined_socket *sock);
 
 /* The instance has a new config with other classes: finds the class of each

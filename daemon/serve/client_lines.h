@@ -9,7 +9,8 @@
 
 #include <lined/socket.h>
 
-/* The socket handlers of such a client; their first argument is NULL. */
+/* The socket handlers of such a client; `arg` is NULL unless a block is
+ * expected. */
 extern const struct lined_socket_handlers client_lines_handlers;
 
 /* Implements lined_client_expect_block(). */

@@ -203,8 +203,8 @@ static void client_log_reason(struct lined_socket *sock,
 		   lined_close_reason_text(reason), between, why);
 }
 
-/* Writes the local address of a connection to a systemd socket, whose name does
- * not contain it. */
+/* Writes the local address of a connection to a systemd socket, because the
+ * socket's name does not contain the address. */
 static const char *client_local(struct lined_socket *sock, char *text,
 				size_t size)
 {

@@ -30,7 +30,7 @@ const char *client_opened_peer(struct lined_socket *sock, char *text,
 void client_log_refusal(const char *service, const struct sockaddr *address,
 			const char *why);
 
-/* Counts and logs the refusal of a client that its worker has already. */
+/* Counts and logs the refusal of a client that is already on its worker. */
 void client_refused(struct lined_socket *sock, enum admission_verdict verdict);
 
 void client_log_connected(struct lined_socket *sock);

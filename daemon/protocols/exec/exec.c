@@ -40,7 +40,7 @@ static void exec_stop(struct lined_service *service)
 	struct exec *exec = lined_service_data(service);
 
 	exec_shared_stop(exec);
-	/* Programs may outlive drain-timeout. */
+	/* Programs that still run after drain-timeout are killed. */
 	while (exec->all != NULL)
 		exec_program_free(exec->all);
 	free(exec);
@@ -89,9 +89,9 @@ static void exec_drain(struct lined_service *service)
 	exec->draining = true;
 }
 
-/* The client is idle. Mode each: ends the input of its program. Mode shared:
- * when all clients are idle, ends the input of all programs; once these have
- * ended, everything is answered. */
+/* The client is idle. Mode each: ends the input of the client's program. Mode
+ * shared: when all clients are idle, ends the input of all programs, and closes
+ * the client when these programs have ended. */
 static void exec_drain_client(struct lined_socket *sock)
 {
 	struct lined_service *service = lined_client_service(sock);

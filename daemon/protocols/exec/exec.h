@@ -45,7 +45,7 @@ struct exec_client {
 	 * idle. */
 	bool ended;
 	unsigned char idle_looks;
-	uint64_t told_ms; /* when the program last wrote to the client */
+	uint64_t told_ms; /* last output, or the end of input */
 };
 
 /* ---- mode_shared.c ------------------------------------------------------ */

@@ -141,9 +141,9 @@ void exec_shared_accept(struct exec *exec, struct exec_client *client)
 		exec_slot_queue(slot, client);
 }
 
-/* Closes clients whose input has ended and whose program has answered. If that
- * is unknown, closes the clients for whom the program has written nothing for
- * ANSWER_MS. */
+/* Closes clients whose input has ended and whose program has answered. If the
+ * system does not show what the program waits for, an idle program has answered
+ * a client after it has written nothing to the client for ANSWER_MS. */
 static void shared_close_ended(struct lined_socket *sock, void *arg)
 {
 	struct exec_client *client = lined_client_data(sock);

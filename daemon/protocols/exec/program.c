@@ -33,8 +33,8 @@ static void program_close_socket(struct lined_socket **sock)
 {
 	if (*sock == NULL)
 		return;
-	/* The closed socket ends later in the turn; program and group may be
-	 * freed before. */
+	/* The socket closes later in the turn, perhaps after program and group
+	 * are freed. */
 	lined_socket_set_group(*sock, NULL);
 	lined_socket_set_handlers(*sock, NULL, NULL);
 	lined_socket_close(*sock);
@@ -218,8 +218,8 @@ static int program_wrap(struct exec_program *program,
 	return -1;
 }
 
-/* Counts what the program has not read. Only after the program's end, because
- * this makes the descriptor, which the program shares, non-blocking. */
+/* Counts what the program has not read. Must be called after the end of the
+ * program, which shares the descriptor: the descriptor becomes non-blocking. */
 static void program_count_unread(struct exec_program *program)
 {
 	const struct lined_framing framing = {
@@ -426,7 +426,7 @@ void exec_program_ask(struct exec_program *program, const struct iovec *pieces,
 	program->spoke = false;
 }
 
-/* ---- what the system knows of it ----------------------------------------- */
+/* ---- what the system shows of the program -------------------------------- */
 
 bool exec_program_is_idle(const struct exec_program *program, bool *known)
 {

@@ -28,8 +28,8 @@ static inline uint64_t exec_now_ms(const struct exec *exec)
  * without a program. */
 struct exec_slot *exec_slot_new(struct exec *exec);
 
-/* Starts the program. A client waits until the program has been told about it.
- * -1 and errno. */
+/* Starts the program. The slot's clients wait until they are announced to the
+ * program. -1 and errno. */
 int exec_slot_start(struct exec_slot *slot);
 /* As exec_slot_start(); a failure is logged, and a later attempt follows. */
 void exec_slot_restart(struct exec_slot *slot);

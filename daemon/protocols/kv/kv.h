@@ -49,7 +49,8 @@ const char *kv_no_room(const struct kv_request *r, const char *answer);
 
 /* Commands return their answer; NULL: answered already, or later. */
 
-/* quit; also for a connection whose blocks and lines are confused. */
+/* Implements quit. Also closes the connection of an HTTP request, or of a block
+ * whose length is unknown. */
 const char *kv_quit(struct kv_request *r);
 
 /* set, add, replace, append, prepend, cas: the value follows as a block; then
@@ -61,7 +62,7 @@ const char *kv_storage(struct kv_request *r);
 const char *kv_refuse_block(struct kv_request *r,
 			    const struct lined_word *length, const char *why);
 
-/* A block has been read. False: the block belongs to a refused command and is
- * discarded. */
+/* Call this for each block. False: the block belongs to a refused command and
+ * is discarded. */
 bool kv_block_is_wanted(struct lined_socket *client,
 			const struct lined_line *block);

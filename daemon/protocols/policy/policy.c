@@ -49,9 +49,9 @@ static void policy_count_evicted(struct lined_service *service,
 
 /*
  * Whether the delay has passed for a key. An entry's tag is the time when the
- * delay ends. The entry is kept for `retry` after that, and for `lifetime`
- * after each later request. If no entry can be stored, the request passes:
- * otherwise the mail would be deferred for ever.
+ * delay ends. The entry is kept for `retry` after the delay, and for `lifetime`
+ * after each request that passes. If no entry can be stored, the request
+ * passes: otherwise the mail would be deferred for ever.
  */
 static bool policy_has_waited(struct lined_service *service, const char *key)
 {
@@ -237,8 +237,8 @@ static int policy_check(const void *values, char *error, size_t size)
 	return rc;
 }
 
-/* A file may have changed since the check. If the file is malformed now, its
- * list stays as before. */
+/* A file may have changed since the check. If it cannot be read now, its list,
+ * and a list after it, stay as before. */
 static void policy_reload(struct lined_service *service)
 {
 	struct policy_lists *lists = lined_service_data(service);

@@ -53,7 +53,7 @@ static int address_connect_unix(struct lined_socket *sock,
 				       address->local.len, RELAY_CONNECT_MS);
 }
 
-/* Accepts only an address, not a name: a datagram is sent at once. */
+/* Accepts only an address, not a name: no name is looked up for a datagram. */
 static const char *address_parse_udp(struct relay_address *address,
 				     const char *rest)
 {
@@ -134,7 +134,7 @@ static const char *address_use_name(enum relay_use use)
 	return use == RELAY_USE_PUSH ? "push" : "upstream";
 }
 
-/* Writes an error with the kinds that are possible. */
+/* Writes an error that lists the kinds of address for this use. */
 static void address_refuse_scheme(enum relay_use use, const char *text,
 				  char *error, size_t size)
 {
@@ -228,8 +228,7 @@ const char *relay_address_host(const struct relay_address *address)
 /* ---- connecting --------------------------------------------------------- */
 
 /* Whether the service itself listens on the address. lined_check_listens() has
- * found this already, except for names and after changes in another service's
- * config. */
+ * found this already, except for a name. */
 static bool address_is_own_service(const struct lined_service *service,
 				   const struct relay_address *address,
 				   const struct lined_address *to)

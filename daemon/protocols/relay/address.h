@@ -42,7 +42,7 @@ struct relay_scheme {
 	 * constant text. */
 	const char *(*parse)(struct relay_address *address, const char *rest);
 	/* Starts connecting a new socket. `to`: one of the addresses of a name;
-	 * NULL: address->to is not a name. -1 and errno. */
+	 * NULL: the socket looks up a name itself. -1 and errno. */
 	int (*connect)(struct lined_socket *sock,
 		       const struct relay_address *address,
 		       const struct lined_address *to);

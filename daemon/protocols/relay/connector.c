@@ -360,7 +360,7 @@ void relay_connector_good(struct relay_connector *connector)
 			relay_now_ms(connector->relay);
 }
 
-/* ---- its end ------------------------------------------------------------ */
+/* ---- finishing ---------------------------------------------------------- */
 
 static void connector_finished(struct lined_socket *sock, void *arg,
 			       enum lined_close_reason reason, int error)

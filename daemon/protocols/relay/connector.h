@@ -97,9 +97,9 @@ void relay_connector_init(struct relay_connector *connector,
 /* Drops the connection and frees the connector's memory. */
 void relay_connector_fini(struct relay_connector *connector);
 
-/* Starts the connector, which then stays connected. If an earlier round has
- * failed, the first round waits for the rest of the delay after that failure.
- */
+/* Starts the connector, which connects, and connects again after a loss, until
+ * it is stopped. If an earlier round has failed, the first round waits for the
+ * rest of the delay after this failure. */
 void relay_connector_start(struct relay_connector *connector);
 
 /* Makes the connector idle at once; only handle_unsent is called. */
@@ -113,7 +113,8 @@ void relay_connector_finish(struct relay_connector *connector);
  * at most 1 s. */
 void relay_connector_read_out(struct relay_connector *connector);
 
-/* Call this when retry-min or retry-max has changed: the wait begins anew. */
+/* Call this when retry-min or retry-max has changed: ends a wait at once, and
+ * the next delay is retry-min. */
 void relay_connector_retry_changed(struct relay_connector *connector);
 
 /* Call this for each good line: the first one makes the connector good. */
@@ -134,8 +135,8 @@ const char *relay_connector_text(const struct relay_connector *connector,
 
 /* ---- connector_send.c ---------------------------------------------------- */
 
-/* Sets the limits for connections of connectors. Has an effect once after each
- * time that the config sets the limits of the service's group. */
+/* Sets the limits for connections of connectors. Call this at the start and
+ * after each reload; a second call for the same config does nothing. */
 void relay_connector_set_limits(struct relay *relay);
 
 /* How many bytes may be queued now: up to the service's send-queue. */

@@ -239,8 +239,8 @@ static size_t dedupe_memory_of(size_t room)
 	return room * (sizeof(struct dedupe_line) + sizeof(uint32_t));
 }
 
-/* Moves the lines to the beginning of the ring. The lines fill at most half of
- * the ring, so that the two parts of a wrapped ring do not overlap. */
+/* Moves the lines to the beginning of the ring. The lines must fill at most
+ * half of the ring: otherwise the two parts of a wrapped ring would overlap. */
 static void dedupe_move_to_front(struct relay_dedupe *dedupe)
 {
 	struct dedupe_line *ring = dedupe->ring;

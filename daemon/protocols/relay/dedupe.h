@@ -35,10 +35,10 @@ bool relay_dedupe_seen(struct relay_dedupe *dedupe,
 void relay_dedupe_shrink(struct relay_dedupe *dedupe, size_t memory,
 			 uint64_t now_ms);
 
-/* The number of lines forgotten within their window since the last call. NULL
- * is fine. */
+/* The number of lines forgotten within their window since the last call. dedupe
+ * may be NULL. */
 uint32_t relay_dedupe_take_evicted(struct relay_dedupe *dedupe);
 
-/* The bytes used now, and the most. NULL is fine. */
+/* The bytes used now, and the most. dedupe may be NULL. */
 size_t relay_dedupe_memory(const struct relay_dedupe *dedupe);
 size_t relay_dedupe_memory_max(void);

@@ -77,8 +77,8 @@ static void failover_spare_fired(struct lined_timer *timer)
 
 /*
  * `next` takes over from `feed`. The old upstream stays connected for a while
- * as `spare`, in case the new one sends one line and closes; its lines wait in
- * the kernel.
+ * as `spare`, in case the new one sends one line and closes. The lines of
+ * `spare` wait in the kernel.
  */
 static void failover_fail_back(struct relay_upstreams *upstreams)
 {
@@ -201,8 +201,9 @@ void relay_failover_update(struct relay_upstreams *upstreams)
 		relay_connector_start(&upstreams->list[i]->connector);
 	}
 	upstreams->updating = false;
-	/* Another upstream may be the target now. Without up-hold no line may
-	 * wait, because later lines would pass it. */
+	/* The target of waiting lines may have changed. Without up-hold, lines
+	 * that it does not take are dropped, because later lines would pass
+	 * them. */
 	relay_lines_up_send(upstreams);
 }
 

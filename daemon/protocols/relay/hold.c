@@ -108,8 +108,8 @@ bool relay_hold_set_readers(struct relay *relay, size_t readers,
 		*held = topic->held;
 		memset(&topic->held, 0, sizeof(topic->held));
 	}
-	/* Taken under the lock, so that lines which other workers do not hold
-	 * any more are published after the mark. */
+	/* The mark is taken under the lock, so that lines which other workers
+	 * do not hold any more are published after it. */
 	if (held->lines > 0)
 		*since = lined_bus_mark(relay->service);
 	lined_shared_unlock(seat->shared);

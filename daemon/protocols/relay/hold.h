@@ -14,8 +14,8 @@
 
 struct relay;
 
-/* Offers received lines. True: the topic has no reader, and the lines are held.
- * `sender`: the client that sent them, or 0. */
+/* Holds received lines if the topic has no reader. False: the caller must
+ * publish the lines. `sender`: the client that sent them, or 0. */
 bool relay_hold_batch(struct relay *relay, const struct relay_batch *batch,
 		      uint64_t sender);
 
@@ -24,8 +24,8 @@ void relay_hold_give_up(struct relay *relay, uint64_t bytes);
 
 /*
  * The number of this instance's readers has changed. For the first reader of
- * the topic, moves the held lines to *held, still charged; *since is a bus
- * mark: lines after it are published, not held. False: no lines are held.
+ * the topic, moves the held lines to *held, still charged. *since: the bus mark
+ * after which lines were published, not held. False: no lines are held.
  */
 bool relay_hold_set_readers(struct relay *relay, size_t readers,
 			    struct relay_store *held, uint64_t *since);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sends lines of clients to the upstreams: to the upstream that feeds, or with
- * `use = "all"` to all of them. With up-hold they wait until an upstream is
- * connected, and lines that do not leave on its connection go to the next one.
+ * `use = "all"` to all of them. With up-hold the lines wait until an upstream
+ * is connected, and lines that a lost connection has not sent go to the next
+ * upstream.
  */
 #include "relay/relay.h"
 #include "relay/upstream.h"
@@ -37,8 +38,8 @@ lines_up_find_target(const struct relay_upstreams *upstreams)
 	return first;
 }
 
-/* The upstream that gets lines of clients. Drops lines of `hold` that would
- * come behind later ones there. NULL: none. */
+/* The upstream that gets lines of clients; NULL: none. Drops the lines of
+ * `hold` if they would be sent to this upstream after later lines. */
 static struct relay_upstream *lines_up_target(struct relay_upstreams *upstreams)
 {
 	struct relay_upstream *target = lines_up_find_target(upstreams);
@@ -79,7 +80,7 @@ void relay_lines_up_return(struct relay_upstreams *upstreams,
 			   struct relay_upstream *upstream)
 {
 	relay_unsent_return(&upstreams->hold, &upstream->connector);
-	/* Without up-hold nothing waits: later lines would pass it. */
+	/* Without up-hold no line waits: later lines would pass it. */
 	if (lines_up_hold(upstreams) == 0)
 		relay_unsent_send(&upstreams->hold, NULL, 0);
 }

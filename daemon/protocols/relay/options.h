@@ -77,8 +77,8 @@ bool relay_options_needs_listen(const void *options);
 uint64_t relay_options_keeps_most(const void *options, size_t line_length,
 				  uint64_t clients, unsigned workers);
 
-/* Implements struct lined_protocol.connects_most. Mode proxy: none, because
- * relay_options_keeps_most() counts them. */
+/* Implements struct lined_protocol.connects_most. Mode proxy: 0, because
+ * relay_options_keeps_most() counts these connections. */
 uint32_t relay_options_connects_most(const void *options);
 
 /* As configured; the default is true in mode upstream. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Delivers the batches of the feed to the clients of this worker, gives the
- * history and held lines to a new one, and sends heartbeats. A reader gets a
+ * history and held lines to a new client, and sends heartbeats. A reader gets a
  * batch as one part of the message's shared buffer.
  */
 #include "relay/readers.h"
@@ -269,7 +269,8 @@ void relay_readers_join(struct relay *relay, struct relay_client *client)
 		relay->clients->prev = client;
 	relay->clients = client;
 	relay->client_count++;
-	/* The history may contain lines that were held. */
+	/* The history may contain lines that were held: messages published
+	 * before they were given out must not follow. */
 	client->since = relay->held_since;
 	readers_changed(relay);
 }

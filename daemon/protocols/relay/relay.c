@@ -110,8 +110,8 @@ static int relay_log_filter(const struct relay *relay, const char *what,
 	return -1;
 }
 
-/* Reads the filters; if one fails, the old one stays. Fails only without
- * memory: relay_options_check() has checked the rules. */
+/* Reads the filters; if one fails, the old one and those after it stay. Fails
+ * only without memory: relay_options_check() has checked the rules. */
 static int relay_read_filters(struct relay *relay)
 {
 	const struct relay_options *options = relay->options;

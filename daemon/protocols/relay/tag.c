@@ -148,7 +148,7 @@ static size_t tag_add_checksum(char *tag, size_t len)
 	char *first = memchr(tag, '\\', len), *at, digits[CHECKSUM_ROOM];
 	unsigned sum = 0;
 
-	if (first == NULL) /* a long field before it: it was cut off */
+	if (first == NULL) /* the block was cut off after a long field */
 		return len;
 	for (at = first + 1; at < end && *at != '\\'; at++)
 		sum ^= (unsigned char)*at;

@@ -9,7 +9,7 @@
 /* The longest server name in TLS. */
 #define NAME_MAX_BYTES 255
 
-/* NULL for an empty option, which is not set. */
+/* Returns NULL for an empty text: the option is not set. */
 static const char *tls_path(const char *text)
 {
 	return text[0] != '\0' ? text : NULL;

@@ -8,7 +8,7 @@
  * Each decision is made when a line is received, under the lock of the memory
  * that the instances share, so it is made once, no matter how many workers
  * there are. A topic without dedupe and hold takes no lock. Other nodes decide
- * for themselves; this node knows their lines when they arrive.
+ * for themselves; this node remembers their lines when it delivers them.
  */
 #pragma once
 
@@ -56,8 +56,9 @@ bool relay_topic_is_repeat(struct relay *relay, const char *text, size_t len);
  * repeats. */
 void relay_topic_hear(struct relay *relay, const struct relay_message *message);
 
-/* Frees `bytes` of the memory of dedupe, or more: the memory is halved until
- * that is reached. Counts the lines that are forgotten within their window. */
+/* Frees at least `bytes` of the memory of dedupe, or all but its minimum: each
+ * step halves the memory. Counts the lines that are forgotten within their
+ * window. */
 void relay_topic_forget(struct relay *relay, uint64_t bytes);
 
 /* The most memory of held lines with this value of the option hold. */

@@ -32,8 +32,8 @@ static inline uint32_t relay_topic_load(const uint32_t *field)
 	return __atomic_load_n(field, __ATOMIC_ACQUIRE);
 }
 
-/* Unlocks the topic, charges what its memory has changed by, and counts the
- * lines that dedupe has forgotten too early and `dropped` held lines. */
+/* Unlocks the topic, charges the change of its memory, and counts the lines
+ * that dedupe has forgotten too early and `dropped` held lines. */
 void relay_topic_unlock(struct relay *relay, size_t dropped);
 
 /* Drops held lines above the option hold and above this memory; all lines if no

@@ -27,9 +27,9 @@ struct relay_unsent {
 
 /*
  * Adds a batch, takes a reference to its buffer, and sends. While memory is
- * short, no more bytes stay waiting than wait now. Without memory a batch that
- * would pass waiting lines is dropped. -1/ENOMEM: no line waits, and the caller
- * must send or drop the batch.
+ * short, no more bytes stay waiting than wait now. If there is no memory for
+ * the batch and lines wait, the batch is dropped, because it would pass them.
+ * -1/ENOMEM: no line waits, and the caller must send or drop the batch.
  */
 int relay_unsent_add(struct relay_unsent *unsent,
 		     const struct relay_message *message,

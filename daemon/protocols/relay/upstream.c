@@ -75,7 +75,7 @@ static void upstream_lag_fired(struct lined_timer *timer)
 		lined_socket_resume(upstream->connector.sock);
 }
 
-/* ---- lines from it ------------------------------------------------------ */
+/* ---- lines from the upstream -------------------------------------------- */
 
 static size_t upstream_write_tag(const struct relay_upstream *upstream,
 				 char tag[RELAY_TAG_MAX])
@@ -232,7 +232,7 @@ void relay_upstream_wait(struct relay_upstream *upstream)
 	lined_socket_pause(upstream->connector.sock);
 }
 
-/* ---- lines to it -------------------------------------------------------- */
+/* ---- lines to the upstream ---------------------------------------------- */
 
 uint32_t relay_upstream_send(struct relay_upstream *upstream,
 			     const struct relay_message *message)

@@ -200,8 +200,8 @@ bool relay_upstreams_finish(struct relay *relay)
 	return finished && upstreams->left == NULL;
 }
 
-/* Stops after reading all that the upstreams have sent and sending what waits
- * for them. Lines of clients are no longer taken. */
+/* Reads all that the upstreams have sent, sends the lines that wait for them,
+ * then stops. Lines of clients are no longer taken. */
 static void upstreams_leave(struct relay *relay)
 {
 	struct relay_upstreams *upstreams = relay->upstreams;

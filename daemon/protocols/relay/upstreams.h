@@ -19,12 +19,13 @@ struct relay_upstreams;
 int relay_upstreams_start(struct relay *relay);
 void relay_upstreams_stop(struct relay *relay);
 
-/* The mode, the addresses or the times may have changed. */
+/* Applies changed options; starts or leaves if the mode or the primary has
+ * changed. */
 void relay_upstreams_reload(struct relay *relay);
 
-/* Closes the connections after reading the last lines and sending those that
- * wait. Call this when no client is left, again and again until it returns
- * true: all are closed. */
+/* Closes the connections after reading their last lines and sending the lines
+ * that wait. Call this when no client is left, repeatedly until it returns
+ * true: all connections are closed. */
 bool relay_upstreams_finish(struct relay *relay);
 
 /* Drops about `bytes` of the oldest waiting lines, because memory is short. */
