@@ -42,7 +42,7 @@ struct client {
 	};
 	struct admission_entry *entry;  /* NULL: no longer counted */
 	struct client_pending *pending; /* what ends with the client */
-	struct client_address peer;     /* a datagram socket's own address */
+	struct client_address peer;     /* of a datagram socket: its own */
 };
 
 /* The offset of the protocol's bytes after struct client. */

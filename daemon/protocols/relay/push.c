@@ -92,7 +92,8 @@ static const struct relay_connector_handlers push_handlers = {
 
 /* ---- datagrams ---------------------------------------------------------- */
 
-/* Opens a datagram socket of the target's family; logs errors. */
+/* Opens a datagram socket of the target's family. NULL: no memory, or failed
+ * and logged. */
 static struct lined_socket *push_open(const struct push_target *target)
 {
 	struct lined_service *service = target->connector.relay->service;
