@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Decides whether a connection was closed for a cause that penalizes its
- * address, and penalizes it. client_tls.c and client_web.c report faulty
- * handshakes.
+ * Penalizes addresses of clients: for a line that is too long, a missed
+ * timeout, or a cause from another file. client_tls.c and client_web.c report
+ * faulty handshakes.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Penalties of a client's address (net/penalty.h). Thread: the client's worker,
- * but for what is MT-safe.
+ * unless a function is MT-safe.
  */
 #pragma once
 
@@ -12,9 +12,9 @@ struct conf_service;
 struct lined_socket;
 struct penalties;
 
-/* Penalizes the address of a connection that was closed for cause, unless the
- * class has no penalties, and logs the penalty. conf: the calling thread's;
- * cause: a constant. MT-safe. */
+/* Penalizes an address for a cause (a constant), unless the class has no
+ * penalties, and logs the penalty. conf: the config that the calling thread
+ * uses. MT-safe. */
 void client_penalize_address(struct penalties *penalties,
 			     const struct conf_service *conf, uint8_t class,
 			     const struct sockaddr *address, uint64_t now_ms,
@@ -24,6 +24,6 @@ void client_penalize_address(struct penalties *penalties,
  * before the client is admitted: the address may be a proxy's. */
 void client_penalize(struct lined_socket *sock, const char *cause);
 
-/* The client closes: penalizes its address if the close reason is a cause for
- * it. */
+/* The client closes: penalizes its address if the close reason is a line that
+ * is too long, or a timeout of a line or handshake. */
 void client_penalize_close(struct lined_socket *sock);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Answers requests on ws:// and wss:// addresses. If a proxy passes the
- * client's address in a header field, the client is not admitted yet: the main
- * thread is asked.
+ * client's address in a header field, the client is not admitted yet: this file
+ * asks the main thread to admit the client.
  */
 #include "config.h"
 
@@ -63,7 +63,7 @@ void client_web_free(struct client_web *web)
 
 #define CLOSE "Connection: close\r\n"
 
-/* The header fields of a response, and its text, for a person who reads it. */
+/* The header fields of a response, and the text of its body. */
 struct web_answer {
 	enum http_status status;
 	const char *fields, *advice;
@@ -256,8 +256,8 @@ static void web_answered(struct worker_call *call)
 	free(ask);
 }
 
-/* Asks with the connection's address, unless a header field has another
- * address. */
+/* Asks the main thread to admit the client: with the address in a header field,
+ * or else with the connection's address. */
 static void web_ask(struct lined_socket *sock, struct client_web *web,
 		    const char *bytes)
 {

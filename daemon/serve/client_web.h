@@ -12,7 +12,8 @@ struct lined_socket;
 
 /* Makes the state of the handshake. NULL/ENOMEM. */
 struct client_web *client_web_new(const struct client_arrival *arrival);
-/* Frees the state, with or without a client. NULL is fine. */
+/* Frees the state; a pending struct client_ask loses its socket. NULL is fine.
+ */
 void client_web_free(struct client_web *web);
 
 /* Begins the handshake, after the TLS handshake if there is one. The socket's

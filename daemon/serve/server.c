@@ -244,7 +244,8 @@ static enum memory_closing server_may_close(const struct lined_socket *sock)
 	    !lined_container_of(group, const struct lined_service, group)
 		     ->conf->internal)
 		return MEMORY_CLOSE;
-	/* A connection that a protocol has opened; its input is no reason. */
+	/* A connection that a protocol has opened is closed for its output, but
+	 * not for its input. */
 	if (group->tap == client_opened_tap && lined_socket_queued(sock) > 0)
 		return MEMORY_CLOSE_AND_WAIT;
 	return MEMORY_SPARE;

@@ -80,8 +80,8 @@ void server_drain(struct server *server, struct service *service);
 /* server_prepare_cluster() makes the cluster if the config has one and the
  * server does not (-1: reported). server_use_cluster() joins or changes the
  * cluster, and reports errors. If the config has none, server_leave_cluster()
- * leaves the cluster when the last of its services has drained: until then the
- * other nodes hear who quits. */
+ * leaves the cluster, but only when the last clustered service has drained: the
+ * messages about its closing clients still reach the other nodes. */
 int server_prepare_cluster(struct server *server, const struct conf *conf,
 			   struct report *report);
 void server_use_cluster(struct server *server, const struct conf *conf,

@@ -17,7 +17,7 @@ struct server_tls {
 	struct worker *workers;
 	size_t worker_count;
 	struct tls_tickets tickets;
-	/* A copy of the tickets for each worker, used only there. */
+	/* A copy of the tickets for each worker, used only by this worker. */
 	struct tls_tickets *copies;
 	struct server_tls_call *calls; /* one per worker */
 	struct lined_timer look, turn;

@@ -82,9 +82,10 @@ struct service *service_new(struct service_env *env, struct conf *whole,
 
 /*
  * Each adds calls to a batch. ping: asks whether the worker answers. start:
- * starts the instances. reload: gives them a new config, after
- * service_take_conf(). close_datagrams: closes the datagram sockets of the
- * listener with this text (pointers are compared). -1: no memory.
+ * starts the instances. reload: gives them a new config; service_take_conf()
+ * must be called before the batch runs. close_datagrams: closes the datagram
+ * sockets of the listener with this text (pointers are compared). -1: no
+ * memory.
  */
 int service_add_ping(struct worker *worker, struct worker_batch *batch);
 int service_add_start(struct service *service, struct worker_batch *batch);
@@ -100,8 +101,8 @@ int service_add_datagrams(struct service *service, struct listener *listener,
 /*
  * Runs the batch on all workers and waits at most timeout_ms (0: without
  * limit). Reports errors and warnings of the protocols. -1: an instance could
- * not start (the service must be drained then), or a worker has not answered;
- * reported.
+ * not start (the service must be drained then), an address is not served, or a
+ * worker has not answered; reported.
  */
 int service_run_batch(struct worker_batch *batch, uint32_t timeout_ms,
 		      struct report *report);

@@ -104,9 +104,10 @@ void service_clients_left(struct service *service, struct worker *worker,
 		service->env->clients -= count;
 }
 
-/* Passes a client, admitted or to be refused by an HTTP response, to the
- * service's instance on that worker, which then owns the descriptor. limits:
- * those of the client's class. Without memory the connection is closed. */
+/* Passes a connection to the service's instance on that worker, which then owns
+ * the descriptor. A WebSocket client need not be admitted: see struct
+ * client_arrival. limits: those of the client's class. Without memory the
+ * connection is closed. */
 static void accept_place(struct service *service, size_t worker,
 			 const struct client_arrival *arrival,
 			 const struct admission_limits *limits)
@@ -162,7 +163,7 @@ static void accept_tell_refusal(const struct service *service, int fd,
 	(void)!send(fd, line, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* Logs the refusal, for internal services too. */
+/* Logs the refusal and closes the connection. */
 static void accept_refuse(struct service *service,
 			  const struct client_arrival *arrival,
 			  enum admission_verdict verdict)
@@ -238,8 +239,9 @@ enum admission_verdict service_admit(struct service *service,
 	return verdict;
 }
 
-/* Admits or refuses the client, unless its HTTP request is to say its address;
- * then passes it to a worker. */
+/* Admits or refuses the client, and passes an admitted client to a worker. If a
+ * header field will have the client's address, the worker gets the client
+ * first, and asks for admission later. */
 static void accept_client(struct service *service,
 			  struct client_arrival *arrival,
 			  const struct admission_limits *limits)
@@ -288,8 +290,8 @@ static void accept_begin(struct service *service,
 		accept_client(service, arrival, limits);
 }
 
-/* The PROXY header has arrived: this handshake ends, another handshake may
- * follow. */
+/* The PROXY header was read, or is missing: the wait for the header, counted as
+ * a handshake, ends. A TLS or HTTP handshake may follow. */
 static void accept_proxied(struct service *service,
 			   struct client_arrival *arrival)
 {

@@ -274,7 +274,8 @@ void instance_reload(struct lined_service *instance,
 	if (conf_service_changes(before, conf) & CONF_CHANGE_LIMITS)
 		list_for_each(client, &instance->clients, link)
 			client_set_user_timeout(client_socket(client));
-	/* A datagram socket stays; its next datagram is a new one. */
+	/* Each datagram begins a new line: the new framing can apply at once.
+	 */
 	list_for_each(client, &instance->datagrams, link)
 		lined_socket_set_framing(client_socket(client), &conf->framing);
 	if (instance->protocol->reload == NULL)
@@ -301,7 +302,7 @@ void instance_set_cluster(struct lined_service *instance, bool primary,
 	bool turned = instance->parted == whole;
 	bool moved;
 
-	/* A draining instance starts nothing. */
+	/* A draining instance does not become primary. */
 	primary = primary && !(instance->draining && instance->elsewhere);
 	moved = instance->elsewhere == primary && instance->primary;
 	instance->elsewhere = !primary;

@@ -77,17 +77,18 @@ struct lined_service {
 
 	struct lined_timer drain;
 	uint64_t drain_end_ms, datagrams_end_ms;
-	/* Set in this order at the end (emptied: at any time after heard): the
-	 * instance drains; it has no unread lines; no instance of the service
-	 * has; it has no clients; no instance of the service has; stop() was
-	 * called. */
+	/* Set in this order at the end (emptied: at any time after
+	 * heard). heard: this instance has no unread
+	 * lines; parting: no instance of the service has any. emptied: this
+	 * instance has no clients; finishing: no instance of the service has
+	 * any. ending: stop() was called. */
 	bool draining, heard, parting, emptied, finishing, ending;
 
 	/* Shared with the other instances of the service. datagram_admission:
 	 * used on the primary worker only. */
 	struct admission *admission, *datagram_admission;
 	struct penalties *penalties;
-	bool line_refused; /* a line of the current datagram; it is logged */
+	bool line_refused; /* of the current datagram; logged already */
 
 	struct service *service;
 	/* Calls between the instance and its service, which sets their

@@ -167,8 +167,8 @@ static void instance_drain_fired(struct lined_timer *timer)
 		worker_answer(instance->worker, &instance->calls.heard);
 	}
 	instance_drain_clients(instance, late);
-	/* Closes each datagram socket whose input has been handled; late: all.
-	 */
+	/* Closes each datagram socket whose input has been handled; late, or
+	 * after DATAGRAMS_MS: all. */
 	list_for_each_safe(client, next, &instance->datagrams, link) {
 		struct lined_socket *sock = client_socket(client);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Makes the instances of a service, one on each of its workers, and receives
- * their reports: closed clients, and the end of the instance.
+ * their calls: closed clients, requests to admit a client, and the steps of a
+ * drain.
  */
 #include "config.h"
 

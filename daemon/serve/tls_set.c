@@ -69,7 +69,7 @@ static const struct tls_section *tls_set_same(const struct tls_set *set,
 	return NULL;
 }
 
-/* Returns the files of a section, which were read with the config; credentials
+/* Returns the files of a section. Most were read with the config; credentials
  * are read here. NULL: reported. */
 static struct tls_files *tls_section_files(const struct conf_tls *conf,
 					   struct report *report)

@@ -3,7 +3,7 @@
  * Handles the signals of faults, and an exit(3) that lined itself did not call.
  * The signal handler allocates nothing, takes no lock and does not use
  * printf(3). The signal is blocked while its handler runs, so a second fault
- * ends the process at once.
+ * with the same signal ends the process at once.
  */
 #include "config.h"
 
@@ -107,8 +107,8 @@ static void crash_signalled(int number, siginfo_t *info, void *context)
 	log_last_words(line.text);
 	if (info->si_code == SI_USER)
 		crash_log_others();
-	/* A fault occurs again after this returns, and then has its usual
-	 * effect. A signal sent by a process must be sent again. */
+	/* A fault occurs again when the handler has returned, and then has its
+	 * usual effect. A signal sent by a process must be sent again. */
 	sigaction(number, &before[i], NULL);
 	if (info->si_code <= 0)
 		raise(number);
@@ -157,9 +157,9 @@ void crash_thread_begin(struct crash_stack *stack)
 		if (watched[i].number != SIGABRT)
 			sigaddset(&faults, watched[i].number);
 	pthread_sigmask(SIG_UNBLOCK, &faults, NULL);
-	/* Registered once for each thread: if several threads exit at once,
-	 * each call runs on one of them, so none ends the process
-	 * unreported. */
+	/* Registered once for each thread: if several threads call exit(3) at
+	 * once, each of them finds a registered call to run, so none ends the
+	 * process unreported. */
 	atexit(crash_exit_called);
 }
 

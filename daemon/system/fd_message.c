@@ -43,7 +43,8 @@ ssize_t fd_message_receive(int sock, void *data, size_t len,
 		.msg_iov = &part,
 		.msg_iovlen = 1,
 		.msg_control = &control,
-		/* CMSG_SPACE() has room for one descriptor more. */
+		/* The padding in CMSG_SPACE() would have room for a fourth
+		 * descriptor. */
 		.msg_controllen = CMSG_LEN(FD_MESSAGE_MAX * sizeof(int)),
 	};
 	ssize_t n;

@@ -46,8 +46,8 @@ int hardening_landlock(const struct hardening *wanted, const char **why);
  * Restricts a new program, called before execve(2): the program can trace only
  * its own processes and, from Linux 6.12 on, signal only those. readable ends
  * with NULL; if it has paths, the program can read only files below them, the
- * system's programs and libraries, and its own file. -1 and errno: not
- * possible.
+ * system's programs and libraries, and its own file. -1 and errno: reading
+ * cannot be restricted.
  */
 int hardening_program(const char *file, char *const *readable);
 

@@ -63,9 +63,9 @@ static void helper_end(void)
 		;
 }
 
-/* The helper has ended, or does not answer: a late answer would be taken for
- * the answer to the next request. The helper is not restarted, because lined
- * has no rights left to pass on. */
+/* The helper has ended, or does not answer and is killed: a late answer would
+ * be taken for the answer to the next request. The helper is not restarted,
+ * because lined has no rights left to pass on. */
 static void helper_lose(void)
 {
 	helper_end();

@@ -45,8 +45,8 @@ int helper_remove(const char *path);
  * another kind; EMFILE. */
 int helper_open_device(const char *path);
 
-/* Whether a process (lined's own, or a child's) sleeps in read(2) of its
- * standard input: 1, 0; -1: unknown, e.g. because it polls. */
+/* Whether a program's process sleeps in read(2) of its standard input: 1, 0;
+ * -1: unknown, e.g. because the process polls. */
 int helper_process_reads(pid_t pid);
 /* The resident memory of such a process in KiB; -1: unknown. */
 int helper_process_memory(pid_t pid);

@@ -158,7 +158,8 @@ int hardening_landlock(const struct hardening *wanted, const char **why)
 /* ---- programs ----------------------------------------------------------- */
 
 /* Where programs, their interpreters and libraries are; some may be missing. In
- * /proc a program can read only processes that it may trace. */
+ * /proc a program can read the memory and environment only of processes that it
+ * may trace. */
 static const char *const landlock_system[] = {
 	"/usr",
 	"/bin",
@@ -196,10 +197,10 @@ int hardening_program(const char *file, char *const *readable)
 
 	if (version >= 6)
 		wanted.scopes = LANDLOCK_SCOPE_SIGNAL;
-	/* With any rule on files, Landlock denies renaming between directories
-	 * unless it is permitted. If nothing else needs a ruleset, this right
-	 * makes one, because any ruleset keeps the program from tracing other
-	 * processes. */
+	/* A ruleset that handles file access also denies renaming between
+	 * directories, unless a rule permits LANDLOCK_ACCESS_FS_REFER. If no
+	 * other restriction is wanted, a ruleset with this right alone is made:
+	 * any ruleset keeps the program from tracing other processes. */
 	if (readable[0] != NULL)
 		wanted.files = LANDLOCK_ACCESS_FS_READ_FILE;
 	if (version >= 2 && (wanted.files != 0 || wanted.scopes == 0))

@@ -97,9 +97,9 @@ static const char *const forbidden[] = {
 	"umount",
 	"umount2",
 	"unshare",
-	/* Calls that change users: lined's users are final. capset(2), with
-	 * which each worker gives up capabilities, is allowed, because it
-	 * cannot gain any. */
+	/* Calls that change user or group: lined has changed them before.
+	 * capset(2), with which each worker gives up capabilities, is allowed,
+	 * because no process can gain capabilities with capset(2). */
 	"setfsgid",
 	"setfsgid32",
 	"setfsuid",

@@ -160,7 +160,7 @@ bool privileges_visit_begin(const struct privileges_visit *visit)
 {
 	if (visit == NULL || setgroups((size_t)visit->count, visit->groups) < 0)
 		return false;
-	/* The real ids change too: access(2) goes by them. */
+	/* The real ids change too: access(2) checks them. */
 	if (setresgid(visit->gid, visit->gid, visit->own_gid) == 0 &&
 	    setresuid(visit->uid, visit->uid, 0) == 0)
 		return true;

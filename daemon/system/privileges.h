@@ -26,10 +26,10 @@ int privileges_drop(const char *user, const char *group, char *error,
 		    size_t size);
 
 /*
- * The rights of the user and group that root is going to become with
- * privileges_drop(), to try what they may read. Every right to return remains.
- * Main thread, in a process without other threads. NULL: the process is not
- * root's, user is NULL, root or unknown, or no memory.
+ * The rights of the user and group for which root will call privileges_drop():
+ * root takes them for a while, to test what they may read, and can return. Main
+ * thread, in a process without other threads. NULL: the process does not run as
+ * root, user is NULL, root or unknown, or no memory.
  */
 struct privileges_visit;
 struct privileges_visit *privileges_visit_new(const char *user,
@@ -56,8 +56,8 @@ int privileges_keep_begin(void);
  * ports. -1 and errno. */
 int privileges_keep_end(void);
 
-/* The calling thread, no longer root's, gives up the right to bind ports below
- * 1024. -1 and errno. */
+/* The calling thread gives up the right to bind ports below 1024, unless it
+ * runs as root. -1 and errno. */
 int privileges_give_up_ports(void);
 
 #else

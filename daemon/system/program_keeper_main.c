@@ -302,8 +302,8 @@ static void keeper_reap(struct keeper *keeper)
 		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
 		    info.si_pid == 0)
 			return;
-		/* Kill the group before waiting for the child: until then no
-		 * other group can have its number. */
+		/* Kill the group before waitpid(2): when the child is reaped,
+		 * another group may get its number. */
 		kill(-info.si_pid, SIGKILL);
 		if (waitpid(info.si_pid, &status, 0) == info.si_pid)
 			keeper_forget(keeper, info.si_pid, status);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Signals as events of the main dispatcher. A second SIGTERM or SIGINT ends the
- * process even if the main thread does not handle it, because a module hangs
- * there. One instance in a process. Main thread; other threads must block these
- * signals or start later.
+ * process within two seconds, even if a module hangs on the main thread. One
+ * instance in a process. Main thread; other threads must block these signals or
+ * start later.
  */
 #pragma once
 

@@ -12,7 +12,7 @@
 
 /* Enough for a config, an include's directory, a module and a few listeners. */
 #define SPARE_FDS 8
-/* Allows this many more connections to the control socket. */
+/* The most connections to the control socket on lent descriptors. */
 #define LOAN_FDS 4
 
 static int fds[SPARE_FDS], loan_fds[LOAN_FDS];

@@ -154,8 +154,8 @@ static void bus_batch_flush(void *link)
 		return;
 	end->batch = NULL;
 	bytes = batch->bytes;
-	/* Charged here until the last worker has handled the batch. Its
-	 * receivers charge it, too, when they queue it. */
+	/* The batch is charged until the last worker has handled it. Workers
+	 * that queue its messages for clients charge these messages again. */
 	dispatcher_hold(end->dispatcher, (int64_t)bytes);
 	counter_add(&end->posts, others);
 	/* The loop's condition does not read the batch: receivers may free it

@@ -71,10 +71,10 @@ struct bus {
 	struct list shared; /* lined_shared.link */
 	pthread_mutex_t shared_mutex;
 	/*
-	 * The number of marks so far; a mark is its own number. A message's
-	 * stamp is this number at its publishing: the message comes after all
-	 * marks up to the stamp. Publishing only reads the number, so the
-	 * workers share its cache line.
+	 * The number of marks so far; the nth mark has the value n. The stamp
+	 * of a message is this number when the message is published: the
+	 * message comes after all marks up to the stamp. Publishing only reads
+	 * the number, so the workers share its cache line.
 	 */
 	_Alignas(CACHE_LINE) uint64_t marks;
 };

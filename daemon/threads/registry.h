@@ -106,10 +106,10 @@ registry_watch(struct registry_member *member, const char *prefix,
 
 /*
  * claim() and release() are called on the claimant's worker and cannot fail.
- * The backend answers later, never within these calls, with the messages of
- * the claim's copies, each on its worker. After claim(): if the claim wins,
- * registry_copy_added() on every worker; else registry_copy_refused() on the
- * claimant's worker. After release() of a claim that has won:
+ * The backend answers later, never within these calls: it delivers the messages
+ * in claim->copies, each to the copy's worker. After claim(): if the claim
+ * wins, registry_copy_added() on every worker; else registry_copy_refused() on
+ * the claimant's worker. After release() of a claim that has won:
  * registry_copy_removed() on every worker.
  */
 struct registry_backend {

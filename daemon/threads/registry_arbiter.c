@@ -56,8 +56,8 @@ static void arbiter_decide_claim(struct lined_message *message)
 					      &answer->add);
 		return; /* the answer took the reference */
 	}
-	/* This worker changes last, so that no other worker is later: see
-	 * arbiter_deliver_to_others(). */
+	/* The replica here changes last: what its watches publish must not
+	 * arrive anywhere before the change. */
 	arbiter_deliver_to_others(claim, true);
 	registry_claim_ref(claim);
 	registry_copy_added(&claim->copies[primary].add);

@@ -25,7 +25,7 @@
 /* How long an address pauses after a wrong password. */
 #define PAUSE_MS 1000
 
-/* A longer password is cut to this length: crypt(3) refuses it all the same. */
+/* A longer password is cut to this length, which crypt(3) refuses as well. */
 #define VERIFIER_PASSWORD_MAX 512
 
 enum job_state {

@@ -29,7 +29,7 @@ struct worker {
 
 	/* Atomic: written by the worker's thread, read by others. */
 	uint32_t turns;
-	const struct lined_service *inside; /* its protocol runs; or NULL */
+	const struct lined_service *inside; /* whose protocol runs; or NULL */
 
 	/* Open clients placed on this worker. Main thread only. */
 	_Alignas(CACHE_LINE) uint32_t load;
