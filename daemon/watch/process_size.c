@@ -22,7 +22,7 @@
 /* Smaller growth is not logged. */
 #define MEMORY_LEAST_KIB ((uint64_t)64 * 1024)
 #define MEMORY_SHOWN     4 /* services */
-/* A smaller amount of free memory is not returned. */
+/* Less free memory is not returned to the system. */
 #define MEMORY_TRIM_BYTES ((uint64_t)8 * 1024 * 1024)
 
 static uint64_t process_peak_kib(void)
@@ -141,7 +141,7 @@ static void process_log_ceiling(struct process_size *watch, uint64_t now_ms)
 	uint64_t given_up = counter_read(&memory->given_up);
 	char text[64] = "";
 
-	/* server_memory_refused() shrinks when a service ends. */
+	/* The count is lower after a service has ended. */
 	if (refused < watch->refused)
 		watch->refused = refused;
 	if (memory_is_near(memory))

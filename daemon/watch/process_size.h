@@ -23,8 +23,9 @@ struct process_size {
 	struct lined_timer timer;
 	uint64_t logged_kib,
 		logged_ms; /* peak size and time of the last report */
-	/* The smallest resident memory beyond what is allocated, so far: the
-	 * program, its stacks, and what cannot be returned. */
+	/* The smallest resident memory beyond what is allocated, since memory
+	 * was last returned to the system: the program, its stacks, and what
+	 * cannot be returned. */
 	uint64_t spare_bytes;
 	/* For messages about the ceiling: counts of clients closed and refused
 	 * and of bytes given up at the last message, and when the next message

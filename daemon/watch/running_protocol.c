@@ -97,9 +97,9 @@ static void running_protocol_this_thread(const struct crash_reporter *reporter,
 
 	if (worker == NULL)
 		return;
-	/* Only the worker's own thread may dereference `inside`. This also
-	 * finds a service that is not in the server's lists, because it starts
-	 * or has just ended. */
+	/* Only the worker's own thread may dereference `inside`, which is also
+	 * set for a service that the server's lists do not contain: one that
+	 * starts or has just ended. */
 	inside = worker->inside;
 	if (inside != NULL) {
 		owner.protocol = inside->protocol->name;

@@ -24,7 +24,7 @@ struct running_protocol {
 
 struct code_owner {
 	const char *protocol;
-	const char *service; /* NULL: unknown, in a timer or a message */
+	const char *service; /* NULL: unknown; a timer or a message runs */
 };
 
 /* Stores the pointers. server and modules may still be zeroed and filled later.

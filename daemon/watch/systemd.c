@@ -17,8 +17,7 @@
 #define STATUS_MS 2000
 #define FLUSH_MS  20
 
-/* The longest interval between WATCHDOG=1, even if the watchdog's timeout is
- * long. */
+/* The longest interval between two WATCHDOG=1. */
 #define WATCHDOG_MS_MAX 20000u
 
 /* Time for stopping, added to drain-timeout. */
