@@ -201,7 +201,8 @@ static const char *host_port_check_host(struct lined_host_port *to,
 		to->kind = LINED_HOST_ANY;
 		return NULL;
 	}
-	/* getaddrinfo(3) would read 127.1 and 010.0.0.1 as addresses. */
+	/* 127.1 and 010.0.0.1 are refused: getaddrinfo(3) would read them as
+	 * addresses. */
 	if (to->host[strspn(to->host, DIGITS ".")] == '\0') {
 		to->kind = LINED_HOST_IPV4;
 		return inet_pton(AF_INET, to->host, &ipv4) == 1
@@ -328,7 +329,7 @@ static bool network_set_prefix(struct lined_network *network, unsigned prefix)
 	return found;
 }
 
-/* ::ffff:192.0.2.0/120 is 192.0.2.0/24. */
+/* Changes ::ffff:192.0.2.0/120 to 192.0.2.0/24. */
 static void network_unmap(struct lined_network *network)
 {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};

@@ -26,8 +26,8 @@ static inline int64_t buffer_cost(const struct lined_buffer *buffer)
 	return BUFFER_COST + (int64_t)buffer->len;
 }
 
-/* The bytes to charge for a reference, and to return when it is dropped: a
- * buffer is charged once, for its first reference. */
+/* Count a reference and drop it. Return the bytes to charge or to give back:
+ * those of the buffer for the first and the last reference, 0 for others. */
 static inline int64_t buffer_charge(struct lined_buffer *buffer)
 {
 	return buffer->charges++ == 0 ? buffer_cost(buffer) : 0;

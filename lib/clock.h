@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads a clock now. A dispatcher's clock (lined_dispatcher_now_ms()) says when
- * its turn began, perhaps long ago.
+ * Reads the clocks of the system. lined_dispatcher_now_ms() returns the time at
+ * which a turn began, which may be long ago.
  */
 #pragma once
 
@@ -21,13 +21,13 @@ static inline uint64_t clock_monotonic_ms(void)
 	return clock_ns(CLOCK_MONOTONIC) / 1000000;
 }
 
-/* For what people and other processes read. */
+/* The time of day, for logs. */
 static inline uint64_t clock_real_ms(void)
 {
 	return clock_ns(CLOCK_REALTIME) / 1000000;
 }
 
-/* A time of clock_monotonic_ms(), for pthread_cond_timedwait(3). */
+/* Converts a time of clock_monotonic_ms() for pthread_cond_timedwait(3). */
 static inline struct timespec clock_timespec(uint64_t ms)
 {
 	return (struct timespec){

@@ -159,7 +159,7 @@ int lined_dispatcher_register(struct lined_dispatcher *d,
 {
 	if (delegate->handlers == NULL)
 		return fail_with(EINVAL);
-	/* The delegate of a socket that was unregistered. */
+	/* Registers an unregistered socket again. */
 	if (delegate->handlers->socket_ops != NULL)
 		return delegate->handlers->socket_ops->register_delegate(
 			d, delegate);

@@ -270,8 +270,9 @@ static bool dispatcher_call(struct lined_dispatcher *d,
 /*
  * The poller reports error and hang-up in any mode. For an error handle_error
  * is called, then the handler of the mode, which finds the error or the end by
- * its system call. A delegate without a handler of its mode is unregistered, or
- * no longer watched: the poller would report it in every turn.
+ * its system call. A delegate without a handler of its mode is no longer
+ * watched, because the poller would report it in every turn; for an error
+ * without handle_error it is unregistered.
  */
 static bool dispatcher_deliver_error(struct lined_dispatcher *d,
 				     struct lined_delegate *delegate,
@@ -367,7 +368,8 @@ static void dispatcher_task_phase(struct lined_dispatcher *d, size_t count)
 	delegates_close_holes(d);
 }
 
-/* handle_close may send to other sockets, and a flush may close sockets. */
+/* Calls handle_close before the flush, because handle_close may send to other
+ * sockets, and after the flush, because a flush may close sockets. */
 static void dispatcher_socket_phases(struct lined_dispatcher *d)
 {
 	dispatcher_work_off(&d->closed, d->socket_ops->deliver_close);

@@ -59,11 +59,12 @@ struct lined_socket_ops {
 	void (*flush)(struct list *dirty_link);
 	void (*free)(struct list *ready_link);
 
-	/* For memory_ceiling.c. Writes output before the flush: */
+	/* For memory_ceiling.c: writes output before the flush phase. */
 	void (*send_early)(struct list *dirty_link);
 	/* The bytes that shed() would free; 0: it may not be closed now. */
 	uint64_t (*held)(const struct lined_delegate *delegate);
-	/* Closes the socket. False: its memory is free after handle_close. */
+	/* Closes the socket and frees its buffers. False: its owner keeps
+	 * memory until handle_close. */
 	bool (*shed)(struct lined_delegate *delegate);
 
 	/* For lined_dispatcher_free(): close a socket with a descriptor, and
@@ -124,7 +125,7 @@ struct lined_dispatcher {
 	struct memory_ceiling *memory;     /* the ceiling; NULL: none */
 	uint64_t memory_longest;      /* atomic: bytes of the largest socket */
 	uint64_t memory_measured_ms;  /* atomic: when that was measured */
-	uint64_t memory_waits_ms;     /* when a wait for a dispatcher began */
+	uint64_t memory_waits_ms;     /* when a wait for another one began */
 	uint64_t memory_waits_closed; /* memory->closed at that time */
 	struct websocket_cache websockets;
 	/* Memory that a transport shares among its sockets (tls_session.c);
@@ -138,7 +139,7 @@ struct lined_dispatcher {
 
 	struct list keepers;
 	bool memory_shedding;
-	bool memory_awaits_close; /* of the socket that was closed last */
+	bool memory_awaits_close; /* shed() returned false */
 	bool memory_asks_keepers; /* to be done at the end of this turn */
 	bool memory_was_asked;    /* memory_ask() has asked, in this turn */
 	bool in_turn;

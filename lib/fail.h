@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Returns the failure of a function, and tells temporary failures apart.
+ * Sets errno or an error text for a function that fails, and recognizes
+ * temporary errors.
  */
 #pragma once
 

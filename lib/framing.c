@@ -363,8 +363,8 @@ static enum framer_result framer_next_counted(struct framer *framer,
 
 /* ---- the next line ------------------------------------------------------ */
 
-/* Discards what is left of the last line: the rest of a line over the limit
- * that is not delivered, and an LF. False: more must come first. */
+/* Discards what is left of the last line: the undelivered rest of a line over
+ * the limit, and an LF. False: more must come first. */
 static bool framer_finish_last(struct framer *framer,
 			       struct input_buffer *input, uint64_t *bare_lf)
 {
@@ -388,7 +388,7 @@ enum framer_result framer_next(struct framer *framer,
 {
 	size_t header, count;
 
-	/* Nearly always: nothing is left of the last line. */
+	/* The most frequent case: the last line left nothing to discard. */
 	if (framer->state == FRAMER_LINE && !framer->drops_lf &&
 	    framer->framing.terminator != LINED_TERMINATOR_SYSLOG)
 		return framer_next_line(framer, input, line, bare_lf);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Splits a stream into lines: a state machine that looks at each byte once,
- * however the bytes were cut into packets. Knows no sockets.
+ * Splits a stream into lines: a state machine that searches each byte once for
+ * a terminator, however the bytes were cut into packets. Knows no sockets.
  */
 #pragma once
 

@@ -56,7 +56,8 @@ void input_clear(struct input_buffer *input, const char *shared)
 	input->off = input->end = 0;
 }
 
-/* Makes room behind a long rest in its own memory, which grows by half. */
+/* Makes room for a read behind a long rest: the input's own memory grows by
+ * half. */
 static char *input_grow_own(struct input_buffer *input, const char *shared,
 			    size_t *size)
 {

@@ -40,7 +40,7 @@ void input_received(struct input_buffer *input, size_t len);
  * the bytes are lost. */
 int input_settle(struct input_buffer *input, const char *shared);
 
-/* The bytes of the input's own memory. */
+/* The size of the input's own memory. */
 size_t input_memory(const struct input_buffer *input, const char *shared);
 
 /* Drops all bytes. */

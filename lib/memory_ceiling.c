@@ -148,9 +148,9 @@ static struct lined_delegate *memory_find_longest(struct lined_dispatcher *d,
 	return found;
 }
 
-/* Asks the dispatchers whose largest socket is not known: an account does not
- * show it, because a message is charged to the dispatcher that sent it. True:
- * there are some. */
+/* Asks the dispatchers that have not measured their largest socket lately. An
+ * account is no bound for that socket, because a message is charged to the
+ * dispatcher that sent it. True: at least one was asked. */
 static bool memory_ask_unknown(struct lined_dispatcher *d)
 {
 	bool asked = false;
@@ -192,9 +192,9 @@ static struct lined_dispatcher *memory_find_other(struct lined_dispatcher *d,
 
 /* ---- closing ------------------------------------------------------------- */
 
-/* Whether another dispatcher is to close one of its sockets first. When a
- * socket was closed, the time to wait for a dispatcher that holds more begins
- * anew; the time for those that do not answer does not. */
+/* Whether another dispatcher is to close one of its sockets first. After each
+ * closed socket, the wait for a dispatcher with a larger socket begins anew;
+ * the wait for dispatchers that do not measure does not. */
 static bool memory_leave_to_other(struct lined_dispatcher *d, uint64_t most)
 {
 	bool unknown = memory_ask_unknown(d);
@@ -265,8 +265,8 @@ void memory_check(struct lined_dispatcher *d)
 
 	if (d->memory_shedding || d->memory_awaits_close)
 		return;
-	/* Before the limit is read: if the limit changes after that, check_at
-	 * is set again, and the change is not missed. */
+	/* Must precede the reading of the limit: a later change of the limit
+	 * sets check_at again, and is not missed. */
 	asked = __atomic_exchange_n(&d->pool.memory.check_at, unasked,
 				    __ATOMIC_SEQ_CST) == INT64_MIN;
 	if (memory == NULL)
@@ -287,7 +287,7 @@ void memory_check(struct lined_dispatcher *d)
 	else if (held >= memory_near(limit))
 		memory_find_longest(d, &most);
 	d->memory_shedding = false;
-	/* Unless another thread has asked meanwhile. */
+	/* Leaves check_at as it is if another thread has asked meanwhile. */
 	__atomic_compare_exchange_n(&d->pool.memory.check_at, &unasked,
 				    d->pool.memory.held +
 					    memory_step(d, limit, held),
@@ -388,7 +388,8 @@ memory_ask_keepers(struct lined_dispatcher *d,
 	}
 }
 
-/* True: other dispatchers are to be asked, too. */
+/* Makes keepers give up memory above their part of the ceiling. True: other
+ * dispatchers are to be asked, too. */
 static bool memory_give_up(struct lined_dispatcher *d, uint64_t limit)
 {
 	uint64_t most = memory_for_keepers(limit);

@@ -47,9 +47,9 @@ static inline bool memory_is_due(const struct memory_account *account)
 }
 
 /*
- * The charges for a registered socket and its owner's memory, without queue and
- * input; for a TLS session of OpenSSL 3.0, without buffers; and the highest
- * charge for the ciphertext that waits in a session.
+ * The charge for a registered socket and its owner's memory, without queue and
+ * input; the charge for a TLS session of OpenSSL 3.0, without buffers; the
+ * highest charge for the ciphertext that waits in a session.
  */
 #define MEMORY_SOCKET    768
 #define MEMORY_TLS       14336
@@ -98,10 +98,10 @@ uint64_t memory_kept(const struct memory_ceiling *memory);
 bool memory_is_near(const struct memory_ceiling *memory);
 
 /*
- * Above the ceiling: first writes output, then closes sockets of this
- * dispatcher with the reason SLOW, as long as they hold more than the sockets
- * of the other dispatchers; otherwise wakes these to do so. May be called in
- * any handler.
+ * Above the ceiling: first writes output, then closes the largest socket of
+ * this dispatcher, with the reason SLOW, and the next ones. If another
+ * dispatcher has a larger socket, wakes that dispatcher instead. May be called
+ * in any handler.
  */
 void memory_check(struct lined_dispatcher *d);
 
@@ -118,8 +118,8 @@ void dispatcher_hold(struct lined_dispatcher *d, int64_t bytes);
  * negative number returns the charge. */
 void dispatcher_charge(struct lined_dispatcher *d, int64_t bytes);
 
-/* Takes and drops a reference to a buffer. A buffer is charged once, although
- * it may be kept and queued several times on this dispatcher. */
+/* Take and drop a reference to a buffer. A buffer is charged once, although it
+ * may be kept and queued several times on this dispatcher. */
 void dispatcher_keep(struct lined_dispatcher *d, struct lined_buffer *buffer);
 void dispatcher_unkeep(struct lined_dispatcher *d, struct lined_buffer *buffer);
 

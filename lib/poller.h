@@ -36,8 +36,8 @@ struct poller_ops {
 		      unsigned mode);
 	void (*remove)(struct poller *poller, struct lined_delegate *delegate);
 	/* Makes wait() end at due_ms of CLOCK_MONOTONIC or sooner, even without
-	 * an event. -1 and errno. NULL: the caller uses the time-out of
-	 * wait(). */
+	 * an event. -1 and errno. If a poller has no arm(), the caller uses the
+	 * time-out of wait(). */
 	int (*arm)(struct poller *poller, uint64_t due_ms);
 	/* Waits up to timeout_ms (-1: without limit) for at most max events,
 	 * level-triggered. Returns how many, or -1 and errno (also EINTR). */

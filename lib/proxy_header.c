@@ -262,14 +262,15 @@ static enum proxy_header_status v2_read(struct proxy_header *header,
 	header->len += v2_number(data + V2_SIGNATURE + 2);
 	if (len < header->len)
 		return PROXY_HEADER_MORE;
-	/* Datagrams cannot come over a stream: read as UNSPEC, as the
+	/* A stream carries no datagrams: DGRAM is read as UNSPEC, as the
 	 * specification asks. */
 	header->is_local =
 		(command & 0x0f) == 0 || family == 0 || transport != 1;
 	if (family != 0)
 		at = v2_read_addresses(
 			header, at, header->len - PROXY_HEADER_V2_MIN, family);
-	/* Addresses and TLVs with LOCAL are ignored, even malformed ones. */
+	/* After LOCAL or UNSPEC, addresses and TLVs are ignored, even malformed
+	 * ones. */
 	if ((command & 0x0f) == 0 || family == 0)
 		return PROXY_HEADER_READY;
 	return at != NULL && v2_read_tlvs(header, data, at) ? PROXY_HEADER_READY

@@ -161,7 +161,8 @@ static size_t resolver_copy(struct lined_address addresses[LINED_LOOKUP_MAX],
 	return count;
 }
 
-/* On the dispatcher's thread. `answered` may cancel the lookups after it. */
+/* Runs on the dispatcher's thread. answered() may cancel the lookups that
+ * follow in the list. */
 static void resolver_deliver(struct lined_message *message)
 {
 	struct resolver_query *query =

@@ -69,7 +69,7 @@ void send_queue_charge(struct send_queue *queue, struct send_pool *pool,
 /*
  * Appends a copy of the pieces, total bytes, as one send. `join`: the send may
  * share a segment with the one before it, because sends need not be dropped one
- * by one. -1/ENOMEM, and then nothing was appended.
+ * by one. -1 with errno, and nothing is appended: ENOMEM, EMSGSIZE.
  */
 int send_queue_push(struct send_queue *queue, struct send_pool *pool,
 		    const struct iovec *pieces, size_t count, size_t total,
@@ -90,7 +90,8 @@ static inline size_t send_queue_cost(const struct send_queue *queue)
 	return queue->bytes + count * SEND_QUEUE_SEGMENT_COST;
 }
 
-/* Marks the last send, which must not be joined: it is never dropped. */
+/* Marks the last send, which was appended without `join`, as never to be
+ * dropped. */
 void send_queue_keep(struct send_queue *queue);
 
 /*

@@ -54,7 +54,7 @@ void socket_deliver_close(struct lined_socket *sock)
 					     sock->error);
 	if (sock->group == NULL)
 		return;
-	/* Not in socket_free(): `closed` may free the group. */
+	/* Not counted in socket_free(): `closed` may free the group. */
 	counter_add(&sock->group->counters.queued, -lined_socket_queued(sock));
 	if (sock->group->closed != NULL)
 		sock->group->closed(sock, reason, sock->error);

@@ -194,8 +194,8 @@ static void connector_timer_fired(struct lined_timer *timer)
 	}
 	if (connector->sock->delegate.fd >= 0)
 		close(socket_detach(connector->sock));
-	/* While the name is still being resolved there is no address: this
-	 * gives up. */
+	/* Gives up if the name is still being looked up: there is no address
+	 * to try. */
 	connector_try_next(connector);
 }
 

@@ -12,7 +12,7 @@
 #include <lined/socket.h>
 
 /*
- * Stops reading, behind the current line, for a reason: a bit that the caller
+ * Stops reading, after the current line, for a reason: a bit that the caller
  * chooses. Calls with the same bit do not nest. Reading resumes when no bit is
  * left, never within socket_unhold().
  */
@@ -29,19 +29,19 @@ bool socket_is_held(const struct lined_socket *sock, unsigned reasons);
  */
 bool socket_has_unread(const struct lined_socket *sock);
 
-/* The reason of a socket that is closing, before `closed` is called. */
+/* Why a socket is closing, for callbacks before `closed`. */
 enum lined_close_reason socket_close_reason(const struct lined_socket *sock);
 
 /*
- * The class of a socket: from 1 on, the limits at classes[class - 1] of its
- * group apply to it, at once; 0: the group's `limits`. Before it is in a group,
- * 0 only.
+ * The class of a socket selects its limits. Class 0: the `limits` of the
+ * socket's group; class n: classes[n - 1] of the group. A change applies at
+ * once. A socket without a group has class 0.
  */
 void socket_set_class(struct lined_socket *sock, uint8_t class);
 uint8_t socket_class(const struct lined_socket *sock);
 
 /* As lined_socket_wrap(), in state CONNECTED or IDLE, for a descriptor of
- * lined_socket_accept_fd(): a non-blocking stream socket, so that the kernel
- * need not be asked. */
+ * lined_socket_accept_fd(): without the system calls of lined_socket_wrap(),
+ * because the descriptor is known to be a non-blocking stream socket. */
 int socket_wrap_accepted(struct lined_socket *sock, int fd,
 			 enum lined_socket_state state);

@@ -128,8 +128,8 @@ static void socket_resume(struct lined_socket *sock)
 		socket_update_mode(sock);
 }
 
-/* The peer has sent nothing for too long: closes the socket, after a last reply
- * of the protocol. */
+/* The peer has missed the idle, first-line or line deadline: closes the socket,
+ * after a last reply of the protocol. */
 static void socket_time_out(struct lined_socket *sock)
 {
 	if (sock->handlers->handle_timeout == NULL || sock->closing ||

@@ -18,8 +18,8 @@
  *	socket_turn.c		events and the phases of a turn
  *
  * socket_register.c, socket_read.c, socket_send.c, socket_deadline.c and
- * socket_close.c are one object and call each other. They call the files of the
- * first group only through the transport's table.
+ * socket_close.c call each other. They call the files of the first group only
+ * through the transport's table.
  */
 #pragma once
 
@@ -42,8 +42,8 @@ struct datagrams;
 struct tls_session;
 struct websocket;
 
-/* The deadlines of a socket, in the order in which they are checked. The names
- * are those of lined_socket_missed_deadline(). */
+/* The deadlines of a socket, in the order in which they are checked; RESUME and
+ * WAKE are checked first. lined_socket_missed_deadline() names them. */
 enum deadline {
 	DEADLINE_NONE,
 	DEADLINE_CONNECT, /* a timer of socket_connect.c */
@@ -61,8 +61,8 @@ enum deadline {
 
 #define DEADLINE_BIT(deadline) (1u << (deadline))
 
-/* The memory of the transports above a plain stream, for sockets that have
- * any: socket_layers(). Each transport allocates and frees its own. */
+/* The sessions of the transports above a plain stream, for sockets with TLS or
+ * WebSocket. Each transport allocates and frees its own session. */
 struct layers {
 	struct lined_rate rate; /* the line rate */
 	struct tls_session *tls;
@@ -74,8 +74,8 @@ struct lined_socket {
 	const struct lined_socket_handlers *handlers;
 	void *arg;
 	struct lined_socket_group *group;
-	/* The dispatcher with which it is registered, with or without a
-	 * descriptor. delegate.dispatcher is set only with one. */
+	/* The dispatcher of a registered socket, with or without a descriptor.
+	 * delegate.dispatcher is set only if the socket has a descriptor. */
 	struct lined_dispatcher *dispatcher;
 
 	/* In dispatcher.ready, unattached, closed or dead, or in no list. */
@@ -252,14 +252,14 @@ int socket_adopt(struct lined_socket *sock, int fd,
 /*
  * Begins a handshake over the descriptor of a registered socket, which is
  * connected: until socket_established() the socket is CONNECTING over this
- * transport, at most for timeout_ms. If the socket is CONNECTED before, input
- * that was received and not read is dropped. A further call, for the next
- * handshake of a stack (WebSocket over TLS), keeps the first's deadline.
+ * transport, at most for timeout_ms. If the socket is already CONNECTED, input
+ * that was received and not read is dropped. A second handshake (WebSocket over
+ * TLS) has the deadline of the first.
  */
 void socket_handshake(struct lined_socket *sock,
 		      const struct transport *transport, uint32_t timeout_ms);
-/* The layers, made by the first call; not while a connect is under way.
- * NULL/ENOMEM. */
+/* Returns the layers, which the first call allocates. Not to be called while a
+ * connect is under way. NULL/ENOMEM. */
 struct layers *socket_layers(struct lined_socket *sock);
 
 static inline struct lined_rate *socket_rate(struct lined_socket *sock)

@@ -139,9 +139,9 @@ static void stream_finish_reading(struct lined_socket *sock)
 }
 
 /*
- * Sets line_at, where the line timeout of the current partial line begins.
- * While the reader has not looked at all input, the line may be complete: its
- * deadline stops, but line_at stays until the reader takes the line.
+ * Sets line_at, the time at which the current partial line began. While the
+ * reader has not looked at all input, the line may be complete: its deadline
+ * does not run, but line_at is kept until the reader takes the line.
  */
 static void stream_time_line(struct lined_socket *sock)
 {
@@ -290,7 +290,7 @@ static enum lined_line_status stream_took_line(struct lined_socket *sock)
 {
 	sock->got_line = true;
 	sock->line_begun = sock->in_line = false;
-	/* Set by an earlier call that wanted a longer block. */
+	/* An earlier call for a longer block may have set it. */
 	sock->needs_more = false;
 	sock->active_at = socket_now(sock);
 	if (sock->budget > 0)

@@ -188,8 +188,8 @@ static void stream_count_dropped(struct lined_socket *sock, unsigned n)
 	counter_add(&sock->group->counters.sends_dropped, n);
 }
 
-/* Drops the oldest sends until the queue costs at most `cost`. False: the send
- * that is partly written costs more. */
+/* Drops the oldest sends until the queue costs at most `cost`. False: the sends
+ * that must not be dropped cost more. */
 static bool stream_drop_oldest(struct lined_socket *sock, size_t cost)
 {
 	size_t before = sock->out.bytes;

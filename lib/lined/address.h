@@ -159,11 +159,12 @@ LINED_API int lined_tcp_keepalive(int fd);
 
 /*
  * Sets how long sent bytes may stay without acknowledgement before the kernel
- * ends a TCP connection (TCP_USER_TIMEOUT): 60 s, so that a peer that vanishes
- * while it is being sent to is noticed. The kernel also counts the time in
- * which a connected peer does not read, so a longer send_stall_ms is used in
- * its place; 0 (unlimited): the kernel's own time, about 15 minutes. A listener
- * passes it on to the connections that it accepts. -1 and errno.
+ * ends a TCP connection (TCP_USER_TIMEOUT): 60 s, so that the loss of a peer is
+ * noticed while data is sent to it. The kernel also counts the time in which a
+ * connected peer does not read: therefore a send_stall_ms above 60 s is used
+ * instead. If send_stall_ms is 0 (unlimited), the kernel's own time applies,
+ * about 15 minutes. Accepted sockets inherit the time from their listener. -1
+ * and errno.
  */
 LINED_API int lined_tcp_user_timeout(int fd, uint32_t send_stall_ms);
 

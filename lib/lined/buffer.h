@@ -61,9 +61,8 @@ LINED_API void lined_buffer_unref(struct lined_buffer *buffer);
 LINED_API const char *lined_buffer_data(const struct lined_buffer *buffer);
 LINED_API size_t lined_buffer_len(const struct lined_buffer *buffer);
 
-/* The number of lines in the bytes, for a message of the bus that has several:
- * a cluster counts lines by it. 1 unless it is set before the buffer is
- * shared. */
+/* The number of lines in the bytes, by which a cluster counts the lines of a
+ * message of the bus. Default: 1. To be set before the buffer is shared. */
 LINED_API void lined_buffer_set_lines(struct lined_buffer *buffer,
 				      unsigned lines);
 LINED_API unsigned lined_buffer_lines(const struct lined_buffer *buffer);

@@ -50,9 +50,10 @@ struct lined_delegate_handlers {
 	void (*handle_write)(struct lined_delegate *delegate);
 	/*
 	 * fd is in error. The handler of the mode is called next, and finds the
-	 * error by its own system call. A delegate with neither handle_read nor
-	 * handle_write is unregistered: the error would be reported in every
-	 * turn.
+	 * error by its own system call. Without a handler of the mode, fd is
+	 * not watched until the mode is set again, because the error would be
+	 * reported in every turn; without handle_error, too, the delegate is
+	 * unregistered.
 	 */
 	void (*handle_error)(struct lined_delegate *delegate);
 	/*
@@ -130,7 +131,8 @@ LINED_API int lined_dispatcher_register(struct lined_dispatcher *dispatcher,
  * callback, also in its own. For the delegate of a socket, unregisters the
  * socket: the caller then owns it with everything it has buffered, and
  * registers it again or closes it. -1 with errno: ENOENT (not registered here),
- * EBUSY (a socket that is connecting or closing, or whose handler is running).
+ * EBUSY (a socket that is connecting or closing, that has used TLS or
+ * WebSocket, or whose handler is running).
  */
 LINED_API int lined_dispatcher_unregister(struct lined_dispatcher *dispatcher,
 					  struct lined_delegate *delegate);
@@ -159,7 +161,8 @@ lined_dispatcher_register_socket(struct lined_dispatcher *dispatcher,
 LINED_API int lined_dispatcher_poll(struct lined_dispatcher *dispatcher,
 				    int timeout_ms);
 
-/* The monotonic clock in milliseconds; within a turn, as read at its start. */
+/* The monotonic clock in milliseconds, as the dispatcher has last read it:
+ * within a turn, at the start of the turn. */
 LINED_API uint64_t lined_dispatcher_now_ms(const struct lined_dispatcher *d);
 
 /*

@@ -345,8 +345,8 @@ LINED_API const char *lined_close_reason_text(enum lined_close_reason reason);
 
 /*
  * The deadline that closed a socket: "idle", "first line", "line", "handshake",
- * "connect" or "name lookup" with LINED_CLOSE_TIMEOUT, "send stall" with
- * LINED_CLOSE_SLOW, "flush" with the reason given to
+ * "connect", "name lookup" or "ping" (WebSocket) with LINED_CLOSE_TIMEOUT,
+ * "send stall" with LINED_CLOSE_SLOW, "flush" with the reason given to
  * lined_socket_close_after_flush(). "": none did.
  */
 LINED_API const char *

@@ -19,7 +19,7 @@ LINED_BEGIN_DECLS
 
 struct lined_dispatcher;
 
-/* The structure of this type whose member ptr points to. */
+/* The structure of this type that contains the member at ptr. */
 #define lined_container_of(ptr, type, member)                                  \
 	((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 

@@ -72,7 +72,8 @@ LINED_API struct lined_tls_client *
 lined_tls_client_new(const struct lined_tls_client_settings *settings,
 		     char *error, size_t size);
 
-/* NULL is allowed. Sockets that use the settings are not affected. */
+/* Frees the settings. Sockets that use them are not affected. NULL is
+ * allowed. */
 LINED_API void lined_tls_client_free(struct lined_tls_client *client);
 
 /*
