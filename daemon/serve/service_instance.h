@@ -77,11 +77,10 @@ struct lined_service {
 
 	struct lined_timer drain;
 	uint64_t drain_end_ms, datagrams_end_ms;
-	/* Set in this order at the end (emptied: at any time after
-	 * heard). heard: this instance has no unread
-	 * lines; parting: no instance of the service has any. emptied: this
-	 * instance has no clients; finishing: no instance of the service has
-	 * any. ending: stop() was called. */
+	/* Set in this order at the end; emptied at any time after heard. heard:
+	 * this instance has no unread lines; parting: no instance of the
+	 * service has any. emptied: this instance has no clients; finishing: no
+	 * instance of the service has any. ending: stop() was called. */
 	bool draining, heard, parting, emptied, finishing, ending;
 
 	/* Shared with the other instances of the service. datagram_admission:
