@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stores entries by key: libc's balanced tree, which no choice of keys makes
- * slow, a list by last use, and a timer for each entry that expires.
+ * Stores entries by key. A table has a tree of tsearch(3), which libc keeps
+ * balanced whatever the keys are, a list of its entries by last use, and a
+ * timer for each entry that expires.
  */
 #include "config.h"
 
@@ -50,7 +51,7 @@ static int key_compare(const void *a, const void *b)
 	return order != 0 ? order : (x->len > y->len) - (x->len < y->len);
 }
 
-/* The bytes of a cell without its value, which dispatcher_keep() charges. */
+/* The bytes of a cell except its value, which dispatcher_keep() charges. */
 static size_t cell_own_cost(const struct cell *cell)
 {
 	return sizeof(*cell) + cell->key.len + OVERHEAD;

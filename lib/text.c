@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cleans and escapes UTF-8. Both use lined_text_decode() and
+ * Cleans and escapes UTF-8. Both tasks use lined_text_decode() and
  * lined_text_is_shown(), so that one place decides which bytes are valid and
  * which characters may be shown.
  */
@@ -147,7 +147,7 @@ static size_t text_escape(char *out, size_t size, const char *text, size_t len,
 		memcpy(out + used, piece, piece_len);
 		at += taken;
 		used += piece_len;
-		/* After these bytes "..." still fits. */
+		/* If the text is cut here, "..." still fits. */
 		if (used + 3 < size)
 			fits = used;
 	}

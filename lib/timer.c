@@ -37,8 +37,8 @@ void lined_timer_init(struct lined_timer *timer,
 	timer->slot = TIMER_UNARMED;
 }
 
-/* Within a turn the delay is at least 1 ms: the timer phase would never end if
- * a handler armed its own timer with 0. */
+/* Within a turn the delay is at least 1 ms: otherwise the timer phase would
+ * never end if a handler armed its own timer with 0. */
 static int timer_arm(struct lined_dispatcher *d, struct timer_heap *heap,
 		     uint32_t *slot, uint64_t delay_ms)
 {
@@ -64,7 +64,7 @@ int lined_timer_start(struct lined_timer *timer, uint64_t delay_ms,
 
 void lined_timer_stop(struct lined_timer *timer)
 {
-	/* Zeroed: lined_timer_init() was not called. */
+	/* lined_timer_init() was not called for this zeroed timer. */
 	if (timer->dispatcher == NULL)
 		return;
 	timer_heap_remove(&timer->dispatcher->timers, &timer->slot);

@@ -82,16 +82,16 @@ int64_t tls_files_not_after(const struct tls_files *files);
 
 /* ---- session tickets ----------------------------------------------------- */
 
-/* The keys with which session tickets are encrypted: the one in use and the one
- * before it. Contexts with equal keys resume each other's sessions. */
+/* The keys of session tickets: `now` encrypts new tickets, `now` and `before`
+ * decrypt. Contexts with equal keys resume each other's sessions. */
 struct tls_tickets {
 	struct tls_ticket_key {
 		unsigned char name[16], cipher[32], mac[32];
 	} now, before;
 };
 
-/* Makes a new key; the one in use becomes the one before. The first call makes
- * both. -1/EIO: no random bytes. */
+/* Makes a new key `now`; the previous one becomes `before`. The first call sets
+ * both to the new key. -1/EIO: no random bytes. */
 int tls_tickets_turn(struct tls_tickets *tickets);
 
 /* ---- the server's side --------------------------------------------------- */

@@ -132,8 +132,9 @@ static const char *tls_hello_name(SSL *ssl, size_t *len)
 }
 
 /*
- * Chooses by SNI. Here and not in the later callback for server names: the
- * version is not decided yet, so all settings of the context can take effect.
+ * Chooses a context by SNI, in the ClientHello callback: the later servername
+ * callback runs after the choice of the version, too late for some settings of
+ * the context.
  */
 static int tls_hello(SSL *ssl, int *alert, void *arg)
 {

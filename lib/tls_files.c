@@ -363,7 +363,7 @@ static int tls_take_name(void *arg, int type, const ASN1_STRING *name)
 	return 0;
 }
 
-/* ---- files, as one ------------------------------------------------------- */
+/* ---- all files of a certificate ------------------------------------------ */
 
 static void tls_files_clear(struct tls_files *files)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Does the handshake of TLS, of both sides, when the descriptor is ready. The
- * protocol sees the socket when it is over.
+ * Advances TLS handshakes, as server and as client, when the descriptor is
+ * ready. The protocol sees the socket after the handshake.
  */
 #include "config.h"
 
@@ -107,8 +107,9 @@ static void tls_handshake_advance(struct lined_socket *sock,
 	ERR_clear_error();
 	rc = SSL_do_handshake(tls->ssl);
 	error = rc == 1 ? SSL_ERROR_NONE : SSL_get_error(tls->ssl, rc);
-	/* A client that has gone already may have sent lines with the end of
-	 * its handshake. */
+	/* If the write fails after the last message of the handshake, the
+	 * client may have sent lines behind this message before it left: they
+	 * are still read. */
 	if (tls_session_write(sock, tls) < 0 &&
 	    (error == SSL_ERROR_WANT_READ ||
 	     (error == SSL_ERROR_NONE && tls->broken))) {
@@ -129,8 +130,8 @@ static void tls_handshake_advance(struct lined_socket *sock,
 	}
 }
 
-/* False: enough handshakes advanced in this turn; the poller reports this one
- * again. */
+/* False: enough handshakes advanced in this turn; the poller reports the
+ * descriptor again. */
 static bool tls_handshake_has_turn(const struct lined_socket *sock)
 {
 	struct tls_io *io = tls_io(sock);
@@ -252,7 +253,7 @@ static const struct transport transport_tls_handshake = {
 
 /* ---- beginning ----------------------------------------------------------- */
 
-/* Moves the queue, which is to leave without TLS. -1/ENOMEM. */
+/* Moves the queue to the held output, which is sent without TLS. -1/ENOMEM. */
 static int tls_hold_queue(struct lined_socket *sock, struct tls_session *tls)
 {
 	struct tls_rest *held = &tls->held;

@@ -80,7 +80,7 @@ struct tls_context {
 	struct tls_files *files;
 };
 
-/* Is the app_data of an SSL during the handshake. */
+/* The contexts of a service; the app_data of an SSL during its handshake. */
 struct tls_server {
 	unsigned refs; /* the owner's, and one for each handshake */
 	size_t count;

@@ -243,8 +243,8 @@ void tls_session_break(struct tls_session *tls, const char *why)
 	tls->broken = true;
 }
 
-/* Records are lost, so the session is broken; not if the peer has gone, because
- * it may have sent input before. */
+/* The lost records break the session, unless the peer has gone: input that the
+ * peer sent before can still be read. */
 static int tls_write_failed(struct tls_session *tls)
 {
 	int error = errno;

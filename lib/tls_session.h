@@ -24,7 +24,7 @@ struct tls_io {
 	size_t out_len, out_room;
 	uint64_t turn; /* the last turn with a handshake */
 	unsigned handshakes;
-	char name[TLS_NAME_MAX]; /* tls_describe() */
+	char name[TLS_NAME_MAX]; /* for tls_describe() */
 	unsigned char read[READ_SIZE];
 	unsigned char plain[TLS_RECORD_MAX];
 };
@@ -84,8 +84,8 @@ void tls_session_free(struct lined_socket *sock, struct tls_session *tls);
 void tls_free(struct lined_socket *sock);
 
 /* Writes the held output and that of the BIO; holds the rest that the kernel
- * does not take. -1 and errno: the write side has failed, nothing is held, and
- * unless the peer has gone the session is broken. */
+ * does not take. -1 and errno: the write side has failed and nothing is held.
+ * The session is broken then, unless the peer has gone. */
 int tls_session_write(struct lined_socket *sock, struct tls_session *tls);
 
 /* Gives the BIO the input that is left, or else the bytes of one read. As

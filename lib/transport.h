@@ -6,9 +6,9 @@
  * has. Two more tables are for sockets without a connection: those that
  * connect (socket_connect.c) and those that listen (socket_accept.c).
  *
- * The table takes the place of the delegate's handlers, which are its first
- * member: a socket needs no pointer for it. A transport that needs memory for
- * each socket allocates it, and frees it in free().
+ * The delegate's handlers are the first member of the table: a socket finds its
+ * table by its handlers, and needs no other pointer. A transport that needs
+ * memory for each socket allocates it, and frees it in free().
  *
  * Thread: the socket's. Every function may close the socket (socket_end()), and
  * must check sock->state after it has called a handler of the protocol. The

@@ -25,7 +25,7 @@ static ssize_t transport_file_recv(struct lined_socket *sock, char *to,
 	 * the other side open any more. */
 	if (errno == EIO)
 		return 0;
-	/* Polling reports the write end of a pipe if nobody reads it. */
+	/* The write end of a pipe is reported when its read end closes. */
 	if (errno == EBADF)
 		errno = EPIPE;
 	return -1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Moves the bytes of a stream over TCP and UNIX sockets, as they are.
- * socket_read.c and socket_send.c decide when, and which.
+ * socket_read.c and socket_send.c decide which bytes, and when.
  */
 #include "config.h"
 

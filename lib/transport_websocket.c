@@ -45,10 +45,10 @@ static ssize_t websocket_send_now(struct lined_socket *sock, const char *bytes,
 }
 
 /*
- * Writes as much as the kernel takes and queues the rest. False: output is
- * queued before it, or the kernel takes nothing. Bytes that bypass the queue do
- * not count for idle-timeout: pings, and answers to pings, do not keep a client
- * connected.
+ * Writes as much as the kernel takes and queues the rest. False: nothing was
+ * written, because other output is queued or the kernel takes nothing. Bytes
+ * that bypass the queue do not count for idle-timeout: pings, and answers to
+ * pings, do not keep a client connected.
  */
 static bool websocket_write(struct lined_socket *sock, const char *bytes,
 			    size_t len)
@@ -180,7 +180,7 @@ static size_t websocket_memory(const struct lined_socket *sock)
 	       (ws->lower->memory != NULL ? ws->lower->memory(sock) : 0);
 }
 
-/* Whether the peer will answer the close that it was sent. */
+/* Whether the peer has yet to answer the closing frame. */
 static bool websocket_is_answered(const struct lined_socket *sock)
 {
 	return !websocket_of(sock)->in.closed;
@@ -254,7 +254,7 @@ static bool websocket_holds_input(const struct lined_socket *sock)
 }
 
 /* The result of recv() when no data was decoded: the peer has closed or broken
- * a rule, a pong has closed the socket, or no input is there. */
+ * a rule, the socket closed while a pong was sent, or there is no input. */
 static ssize_t websocket_no_input(struct lined_socket *sock,
 				  const struct websocket *ws)
 {

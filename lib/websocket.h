@@ -27,7 +27,7 @@ typedef void websocket_request(struct lined_socket *sock, const char *request,
 
 /*
  * Begins the upgrade of a registered socket, which has a descriptor: it is
- * CONNECTING, for timeout_ms at most. If it has TLS, that handshake has just
+ * CONNECTING, for timeout_ms at most. If it has TLS, the TLS handshake has just
  * ended. early: bytes of the request that were read already. -1/ENOMEM.
  */
 int websocket_begin(struct lined_socket *sock, const char *early,

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Cuts the output of a protocol into lines, and makes a message of each line:
- * text, or binary if the line is not UTF-8. Pure, but for the cache, which
- * belongs to a dispatcher: a shared buffer that goes to many clients is encoded
- * once.
+ * text, or binary if the line is not UTF-8. The only state is the cache of a
+ * dispatcher, which encodes a shared buffer for many clients once.
  */
 #pragma once
 
@@ -66,5 +65,6 @@ struct lined_buffer *websocket_cache_get(struct websocket_cache *cache,
 					 struct lined_buffer *source,
 					 size_t offset, size_t len,
 					 struct websocket_cut cut);
-/* To be called when the turn's sends are over: buffers are not kept longer. */
+/* To be called when the turn's sends are over: the cache keeps no buffer
+ * longer. */
 void websocket_cache_clear(struct websocket_cache *cache);

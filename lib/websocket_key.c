@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Computes the answer to a client's key: SHA-1 (RFC 3174) in Base64, of a text
- * that is always 60 bytes long. It proves that the server speaks WebSocket and
- * protects nothing, so it needs no cryptographic library.
+ * that is always 60 bytes long. The answer proves that the server speaks
+ * WebSocket and protects nothing: no cryptographic library is needed.
  */
 #include "config.h"
 
@@ -83,7 +83,7 @@ void websocket_accept_key(char accept[WEBSOCKET_ACCEPT_LEN + 1],
 		accept[4 * i + 2] = digits[three >> 6 & 63];
 		accept[4 * i + 3] = digits[three & 63];
 	}
-	/* 20 bytes are 27 digits and one for padding. */
+	/* 20 bytes become 27 Base64 digits and a padding character. */
 	accept[WEBSOCKET_ACCEPT_LEN - 1] = '=';
 	accept[WEBSOCKET_ACCEPT_LEN] = '\0';
 }

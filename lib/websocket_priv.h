@@ -75,7 +75,7 @@ void websocket_flush(struct lined_socket *sock);
 /* Queues a frame, or a response, without a limit; it is not dropped.
  * -1/ENOMEM. */
 int websocket_queue(struct lined_socket *sock, const void *bytes, size_t len);
-/* Makes the last message of a text without terminator. -1/ENOMEM. */
+/* Queues the text without a terminator as the last message. -1/ENOMEM. */
 int websocket_end_partial(struct lined_socket *sock);
-/* Drops that text. */
+/* Drops the text without a terminator. */
 void websocket_drop_partial(struct lined_socket *sock);

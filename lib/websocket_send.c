@@ -46,7 +46,7 @@ static int websocket_send_line(struct lined_socket *sock, const char *line,
 
 /* ---- a line without its terminator --------------------------------------- */
 
-/* Also charges the room. */
+/* Sets the length of the partial line, and charges its room. */
 static void partial_set_len(struct lined_socket *sock, size_t len)
 {
 	struct websocket *ws = websocket_of(sock);

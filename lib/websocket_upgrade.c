@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Upgrades a connection to WebSocket: reads the request of a client, over a
- * plain stream or TLS, and sends the response. Has the calls of the transport
- * below (websocket_lower_*), too.
+ * plain stream or TLS, and sends the response. websocket_lower_*() call the
+ * transport below.
  */
 #include "config.h"
 
