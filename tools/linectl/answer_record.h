@@ -4,8 +4,9 @@
  *
  *	{"kind":"client","id":42,"service":"echo","closed":{"peer":3}}
  *
- * A member of an object in it is a value "closed.peer". The line may contain
- * any bytes: texts are escaped for a terminal (linectl/utf8.h).
+ * A member of a nested object is a value with two names, "closed.peer". The
+ * line may contain any bytes: texts are escaped for a terminal
+ * (linectl/utf8.h).
  */
 #pragma once
 

@@ -19,7 +19,7 @@
 #include "common/memory_or_exit.h"
 
 #define FILE_MAX (1024 * 1024)
-/* The daemon takes no more. */
+/* The most bytes that the daemon accepts. */
 #define FILES_MAX (8 * 1024 * 1024)
 /* How deep includes may nest. */
 #define ROUNDS_MAX 32
@@ -67,7 +67,7 @@ static char *file_read_all(int fd, size_t *len)
 	return NULL;
 }
 
-/* Adds a file, or the reason why it cannot be read, which is returned, too. An
+/* Adds a file. If the file cannot be read, adds the reason and returns it. An
  * included file must be a regular file; the file of the command line may also
  * be a pipe. */
 static const char *files_add_path(struct plan_files *files, const char *path,
@@ -108,7 +108,8 @@ static bool files_may_name(const char *path)
 	return strchr(path, '\n') == NULL;
 }
 
-/* True: glob(3) fails with this error, which the daemon reports. */
+/* Whether an error ends glob(3), so that the daemon reports it: a missing
+ * directory does not. */
 static int files_glob_error(const char *path, int error)
 {
 	return error != ENOENT && error != ENOTDIR;

@@ -81,7 +81,7 @@ static void tap_wait(struct tap *tap)
 			 term;
 	char *request = memory_format("tap %s\n", tap->call->argument);
 
-	/* The first signal ends the tap in order, the second the program. */
+	/* The first signal stops the tap, the same one again kills linectl. */
 	action.sa_flags = (int)SA_RESETHAND;
 	sigaction(SIGINT, &action, &before);
 	sigaction(SIGTERM, &action, &term);

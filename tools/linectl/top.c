@@ -126,7 +126,8 @@ static void top_take_answer(struct top *top)
 			top->screen.shows_clients = false;
 	} else if (asked == REQUEST_ALL) {
 		samples_take(&top->samples, &top->answer, top_now_ms(top));
-		/* The order points to the samples: a key may come now. */
+		/* The order points to old samples, and a key may come before
+		 * the next sort in top_loop(). */
 		top_sort_services(top);
 	} else if (asked == REQUEST_CLIENTS) {
 		answer_fini(&top->clients);

@@ -32,9 +32,9 @@ static uint64_t counter_growth(const struct record *now,
 
 /* ---- finding ------------------------------------------------------------- */
 
-/* Finds the sample of the record's name, or adds one. NULL: it has its record
- * already: a service that drains may have a successor of the same name, which
- * comes first. */
+/* Finds the sample with the record's name, or adds one. NULL: the sample has a
+ * record of this answer already. A service that drains and its successor have
+ * the same name, and the successor comes first. */
 static struct sample *samples_find(struct sample **samples, size_t *count,
 				   size_t *room, const struct record *record)
 {

@@ -68,7 +68,7 @@ size_t samples_order(const struct samples *samples, const char *filter,
 		     enum sort_key key, const struct sample **order);
 
 /* The duration that 99 of 100 turns of a worker did not exceed, since an
- * earlier record of it, or since its start (NULL). *more: they took longer than
- * the result, which is the largest bound. */
+ * earlier record of it, or since its start (NULL). *more: the duration is
+ * longer than the result, which is the largest bound. */
 double samples_delay_ms(const struct record *now, const struct record *before,
 			bool *more);

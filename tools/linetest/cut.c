@@ -56,8 +56,7 @@ bool cut_joins(struct cut *cut)
 	       (cut->mode == CUT_RANDOM && cut_random(cut) % 2 == 0);
 }
 
-/* Cuts before and behind each LF, which is between CR and LF if there is a CR.
- */
+/* Cuts before and behind each LF, so also between CR and LF. */
 static size_t cut_split_next(const char *data, size_t len)
 {
 	const char *lf = memchr(data, '\n', len);

@@ -20,12 +20,14 @@ int escape_read(const char **at, const char *end);
 
 /*
  * Adds bytes as they have to be written behind `>` or `<`: UTF-8 as it is;
- * controls and other bytes as escapes, as well as a brace that would begin a
- * name, three dots, and a blank at the end, which an editor may remove.
+ * controls and other bytes as escapes, as well as a backslash, a brace that
+ * would begin a name, a text of three dots, and a blank at the end, which an
+ * editor may remove.
  */
 void escape_text(struct bytes *out, const char *data, size_t len);
 
-/* The same, for text before more text. */
+/* The same, for a part that more text follows: three dots and a blank at its
+ * end are not escaped. */
 void escape_part(struct bytes *out, const char *data, size_t len);
 
 /* The length of the good UTF-8 character at data, of at most len bytes, that

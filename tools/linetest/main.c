@@ -38,8 +38,8 @@ static char *find_file(const char *dir, const char *name, int mode)
 	return NULL;
 }
 
-/* The lined of --lined, of this program's build, or installed with this
- * program, in this order. */
+/* The path of lined: --lined, else $LINED, else beside this program, else where
+ * lined is installed, else "lined", to be found in $PATH. */
 static char *find_lined(const struct cmdline *cmdline, const char *self)
 {
 	const char *asked = cmdline->lined;

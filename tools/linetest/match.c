@@ -291,9 +291,9 @@ char *match_check(const struct template *template)
 }
 
 /*
- * regexec(3) finds the leftmost, then longest match, which is the whole line if
- * that can match. A line with a NUL byte needs REG_STARTEND, which not every
- * library has.
+ * regexec(3) finds the leftmost match, and of several the longest: the whole
+ * line, if the expression can match it. A line with a NUL byte needs
+ * REG_STARTEND, which not every library has.
  */
 static bool regex_matches_all(const regex_t *regex, const char *line,
 			      size_t len, regmatch_t *found, size_t groups)

@@ -337,8 +337,8 @@ struct action {
 	const char *name;
 	bool takes_words;
 	void (*parse)(struct parser *parser, size_t client, char *at);
-	/* If parse is NULL: the kind of a step that needs a connection, and
-	 * which side it ends. */
+	/* If parse is NULL: the kind of the step, which needs a connection, and
+	 * the side that the step ends. */
 	enum step_kind kind;
 	bool closes; /* the client's side */
 	bool ends;   /* the other side */

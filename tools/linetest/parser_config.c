@@ -155,8 +155,7 @@ void parse_protocol(struct parser *parser, char *at)
 
 /* ---- config ------------------------------------------------------------- */
 
-/* The text behind the first placeholder in it for an address; NULL: there is
- * none. */
+/* The text behind the first placeholder for an address; NULL: there is none. */
 static const char *find_address(const char *text, struct placeholder *found)
 {
 	for (text = strchr(text, '{'); text != NULL;

@@ -135,8 +135,8 @@ static void parse_silence_all(struct parser *parser, char *at)
 
 static const struct {
 	const char *keyword;
-	/* The one word behind it, for the usage; "": none; NULL: parse() takes
-	 * the rest of the row. */
+	/* The argument, for the usage; "": none; NULL: parse() takes the rest
+	 * of the row. */
 	const char *word;
 	void (*parse)(struct parser *parser, char *text);
 } statements[] = {

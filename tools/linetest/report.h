@@ -11,7 +11,7 @@
 
 struct report {
 	bool tap, verbose;
-	bool terminal; /* standard output is a terminal */
+	bool terminal; /* colours, and a line for the current run */
 	unsigned transcripts, failed_transcripts;
 	unsigned runs, failed_runs;
 	/* Runs of the current transcript. */
@@ -19,7 +19,7 @@ struct report {
 	bool file_is_slow; /* report_warn_slow() has warned */
 };
 
-/* Reads from the environment whether to use terminal features. */
+/* Sets `terminal` by the type of standard output, $TERM and $NO_COLOR. */
 void report_init(struct report *report);
 
 /* A run begins: on a terminal, a line shows it until the result is printed. */

@@ -23,7 +23,7 @@
  * {dir}. */
 #define DIR_LEN_MAX 60
 
-/* The longest path of the parent directory behind which the longest name of a
+/* The length of the longest parent directory with which the path of every
  * socket fits. */
 static size_t run_dir_parent_max(const struct transcript *transcript)
 {

@@ -76,8 +76,8 @@ static bool play_steps(struct run *run)
 
 /* ---- the end ------------------------------------------------------------ */
 
-/* Whether the daemon closes this connection as soon as it stops: it does not
- * wait for the rest of a line. */
+/* Whether the daemon closes this connection as soon as it stops: the client has
+ * left no line unfinished, whose rest the daemon would wait for. */
 static bool client_is_closed_at_once(const struct client *client)
 {
 	return !client->is_datagram &&

@@ -24,9 +24,8 @@
 
 /* ---- sending ------------------------------------------------------------ */
 
-/* Whether the daemon has read all written bytes. This is known for a UNIX
- * socket only; for other sockets, whether the bytes have arrived in the receive
- * queue. */
+/* Whether the daemon has read all written bytes. For other sockets than UNIX
+ * sockets: whether the bytes have arrived in its receive queue. */
 static bool client_output_is_read(const struct client *client)
 {
 	int left = 1;
@@ -162,7 +161,7 @@ bool step_connect(struct run *run, const struct step *step)
 	return true;
 }
 
-/* Sends the queued bytes before it closes. */
+/* Waits until the queued bytes are sent, then closes. */
 bool step_close(struct run *run, const struct step *step)
 {
 	struct client *client = run_client(run, step);

@@ -51,7 +51,7 @@ struct template
 
 /*
  * Reads len bytes of text. Literal text has escapes and {x*COUNT}; a pattern
- * keeps its own backslashes but for \xNN, \e, \f, \n, \r and \t. Both have
+ * keeps its own backslashes, except \xNN, \e, \f, \n, \r and \t. Both have
  * {name} and {name:PATTERN}. -1 and a message (to be freed) in *error; the
  * template is empty then.
  */

@@ -36,6 +36,6 @@ bool transcript_file_next(struct transcript_file *file);
  */
 char *transcript_file_block(struct transcript_file *file);
 
-/* The path of a file named in the file `from`, relative to the directory of
- * that; to be freed. */
+/* The path of a file that the file `from` names: a relative name begins at the
+ * directory of `from`. To be freed. */
 char *transcript_file_path(const char *from, const char *name);

@@ -29,5 +29,5 @@ struct transport_info {
 
 extern const struct transport_info transports[TRANSPORTS];
 
-/* TRANSPORTS: the name, of len bytes, is none of them. */
+/* Returns TRANSPORTS if none has this name, of len bytes. */
 enum transport transport_find(const char *name, size_t len);

@@ -29,7 +29,7 @@ struct websocket_bridge {
 	void (*connected)(void *arg);       /* NULL: the client has left */
 	void *arg;
 	struct bytes in; /* from lined, not decoded yet */
-	bool open;       /* the upgrade is over */
+	bool open;       /* the upgrade has succeeded */
 	bool in_message; /* a fragment was sent, its message goes on */
 };
 

@@ -2,8 +2,8 @@
 /*
  * Connects a client of a transcript to a WebSocket server (RFC 6455): one end
  * of a socket pair is the client's stream; bytes of the client leave in masked
- * frames, and each message of the server becomes a line. A message begins with
- * a line and ends with its LF; each write in between is a fragment of it.
+ * frames, and each message of the server becomes a line. Each write of the
+ * client is a fragment; a write that ends with LF also ends the message.
  */
 #pragma once
 
@@ -14,7 +14,7 @@
 struct websocket_bridge;
 
 /* Connects to the address. Returns the client's end, and the bridge in *bridge;
- * -1 and errno. connected(arg) is called when the upgrade is over. */
+ * -1 and errno. connected(arg) is called when the upgrade has succeeded. */
 int websocket_bridge_open(struct lined_dispatcher *d,
 			  const struct net_address *address,
 			  void (*connected)(void *arg), void *arg,
