@@ -331,8 +331,8 @@ static void dispatcher_io_phase(struct lined_dispatcher *d)
 	struct list leftover;
 	size_t i, every_turn = d->every_turn_count;
 
-	/* Serve only sockets that the last turn left over; those that become
-	 * ready now wait for the next turn. */
+	/* Serves only sockets that the last turn has left in d->ready: a socket
+	 * that this phase puts there waits for the next turn. */
 	list_init(&leftover);
 	list_splice(&leftover, &d->ready);
 

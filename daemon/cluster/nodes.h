@@ -34,7 +34,9 @@ struct node {
 	/* The node's lease has ended. The entry stays, to count the lines that
 	 * are lost until the node is back. */
 	bool gone;
-	bool missing; /* two renewals were missed, or the node may come back */
+	/* Two renewals were missed; or the bucket's listing did not have the
+	 * lease, and the node has the time of a lease to come back. */
+	bool missing;
 	bool foreign; /* the node has another version */
 	bool unequal; /* the node has another `lease` */
 	/* next_line: the sequence number of the node's next line (0: unknown).

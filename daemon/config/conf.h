@@ -215,8 +215,8 @@ struct conf_env {
 	/* Warns of users and groups that this machine does not know: for lined
 	 * -t. Applying such a config fails anyway. */
 	bool check_names;
-	/* Reads and checks the files of `tls` sections, unless `blind`. With
-	 * `tree`, the files are read again for their contents. */
+	/* Reads and checks the files of `tls` sections, unless `blind` is set;
+	 * with `tree`, too, which does not hold their contents. */
 	bool read_tls;
 };
 

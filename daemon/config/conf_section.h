@@ -97,8 +97,8 @@ unsigned conf_option_read(const struct conf_section *section,
 			  const struct conf_key *key, void *out);
 unsigned conf_option_default(const struct conf_section *section,
 			     const struct lined_option *option, void *out);
-/* A copy in the pool. Without memory, returns text itself: the load will fail,
- * but its readers continue, to report other errors. */
+/* A copy in the pool. Without memory, returns text itself: the load fails in
+ * the end, but the rest of the config is still read, to report other errors. */
 const char *conf_option_copy(const struct conf_section *section,
 			     const char *text);
 

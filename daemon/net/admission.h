@@ -3,8 +3,9 @@
  * Admission: decides whether a service accepts one more client (`clients`,
  * `clients-per-address`, `connect-rate-per-address`) or one more datagram
  * (`line-rate`). Counts clients and connection attempts of each address. An
- * IPv6 address counts as its /64, unless it is link-local; UNIX clients count
- * towards `clients`, and on the control socket for their user.
+ * IPv6 address counts as its /64, unless it is link-local. UNIX clients count
+ * towards `clients`; on the control socket they also count towards the limit of
+ * their user.
  *
  * Thread: the thread that accepts. Other threads may call the functions that
  * are MT-safe, and read the counters.

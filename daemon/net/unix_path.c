@@ -341,8 +341,9 @@ int unix_path_open(const char *path, const struct unix_path_mode *mode,
 	strcpy(address.sun_path, path);
 	fd = fd_store_take(inherited, (struct sockaddr *)&address, SOCK_STREAM);
 	if (fd >= 0) {
-		/* The socket was found by its name (systemd_fd_store.h), so
-		 * another user may already own the file. */
+		/* Its name in the store has the file's device and inode
+		 * (systemd_fd_store.h): it is this socket's file, even if
+		 * socket-owner has given it to another user. */
 		if (lstat(path, &status) == 0)
 			unix_path_record(file, &status);
 	} else {

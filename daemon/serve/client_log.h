@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Logs when clients connect and close, the access line for programs, and at
- * level debug each line of a client. Thread: the client's worker.
+ * Logs when clients connect and close; for each closed client an access line,
+ * which programs can parse; and at level debug each line of a client. Thread:
+ * the client's worker.
  */
 #pragma once
 

@@ -110,8 +110,8 @@ bool worker_batch_wait(struct worker_batch *batch, uint32_t timeout_ms);
 
 struct batch_call *worker_batch_first(const struct worker_batch *batch);
 
-/* Frees the batch; if some calls have not run, after the last of them. NULL is
- * fine. */
+/* Frees the batch at once or, if some calls have not run yet, when the last of
+ * them has run. NULL is fine. */
 void worker_batch_free(struct worker_batch *batch);
 
 /* Runs a turn of the worker's dispatcher and counts it for worker_watch.c. A

@@ -195,8 +195,8 @@ static const struct {
 #define GRAPH_X   64
 #define GRAPH_MIN 36
 
-/* How many columns the longest first text of a row needs beyond `width`; at
- * most those that the terminal has beyond `least`. */
+/* How many columns the longest text of the first column needs beyond `width`;
+ * at most as many as the terminal has beyond `least`. */
 static int screen_stretch(const struct screen *screen, int width, int least)
 {
 	size_t count = screen->shows_clients ? screen->clients->count

@@ -119,8 +119,9 @@ static void diagnosis_add_last(struct bytes *out, const struct bytes *rows,
 	bytes_add_text(out, at);
 }
 
-/* Bytes by lines, each with the client's name and the sign of its direction,
- * doubled if the line has no end. The first `read` bytes were expected. */
+/* Adds a row for each line of data: the client's name, the sign of the
+ * direction (doubled if the line has no end), the line. Steps have expected the
+ * first `read` bytes; rows beyond them begin with "?". */
 static void rows_add_lines(struct bytes *rows, const struct client *client,
 			   const char *sign, const char *data, size_t len,
 			   size_t read)

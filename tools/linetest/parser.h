@@ -45,8 +45,8 @@ struct parser {
 	enum { PARSER_IDLE, PARSER_RUNNING, PARSER_STOPPED } daemon;
 	struct parser_client *clients; /* as many as the transcript's */
 	size_t client_count;
-	/* The last sends in a row, by one client or by several: the index of
-	 * the first step, and a serial number. */
+	/* The latest unbroken run of sends, by one client or by several: the
+	 * index of its first step, and the number of the run. */
 	size_t sends, sends_serial;
 	struct values known; /* names with a value; the values do not matter */
 };

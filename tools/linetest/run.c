@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Holds the state of a run, and waits for the steps, by run_turn().
+ * Holds the state of a run. Steps wait by run_turn(); run_fail() keeps the
+ * reason why the run has failed.
  */
 #include "config.h"
 

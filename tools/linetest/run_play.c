@@ -76,8 +76,8 @@ static bool play_steps(struct run *run)
 
 /* ---- the end ------------------------------------------------------------ */
 
-/* Whether the daemon closes this connection as soon as it stops: the client has
- * left no line unfinished, whose rest the daemon would wait for. */
+/* Whether the daemon closes this connection as soon as it stops. If the
+ * client's last line is unfinished, the daemon waits for the rest. */
 static bool client_is_closed_at_once(const struct client *client)
 {
 	return !client->is_datagram &&

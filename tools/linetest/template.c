@@ -196,7 +196,7 @@ static const char *find_pattern_end(const char *p, const char *end)
 	return NULL;
 }
 
-/* {name} or {name:PATTERN}; the same results. */
+/* Takes {name} or {name:PATTERN}. 1: taken; 0: this is something else. */
 static int reader_take_name(struct reader *reader)
 {
 	const char *name = reader->at + 1, *p, *close;

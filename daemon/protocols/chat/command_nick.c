@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /nick, and the nicknames of guests. The registry numbers guests: each worker
- * remembers the highest number that it has seen there and claims the next one.
+ * /nick, and the nicknames of guests. A guest's number is claimed in the
+ * registry: each worker remembers the highest number that it has seen there and
+ * claims the next one.
  * If two workers claim the same number, one of them loses and tries a higher
  * number.
  */

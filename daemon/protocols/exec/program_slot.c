@@ -206,8 +206,8 @@ static void slot_restart_later(struct exec_slot *slot)
 		slot->restart_ms < max / 2 ? slot->restart_ms * 2 : max;
 }
 
-/* Queues the clients of the slot, to be announced to a new program: not all at
- * once, because there may be many. */
+/* Queues a client if it belongs to the slot. slot_wake() announces the queued
+ * clients to a new program, a few at a time, because there may be many. */
 static void slot_queue_all(struct lined_socket *sock, void *arg)
 {
 	struct exec_slot *slot = arg;

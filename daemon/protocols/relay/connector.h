@@ -143,8 +143,9 @@ void relay_connector_set_limits(struct relay *relay);
 size_t relay_connector_room(const struct relay_connector *connector);
 
 /*
- * Sends bytes of a shared buffer if there is room, or any number if nothing is
- * queued. False: not sent, and handle_write is called when there is room.
+ * Sends len bytes of a shared buffer if there is room for all of them, or if
+ * nothing is queued. False: not sent, and handle_write is called when there is
+ * room.
  */
 bool relay_connector_send(struct relay_connector *connector,
 			  struct lined_buffer *buffer, size_t offset,

@@ -39,7 +39,7 @@ static void upstream_watch_stale(struct relay_upstream *upstream)
 		lined_timer_stop(&upstream->stale_timer);
 }
 
-/* The connection is stale when no line has passed the filter for stale-timeout.
+/* The connection is stale: within stale-timeout, no line has passed the filter.
  */
 static void upstream_stale_fired(struct lined_timer *timer)
 {

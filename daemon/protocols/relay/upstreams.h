@@ -19,8 +19,9 @@ struct relay_upstreams;
 int relay_upstreams_start(struct relay *relay);
 void relay_upstreams_stop(struct relay *relay);
 
-/* Applies changed options; starts or leaves if the mode or the primary has
- * changed. */
+/* Applies changed options. If the mode has changed, or this instance has become
+ * or ceased to be primary, starts the upstreams, or ends them after their last
+ * lines. */
 void relay_upstreams_reload(struct relay *relay);
 
 /* Closes the connections after reading their last lines and sending the lines
