@@ -149,6 +149,8 @@ START_TEST(distance_counts_letters)
 	ck_assert_uint_eq(conf_value_distance("", "abc"), 3);
 	ck_assert_uint_eq(conf_value_distance("abc", ""), 3);
 	ck_assert_uint_eq(conf_value_distance("kitten", "sitting"), 3);
+	ck_assert_uint_eq(conf_value_distance("modt", "motd"), 1);
+	ck_assert_uint_eq(conf_value_distance("levle", "level"), 1);
 	ck_assert_uint_ge(
 		conf_value_distance("a name that is far too long for a guess",
 				    "a"),

@@ -162,33 +162,37 @@ const char *conf_value_size_text(int64_t size, char buf[CONF_VALUE_TEXT_MAX])
 
 #define DISTANCE_MAX 32
 
-static unsigned value_least(unsigned a, unsigned b, unsigned c)
+static void value_lower(unsigned *least, unsigned other)
 {
-	if (b < a)
-		a = b;
-	return c < a ? c : a;
+	if (other < *least)
+		*least = other;
 }
 
 unsigned conf_value_distance(const char *a, const char *b)
 {
 	size_t a_len = strlen(a), b_len = strlen(b);
-	unsigned row[DISTANCE_MAX + 1];
-	unsigned diagonal, above;
+	/* The distances from the beginnings of a to those of b: a row for each
+	 * length in a, of which only the last three are needed. */
+	unsigned rows[3][DISTANCE_MAX + 1];
 	size_t i, j;
 
 	if (a_len > DISTANCE_MAX || b_len > DISTANCE_MAX)
 		return DISTANCE_MAX;
 	for (j = 0; j <= b_len; j++)
-		row[j] = (unsigned)j;
+		rows[0][j] = (unsigned)j;
 	for (i = 1; i <= a_len; i++) {
-		diagonal = row[0];
+		unsigned *row = rows[i % 3], *above = rows[(i - 1) % 3];
+
 		row[0] = (unsigned)i;
 		for (j = 1; j <= b_len; j++) {
-			above = row[j];
-			row[j] = value_least(above + 1, row[j - 1] + 1,
-					     diagonal + (a[i - 1] != b[j - 1]));
-			diagonal = above;
+			row[j] = above[j - 1] + (a[i - 1] != b[j - 1]);
+			value_lower(&row[j], above[j] + 1);
+			value_lower(&row[j], row[j - 1] + 1);
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
+			    a[i - 2] == b[j - 1])
+				value_lower(&row[j],
+					    rows[(i - 2) % 3][j - 2] + 1);
 		}
 	}
-	return row[b_len];
+	return rows[a_len % 3][b_len];
 }

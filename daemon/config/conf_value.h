@@ -45,5 +45,6 @@ const char *conf_value_integer_text(int64_t value,
 const char *conf_value_duration_text(int64_t ms, char buf[CONF_VALUE_TEXT_MAX]);
 const char *conf_value_size_text(int64_t size, char buf[CONF_VALUE_TEXT_MAX]);
 
-/* The edit distance of two words, for "did you mean". */
+/* The edit distance of two words, for "did you mean"; two swapped letters are
+ * one edit. */
 unsigned conf_value_distance(const char *a, const char *b);
