@@ -127,6 +127,9 @@ struct lined_dispatcher {
 	uint64_t memory_measured_ms;  /* atomic: when that was measured */
 	uint64_t memory_waits_ms;     /* when a wait for another one began */
 	uint64_t memory_waits_closed; /* memory->closed at that time */
+	/* The socket for which shed() returned false, until its handle_close;
+	 * NULL: none. No other socket is closed before. */
+	const struct lined_delegate *memory_awaits_close;
 	struct websocket_cache websockets;
 	/* Memory that a transport shares among its sockets (tls_session.c);
 	 * NULL until the first needs it. */
@@ -139,7 +142,6 @@ struct lined_dispatcher {
 
 	struct list keepers;
 	bool memory_shedding;
-	bool memory_awaits_close; /* shed() returned false */
 	bool memory_asks_keepers; /* to be done at the end of this turn */
 	bool memory_was_asked;    /* memory_ask() has asked, in this turn */
 	bool in_turn;

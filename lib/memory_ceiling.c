@@ -234,7 +234,7 @@ static void memory_shed(struct lined_dispatcher *d, uint64_t limit)
 		__atomic_fetch_add(&d->memory->closed, 1, __ATOMIC_RELAXED);
 		d->memory_waits_closed++;
 		if (!delegate->handlers->socket_ops->shed(delegate)) {
-			d->memory_awaits_close = true;
+			d->memory_awaits_close = delegate;
 			memory_ask(d);
 			return;
 		}
@@ -263,7 +263,7 @@ void memory_check(struct lined_dispatcher *d)
 	int64_t unasked = INT64_MAX;
 	bool asked;
 
-	if (d->memory_shedding || d->memory_awaits_close)
+	if (d->memory_shedding || d->memory_awaits_close != NULL)
 		return;
 	/* Must precede the reading of the limit: a later change of the limit
 	 * sets check_at again, and is not missed. */
@@ -417,8 +417,7 @@ void memory_check_turn(struct lined_dispatcher *d)
 				     __ATOMIC_SEQ_CST) == INT64_MIN;
 	size_t i;
 
-	/* handle_close was called earlier in this turn. */
-	d->memory_asks_keepers = d->memory_awaits_close = false;
+	d->memory_asks_keepers = false;
 	/* A dispatcher that was asked does not ask others: two would ask each
 	 * other for ever. */
 	if (limit > 0 && memory_give_up(d, limit) && !asked)

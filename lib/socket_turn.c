@@ -125,6 +125,8 @@ static void socket_phase_close(struct list *ready_link)
 	socket_begin_serving(d, sock);
 	socket_deliver_close(sock);
 	socket_end_serving(d);
+	if (d->memory_awaits_close == &sock->delegate)
+		d->memory_awaits_close = NULL;
 }
 
 static void socket_phase_flush(struct list *dirty_link)

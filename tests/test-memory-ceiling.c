@@ -413,6 +413,63 @@ START_TEST(ceiling_waits_for_what_an_owner_keeps)
 }
 END_TEST
 
+/* The bytes that the owner of a socket keeps until handle_close. */
+#define OWNED 700000
+
+static void return_owned(struct lined_socket *sock, void *arg,
+			 enum lined_close_reason reason, int error)
+{
+	struct memory_case *c = arg;
+
+	dispatcher_hold(c->d, -OWNED);
+}
+
+/* The owner of another socket gets its bytes, and a third one a line. */
+static void pass_on(struct lined_socket *sock, void *arg,
+		    enum lined_close_reason reason, int error)
+{
+	struct memory_case *c = arg;
+
+	dispatcher_hold(c->d, OWNED);
+	lined_socket_send(c->socks[3], "line\n", 5);
+}
+
+/* A close that the flush of output has caused is told after the flush. A socket
+ * that is closed then is told in the next turn. */
+START_TEST(ceiling_waits_for_what_an_owner_keeps_in_the_next_turn)
+{
+	static const struct lined_socket_handlers owner = {
+		.handle_close = return_owned,
+	};
+	static const struct lined_socket_handlers sender = {
+		.handle_close = pass_on,
+	};
+	struct memory_case c;
+
+	open_case(&c, false);
+	c.memory.may_close = and_wait;
+	fill(&c, 0, 300000);
+	fill(&c, 1, 500000);
+	lined_socket_set_handlers(c.socks[1], &owner, &c);
+	lined_socket_set_handlers(c.socks[2], &sender, &c);
+	memory_set_limit(&c.memory, memory_held(&c.memory) + 100000);
+	run(&c);
+	ck_assert_uint_eq(c.memory.closed, 0);
+	lined_socket_close_after_flush(c.socks[2], LINED_CLOSE_LOCAL, 0);
+	/* In the second turn the socket whose owner keeps bytes is told. */
+	support_run_turns(c.d, 1);
+	ck_assert_uint_eq(c.memory.closed, 1);
+	run(&c);
+	ck_assert_uint_eq(c.memory.closed, 1);
+	ck_assert(!is_closed(&c, 0));
+	/* The next socket is closed if that was not enough. */
+	memory_set_limit(&c.memory, 250000);
+	run(&c);
+	ck_assert(is_closed(&c, 0));
+	close_case(&c);
+}
+END_TEST
+
 /* ---- keepers ------------------------------------------------------------ */
 
 struct keeper_case {
@@ -647,6 +704,8 @@ static Suite *make_suite(void)
 		ceiling, ceiling_checks_again_if_it_is_asked_meanwhile, 0, 2);
 	tcase_add_test(ceiling, ceiling_spares_what_may_not_be_closed);
 	tcase_add_test(ceiling, ceiling_waits_for_what_an_owner_keeps);
+	tcase_add_test(ceiling,
+		       ceiling_waits_for_what_an_owner_keeps_in_the_next_turn);
 	tcase_add_test(keepers, keepers_give_up_from_three_quarters_on);
 	tcase_add_test(keepers,
 		       keepers_give_up_more_only_if_they_keep_too_much);
