@@ -218,8 +218,11 @@ static void websocket_wake(struct lined_socket *sock)
 		char frame[WEBSOCKET_HEAD_MAX];
 		size_t len = websocket_head(frame, WEBSOCKET_PING, 0);
 
-		if (!websocket_write(sock, frame, len))
-			websocket_queue(sock, frame, len);
+		/* Without memory, the next wake tries again: a peer that got
+		 * no ping cannot answer. */
+		if (!websocket_write(sock, frame, len) &&
+		    websocket_queue(sock, frame, len) < 0)
+			return;
 	}
 	ws->awaits_pong = true;
 }

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "allocation.h"
 #include "recorder.h"
 #include "support.h"
 #include "websocket_priv.h"
@@ -231,6 +232,30 @@ START_TEST(ping_in_a_queue_is_not_dropped)
 }
 END_TEST
 
+/* The next ping is due: no memory for one does not close a client that can
+ * answer. */
+START_TEST(ping_without_memory_is_sent_later)
+{
+	struct web_case c;
+
+	open_case(&c);
+	kernel_room = 0;
+	allocation_fail(1, false);
+	socket_transport(c.sock)->wake(c.sock);
+	ck_assert_uint_eq(allocation_count(), 1);
+	allocation_fail(0, false);
+	kernel_room = SIZE_MAX;
+	socket_transport(c.sock)->wake(c.sock);
+	ck_assert_uint_eq(c.recorder.closes, 0);
+	EXPECT(&c, "\x89\x00");
+	/* No answer to this one closes it. */
+	socket_transport(c.sock)->wake(c.sock);
+	support_run_until_count(c.d, &c.recorder.closes, 1);
+	ck_assert_str_eq(recorder_log(&c.recorder), "#timeout");
+	close_case(&c);
+}
+END_TEST
+
 /* Leaves zeros in the memory that short segments get next. */
 static void clear_free_memory(void)
 {
@@ -417,6 +442,7 @@ static Suite *make_suite(void)
 	tcase_add_test(half, rest_of_a_ping_is_not_dropped);
 	tcase_add_test(half, close_within_an_answer_to_a_ping_adds_nothing);
 	tcase_add_test(half, ping_in_a_queue_is_not_dropped);
+	tcase_add_test(half, ping_without_memory_is_sent_later);
 	tcase_add_test(half, end_of_the_output_is_not_dropped_for_its_age);
 	tcase_add_test(half, shedding_within_a_message_adds_nothing);
 	tcase_add_loop_test(end, overflow_by_an_answer_to_a_ping_ends_the_input,
