@@ -9,7 +9,7 @@
 
 #include <lined/address.h>
 
-void datagram_source_enable(int fd)
+bool datagram_source_enable(int fd)
 {
 	struct sockaddr_storage own;
 	socklen_t len = sizeof(own);
@@ -17,11 +17,11 @@ void datagram_source_enable(int fd)
 
 	if (getsockname(fd, (struct sockaddr *)&own, &len) < 0 ||
 	    !lined_address_is_any((struct sockaddr *)&own))
-		return;
+		return false;
 	if (own.ss_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
-	else
-		setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on));
+		return setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on,
+				  sizeof(on)) == 0;
+	return setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) == 0;
 }
 
 void datagram_source_read(struct datagram_source *source,

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 
@@ -19,8 +20,9 @@ struct datagram_source {
 };
 
 /* If the socket is bound to all addresses, makes the kernel report the local
- * address of each datagram. */
-void datagram_source_enable(int fd);
+ * address of each datagram. False: not bound to all addresses, or the kernel
+ * cannot. */
+bool datagram_source_enable(int fd);
 
 /* To be called when a message was received with source->bytes as its control
  * message. */

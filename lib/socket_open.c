@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "datagram_source.h"
 #include "fail.h"
 #include "socket_daemon.h"
 #include "socket_priv.h"
@@ -117,7 +116,7 @@ static int socket_wrap_in_state(struct lined_socket *sock, int fd,
 		socket_set_transport(sock, &transport_listener);
 		break;
 	case LINED_SOCKET_UDP_BOUND:
-		datagram_source_enable(fd);
+		transport_datagram_bound(sock, fd);
 		break;
 	case LINED_SOCKET_CONNECTED:
 		if (fd_socket_type(fd) < 0)
@@ -196,6 +195,6 @@ int lined_socket_bind(struct lined_socket *sock, int type,
 		return -1;
 	if (!socket_transport(sock)->is_datagram)
 		return 0;
-	datagram_source_enable(fd);
+	transport_datagram_bound(sock, fd);
 	return socket_adopt(sock, fd, LINED_SOCKET_UDP_BOUND);
 }

@@ -187,3 +187,5 @@ extern const struct transport transport_listener;
 /* Gives a new socket the transport for datagrams. -1/ENOMEM: nothing has
  * changed. */
 int transport_datagram_init(struct lined_socket *sock);
+/* To be called when the socket's descriptor is bound. */
+void transport_datagram_bound(struct lined_socket *sock, int fd);

@@ -32,6 +32,7 @@ struct datagrams {
 	struct sockaddr_storage from;
 	socklen_t from_len;
 	struct datagram_source asked; /* the local address that it came to */
+	bool has_sources;             /* the kernel reports `asked` */
 	bool reading;
 	bool began;   /* the reader has called a read function */
 	char *answer; /* NULL: nothing was sent yet */
@@ -299,7 +300,10 @@ static bool datagram_receive(struct lined_socket *sock)
 		.msg_iov = &room,
 		.msg_iovlen = 1,
 		.msg_control = datagrams->asked.bytes,
-		.msg_controllen = sizeof(datagrams->asked.bytes),
+		/* Without room, no descriptors come from a UNIX socket. */
+		.msg_controllen = datagrams->has_sources
+					  ? sizeof(datagrams->asked.bytes)
+					  : 0,
 	};
 	ssize_t n = recvmsg(sock->delegate.fd, &message, 0);
 
@@ -499,4 +503,9 @@ int transport_datagram_init(struct lined_socket *sock)
 	sock->datagrams = datagrams;
 	socket_set_transport(sock, &transport_datagram);
 	return 0;
+}
+
+void transport_datagram_bound(struct lined_socket *sock, int fd)
+{
+	sock->datagrams->has_sources = datagram_source_enable(fd);
 }

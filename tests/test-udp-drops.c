@@ -311,6 +311,43 @@ START_TEST(truncated_datagram_is_counted_and_never_half_used)
 }
 END_TEST
 
+/* The kernel would install a descriptor that nobody closes. */
+START_TEST(descriptors_that_a_sender_passes_are_not_taken)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct recorder recorder = {0};
+	struct lined_socket_group group = {.limits = {.send_queue = 1 << 20}};
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {.head = {.cmsg_len = CMSG_LEN(sizeof(int)),
+			      .cmsg_level = SOL_SOCKET,
+			      .cmsg_type = SCM_RIGHTS}};
+	char line[] = "line\n";
+	struct iovec piece = {line, 5};
+	const struct msghdr message = {
+		.msg_iov = &piece,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	size_t before;
+	int fds[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), 0);
+	wrap_datagram(d, &recorder, &group, fds[0]);
+	before = support_fd_count();
+	memcpy(CMSG_DATA(&control.head), &fds[1], sizeof(int));
+	ck_assert_int_eq(sendmsg(fds[1], &message, 0), 5);
+	support_run_until_count(d, &recorder.lines, 1);
+	ck_assert_str_eq(recorder_log(&recorder), "<line\\n>");
+	ck_assert_uint_eq(support_fd_count(), before);
+	lined_dispatcher_free(d);
+	recorder_fini(&recorder);
+	close(fds[1]);
+}
+END_TEST
+
 /* Answers a line, and wants to see no more. */
 static void last_read(struct lined_socket *sock, void *arg)
 {
@@ -429,6 +466,7 @@ static Suite *make_suite(void)
 		queue_of_the_shortest_datagrams_is_charged_and_has_its_limit);
 	tcase_add_test(drops,
 		       truncated_datagram_is_counted_and_never_half_used);
+	tcase_add_test(drops, descriptors_that_a_sender_passes_are_not_taken);
 	tcase_add_test(ends, its_end_counts_as_no_connections);
 	tcase_add_test(ends, close_after_flush_sends_what_was_answered);
 	tcase_add_test(ends, close_after_flush_ends_a_datagram_half_read);
