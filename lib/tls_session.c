@@ -101,8 +101,7 @@ static struct tls_io *tls_io_new(void)
 	return io;
 }
 
-/* ---- bytes that wait
- * ---------------------------------------------------------- */
+/* ---- bytes that wait ---------------------------------------------------- */
 
 static void tls_rest_clear(struct tls_rest *rest)
 {
