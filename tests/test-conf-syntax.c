@@ -105,6 +105,7 @@ END_TEST
 
 START_TEST(strings_are_what_libconfuse_makes_of_them)
 {
+	char name[200] = "", text[1024];
 	const struct conf *conf;
 
 	ck_assert_int_eq(setenv("LINED_TEST", "from here", 1), 0);
@@ -120,6 +121,10 @@ START_TEST(strings_are_what_libconfuse_makes_of_them)
 	ck_assert_str_eq(conf->module_dir, "/ab");
 	conf = fixture_good("user = ${LINED_TEST}\n" SERVICE("s", "1"));
 	ck_assert_str_eq(conf->user, "from here");
+	memset(name, 'N', sizeof(name) - 1);
+	snprintf(text, sizeof(text), "user = \"${%s:-else}\"\n%s", name,
+		 SERVICE("s", "1"));
+	ck_assert_str_eq(fixture_good(text)->user, "else");
 }
 END_TEST
 

@@ -164,17 +164,26 @@ static enum conf_token lexer_escape(struct conf_lexer *lexer)
 static enum conf_token lexer_variable(struct conf_lexer *lexer)
 {
 	size_t len = strcspn(lexer->at, "}\"\n");
-	char name[128];
+	char *name;
+	bool good;
 
 	if (lexer->at[len] != '}')
 		return conf_lexer_fail(lexer, lexer->line,
 				       "${ without its } on the same line");
-	snprintf(name, sizeof(name), "%.*s", (int)(len - 2), lexer->at + 2);
-	if (strstr(name, ":-") == NULL && getenv(name) == NULL)
-		return conf_lexer_fail(lexer, lexer->line,
-				       "${%s}: the environment has no such "
-				       "variable (${%s:-text} has a default)",
-				       name, name);
+	name = strndup(lexer->at + 2, len - 2);
+	if (name == NULL) {
+		lexer->report->oom = true;
+		return CONF_TOKEN_ERROR;
+	}
+	good = strstr(name, ":-") != NULL || getenv(name) != NULL;
+	if (!good)
+		conf_lexer_fail(lexer, lexer->line,
+				"${%.128s}: the environment has no such "
+				"variable (${%.128s:-text} has a default)",
+				name, name);
+	free(name);
+	if (!good)
+		return CONF_TOKEN_ERROR;
 	lexer_copy(lexer, len + 1);
 	return CONF_TOKEN_VARIABLE;
 }
