@@ -105,8 +105,28 @@ START_TEST(files_that_are_given_have_the_bounds_of_files)
 	ck_assert_str_eq(given_error(),
 			 "lined.conf:1: include \"a.conf\": is larger than 1 "
 			 "MiB: not a config file");
+	/* As on the disk, the other files are read. */
+	ck_assert_ptr_null(
+		load_given_of("file 36 - lined.conf\n"
+			      "include(\"a.conf\")\ninclude(\"b.conf\")\nfile ",
+			      (1 << 20) + 1, "fail 6 - b.conf\nBroken"));
+	ck_assert_uint_eq(given_errors.errors.count, 2);
+	ck_assert_str_eq(given_errors.errors.items[1].text,
+			 "lined.conf:2: include \"b.conf\": Broken");
 	ck_assert_ptr_null(load_given("fail 6 - lined.conf\nBroken"));
 	ck_assert_str_eq(given_error(), "lined.conf: Broken");
+}
+END_TEST
+
+/* Their paths may name no file: no rights of the user are checked. */
+START_TEST(files_that_are_given_are_not_opened_as_the_user)
+{
+	struct conf *conf = load_given("file 83 - lined.conf\n"
+				       "user = \"daemon\"\n" GIVEN);
+
+	ck_assert_ptr_nonnull(conf);
+	ck_assert_uint_eq(given_errors.warnings.count, 0);
+	conf_unref(conf);
 }
 END_TEST
 
@@ -243,6 +263,7 @@ static Suite *make_suite(void)
 		       files_that_are_given_are_read_in_place_of_the_disk);
 	tcase_add_test(tcase, files_that_are_given_include_one_another);
 	tcase_add_test(tcase, files_that_are_given_have_the_bounds_of_files);
+	tcase_add_test(tcase, files_that_are_given_are_not_opened_as_the_user);
 	tcase_add_test(tcase, include_that_is_not_given_is_needed);
 	tcase_add_test(tcase, files_that_are_not_in_the_format_are_refused);
 	tcase = fixture_case(suite, "trees");

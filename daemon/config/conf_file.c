@@ -226,12 +226,11 @@ static bool given_next(struct file_reader *r, size_t *at, struct given *given)
 	return true;
 }
 
-/* As file_read(), for an item instead of a file; but an item that is too large
- * stops the load. */
+/* As file_read(), for an item instead of a file. */
 static int given_take(struct file_reader *r, const struct given *given,
 		      const struct conf_place *from)
 {
-	const char *id = given->id, *path = given->path;
+	const char *id = given->id, *path = given->path, *why = NULL;
 	char *text;
 	int status;
 
@@ -239,13 +238,13 @@ static int given_take(struct file_reader *r, const struct given *given,
 	path = pool_strdup(r->names, path);
 	if (text == NULL || path == NULL)
 		return -1;
-	if (strcmp(given->kind, "fail") == 0) {
-		file_report(r, path, from, text);
+	if (strcmp(given->kind, "fail") == 0)
+		why = text;
+	else if (given->len > CONF_FILE_MAX)
+		why = TOO_LARGE;
+	if (why != NULL) {
+		file_report(r, path, from, why);
 		return from == NULL ? -1 : 0;
-	}
-	if (given->len > CONF_FILE_MAX) {
-		file_report(r, path, from, TOO_LARGE);
-		return -1;
 	}
 	status = file_check_seen(r, path, strcmp(id, "-") == 0 ? path : id,
 				 from);
@@ -395,10 +394,12 @@ void conf_file_check_user(struct conf_build *build)
 	const struct conf_tree_file *file;
 	const struct conf_include *include;
 
-	if (!privileges_visit_begin(build->visit))
+	/* Files that were given need not be at their paths. */
+	if (build->env->files != NULL || !privileges_visit_begin(build->visit))
 		return;
 	for (file = build->tree.files; file != NULL; file = file->next) {
-		int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		int fd = open(file->path,
+			      O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
 		if (fd < 0)
 			file_warn(build, file->path, file->from,
