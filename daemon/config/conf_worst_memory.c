@@ -69,7 +69,8 @@ static uint64_t worst_memory_sum(uint64_t a, uint64_t b)
 	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-/* What the protocol keeps, and the queues of connections that it makes. */
+/* The bytes that the protocol keeps, with the queues of connections that it
+ * makes. */
 static uint64_t worst_memory_kept_most(const struct conf_service *service,
 				       unsigned workers)
 {
