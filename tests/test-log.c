@@ -18,6 +18,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "log/log_limit.h"
 #include "log/log_output.h"
 #include "log_fixture.h"
 #include "support.h"
@@ -467,6 +468,32 @@ START_TEST(no_service_reason_or_address_hides_another)
 }
 END_TEST
 
+/* The keys of a set differ in their low bits only. */
+START_TEST(address_does_not_take_the_window_of_its_kind)
+{
+	static const struct log_burst burst = {.each = 20, .all = 100};
+	static const uint64_t set = UINT64_C(1) << 32;
+	static struct log_limit limit;
+	struct log_limit_key key = {.from = 0};
+	unsigned passed = 0, i;
+
+	log_limit_init(&limit);
+	for (i = 0; i < 2 * (LOG_LIMIT_WAYS - 1); i++) {
+		key.kind = set + 1 + i / 2;
+		ck_assert_int_eq(
+			log_limit_check(&limit, &key, 4, &burst, 0, "other"),
+			LOG_PASS);
+	}
+	key.kind = set + 100;
+	key.from = set + 101;
+	for (i = 0; i < 200; i++)
+		passed += log_limit_check(&limit, &key, 4, &burst, 0, "same") ==
+			  LOG_PASS;
+	ck_assert_uint_eq(passed, burst.each);
+	log_limit_fini(&limit);
+}
+END_TEST
+
 START_TEST(many_addresses_do_not_fill_the_log)
 {
 	static const char access[] = "access";
@@ -535,6 +562,7 @@ static Suite *log_suite(void)
 		       connections_may_be_more_and_debug_is_never_suppressed);
 	tcase_add_loop_test(tc, a_wrapper_names_the_kind, 0, 2);
 	tcase_add_test(tc, no_service_reason_or_address_hides_another);
+	tcase_add_test(tc, address_does_not_take_the_window_of_its_kind);
 	tcase_add_test(tc, many_addresses_do_not_fill_the_log);
 	return suite;
 }

@@ -45,8 +45,10 @@ static bool log_window_is_less(const struct log_window *a,
 	return log_window_is_over(a, now_ms) || a->passed < b->passed;
 }
 
-/* The window for this key. NULL: each window of its set awaits a report. */
+/* The window for this key, which does not replace `kept`. NULL: each other
+ * window of its set awaits a report. */
 static struct log_window *log_limit_find(struct log_limit *limit, uint64_t key,
+					 const struct log_window *kept,
 					 uint64_t now_ms)
 {
 	struct log_window *set =
@@ -58,7 +60,8 @@ static struct log_window *log_limit_find(struct log_limit *limit, uint64_t key,
 			place = w;
 			break;
 		}
-		if (w->suppressed == 0 && log_window_is_less(w, place, now_ms))
+		if (w != kept && w->suppressed == 0 &&
+		    log_window_is_less(w, place, now_ms))
 			place = w;
 	}
 	if (place == NULL)
@@ -96,22 +99,18 @@ enum log_verdict log_limit_check(struct log_limit *limit,
 				 const char *text)
 {
 	uint32_t most = key->from != 0 ? burst->all : burst->each;
-	struct log_window *all = log_limit_find(limit, key->kind, now_ms);
+	struct log_window *all = log_limit_find(limit, key->kind, NULL, now_ms);
 	struct log_window *each = NULL;
 
 	if (all != NULL && all->passed >= most)
 		return log_limit_suppress(limit, all, level, text);
-	/* Count first: a new window replaces the one with the fewest messages,
-	 * and `all` may be in the same set as the address. */
+	/* `all` may be in the same set as the address. */
+	if (key->from != 0)
+		each = log_limit_find(limit, key->from, all, now_ms);
+	if (each != NULL && each->passed >= burst->each)
+		return log_limit_suppress(limit, each, level, text);
 	if (all != NULL)
 		all->passed++;
-	if (key->from != 0)
-		each = log_limit_find(limit, key->from, now_ms);
-	if (each != NULL && each->passed >= burst->each) {
-		if (all != NULL)
-			all->passed--;
-		return log_limit_suppress(limit, each, level, text);
-	}
 	if (each != NULL)
 		each->passed++;
 	return LOG_PASS;
