@@ -88,6 +88,14 @@ static void unix_path_record(struct unix_path_file *file,
 	file->inode = status->st_ino;
 }
 
+/* Whether a file can be the one of a socket that this process has just bound.
+ */
+static bool unix_path_is_new(const struct stat *status)
+{
+	return S_ISSOCK(status->st_mode) && status->st_uid == geteuid() &&
+	       status->st_nlink == 1;
+}
+
 static void unix_path_directory(const char *path, char *directory, size_t size)
 {
 	const char *slash = strrchr(path, '/');
@@ -156,10 +164,9 @@ static int unix_path_hold(const char *path, struct unix_path_file *file,
 	if (fd < 0)
 		return -1;
 	if (fstat(fd, now) == 0) {
-		if (S_ISSOCK(now->st_mode) &&
-		    (file->known ? unix_path_matches(file, now)
-				 : now->st_uid == geteuid() &&
-					   now->st_nlink == 1)) {
+		if (file->known ? S_ISSOCK(now->st_mode) &&
+					  unix_path_matches(file, now)
+				: unix_path_is_new(now)) {
 			unix_path_record(file, now);
 			return fd;
 		}
@@ -364,6 +371,10 @@ int unix_path_open(const char *path, const struct unix_path_mode *mode,
 	goto unlock;
 
 fail:
+	/* A new file is not known yet if no descriptor was left to open it. */
+	if (!listening && !file->known && lstat(path, &status) == 0 &&
+	    unix_path_is_new(&status))
+		unix_path_record(file, &status);
 	unix_path_remove(path, file);
 	close(fd);
 	fd = -1;
