@@ -12,6 +12,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#ifdef __linux__
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#endif
 #include <netinet/in.h>
 #include <pthread.h>
 #include <pwd.h>
@@ -19,9 +23,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -417,6 +427,65 @@ START_TEST(root_has_all_its_rights_again)
 }
 END_TEST
 
+#ifdef __linux__
+
+/* On some machines the call with large ids is another one. */
+#ifdef SYS_setresuid32
+#define SET_UID SYS_setresuid32
+#define SET_GID SYS_setresgid32
+#else
+#define SET_UID SYS_setresuid
+#define SET_GID SYS_setresgid
+#endif
+
+static void visit_without(unsigned call)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]),
+				     filter};
+	const gid_t groups[] = {4, 7};
+	struct privileges_visit *visit;
+
+	if (setgroups(2, groups) < 0)
+		_exit(1);
+	visit = privileges_visit_new("daemon", NULL);
+	if (visit == NULL ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+		_exit(2);
+	tell("%d\n", privileges_visit_begin(visit));
+	tell_status("/proc/self/status", "Uid");
+	tell_status("/proc/self/status", "Gid");
+	tell_status("/proc/self/status", "Groups");
+	privileges_visit_free(visit);
+}
+
+static void visit_without_uid(void)
+{
+	visit_without(SET_UID);
+}
+
+static void visit_without_gid(void)
+{
+	visit_without(SET_GID);
+}
+
+/* As in a sandbox that permits only some of the calls. */
+START_TEST(a_call_that_is_forbidden_leaves_root_as_it_was)
+{
+	ck_assert_str_eq(
+		in_child(_i == 0 ? visit_without_uid : visit_without_gid),
+		"0\nUid 0 0 0 0\nGid 0 0 0 0\nGroups 4 7\n");
+}
+END_TEST
+
+#endif
+
 static void visit_nobody(void)
 {
 	tell("%d", privileges_visit_new(NULL, NULL) != NULL);
@@ -455,6 +524,10 @@ static Suite *privileges_suite(void)
 	tcase_add_test(tc, a_thread_that_is_there_already_keeps_nothing);
 	tcase_add_test(tc, root_reads_for_a_while_what_the_user_may);
 	tcase_add_test(tc, root_has_all_its_rights_again);
+#ifdef __linux__
+	tcase_add_loop_test(tc, a_call_that_is_forbidden_leaves_root_as_it_was,
+			    0, 2);
+#endif
 	return suite;
 }
 

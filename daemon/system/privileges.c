@@ -156,15 +156,35 @@ void privileges_visit_free(struct privileges_visit *visit)
 	free(visit);
 }
 
+/* The process must not go on with the rights of another user. */
+static void visit_require(int result)
+{
+	if (result < 0)
+		abort();
+}
+
+static void visit_restore_groups(const struct privileges_visit *visit)
+{
+	visit_require(setgroups((size_t)visit->own_count,
+				visit->groups + visit->count));
+}
+
 bool privileges_visit_begin(const struct privileges_visit *visit)
 {
+	gid_t own;
+
 	if (visit == NULL || setgroups((size_t)visit->count, visit->groups) < 0)
 		return false;
+	own = visit->own_gid;
 	/* The real ids change too: access(2) checks them. */
-	if (setresgid(visit->gid, visit->gid, visit->own_gid) == 0 &&
-	    setresuid(visit->uid, visit->uid, 0) == 0)
-		return true;
-	privileges_visit_end(visit);
+	if (setresgid(visit->gid, visit->gid, own) == 0) {
+		if (setresuid(visit->uid, visit->uid, 0) == 0)
+			return true;
+		visit_require(setresgid(own, own, own));
+	}
+	/* Only calls that have succeeded are undone: a sandbox may forbid the
+	 * others. */
+	visit_restore_groups(visit);
 	return false;
 }
 
@@ -172,8 +192,7 @@ void privileges_visit_end(const struct privileges_visit *visit)
 {
 	const gid_t own = visit->own_gid;
 
-	if (setresuid(0, 0, 0) < 0 || setresgid(own, own, own) < 0 ||
-	    setgroups((size_t)visit->own_count, visit->groups + visit->count) <
-		    0)
-		abort();
+	visit_require(setresuid(0, 0, 0));
+	visit_require(setresgid(own, own, own));
+	visit_restore_groups(visit);
 }
