@@ -82,7 +82,10 @@ uint64_t cluster_client_base(const struct cluster *cluster);
 
 struct cluster_report {
 	const char *name, *server, *state, *trouble;
-	bool up, is_primary, is_whole;
+	bool up, is_primary;
+	/* As cluster_is_whole(), but false if this node could not join at the
+	 * start: the operator should know that nothing is shared. */
+	bool is_whole;
 	uint64_t revision, round_trip_us, names, settled;
 	uint64_t sent, unsent, too_long, received, lost, late, waiting;
 	size_t backlog, nodes;
