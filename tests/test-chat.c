@@ -345,16 +345,27 @@ END_TEST
 /* The claim of another node's client, and its end. */
 static struct registry_claim *elsewhere;
 
-static void come(struct lined_service *service, void *value)
+static void claim(struct lined_service *service, const char *entry,
+		  const char *value)
 {
 	elsewhere = registry_claim_new(service->registry.replica->registry,
-				       REGISTRY_ELSEWHERE, "n/" LAST_GUEST,
-				       value, strlen(value));
+				       REGISTRY_ELSEWHERE, entry, value,
+				       strlen(value));
 	must(elsewhere != NULL);
 	elsewhere->owner = UINT64_C(1) << 40;
 	registry_copies_init(elsewhere);
 	registry_claim_ref(elsewhere);
 	elsewhere->copies[0].add.handler(&elsewhere->copies[0].add);
+}
+
+static void come(struct lined_service *service, void *nickname)
+{
+	claim(service, "n/" LAST_GUEST, nickname);
+}
+
+static void join(struct lined_service *service, void *seat)
+{
+	claim(service, seat, "");
 }
 
 static void go(struct lined_service *service, void *arg)
@@ -389,6 +400,38 @@ START_TEST(a_name_of_another_node_is_a_nickname)
 	hall_call(&hall, 0, 0, come, bad);
 	ask_for_guest(&hall, client, "! no such nickname: ");
 	hall_call(&hall, 0, 0, go, NULL);
+	close(client);
+	hall_close(&hall);
+}
+END_TEST
+
+static const struct {
+	const char *seat, *answer;
+} seats[] = {
+	{"m/hall/10000000000", "* rooms: den (1) hall (1)\n"},
+	{"m/\033[2J/10000000000", "* rooms: den (1)\n"},
+	{"m/Hall/10000000000", "* rooms: den (1)\n"},
+	{"m//10000000000", "* rooms: den (1)\n"},
+	{"m/a_name_of_32_bytes_and_then_some_more/10000000000",
+	 "* rooms: den (1)\n"},
+};
+
+START_TEST(a_room_of_another_node_is_a_room)
+{
+	char seat[64];
+	struct hall hall;
+	int client;
+
+	hall_open(&hall, 1, &lined_protocol, &plain);
+	client = hall_client(&hall, 0, 0);
+	support_expect(hall.main, client, GREETING "* guest1 joined den\n");
+	strcpy(seat, seats[_i].seat);
+	hall_call(&hall, 0, 0, join, seat);
+	support_puts(client, "/rooms\n");
+	support_expect(hall.main, client, seats[_i].answer);
+	hall_call(&hall, 0, 0, go, NULL);
+	support_puts(client, "/rooms\n");
+	support_expect(hall.main, client, "* rooms: den (1)\n");
 	close(client);
 	hall_close(&hall);
 }
@@ -466,6 +509,8 @@ static Suite *make_suite(void)
 	tcase_add_test(histories, histories_give_up_about_as_much_as_is_asked);
 	tcase_add_test(histories, history_does_not_grow_where_memory_is_short);
 	tcase_add_test(events, a_name_of_another_node_is_a_nickname);
+	tcase_add_loop_test(events, a_room_of_another_node_is_a_room, 0,
+			    (int)(sizeof(seats) / sizeof(seats[0])));
 	tcase_add_test(events, a_text_that_is_no_line_is_refused);
 	tcase_add_test(
 		events,

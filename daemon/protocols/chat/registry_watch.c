@@ -11,6 +11,7 @@
 
 #include "chat/command_nick.h"
 #include "chat/member.h"
+#include "chat/name_syntax.h"
 #include "chat/nicknames.h"
 #include "chat/room.h"
 #include "chat/room_seat.h"
@@ -29,14 +30,19 @@ static void watch_nickname(const struct lined_registry_entry *entry, bool here,
 	chat_member_entry_changed(chat, entry->owner, here);
 }
 
-/* The room of the entry "m/den/42", created if the entry was added. */
+/* The room of the entry "m/den/42", created if the entry was added. NULL: there
+ * is none, or no memory for it. */
 static struct chat_room *watch_room(struct chat *chat, const char *entry,
 				    bool here)
 {
 	const char *name = entry + strlen(CHAT_SEAT_PREFIX);
-	char room[CHAT_NAME_MAX + 1];
+	/* One byte more than a room name, so that a longer one is refused. */
+	char room[CHAT_NAME_MAX + 2];
 
 	snprintf(room, sizeof(room), "%.*s", (int)strcspn(name, "/"), name);
+	/* Check the name: it may come from another node. */
+	if (!chat_name_is_room(room))
+		return NULL;
 	return here ? chat_room_get(chat, room) : chat_room_find(chat, room);
 }
 
