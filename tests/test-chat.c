@@ -263,12 +263,15 @@ START_TEST(a_text_that_is_no_line_is_refused)
 }
 END_TEST
 
+/* In the year 2112. */
+#define LATER_STAMP (UINT64_C(1) << 52)
+
 /* As after events of a time to which the clock will come again. */
 static void set_clock_back(struct lined_service *service, void *arg)
 {
 	struct chat *chat = lined_service_data(service);
 
-	chat->last_stamp = UINT64_MAX / 2;
+	chat->last_stamp = LATER_STAMP;
 }
 
 static void get_stamp(struct lined_service *service, void *stamp)
@@ -293,9 +296,30 @@ START_TEST(the_later_topic_wins_while_the_clock_is_behind)
 		       "* alice set the topic of den: one\n"
 		       "* alice set the topic of den: two\n");
 	hall_call(&hall, 0, SPEAKERS, get_stamp, &stamp);
-	ck_assert_uint_eq(stamp, UINT64_MAX / 2 + 2);
+	ck_assert_uint_eq(stamp, LATER_STAMP + 2);
 	support_puts(client, "/topic\n");
 	support_expect(hall.main, client, "* topic of den: two\n");
+	close(client);
+	hall_close(&hall);
+}
+END_TEST
+
+/* No later topic would be above it. */
+START_TEST(a_stamp_that_no_clock_has_is_refused)
+{
+	char bad[] = "t 1 ffffffffffffffff 3e8 0 0 den alice\n"
+		     "* alice set the topic of den: bad\n";
+	char good[] = "good";
+	struct hall hall;
+	int client;
+
+	client = open_with_client(&hall);
+	hall_call(&hall, 0, SPEAKERS, publish, bad);
+	hall_call(&hall, 0, SPEAKERS, set_topic, good);
+	support_expect(hall.main, client,
+		       "* alice set the topic of den: good\n");
+	support_puts(client, "/topic\n");
+	support_expect(hall.main, client, "* topic of den: good\n");
 	close(client);
 	hall_close(&hall);
 }
@@ -512,6 +536,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(events, a_room_of_another_node_is_a_room, 0,
 			    (int)(sizeof(seats) / sizeof(seats[0])));
 	tcase_add_test(events, a_text_that_is_no_line_is_refused);
+	tcase_add_test(events, a_stamp_that_no_clock_has_is_refused);
 	tcase_add_test(
 		events,
 		a_message_without_memory_is_an_error_and_the_next_one_is_heard);

@@ -24,15 +24,24 @@
 /* Stands for an empty word: no name contains it. */
 #define NOTHING "."
 
+/* How far an event's stamp may be ahead of the clock, in microseconds: a
+ * hundred years. A node without a clock of its own may start in 1970. */
+#define STAMP_AHEAD_MAX (UINT64_C(100) * 365 * 24 * 60 * 60 * 1000000)
+
+static uint64_t event_clock(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 /* Returns a stamp above those of all events sent or seen here, even if the
  * clock was set back: if a room gets two topics, the later one wins. */
 static uint64_t event_next_stamp(struct chat *chat)
 {
-	struct timespec now;
-	uint64_t stamp;
+	uint64_t stamp = event_clock();
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	stamp = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 	if (stamp <= chat->last_stamp)
 		stamp = chat->last_stamp + 1;
 	chat->last_stamp = stamp;
@@ -177,14 +186,15 @@ static void event_received(void *arg, struct lined_buffer *message)
 	struct event_header header;
 
 	if (event_decode(message, &header, &event) < 0 ||
-	    !event_is_clean(&event)) {
+	    !event_is_clean(&event) ||
+	    event.stamp > event_clock() + STAMP_AHEAD_MAX) {
 		lined_service_count(chat->service, "events_bad", 1);
 		return;
 	}
 	if (header.origin == chat->origin)
 		return;
-	/* Later stamps here must be above this stamp, whatever the clock says.
-	 */
+	/* Later stamps here must be above this stamp, whatever the clock says:
+	 * so a clock that is ahead fixes no topic and no ban. */
 	if (event.stamp > chat->last_stamp)
 		chat->last_stamp = event.stamp;
 	event.received = true;
