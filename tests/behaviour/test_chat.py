@@ -649,6 +649,7 @@ class Options(Chat):
         self.finds(carol, "/nick bob", "* carol is now bob")
         alice.hears("* carol is now bob")
         alice.asks("/unban nobody", "! no such nickname: nobody")
+        alice.asks("/unban alice", "! alice is not banned")
         alice.asks("/unban BOB", "* BOB is no longer banned from hall")
         bob.name, carol.name = "rob", "bob"
         self.settle(alice, bob)

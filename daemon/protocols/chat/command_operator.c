@@ -186,7 +186,11 @@ void chat_operator_unban(struct chat_member *member, struct chat_args *args)
 		return;
 	for (; room != NULL; room = chat_room_next(member->chat, room->name))
 		any |= operator_lift_ban(member, room, nickname, id);
-	if (!any)
+	if (any)
+		return;
+	if (person != NULL)
+		chat_member_tell(member, "! %s is not banned", nickname);
+	else
 		chat_member_tell(member, "! no such nickname: %s", nickname);
 }
 
