@@ -426,6 +426,28 @@ class Failures(LinectlTest):
         self.assertEqual(drain.returncode, NO_DAEMON)
         self.assertIn(b"closed the connection", err)
 
+    def test_the_second_signal_ends_a_tap_of_a_daemon_that_hangs(self):
+        server = socket.socket(socket.AF_UNIX)
+        self.addCleanup(server.close)
+        path = self.path("hung.sock")
+        server.bind(path)
+        server.listen()
+        server.settimeout(PATIENCE)
+        signals = signal.SIGINT, signal.SIGTERM
+        for first in signals:
+            for second in signals:
+                tap = subprocess.Popen([LINECTL, "-s", path, "tap", "echo"],
+                                       env=environment())
+                self.addCleanup(tap.kill)
+                daemon, _ = server.accept()
+                with daemon, self.subTest(first=first, second=second):
+                    daemon.settimeout(PATIENCE)
+                    self.assertEqual(daemon.recv(100), b"tap echo\n")
+                    tap.send_signal(first)
+                    self.assertEqual(daemon.recv(100), b"stop\n")
+                    tap.send_signal(second)
+                    self.assertEqual(tap.wait(PATIENCE), -second)
+
     def test_top_needs_a_terminal(self):
         self.start()
         self.assertIn("terminal", self.bad(USAGE, "top"))

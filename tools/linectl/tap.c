@@ -29,9 +29,13 @@ struct tap {
 
 static volatile sig_atomic_t interrupted;
 
+/* The first signal stops the tap. The second one, of either kind, kills
+ * linectl: a daemon that hangs does not end the tap. */
 static void handle_interrupt(int number)
 {
 	interrupted = 1;
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
 }
 
 static void tap_stop(struct tap *tap)
@@ -81,8 +85,6 @@ static void tap_wait(struct tap *tap)
 			 term;
 	char *request = memory_format("tap %s\n", tap->call->argument);
 
-	/* The first signal stops the tap, the same one again kills linectl. */
-	action.sa_flags = (int)SA_RESETHAND;
 	sigaction(SIGINT, &action, &before);
 	sigaction(SIGTERM, &action, &term);
 	control_socket_ask(tap->call->control, request, strlen(request), 0,
