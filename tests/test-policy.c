@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Parts of policy without sockets: senders that differ with each mail, and
- * whitelists.
+ * Senders that differ with each mail, and whitelists. test_policy.py tests all
+ * else.
  */
 #include "config.h"
 
@@ -13,8 +13,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <lined/protocol.h>
+
 #include "policy/whitelist.h"
 #include "support.h"
+#include "worker_fixture.h"
 
 /* ---- senders ------------------------------------------------------------ */
 
@@ -201,6 +204,56 @@ START_TEST(only_regular_files_are_read)
 }
 END_TEST
 
+/* ---- the service --------------------------------------------------------- */
+
+extern const struct lined_protocol lined_protocol;
+
+/* Where the module's options have this one. */
+static void *option(void *options, const char *name)
+{
+	const struct lined_option *o = lined_protocol.options;
+
+	while (strcmp(o->name, name) != 0)
+		o++;
+	return (char *)options + o->offset;
+}
+
+static void expect_verdict(struct hall *hall, int client, const char *recipient,
+			   const char *answer)
+{
+	support_puts(client, "request=smtpd_access_policy\n"
+			     "client_address=192.0.2.1\nsender=a@example.org\n"
+			     "recipient=");
+	support_puts(client, recipient);
+	support_puts(client, "\n\n");
+	support_expect(hall->main, client, answer);
+}
+
+/* The files may have changed since the check of the config. */
+START_TEST(a_list_that_cannot_be_loaded_costs_no_other_list)
+{
+	void *options = calloc(1, lined_protocol.options_size);
+	struct hall hall;
+	int client;
+
+	ck_assert_ptr_nonnull(options);
+	ck_assert_int_eq(load("postmaster@\n"), 0);
+	*(const char **)option(options, "action") = "wait";
+	*(const char **)option(options, "whitelist-clients") = "/nonexistent";
+	*(const char **)option(options, "whitelist-recipients") = path;
+	*(int64_t *)option(options, "delay") = 60000;
+	*(int64_t *)option(options, "memory") = 100000;
+	hall_open(&hall, 1, &lined_protocol, options);
+	client = hall_client(&hall, 0, 0);
+	expect_verdict(&hall, client, "b@example.net", "action=wait\n\n");
+	expect_verdict(&hall, client, "postmaster@example.net",
+		       "action=dunno\n\n");
+	close(client);
+	hall_close(&hall);
+	free(options);
+}
+END_TEST
+
 static Suite *make(void)
 {
 	Suite *suite = suite_create("policy");
@@ -219,6 +272,8 @@ static Suite *make(void)
 			    a_fault_names_file_and_line_and_keeps_the_list, 0,
 			    (int)(sizeof(bad) / sizeof(bad[0])));
 	tcase_add_test(whitelist, only_regular_files_are_read);
+	tcase_add_test(whitelist,
+		       a_list_that_cannot_be_loaded_costs_no_other_list);
 	suite_add_tcase(suite, whitelist);
 	return suite;
 }

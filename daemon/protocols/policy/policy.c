@@ -192,24 +192,27 @@ static void policy_handle_line(struct lined_socket *client,
 
 /* ---- the service ------------------------------------------------------ */
 
-/* -1: a file cannot be read or is malformed; error names key, file and line. */
+/* Loads both lists. -1: a file cannot be read or is malformed. Its list stays
+ * as before; error names key, file and line, those of the clients if both are
+ * bad. */
 static int policy_load_lists(struct policy_lists *lists,
 			     const struct policy_options *options, char *error,
 			     size_t size)
 {
 	char wrong[ERROR_MAX];
+	int rc = 0;
 
-	if (whitelist_load(&lists->clients, options->whitelist_clients, wrong,
-			   sizeof(wrong)) < 0) {
-		snprintf(error, size, "whitelist-clients: %s", wrong);
-		return -1;
-	}
 	if (whitelist_load(&lists->recipients, options->whitelist_recipients,
 			   wrong, sizeof(wrong)) < 0) {
 		snprintf(error, size, "whitelist-recipients: %s", wrong);
-		return -1;
+		rc = -1;
 	}
-	return 0;
+	if (whitelist_load(&lists->clients, options->whitelist_clients, wrong,
+			   sizeof(wrong)) < 0) {
+		snprintf(error, size, "whitelist-clients: %s", wrong);
+		rc = -1;
+	}
+	return rc;
 }
 
 static void policy_free_lists(struct policy_lists *lists)
@@ -237,8 +240,7 @@ static int policy_check(const void *values, char *error, size_t size)
 	return rc;
 }
 
-/* A file may have changed since the check. If it cannot be read now, its list,
- * and a list after it, stay as before. */
+/* A file may have changed since the check. */
 static void policy_reload(struct lined_service *service)
 {
 	struct policy_lists *lists = lined_service_data(service);
