@@ -174,7 +174,8 @@ bool socket_has_unread(const struct lined_socket *sock)
 {
 	int fd = sock->delegate.fd;
 
-	if (sock->throttled)
+	/* An empty queue stops the reading only until the next flush. */
+	if (sock->throttled && lined_socket_queued(sock) > 0)
 		return false;
 	return (!sock->needs_more && input_len(&sock->in) > 0) ||
 	       (!sock->eof &&

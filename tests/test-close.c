@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "ending_fixture.h"
+#include "socket_daemon.h"
 #include "socket_priv.h"
 #include "support.h"
 
@@ -332,6 +333,30 @@ START_TEST(the_end_of_the_peer_waits_for_a_paused_reader_without_spinning)
 }
 END_TEST
 
+/* A long queue stops the reading until the next flush, even if it is sent. */
+START_TEST(unread_input_counts_when_a_long_queue_was_sent)
+{
+	static const char data[5000];
+
+	ending_begin();
+	ending.group.limits.send_queue = 4000;
+	lined_socket_set_overflow(ending.sock, LINED_OVERFLOW_DROP_NEWEST);
+	support_puts(ending.peer, "one\n");
+	support_wait_readable(ending.sock->delegate.fd);
+	ck_assert_int_eq(lined_socket_send(ending.sock, data, 3000), 0);
+	ck_assert(!socket_has_unread(ending.sock));
+	/* What does not fit is refused, after what was queued is written. */
+	ck_assert_int_eq(lined_socket_send(ending.sock, data, 5000), -1);
+	ck_assert(!lined_socket_is_send_data_buffered(ending.sock));
+	ck_assert(socket_has_unread(ending.sock));
+	ck_assert(!lined_socket_is_quiet(ending.sock));
+	support_run_until_count(ending.dispatcher, &ending.lines, 1);
+	lined_socket_close(ending.sock);
+	ending_wait();
+	ending_finish(LINED_CLOSE_LOCAL, 0);
+}
+END_TEST
+
 /* A peer that was kept from sending has more on its way when its first bytes
  * are read: a drain that closed it then would lose them. */
 START_TEST(who_was_kept_from_sending_is_not_quiet_yet)
@@ -485,6 +510,7 @@ static Suite *make_suite(void)
 	tcase_add_test(
 		tcase,
 		the_end_of_the_peer_waits_for_a_paused_reader_without_spinning);
+	tcase_add_test(tcase, unread_input_counts_when_a_long_queue_was_sent);
 	tcase_add_test(tcase, who_was_kept_from_sending_is_not_quiet_yet);
 
 	tcase = support_case(suite, "half-close");
