@@ -8,7 +8,7 @@
 #define NAME_CHARS "abcdefghijklmnopqrstuvwxyz0123456789_-"
 #define UPPER_CASE "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-static bool text_is_name(const char *text, const char *chars)
+static bool name_is_made_of(const char *text, const char *chars)
 {
 	size_t len = strlen(text);
 
@@ -17,12 +17,12 @@ static bool text_is_name(const char *text, const char *chars)
 
 bool chat_name_is_nickname(const char *text)
 {
-	return text_is_name(text, UPPER_CASE NAME_CHARS);
+	return name_is_made_of(text, UPPER_CASE NAME_CHARS);
 }
 
 bool chat_name_is_room(const char *text)
 {
-	return text_is_name(text, NAME_CHARS);
+	return name_is_made_of(text, NAME_CHARS);
 }
 
 bool chat_name_is_guest(const char *text)
