@@ -334,6 +334,23 @@ START_TEST(a_long_message_is_cut_and_says_so)
 }
 END_TEST
 
+START_TEST(long_last_words_end_with_their_line)
+{
+	struct log_words words;
+	char text[2 * sizeof(words.text)] = "";
+	const char *line;
+
+	memset(text, 'x', sizeof(text) - 1);
+	open_stderr();
+	log_last_words(text);
+	log_last_words("more");
+	log_close();
+	line = read_all();
+	ck_assert_int_eq(strncmp(line, "<3>xxx", 6), 0);
+	ck_assert_ptr_nonnull(strstr(line, "xxx\n<3>more\n"));
+}
+END_TEST
+
 START_TEST(errno_is_kept)
 {
 	errno = EXDEV;
@@ -553,6 +570,7 @@ static Suite *log_suite(void)
 	tcase_add_test(tc, the_level_is_kept_to_and_spares_the_arguments);
 	tcase_add_test(tc, no_control_byte_leaves_whatever_the_message_holds);
 	tcase_add_test(tc, a_long_message_is_cut_and_says_so);
+	tcase_add_test(tc, long_last_words_end_with_their_line);
 	tcase_add_test(tc, errno_is_kept);
 
 	tc = log_case(suite, "repeats");

@@ -417,6 +417,9 @@ void log_last_words(const char *text)
 	if (last_words.style == LOG_STYLE_PRIORITY)
 		log_words_add(&words, "<3>");
 	log_words_add(&words, text);
+	/* A text that was cut leaves room for the newline. */
+	if (words.len + 1 == sizeof(words.text))
+		words.len--;
 	log_words_add(&words, "\n");
 	if (poll(&pfd, 1, 0) > 0 &&
 	    write(STDERR_FILENO, words.text, words.len) < 0)
