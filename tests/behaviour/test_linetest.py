@@ -892,7 +892,15 @@ class Recording(Linetest):
                 (("new.lt", "--listen", "here", head), 1, "no address"),
                 (("new.lt", "--connect", "tcp://x:1"), 1, "no address"),
                 (("new.lt", "--listen", "udp://127.0.0.1:7007", head), 1,
-                 "only streams"),
+                 '"udp://127.0.0.1:7007": --listen takes tcp:// and unix://'),
+                (("new.lt", "--listen", "tls://127.0.0.1:7007", head), 1,
+                 '"tls://127.0.0.1:7007": --listen takes tcp:// and unix://'),
+                (("new.lt", "--listen", "ws://127.0.0.1:7007", head), 1,
+                 "--listen takes tcp:// and unix:// only"),
+                (("new.lt", "--connect", "ws://127.0.0.1:7007"), 1,
+                 "--connect takes tcp://, unix:// and tls:// only"),
+                (("new.lt", "--connect", "wss://127.0.0.1:7007"), 1,
+                 '"wss://127.0.0.1:7007": --connect takes tcp://, unix://'),
                 (("new.lt", "--listen", "tcp://192.0.2.1:7007", head), 1,
                  "tcp://192.0.2.1:7007: ")):
             _, err = self.linetest("--record", *args, code=code)

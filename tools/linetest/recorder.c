@@ -273,15 +273,22 @@ fail:
 	return -1;
 }
 
-static int read_stream_address(struct net_address *address, const char *url)
+/* The recorder passes bytes on as they are: it does not decode WebSocket, and
+ * speaks TLS only to a daemon. */
+static int read_stream_address(struct net_address *address, const char *option,
+			       const char *url, bool takes_tls)
 {
+	const struct transport_info *info;
 	char *error = NULL;
 
 	if (net_address_read(address, url, &error) == 0) {
-		if (transports[address->transport].type == SOCK_STREAM)
+		info = &transports[address->transport];
+		if (info->type == SOCK_STREAM && !info->web &&
+		    (takes_tls || !info->tls))
 			return 0;
-		error = memory_format("\"%s\": only streams can be recorded",
-				      url);
+		error = memory_format("\"%s\": %s takes %s only", url, option,
+				      takes_tls ? "tcp://, unix:// and tls://"
+						: "tcp:// and unix://");
 	}
 	escape_print(stderr, "linetest: %s\n", error);
 	free(error);
@@ -300,7 +307,8 @@ static int recorder_find_daemon(struct recorder *recorder)
 	recorder->connect = ways[0];
 	if (asked == NULL)
 		return recorder_start_daemon(recorder);
-	if (read_stream_address(&recorder->daemon, asked) < 0)
+	if (read_stream_address(&recorder->daemon, "--connect", asked, true) <
+	    0)
 		return -1;
 	if (any->sa_family == AF_INET)
 		recorder->connect = ways[1];
@@ -314,7 +322,8 @@ static int recorder_find_here(struct recorder *recorder)
 	const char *asked = recorder->settings->listen;
 
 	if (asked != NULL)
-		return read_stream_address(&recorder->here, asked);
+		return read_stream_address(&recorder->here, "--listen", asked,
+					   false);
 	if (net_address_free(&recorder->here, TRANSPORT_TCP, NULL) < 0)
 		return print_errno("no free port");
 	return 0;
