@@ -893,7 +893,8 @@ class Reconnect(UpstreamTest):
             up.send(b"ished\n")
             self.expect(c, b"ished\n")
 
-    def test_its_end_is_seen_where_it_does_not_read(self):
+    def stalled(self):
+        """An upstream that does not read, and lined has more lines for it."""
         server = self.server(rcvbuf=4096)
         self.serve(server, subscribe_only="false", retry_min="100ms",
                    extra="send-stall = 0")
@@ -901,19 +902,17 @@ class Reconnect(UpstreamTest):
         [c] = self.fed(up)
         c.send((b"x" * 999 + b"\n") * 12000)
         self.reach(up, c)
+        return server, up, c
+
+    def test_its_end_is_seen_where_it_does_not_read(self):
+        server, up, c = self.stalled()
         up.half_close()
         self.daemon.wait_log("lost, next try in 0.1 s: closed by the peer",
                              timeout=10)
         self.reach(self.accept(server), c)
 
     def test_a_reload_with_a_shorter_send_stall_holds_at_once(self):
-        server = self.server(rcvbuf=4096)
-        self.serve(server, subscribe_only="false", retry_min="100ms",
-                   extra="send-stall = 0")
-        up = self.accept(server)
-        [c] = self.fed(up)
-        c.send((b"x" * 999 + b"\n") * 12000)
-        self.reach(up, c)
+        server, _, c = self.stalled()
         self.write(self.text(server, subscribe_only="false",
                              retry_min="100ms", extra="send-stall = 200ms"),
                    workers=self.WORKERS)
