@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "log/log.h"
@@ -118,16 +117,21 @@ END_TEST
 struct nap {
 	atomic_uint count;
 	atomic_bool inside;
+	atomic_bool taken_back; /* soon: log_tick() is about to be called */
 };
 
+/* Lasts until the test takes the tick back, and a little longer. */
 static uint32_t take_a_nap(void *arg)
 {
-	const struct timespec millisecond = {0, 1000000};
 	struct nap *nap = arg;
+	unsigned i;
 
 	atomic_store(&nap->inside, true);
 	atomic_fetch_add(&nap->count, 1);
-	nanosleep(&millisecond, NULL);
+	while (!atomic_load(&nap->taken_back))
+		sched_yield();
+	for (i = 0; i < 100; i++)
+		sched_yield();
 	atomic_store(&nap->inside, false);
 	return 0;
 }
@@ -139,9 +143,11 @@ START_TEST(a_tick_that_was_taken_back_is_over)
 
 	open_stderr();
 	for (i = 0; i < 50; i++) {
+		atomic_store(&nap.taken_back, false);
 		log_tick(0, take_a_nap, &nap);
 		while (atomic_load(&nap.count) <= i)
 			sched_yield();
+		atomic_store(&nap.taken_back, true);
 		log_tick(0, NULL, NULL);
 		ck_assert(!atomic_load(&nap.inside));
 		count = atomic_load(&nap.count);
