@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the suites of the bus publish and subscribe with, on the hall of a test.
+ * Publishers and subscribers for the suites of the bus, on the hall of a test.
  */
 #pragma once
 

@@ -58,7 +58,7 @@ struct lined_framing framing_of(enum lined_terminator terminator,
 
 /* ---- readers --------------------------------------------------------- */
 
-/* What a handler of a test has read. */
+/* The lines and blocks that a handler of a test has read. */
 struct reader {
 	char log[512];
 	size_t len;

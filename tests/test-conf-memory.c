@@ -50,7 +50,7 @@ char *__wrap_strdup(const char *text)
 	return copy != NULL ? memcpy(copy, text, size) : NULL;
 }
 
-/* What an allocation of a pool returns that fails. */
+/* Fails as an allocation of a pool does when there is no memory. */
 static void *pool_fails(struct pool *pool)
 {
 	return __real_pool_array(pool, SIZE_MAX, 2);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What time does to the reading side of a socket: the rate of lines, and the
- * deadlines of idle clients, first lines and lines.
+ * The limits in time of the reading side of a socket: the rate of lines, and
+ * the deadlines of idle clients, first lines and lines.
  */
 #include "config.h"
 

@@ -55,7 +55,7 @@ struct tls_connection {
 
 extern struct tls_connection conn;
 
-/* What the socket reported of its handshakes. */
+/* The handshakes that the socket has reported: how many, and the last one. */
 extern struct outcome {
 	unsigned count;
 	enum tls_result result;
