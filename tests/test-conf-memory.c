@@ -35,6 +35,7 @@ int __real_cfg_parse_fp(cfg_t *cfg, FILE *fp);
 cfg_t *__wrap_cfg_init(cfg_opt_t *opts, cfg_flag_t flags);
 int __wrap_cfg_parse_fp(cfg_t *cfg, FILE *fp);
 char *__wrap_strdup(const char *text);
+char *__wrap_strndup(const char *text, size_t len);
 void *__wrap_pool_alloc(struct pool *pool, size_t size);
 void *__wrap_pool_array(struct pool *pool, size_t count, size_t size);
 char *__wrap_pool_strdup(struct pool *pool, const char *text);
@@ -48,6 +49,17 @@ char *__wrap_strdup(const char *text)
 	char *copy = allocation_fails() ? NULL : __real_malloc(size);
 
 	return copy != NULL ? memcpy(copy, text, size) : NULL;
+}
+
+/* For a text of at least len bytes. */
+char *__wrap_strndup(const char *text, size_t len)
+{
+	char *copy = allocation_fails() ? NULL : __real_malloc(len + 1);
+
+	if (copy == NULL)
+		return NULL;
+	copy[len] = '\0';
+	return memcpy(copy, text, len);
 }
 
 /* Fails as an allocation of a pool does when there is no memory. */
@@ -136,7 +148,7 @@ static const char everything[] =
 	"workers = 2\nmemory = 64M\nuser = \"root\"\ngroup = \"root\"\n"
 	"module-dir = \"modules\"\npid-file = \"lined.pid\"\n"
 	"hardening { writable = { \"state\", \"/srv\" } }\n"
-	"log { level = debug ident = \"l\" }\n"
+	"log { level = debug ident = \"${LINED_NONE:-l}\" }\n"
 	"control { socket = \"/run/c\" group = \"root\" }\n"
 	"metrics { listen = \"tcp://127.0.0.1:9117\" }\n"
 	"defaults { limits { clients = 5 exempt = { \"192.0.2.1\" } }\n"
