@@ -272,12 +272,12 @@ struct lined_protocol {
 	uint32_t client_size;
 
 	/*
-	 * The service drains, no client of the service has unread input on any
-	 * worker, and this client is idle: all input is handled, all output is
-	 * sent, and no claim or password is being decided. Must close the
-	 * client, now or later; called repeatedly until the client is closed.
-	 * The daemon closes the client after drain-timeout. NULL: the daemon
-	 * closes an idle client at once.
+	 * The service drains, the input that its clients sent before the drain
+	 * is handled on all workers, and this client is idle: all input is
+	 * handled, all output is sent, and no claim or password is being
+	 * decided. Must close the client, now or later; called repeatedly until
+	 * the client is closed. The daemon closes the client after
+	 * drain-timeout. NULL: the daemon closes an idle client at once.
 	 */
 	void (*handle_drain)(struct lined_socket *client);
 	/*

@@ -21,6 +21,7 @@ struct client_address {
 	bool is_program : 1;  /* keeper_may_have(); valid if looked_at */
 	bool looked_at : 1;
 	bool judged : 1; /* client_penalize() has run */
+	bool heard : 1;  /* a drain has once found no unread input */
 	uint32_t scope;
 };
 

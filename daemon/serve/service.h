@@ -58,7 +58,8 @@ struct service {
 	struct list proxied;              /* proxy_arrival.c */
 	struct lined_service **instances; /* one per worker */
 	size_t instance_count, running;   /* running: not yet ended */
-	/* While draining: instances with unread lines, and with clients. */
+	/* While draining: instances that have not posted calls.heard, and
+	 * instances with clients. */
 	size_t unheard, occupied;
 	unsigned holds;       /* calls of service_hold(), not released */
 	uint64_t tls_refused; /* TLS handshakes over the limit */

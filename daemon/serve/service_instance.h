@@ -78,9 +78,10 @@ struct lined_service {
 	struct lined_timer drain;
 	uint64_t drain_end_ms, datagrams_end_ms;
 	/* Set in this order at the end; emptied at any time after heard. heard:
-	 * this instance has no unread lines; parting: no instance of the
-	 * service has any. emptied: this instance has no clients; finishing: no
-	 * instance of the service has any. ending: stop() was called. */
+	 * this instance has handled the lines that its clients sent before the
+	 * drain; parting: all instances of the service have. emptied: this
+	 * instance has no clients; finishing: no instance of the service has
+	 * any. ending: stop() was called. */
 	bool draining, heard, parting, emptied, finishing, ending;
 
 	/* Shared with the other instances of the service. datagram_admission:
@@ -95,8 +96,8 @@ struct lined_service {
 	 * for lack of memory. */
 	struct {
 		/* To the main thread. departures: `departed` clients have
-		 * closed. heard: the instance drains, and has no unread lines
-		 * any more. emptied: it has no clients any more. ended: the
+		 * closed. heard: the instance drains, and has handled the lines
+		 * from before. emptied: it has no clients any more. ended: the
 		 * service may free it. */
 		struct worker_call departures, heard, emptied, ended;
 		struct worker_call drain, part, finish; /* to the worker */
@@ -148,15 +149,16 @@ void instance_close_datagrams(struct lined_service *instance,
 			      const char *listen);
 
 /*
- * Calls the protocol's drain(), and posts calls.heard when no client has unread
- * lines. After timeout_ms closes all clients. Posts calls.emptied later.
+ * Calls the protocol's drain(), and posts calls.heard when the lines that have
+ * arrived so far are handled. After timeout_ms closes all clients. Posts
+ * calls.emptied later.
  */
 void instance_drain(struct lined_service *instance, uint32_t timeout_ms);
 
 /*
- * Call this when no instance of the service has unread lines and their messages
- * on the bus have arrived. Closes each client when its input is handled and its
- * output sent.
+ * Call this when all instances of the service have posted calls.heard and their
+ * messages on the bus have arrived. Closes each client when its input is
+ * handled and its output sent.
  */
 void instance_part(struct lined_service *instance);
 

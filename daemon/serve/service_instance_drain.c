@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ends an instance: when no client of the service has unread lines, closes each
- * client whose lines have been answered, then calls the protocol's finish() and
- * stop().
+ * Ends an instance: when the service has handled the lines that its clients
+ * sent before the drain, closes each client whose lines have been answered,
+ * then calls the protocol's finish() and stop().
  */
 #include "config.h"
 
@@ -59,27 +59,35 @@ static bool instance_is_answered(const struct lined_socket *sock)
 	       !instance_is_deciding(sock);
 }
 
-/* Whether a client has sent lines that the protocol has not handled: they may
- * be for other clients. */
-static bool instance_has_unread(const struct lined_service *instance,
-				uint64_t now_ms)
+/*
+ * Marks each client without unread input: its lines from before the drain,
+ * which may be for other clients, are handled. Returns whether all clients are
+ * marked. A mark stays: of many clients that go on sending, one would always
+ * have unread input.
+ */
+static bool instance_mark_heard(const struct list *clients)
 {
 	struct client *client;
+	bool all = true;
 
-	list_for_each(client, &instance->clients, link) {
+	list_for_each(client, clients, link) {
 		const struct lined_socket *sock = client_socket(client);
 
-		if (!lined_socket_is_closed(sock) &&
-		    (socket_has_unread(sock) || instance_is_deciding(sock)))
-			return true;
+		if (!client->peer.heard)
+			client->peer.heard = lined_socket_is_closed(sock) ||
+					     (!socket_has_unread(sock) &&
+					      !instance_is_deciding(sock));
+		all = all && client->peer.heard;
 	}
-	if (now_ms >= instance->datagrams_end_ms)
-		return false;
-	list_for_each(client, &instance->datagrams, link)
-		if (!lined_socket_is_closed(client_socket(client)) &&
-		    socket_has_unread(client_socket(client)))
-			return true;
-	return false;
+	return all;
+}
+
+static bool instance_has_heard(const struct lined_service *instance,
+			       uint64_t now_ms)
+{
+	return instance_mark_heard(&instance->clients) &&
+	       (now_ms >= instance->datagrams_end_ms ||
+		instance_mark_heard(&instance->datagrams));
 }
 
 /* Closes each client whose lines have been answered, or all clients, and all
@@ -162,7 +170,7 @@ static void instance_drain_fired(struct lined_timer *timer)
 	struct client *client, *next;
 
 	if (!instance->heard &&
-	    (late || !instance_has_unread(instance, now_ms))) {
+	    (late || instance_has_heard(instance, now_ms))) {
 		instance->heard = true;
 		worker_answer(instance->worker, &instance->calls.heard);
 	}

@@ -61,9 +61,9 @@ static void service_run_part(struct worker_call *call)
 }
 
 /*
- * Lets the instances close their clients when no worker has unread lines: a
- * line may be for clients of other workers. Messages published by clients
- * arrive before these calls.
+ * Lets the instances close their clients when all workers have handled the
+ * lines from before the drain: a line may be for clients of other workers.
+ * Messages published by clients arrive before these calls.
  */
 static void service_run_heard(struct worker_call *call)
 {

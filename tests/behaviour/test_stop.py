@@ -73,6 +73,32 @@ const struct lined_protocol lined_protocol = {
 };
 """
 
+# Tells the client when its line has come, and then takes its time.
+SLOW = r"""
+#define _POSIX_C_SOURCE 200809L
+#include <sys/socket.h>
+#include <time.h>
+#include <lined/protocol.h>
+
+static void slow_line(struct lined_socket *client,
+		      const struct lined_line *line)
+{
+	const struct timespec pause = {0, 30000000};
+
+	(void)line;
+	send(lined_socket_fd(client), "come\n", 5, 0);
+	nanosleep(&pause, NULL);
+}
+
+const struct lined_protocol lined_protocol = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "slow",
+	.summary = "thinks about each line",
+	.handle_line = slow_line,
+};
+"""
+
 
 class Stop(DaemonTest):
     def setUp(self):
@@ -253,6 +279,26 @@ class Stop(DaemonTest):
                 ended.set()
                 for t in threads:
                     t.join()
+
+    def test_clients_that_send_in_turn_do_not_hold_it(self):
+        self.build_module("slow", SLOW)
+        daemon = self.start("drain-timeout = 20s\n" + service(
+            "desk", "unix://" + self.unix, protocol="slow"))
+        with Client(self.unix) as a, Client(self.unix) as b:
+            a.send(b"mine\n")
+            self.assertEqual(a.line(), b"come\n")
+            with self.takes(0, 10):
+                daemon.signal(signal.SIGTERM)
+                # While the line of one is handled, the other sends.
+                try:
+                    while True:
+                        b.send(b"mine\n")
+                        if b.line() == b"":
+                            break
+                        a, b = b, a
+                except OSError:
+                    pass
+                self.assertEqual(daemon.wait(), 0)
 
     def test_a_second_signal_ends_it_at_once(self):
         for first, second in ((signal.SIGTERM, signal.SIGTERM),
