@@ -260,20 +260,29 @@ int instance_start(struct lined_service *instance)
 					     : 0;
 }
 
+static void instance_change_limits(const struct list *clients, bool timeouts)
+{
+	struct client *client;
+
+	list_for_each(client, clients, link) {
+		lined_socket_limits_changed(client_socket(client));
+		if (timeouts)
+			client_set_user_timeout(client_socket(client));
+	}
+}
+
 void instance_reload(struct lined_service *instance,
 		     const struct conf_service *conf)
 {
 	const struct conf_service *before = instance->conf;
+	bool limits = conf_service_changes(before, conf) & CONF_CHANGE_LIMITS;
 	struct client *client;
 
 	instance_take_conf(instance, conf);
 	if (before->class_count > 0 || conf->class_count > 0)
 		client_classes_changed(instance, before);
-	list_for_each(client, &instance->clients, link)
-		lined_socket_limits_changed(client_socket(client));
-	if (conf_service_changes(before, conf) & CONF_CHANGE_LIMITS)
-		list_for_each(client, &instance->clients, link)
-			client_set_user_timeout(client_socket(client));
+	instance_change_limits(&instance->clients, limits);
+	instance_change_limits(&instance->handshakes, limits);
 	/* Each datagram begins a new line: the new framing can apply at once.
 	 */
 	list_for_each(client, &instance->datagrams, link)

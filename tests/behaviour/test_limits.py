@@ -479,6 +479,19 @@ class Vanished(Limits):
             self.assertEqual(self.user_timeouts(daemon, local=self.address),
                              [180000])
 
+    def test_a_reload_changes_it_for_a_client_in_a_handshake(self):
+        text = service("echo", "ws://127.0.0.1:%d" % self.port,
+                       extra="limits { send-stall = 2m }")
+        daemon = self.start(text)
+        with Client(self.address):
+            self.eventually(
+                lambda: self.user_timeouts(daemon, local=self.address) ==
+                [120000], "the client is accepted")
+            self.write(text.replace("2m", "3m"))
+            daemon.reload()
+            self.assertEqual(self.user_timeouts(daemon, local=self.address),
+                             [180000])
+
     def test_an_upstream_too(self):
         with Server() as server:
             daemon = self.start(service(
