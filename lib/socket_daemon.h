@@ -29,6 +29,10 @@ bool socket_is_held(const struct lined_socket *sock, unsigned reasons);
  */
 bool socket_has_unread(const struct lined_socket *sock);
 
+/* The time that the handshake had, of a socket that is in the handshake or has
+ * missed its deadline. */
+uint32_t socket_handshake_ms(const struct lined_socket *sock);
+
 /* Why a socket is closing, for callbacks before `closed`. */
 enum lined_close_reason socket_close_reason(const struct lined_socket *sock);
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 
+#include "socket_daemon.h"
 #include "socket_priv.h"
 
 /* The number of checks of the kernel's queue before a peer that takes nothing
@@ -223,6 +224,11 @@ void socket_arm(struct lined_socket *sock)
 	/* Without a timer, keep accepting rather than never resume. */
 	sock->accept_paused = false;
 	socket_update_mode(sock);
+}
+
+uint32_t socket_handshake_ms(const struct lined_socket *sock)
+{
+	return sock->end_at - sock->started_at;
 }
 
 const char *lined_socket_missed_deadline(const struct lined_socket *sock)

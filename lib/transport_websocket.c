@@ -188,6 +188,11 @@ static bool websocket_is_answered(const struct lined_socket *sock)
 
 /* ---- pings --------------------------------------------------------------- */
 
+uint32_t websocket_ping_ms(const struct lined_socket *sock)
+{
+	return websocket_of(sock)->ping_ms;
+}
+
 static bool websocket_wakes(const struct lined_socket *sock, uint32_t *at)
 {
 	const struct websocket *ws = websocket_of(sock);

@@ -42,6 +42,9 @@ int websocket_begin(struct lined_socket *sock, const char *early,
 void websocket_accept(struct lined_socket *sock, size_t request_len,
 		      const char *response, size_t len, uint32_t ping_ms);
 
+/* The ping_ms of an accepted socket. */
+uint32_t websocket_ping_ms(const struct lined_socket *sock);
+
 /* Sends the response, then closes: no WebSocket. Only handle_close follows. */
 void websocket_respond(struct lined_socket *sock, const char *response,
 		       size_t len);

@@ -16,6 +16,7 @@
 #include "serve/service_instance.h"
 #include "socket_daemon.h"
 #include "tls.h"
+#include "websocket.h"
 
 /* Size of the buffer for an escaped line, with its NUL. */
 #define LINE_SHOWN_MAX 1000
@@ -132,27 +133,40 @@ enum timeout timeout_missed(const struct lined_socket *sock)
 	return i;
 }
 
+static uint32_t client_timeout_ms(const struct lined_socket *sock,
+				  enum timeout timeout)
+{
+	const struct lined_limits *limits = lined_socket_limits(sock);
+
+	switch (timeout) {
+	case TIMEOUT_IDLE:
+		return limits->idle_ms;
+	case TIMEOUT_FIRST_LINE:
+		return limits->first_line_ms;
+	case TIMEOUT_LINE:
+		return limits->line_ms;
+	case TIMEOUT_SEND_STALL:
+		return limits->send_stall_ms;
+	/* A reload changes the next two for new clients only: the config may
+	 * have another time. */
+	case TIMEOUT_HANDSHAKE:
+		return socket_handshake_ms(sock);
+	case TIMEOUT_PING:
+		return websocket_ping_ms(sock);
+	default:
+		return 0;
+	}
+}
+
 /* Writes "first-line-timeout 5 s". */
 static void client_format_timeout(struct lined_socket *sock, char *text,
 				  size_t size)
 {
-	const struct lined_limits *limits = lined_socket_limits(sock);
-	const uint32_t ms[TIMEOUTS] = {
-		[TIMEOUT_IDLE] = limits->idle_ms,
-		[TIMEOUT_FIRST_LINE] = limits->first_line_ms,
-		[TIMEOUT_LINE] = limits->line_ms,
-		[TIMEOUT_HANDSHAKE] =
-			conf_class_bounds(client_instance(sock)->conf,
-					  socket_class(sock))
-				->handshake_ms,
-		[TIMEOUT_SEND_STALL] = limits->send_stall_ms,
-		[TIMEOUT_PING] = client_instance(sock)->conf->web.ping_ms,
-	};
 	enum timeout timeout = timeout_missed(sock);
 
 	if (timeout < TIMEOUTS)
 		snprintf(text, size, "%s %g s", timeout_key(timeout),
-			 ms[timeout] / 1000.0);
+			 client_timeout_ms(sock, timeout) / 1000.0);
 	else
 		snprintf(text, size, "%s", lined_socket_missed_deadline(sock));
 }

@@ -40,12 +40,14 @@ class Web(DaemonTest):
         self.address = ("127.0.0.1", self.port)
         self.control = self.path("control.sock")
 
+    def text(self, extra="", path=""):
+        return ('control { socket = "%s" }\n' % self.control
+                + service("w", "ws://127.0.0.1:%d%s" % (self.port, path),
+                          "tcp://127.0.0.1:%d" % self.tcp,
+                          protocol=self.protocol, extra="\t" + extra))
+
     def serve(self, extra="", path="", **kw):
-        self.daemon = self.start(
-            'control { socket = "%s" }\n' % self.control
-            + service("w", "ws://127.0.0.1:%d%s" % (self.port, path),
-                      "tcp://127.0.0.1:%d" % self.tcp,
-                      protocol=self.protocol, extra="\t" + extra), **kw)
+        self.daemon = self.start(self.text(extra, path), **kw)
 
     def open(self, source=None, **kw):
         return WebSocket(Client(self.address, source=source), **kw)
@@ -372,6 +374,20 @@ class Messages(Web):
             self.assertEqual(bad.closed(), 1008)
             self.daemon.wait_log(r"closed: timeout: ping 0\.2 s$")
             self.assertEqual(good.frame(), (PING, b""))
+
+    def test_the_log_names_the_time_that_the_client_had(self):
+        def extra(ping, handshake):
+            return ("web { ping = %s }\nlimits { handshake-timeout = %s }"
+                    % (ping, handshake))
+        self.serve(extra("2s", "3s"))
+        with self.open() as silent, Client(self.address) as slow:
+            silent.send("x")
+            self.assertEqual(silent.message(), "x")
+            self.write(self.text(extra("5m", "5m")))
+            self.daemon.reload()
+            slow.ended()
+            self.daemon.wait_log(r"closed: timeout: handshake-timeout 3 s$")
+            self.daemon.wait_log(r"closed: timeout: ping 2 s$")
 
     def test_pings_do_not_keep_an_idle_client(self):
         self.serve("limits { idle-timeout = 400ms }")
