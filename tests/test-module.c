@@ -99,6 +99,26 @@ static void teardown(void)
 	run("rm -rf '%s'", dir);
 }
 
+/* ---- listed ones ----------------------------------------------------- */
+
+START_TEST(the_list_has_the_names_of_all_module_files)
+{
+	char text[64];
+
+	run("cd '%s' && mkdir '[a]*' && cd '[a]*' && "
+	    "touch b.so a.so .hidden.so c.so.old so",
+	    dir);
+	snprintf(error, sizeof(error), "%s/[a]*", dir);
+	module_list(error, text, sizeof(text));
+	ck_assert_str_eq(text, "a, b");
+	/* The list is cut to what there is room for. */
+	module_list(error, text, 3);
+	ck_assert_str_eq(text, "a,");
+	module_list("/nowhere", text, sizeof(text));
+	ck_assert_str_eq(text, "");
+}
+END_TEST
+
 /* ---- good ones ------------------------------------------------------- */
 
 START_TEST(a_good_module_is_loaded_once)
@@ -395,6 +415,7 @@ static Suite *module_suite(void)
 
 	tc = support_case(suite, "files");
 	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, the_list_has_the_names_of_all_module_files);
 	tcase_add_test(tc, what_is_no_file_is_refused);
 	tcase_add_test(tc, a_name_that_is_none_is_refused);
 	tcase_add_test(tc, a_directory_that_is_none_is_refused);

@@ -7,9 +7,9 @@
 
 #include "module/module.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
-#include <glob.h>
 #include <limits.h>
 #include <link.h>
 #include <stdio.h>
@@ -230,33 +230,30 @@ static struct module *module_find(const struct modules *modules,
 	return NULL;
 }
 
-static int module_compare_names(const void *a, const void *b)
+static int module_is_listed(const struct dirent *file)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	const char *end = strrchr(file->d_name, '.');
+
+	return file->d_name[0] != '.' && end != NULL && strcmp(end, ".so") == 0;
 }
 
 void module_list(const char *dir, char *text, size_t size)
 {
-	char path[PATH_MAX];
-	size_t used = 0, i;
-	glob_t found;
-	int n;
+	struct dirent **files = NULL;
+	int count = scandir(dir, &files, module_is_listed, alphasort), i;
+	size_t used = 0;
 
 	text[0] = '\0';
-	n = snprintf(path, sizeof(path), "%s/*.so", dir);
-	if ((size_t)n >= sizeof(path) ||
-	    glob(path, GLOB_NOSORT, NULL, &found) != 0)
-		return;
-	qsort(found.gl_pathv, found.gl_pathc, sizeof(*found.gl_pathv),
-	      module_compare_names);
-	for (i = 0; i < found.gl_pathc && used < size; i++) {
-		const char *name = strrchr(found.gl_pathv[i], '/') + 1;
+	for (i = 0; i < count; i++) {
+		const char *name = files[i]->d_name;
 
-		used += (size_t)snprintf(text + used, size - used, "%s%.*s",
-					 i > 0 ? ", " : "",
-					 (int)strlen(name) - 3, name);
+		if (used < size)
+			used += (size_t)snprintf(text + used, size - used,
+						 "%s%.*s", i > 0 ? ", " : "",
+						 (int)strlen(name) - 3, name);
+		free(files[i]);
 	}
-	globfree(&found);
+	free(files);
 }
 
 bool module_exists(const char *dir, const char *name)
