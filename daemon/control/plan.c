@@ -371,8 +371,11 @@ void plan_run(struct control *control, struct request *request)
 	bool full = request->known && (uid == 0 || uid == geteuid());
 
 	if (!request->known || (!full && plan_has_another(control, uid))) {
-		response_refuse(&response, "another plan of this user is being "
-					   "made: try again later");
+		response_refuse(&response, "%s",
+				request->known
+					? "another plan of this user is being "
+					  "made: try again later"
+					: "the user who asks is unknown");
 		request_finish(request, &response);
 		return;
 	}
