@@ -231,8 +231,6 @@ void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 	struct client *client = client_of(sock);
 	struct lined_service *instance = client_instance(sock);
 
-	if (!list_is_linked(&client->link))
-		return; /* client_start() has failed */
 	list_remove(&client->link);
 	dispatcher_hold(instance->worker->dispatcher,
 			-(int64_t)instance->protocol->client_size);
