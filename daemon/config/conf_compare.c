@@ -126,6 +126,13 @@ static bool penalty_equal(const struct penalty_limits *a,
 			      b->exempt_count);
 }
 
+/* memcmp() compares these: they have no padding, and point to nothing. */
+_Static_assert(sizeof(struct lined_limits) == 7 * sizeof(uint32_t) &&
+		       offsetof(struct admission_limits, own_clients) ==
+			       8 * sizeof(uint32_t) &&
+		       sizeof(struct lined_framing) == 2 * sizeof(uint32_t),
+	       "compare the new field, too");
+
 static bool bounds_equal(const struct conf_bounds *a,
 			 const struct conf_bounds *b)
 {
