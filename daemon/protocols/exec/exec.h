@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The instance of a service, its clients, and what the two modes do for them.
+ * The instance of an exec service, its clients, and the functions of the two
+ * modes.
  */
 #pragma once
 
@@ -21,9 +22,10 @@ struct exec {
 	struct exec_shared *shared; /* mode shared */
 	struct exec_program *all;   /* running, replaced ones included */
 	size_t programs;            /* mode each: number of programs */
-	size_t old_programs;        /* mode shared: replaced by a reload */
+	size_t old_programs;        /* mode shared: programs that a reload has
+				     * replaced */
 	uint64_t restarts;
-	bool silent_named; /* a program that buffers its output was logged */
+	bool silent_named; /* exec_program_watch() has logged a program */
 	bool draining;
 	size_t drained; /* clients without unread input */
 };
@@ -33,35 +35,36 @@ struct exec_client {
 	struct lined_socket *sock;
 	/* Mode each; NULL: the program has ended. */
 	struct exec_program *program;
-	/* Mode shared. A client waiting to be read is in its slot's list. */
+	/* Mode shared. A client that waits to be read is in the list of its
+	 * slot. */
 	struct exec_slot *slot;
 	struct exec_client *prev, *next;
 	bool waits;
-	bool announced; /* the program was told about the client */
-	bool again;     /* an earlier program was told, too */
+	bool announced; /* the slot's program knows the client */
+	bool again;     /* an earlier program knew the client */
 	bool drained;
-	/* The client's input has ended. The client is closed when its answers
-	 * are complete: when enough checks since then have found the program
-	 * idle. */
+	/* The client's input has ended. The client is closed when several
+	 * checks in a row have found the program idle. */
 	bool ended;
 	unsigned char idle_looks;
-	uint64_t told_ms; /* last output, or the end of input */
+	uint64_t told_ms; /* of the last output to the client, or of the end
+			   * of its input */
 };
 
 /* ---- mode_shared.c ------------------------------------------------------ */
 
-/* -1 and errno. */
+/* Starts the programs. -1 and errno on failure. */
 int exec_shared_start(struct exec *exec);
 void exec_shared_stop(struct exec *exec);
 void exec_shared_reload(struct exec *exec);
 void exec_shared_accept(struct exec *exec, struct exec_client *client);
-/* A program has written something: check soon whether clients whose input has
- * ended have got their answers. */
+/* Call this when a program has written. Clients whose input has ended are
+ * checked soon: perhaps their last answer has come. */
 void exec_shared_look_soon(struct exec *exec);
-/* The number of running programs, without those replaced by a reload, and the
- * memory in bytes that they use. */
+/* Returns the number of running programs and adds their memory in bytes to
+ * *memory. Programs that a reload has replaced are left out. */
 size_t exec_shared_measure(const struct exec *exec, uint64_t *memory);
-/* Ends the programs' input; true: all programs have ended. */
+/* Ends the programs' input. Returns true when all programs have ended. */
 bool exec_shared_drain(struct exec *exec);
 
 /* ---- mode_each.c -------------------------------------------------------- */

@@ -101,8 +101,8 @@ static void each_program_writable(struct exec_program *program)
 
 /* ---- from the program to the client ------------------------------------- */
 
-/* Whether the program's lines end like the client's. Then bytes are passed on
- * as they are, and a prompt without a line end arrives, too. */
+/* Whether the client's lines end with LF, like the program's. If they do, bytes
+ * are passed on unchanged: even a prompt without a line end arrives. */
 static bool each_passes_bytes(const struct lined_framing *framing)
 {
 	const char *end;

@@ -17,12 +17,14 @@
  * has ended is closed when the program has written nothing for the client for
  * this long. */
 #define ANSWER_MS 1000
-/* A program that is idle at this many checks in a row has answered: output
- * through a pseudo-terminal takes a moment to arrive. */
+/* A program has answered when it is idle at this many checks in a row. One
+ * check is not enough: output through a pseudo-terminal takes a moment to
+ * arrive. */
 #define ANSWER_LOOKS 2
 
-/* The delay between checks of the programs whose clients have ended their
- * input: the shortest, and the longest when nothing changes. */
+/* The shortest and the longest delay between two checks of programs with
+ * clients whose input has ended. The delay doubles until a program writes or is
+ * idle. */
 #define LOOK_MIN_MS 10
 #define LOOK_MAX_MS 320
 
@@ -141,9 +143,9 @@ void exec_shared_accept(struct exec *exec, struct exec_client *client)
 		exec_slot_queue(slot, client);
 }
 
-/* Closes clients whose input has ended and whose program has answered. If the
- * system does not show what the program waits for, an idle program has answered
- * a client after it has written nothing to the client for ANSWER_MS. */
+/* Closes the client if its input has ended and its program has answered. If the
+ * system does not show what the program waits for, the last answer is complete
+ * when ANSWER_MS have passed without output to the client. */
 static void shared_close_ended(struct lined_socket *sock, void *arg)
 {
 	struct exec_client *client = lined_client_data(sock);
@@ -194,8 +196,8 @@ static void shared_look(struct lined_timer *timer)
 
 /* ---- start, reload, drain, stop ----------------------------------------- */
 
-/* All options on which a running program depends, as one text for comparing,
- * which the caller frees. */
+/* Joins all options on which a running program depends into a text for
+ * comparing. The caller frees the text. */
 static char *shared_options_text(const struct exec_options *options)
 {
 	char *text = NULL;

@@ -171,8 +171,8 @@ static const struct lined_socket_handlers error_handlers = {
 	.handle_close = program_on_closed,
 };
 
-/* Counts unread lines of clients, which begin with an id; other lines are
- * lined's own. */
+/* Counts the unread lines of clients. They begin with an id; lined's own lines
+ * do not. */
 static void program_on_unread(struct lined_socket *sock, void *arg)
 {
 	struct exec_program *program = arg;
@@ -218,8 +218,9 @@ static int program_wrap(struct exec_program *program,
 	return -1;
 }
 
-/* Counts what the program has not read. Must be called after the end of the
- * program, which shares the descriptor: the descriptor becomes non-blocking. */
+/* Counts the lines that the program has not read. Must be called after the
+ * program's end: the pipe's read end, which the program shares, becomes
+ * non-blocking. */
 static void program_count_unread(struct exec_program *program)
 {
 	const struct lined_framing framing = {
@@ -426,7 +427,7 @@ void exec_program_ask(struct exec_program *program, const struct iovec *pieces,
 	program->spoke = false;
 }
 
-/* ---- what the system shows of the program -------------------------------- */
+/* ---- the process as the system shows it ---------------------------------- */
 
 bool exec_program_is_idle(const struct exec_program *program, bool *known)
 {

@@ -37,28 +37,28 @@ struct exec_program {
 	struct lined_program *process; /* NULL: ended */
 	/* NULL: closed. */
 	struct lined_socket *input, *output, *errors;
-	/* input_end: the program's end of its standard input; -1: not kept.
-	 * unread: after the program's end, reads what is left in input_end. */
+	/* input_end: the read end of standard input; -1: not kept. unread: a
+	 * socket made of input_end when the program has ended. */
 	int input_end;
 	struct lined_socket *unread;
-	/* The socket group of input: no deadlines, and no limit but
-	 * exec_program_has_room(). */
+	/* The socket group of input. It has no deadlines and no limits:
+	 * exec_program_has_room() bounds the input. */
 	struct lined_socket_group group;
 	struct lined_timer timer;
 	uint32_t kill_after_ms;
 	unsigned kill_step;
 	char *how; /* how the process ended */
 
-	uint64_t started_ms, asked_ms; /* asked_ms: last line of a client */
-	bool spoke;                    /* it has written since asked_ms */
-	bool ending;                   /* lined has asked it to end */
+	uint64_t started_ms, asked_ms; /* asked_ms: last client line */
+	bool spoke;                    /* the program wrote after asked_ms */
+	bool ending;                   /* its input is to be closed */
 };
 
 /*
  * Starts the command of the options. variables: NAME=VALUE texts, ending with
- * NULL, added to the environment. keep_unread: lines not read at the program's
- * end are counted as lines_unread. The program is in the list *all until it is
- * freed. NULL and errno.
+ * NULL, added to the environment. keep_unread: when the program has ended, the
+ * lines that it has not read are counted as lines_unread. The program is in the
+ * list *all until it is freed. NULL and errno on failure.
  */
 struct exec_program *
 exec_program_start(struct lined_service *service,
@@ -67,17 +67,16 @@ exec_program_start(struct lined_service *service,
 		   const struct exec_program_handlers *handlers, void *owner,
 		   struct exec_program **all);
 
-/* Call this after a reload: from now on the program's output has the service's
- * new framing, and signals that are not sent yet follow the new kill-after. */
+/* Call this after a reload. The program's output gets the service's new
+ * framing. The new kill-after holds for timers that start later. */
 void exec_program_reload(struct exec_program *program,
 			 const struct exec_options *options);
 
-/* Ends the program's input when all of it is sent. If the program still runs
- * after wait_ms, sends SIGTERM, and after kill-after SIGKILL. */
+/* Closes standard input when all queued lines are sent. Sends SIGTERM if the
+ * program still runs after wait_ms, and SIGKILL after another kill-after. */
 void exec_program_end(struct exec_program *program, uint32_t wait_ms);
 
-/* Frees the program: its process is killed, and no handler is called any more.
- */
+/* Kills the process and frees the program, without a call of a handler. */
 void exec_program_free(struct exec_program *program);
 
 /* Whether the program takes more input now. */
@@ -91,16 +90,16 @@ void exec_program_say(struct exec_program *program, const struct iovec *pieces,
 void exec_program_ask(struct exec_program *program, const struct iovec *pieces,
 		      size_t count);
 
-/* Ends the program's input when all of it is sent, without a time limit. */
+/* Closes standard input when all queued lines are sent. Sends no signals. */
 void exec_program_end_input(struct exec_program *program);
 
-/* Whether the program has read everything and waits for more. !*known: the
- * system does not show what the program waits for. */
+/* Whether the program has read everything and waits for more. *known is set to
+ * false if the system does not show what the program waits for. */
 bool exec_program_is_idle(const struct exec_program *program, bool *known);
 
 /* The memory of the process in bytes; 0: unknown. */
 uint64_t exec_program_memory(const struct exec_program *program);
 
-/* Called each second. If the program has read a line, writes nothing and waits
- * for the next line, logs this and returns true. */
+/* To be called each second. If the program has read a line, writes nothing and
+ * waits for the next line, logs this and returns true. */
 bool exec_program_watch(const struct exec_program *program);

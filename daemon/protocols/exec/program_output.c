@@ -72,7 +72,7 @@ static void output_broadcast(const struct exec_slot *slot, uint64_t but,
 	lined_buffer_unref(b.buffer);
 }
 
-/* Takes a number; false: no digits, or too many. */
+/* Takes a number of up to 19 digits. False: there is no digit. */
 static bool output_take_id(const char **at, const char *end, uint64_t *id)
 {
 	const char *begin = *at;

@@ -59,10 +59,10 @@ void exec_slot_unqueue(struct exec_slot *slot, struct exec_client *client)
 		slot->last = client->prev;
 }
 
-/* ---- what lined says ---------------------------------------------------- */
+/* ---- lines to the program ----------------------------------------------- */
 
-/* Writes a name escaped as in the log. Blanks are escaped, too, so that the
- * name stays one word. */
+/* Writes a name escaped as in the log. Blanks are escaped as well: the name
+ * must stay one word. */
 static void slot_write_name(FILE *out, const char *name)
 {
 	char text[4 * CLIENT_NAME_MAX + 1];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A slot of mode shared: a program, which is restarted when it ends, its
- * clients, and the lines to the program about them.
+ * A slot of mode shared: a program, its clients, and the lines that tell the
+ * program about them. A program that ends is restarted.
  */
 #pragma once
 
@@ -10,11 +10,11 @@
 struct exec_slot {
 	struct exec *exec;
 	struct exec_program *program; /* NULL: none running */
-	bool idle;                    /* was idle at the last check */
+	bool idle;                    /* found at the last check */
 	bool looks_known;             /* see exec_program_is_idle() */
 	struct lined_timer restart;
 	uint32_t restart_ms;
-	size_t clients, ended_clients;    /* ended_clients: input has ended */
+	size_t clients, ended_clients;    /* ended_clients: with ended input */
 	struct exec_client *first, *last; /* clients waiting to be read */
 };
 
@@ -33,7 +33,7 @@ struct exec_slot *exec_slot_new(struct exec *exec);
 int exec_slot_start(struct exec_slot *slot);
 /* As exec_slot_start(); a failure is logged, and a later attempt follows. */
 void exec_slot_restart(struct exec_slot *slot);
-/* Ends the program, which may still write for wait_ms. */
+/* Takes the program out of the slot and ends it as exec_program_end() does. */
 void exec_slot_retire(struct exec_slot *slot, uint32_t wait_ms);
 
 /* Whether the slot's program takes a line now. */
@@ -42,7 +42,8 @@ bool exec_slot_has_room(const struct exec_slot *slot);
 void exec_slot_queue(struct exec_slot *slot, struct exec_client *client);
 void exec_slot_unqueue(struct exec_slot *slot, struct exec_client *client);
 
-/* Send "+ID ...", "-ID ...", "ID TEXT"; all but "-ID" need room in the slot. */
+/* Send "+ID ...", "-ID ..." and "ID TEXT" to the program. Only "-ID ..." may be
+ * sent if exec_slot_has_room() is false. */
 void exec_slot_announce(struct exec_slot *slot, struct exec_client *client);
 void exec_slot_retract(struct exec_slot *slot, const struct exec_client *client,
 		       const char *reason);
