@@ -46,11 +46,12 @@ LINED_API int lined_bus_publish_shared(struct lined_service *service,
 
 /*
  * Calls handler for each message that any worker publishes under the topic from
- * now on; never for an earlier message, even if that arrives later. The handler
- * may send the message with lined_socket_send_shared() and keep it with
- * lined_buffer_ref(). The handler may publish, subscribe and unsubscribe. The
- * subscription ends with lined_bus_unsubscribe() or with the instance. NULL
- * with errno: EINVAL (the topic is too long), ENOMEM, ESHUTDOWN (after stop()).
+ * now on; never for a message published before this call, even if it arrives
+ * after the call. The handler may send the message with
+ * lined_socket_send_shared() and keep it with lined_buffer_ref(). The handler
+ * may publish, subscribe and unsubscribe. The subscription ends with
+ * lined_bus_unsubscribe() or with the instance. NULL with errno: EINVAL (the
+ * topic is too long), ENOMEM, ESHUTDOWN (after stop()).
  */
 LINED_API struct lined_subscription *
 lined_bus_subscribe(struct lined_service *service, const char *topic,
@@ -61,7 +62,7 @@ LINED_API struct lined_subscription *lined_bus_subscribe_shared(
 	void (*handler)(void *arg, struct lined_buffer *message), void *arg);
 
 /*
- * Sends each message published under a topic of this service from now on to a
+ * From now on sends each message published under a topic of this service to the
  * client, unchanged, until lined_client_unsubscribe() or the client closes. -1
  * with errno: EEXIST (the client has this topic already), EINVAL (the topic is
  * too long), ENOMEM, ESHUTDOWN (the client has closed).

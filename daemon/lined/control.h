@@ -31,10 +31,10 @@ enum lined_right {
  * The right of the process at the other end of a UNIX socket, by its user and
  * groups when it connected: LINED_RIGHT_CHANGE for root and the daemon's own
  * user, LINED_RIGHT_LOOK for members of the service's socket-group. Every other
- * client has LINED_RIGHT_NONE, also a program that a protocol has started
- * (lined/program.h), although the program runs as the daemon's user. Call this
- * as soon as the client has connected: when its process has ended, another
- * process may get its number.
+ * client has LINED_RIGHT_NONE, and so has every program that a protocol has
+ * started (lined/program.h), although such a program runs as the daemon's user.
+ * Call this as soon as the client has connected: when the client's process has
+ * ended, another process may get its PID.
  */
 LINED_API enum lined_right
 lined_client_right(const struct lined_socket *client);
@@ -118,13 +118,14 @@ enum lined_request_kind {
 	/*
 	 * FILE: a `step` record for each step of a reload with this file, and a
 	 * `message` for each error and warning. `text` is the file's content. A
-	 * `need` has the path or pattern of an include: lined reads no file
-	 * itself, so LINED_REQUEST_PLAN_FILES must follow.
+	 * `need` record has the path or pattern of an include: lined reads no
+	 * file itself, so the client must send the file with
+	 * LINED_REQUEST_PLAN_FILES.
 	 */
 	LINED_REQUEST_PLAN,
 	/* SERVICE: a `line` record for each line that the service receives from
-	 * now on, and a `lost` where lines were dropped. The tap ends when the
-	 * service drains, or by lined_control_stop(). */
+	 * now on, and a `lost` record where lines were dropped. The tap ends
+	 * when the service drains, or by lined_control_stop(). */
 	LINED_REQUEST_TAP,
 
 	/* ID: closes the client. */

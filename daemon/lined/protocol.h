@@ -119,8 +119,8 @@ struct lined_option {
 	const char *const *choices;
 	const struct lined_option *section; /* for LINED_OPTION_SECTION */
 	size_t section_size;
-	/* Of a choice: a reload that changes it drains the service and starts
-	 * it again, as with another protocol. */
+	/* Only for a choice: a reload that changes the option drains the
+	 * service and starts it again, as a change of the protocol does. */
 	bool restarts;
 };
 
@@ -289,10 +289,11 @@ struct lined_protocol {
 	bool (*finish)(struct lined_service *service);
 
 	/*
-	 * The block after lined_client_expect_block(). `line` is a copy of the
-	 * line whose handle_line asked for the block; empty if handle_accept
-	 * asked. Both are borrowed. If handle_block asks for another block, the
-	 * next call has the same line. NULL: handle_line gets the block.
+	 * The block that lined_client_expect_block() asked for. `line` is a
+	 * copy of the line that handle_line was handling at that time; empty if
+	 * handle_accept asked. Both are borrowed. If handle_block asks for
+	 * another block, the next call has the same line. NULL: handle_line
+	 * gets the block.
 	 */
 	void (*handle_block)(struct lined_socket *client,
 			     const struct lined_line *line,
@@ -306,7 +307,7 @@ struct lined_protocol {
 	 * start(), freed after stop(). */
 	uint32_t instance_size;
 
-	/* For handle_line: a client has exceeded idle-timeout,
+	/* For protocols with handle_line: a client has exceeded idle-timeout,
 	 * first-line-timeout or line-timeout and is closed after this call.
 	 * Output sent in this call is flushed first. */
 	void (*handle_timeout)(struct lined_socket *client);
@@ -341,9 +342,9 @@ struct lined_protocol {
 	uint64_t (*keeps_most)(const void *options, size_t line_length,
 			       uint64_t clients, unsigned workers);
 
-	/* The most connections that a service with these options makes itself
-	 * and sends on, on all workers, for lined -t: each may queue up to the
-	 * service's send-queue. */
+	/* The most connections to other servers on which a service with these
+	 * options sends, counted over all workers, for lined -t. Each may queue
+	 * up to the service's send-queue. */
 	uint32_t (*connects_most)(const void *options);
 };
 

@@ -4,10 +4,10 @@
  * an owner (a client) and a small value. Each service has its own registry. A
  * name is released when its owner closes.
  *
- * On every worker the same claims win, and changes arrive in the same order. A
- * message that the owner's worker publishes on the bus after a change has
- * arrived there arrives after the change at the other workers, too. Thread: the
- * service's worker.
+ * On every worker the same claims win, and changes arrive in the same order. If
+ * the owner's worker has seen a change and then publishes a message on the bus,
+ * the other workers see the change before the message. Thread: the service's
+ * worker.
  */
 #ifndef LINED_REGISTRY_H
 #define LINED_REGISTRY_H
@@ -51,10 +51,11 @@ LINED_API int lined_registry_claim(
 	void *arg);
 
 /*
- * In a cluster, two nodes that do not hear each other may give the same name to
- * two clients. When the nodes hear each other again, the earlier claim keeps
- * the name, and taken() is called for the other client, after the watches.
- * One function serves all clients of this instance.
+ * Sets the function for clients of this instance that lose a name. In a
+ * cluster, two nodes that do not hear each other may give the same name to two
+ * clients. When the nodes hear each other again, the earlier claim keeps the
+ * name, and taken() is called for the other client, after the changed()
+ * functions of all watches.
  */
 LINED_API void lined_registry_on_taken(
 	struct lined_service *service,
