@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The log cuts longer messages at this length, too. */
+/* As LOG_TEXT_MAX: the log cuts a message at this length. */
 #define REPORT_TEXT_MAX 2048
 
 void report_fini(struct report *report)

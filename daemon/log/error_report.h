@@ -28,6 +28,6 @@ void report_fini(struct report *report);
 void report_add(struct report *report, enum lined_log_level level,
 		const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Keeps a message that has already been logged. */
+/* Keeps an error or warning that has already been logged. */
 void report_keep(struct report *report, enum lined_log_level level,
 		 const char *text);

@@ -36,8 +36,8 @@ static struct log_thread *open_thread; /* NULL: closed */
 static bool copies_errors;             /* errors may be copied to stderr */
 static struct log_output_settings open_output;
 static bool stderr_is_stuck;
-/* Without a random seed a peer could choose an address whose messages suppress
- * another's. */
+/* Random: otherwise a peer could choose an address with the hash of another
+ * address, so that messages about the other are suppressed. */
 static uint64_t hash_seed;
 
 /* Copies for log_last_words(), which cannot take the lock. */
@@ -234,7 +234,7 @@ static uint64_t log_hash(uint64_t hash, const void *bytes, size_t len)
 }
 
 /* Hashes an address without its port; of an IPv6 address only the /64, because
- * its owner has all addresses in it. */
+ * one owner has all addresses of a /64. */
 static uint64_t log_hash_peer(uint64_t hash, const struct log_word *peer)
 {
 	const char *end = memrchr(peer->text, ':', peer->len);
@@ -282,8 +282,8 @@ static size_t log_format(char text[LOG_TEXT_MAX], const char *format,
 
 	if (n < 0)
 		n = snprintf(raw, sizeof(raw), "%s", format);
-	/* A text that was cut is passed with one byte more than fits, so that
-	 * the cut is marked. */
+	/* If the text was cut, pass one byte more than fits into `text`: then
+	 * lined_text_escape_rest() ends it with "...". */
 	if ((size_t)n >= sizeof(raw))
 		n = sizeof(raw) - 1;
 	return lined_text_escape_rest(text, LOG_TEXT_MAX, raw, (size_t)n);
@@ -417,11 +417,11 @@ void log_last_words(const char *text)
 	if (last_words.style == LOG_STYLE_PRIORITY)
 		log_words_add(&words, "<3>");
 	log_words_add(&words, text);
-	/* A text that was cut leaves room for the newline. */
+	/* If the text was cut, make room for the newline. */
 	if (words.len + 1 == sizeof(words.text))
 		words.len--;
 	log_words_add(&words, "\n");
 	if (poll(&pfd, 1, 0) > 0 &&
 	    write(STDERR_FILENO, words.text, words.len) < 0)
-		return; /* no other place to report it */
+		return; /* no other place to report the error */
 }

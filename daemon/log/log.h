@@ -59,8 +59,8 @@ struct log_settings {
 int log_open(const struct log_settings *settings);
 
 /* Writes the waiting messages and ends the thread. Gives up after two seconds:
- * if a reader of the log hangs, the rest is lost. Other threads should have
- * ended. Does nothing if the log is not open. */
+ * if a reader of the log hangs, the remaining messages are lost. Other threads
+ * should have ended. Does nothing if the log is not open. */
 void log_close(void);
 
 /*
@@ -91,8 +91,8 @@ void log_copy_errors(bool on);
  * lined_text_escape() first: otherwise it could imitate an escape.
  *
  * Messages with the same format string about the same service are one kind; the
- * subject says what a message is about ("service NAME: refused PEER: ...", as
- * log_journal.h reads it). In 5 s, 20 messages of a kind are logged (100 at
+ * subject says what a message is about ("service NAME: refused PEER: ...", see
+ * log_journal.h). In 5 s, 20 messages of a kind are logged (100 at
  * LINED_LOG_INFO, all at LINED_LOG_DEBUG). For messages about a peer this limit
  * holds for each address, and the limit for all addresses is five times as high
  * (three times at LINED_LOG_INFO). Further messages are counted and reported as
@@ -155,7 +155,7 @@ void log_last_words(const char *text);
  * of enum log_format, facilities of log_facility_values. */
 extern const char *const log_level_words[];
 extern const char *const log_target_words[];
-extern const char *const log_format_words[]; /* follow enum log_format */
+extern const char *const log_format_words[];
 extern const char *const log_facility_words[];
 extern const int log_facility_values[];
 

@@ -45,8 +45,8 @@ static bool log_window_is_less(const struct log_window *a,
 	return log_window_is_over(a, now_ms) || a->passed < b->passed;
 }
 
-/* The window for this key, which does not replace `kept`. NULL: each other
- * window of its set awaits a report. */
+/* Returns the key's window. A new key replaces a window of its set, but never
+ * `kept`. NULL: all other windows of the set await a report. */
 static struct log_window *log_limit_find(struct log_limit *limit, uint64_t key,
 					 const struct log_window *kept,
 					 uint64_t now_ms)
@@ -104,7 +104,7 @@ enum log_verdict log_limit_check(struct log_limit *limit,
 
 	if (all != NULL && all->passed >= most)
 		return log_limit_suppress(limit, all, level, text);
-	/* `all` may be in the same set as the address. */
+	/* Do not replace `all`, which may be in the same set. */
 	if (key->from != 0)
 		each = log_limit_find(limit, key->from, all, now_ms);
 	if (each != NULL && each->passed >= burst->each)

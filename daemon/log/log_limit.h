@@ -3,8 +3,8 @@
  * The rate limit of the log. Each kind of message (for example, refusals of a
  * service for one reason) has a limit for each address and a limit for all
  * addresses: one address cannot suppress messages about another, and many
- * addresses together cannot fill the log. Only counts: the owner provides clock
- * and lock and writes the reports.
+ * addresses together cannot fill the log. This file only counts: the owner
+ * provides clock and lock and writes the reports.
  */
 #pragma once
 
@@ -20,7 +20,7 @@ struct log_burst {
 	uint32_t each, all;
 };
 
-/* Windows are found by hash, in sets of this many. */
+/* Windows are found by hash, in sets of LOG_LIMIT_WAYS. */
 #define LOG_LIMIT_WAYS 8
 #define LOG_LIMIT_SETS 128
 
@@ -66,7 +66,7 @@ void log_limit_fini(struct log_limit *limit);
 
 /* Whether one more message may pass. The first message starts the window. If
  * all windows of the kind's set are in use and wait for their report, the kind
- * gets none, and its message passes. */
+ * gets no window, and its message passes. */
 enum log_verdict log_limit_check(struct log_limit *limit,
 				 const struct log_limit_key *key, int level,
 				 const struct log_burst *burst, uint64_t now_ms,

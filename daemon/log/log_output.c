@@ -98,7 +98,7 @@ size_t log_output_flush(struct log_output *output)
 
 /* ---- syslog ------------------------------------------------------------ */
 
-/* -1: no process reads /dev/log. */
+/* -1 and errno: for instance, no process reads /dev/log. */
 static int log_output_connect(bool *is_stream)
 {
 	const struct sockaddr_un address = {.sun_family = AF_UNIX,

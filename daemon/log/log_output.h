@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * An output writes messages to stderr, syslog(3) or the journal. A write may
- * block. Thread: the owner's, that is the log thread's.
+ * block. Thread: the owner's.
  */
 #pragma once
 
@@ -27,7 +27,7 @@ enum log_style {
 
 struct log_output_settings {
 	enum log_output_kind kind;
-	bool fall_back; /* what syslog refuses goes to stderr */
+	bool fall_back; /* messages that syslog refuses go to stderr */
 	enum log_style style;
 	int facility;
 	char ident[64];
@@ -57,13 +57,13 @@ bool log_output_settings_equal(const struct log_output_settings *a,
 
 /* Writes a message of at most LOG_TEXT_MAX bytes, logged at at_ms of the
  * real-time clock. A message for stderr may wait for log_output_flush(). Both
- * return how many messages could not be written and are lost. */
+ * functions return how many messages could not be written and are lost. */
 size_t log_output_write(struct log_output *output, int level, uint64_t at_ms,
 			const char *text, size_t len);
 size_t log_output_flush(struct log_output *output);
 
 /* Writes a line to stderr at once, without an output. MT-safe. wait false:
- * drops the rest if writing would block. */
+ * drops the rest of the line if writing would block. */
 void log_output_stderr(int level, enum log_style style, const char *text,
 		       size_t len, bool wait);
 

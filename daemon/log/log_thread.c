@@ -2,9 +2,9 @@
 /*
  * Queues messages in one of two buffers of a fixed size while the thread writes
  * the other. If a reader of the log hangs, messages are lost, but memory does
- * not grow and no other thread waits. Thread and owner share `struct
- * log_thread`, and the last of them frees it, because a write to a pipe without
- * a reader cannot be interrupted.
+ * not grow and no other thread waits. The owner frees `struct log_thread` when
+ * the thread has ended. If the thread hangs in a write, which cannot be
+ * interrupted, the thread itself frees the struct after the write.
  */
 #include "config.h"
 
@@ -283,8 +283,8 @@ struct log_thread *log_thread_start(const struct log_output_settings *settings)
 	return t;
 }
 
-/* Does the thread's work in the caller if there is no thread. Called with the
- * lock held. */
+/* Does the thread's work in the calling thread if there is no thread. Called
+ * with the lock held. */
 static void log_thread_work_here(struct log_thread *t)
 {
 	struct log_report report;
@@ -364,7 +364,8 @@ bool log_thread_admits(struct log_thread *t, const struct log_limit_key *key,
 	pthread_mutex_lock(&t->lock);
 	verdict = log_limit_check(&t->limit, key, level, burst,
 				  clock_monotonic_ms(), text);
-	/* Wake the thread, which must now wait for this report, too. */
+	/* The report of this window may be due before the time for which the
+	 * thread waits. */
 	if (verdict == LOG_SUPPRESS_FIRST)
 		pthread_cond_signal(&t->changed);
 	pthread_mutex_unlock(&t->lock);
@@ -390,7 +391,7 @@ void log_thread_put(struct log_thread *t, int level, const char *text,
 	was_empty = batch->len == 0 && batch->dropped == 0;
 	if (batch->len == 0)
 		batch->began_ms = now_ms;
-	/* False if the clock was set back. */
+	/* If the clock was set back, after_ms stays 0. */
 	if (now_ms > batch->began_ms)
 		record.after_ms = (uint32_t)(now_ms - batch->began_ms);
 	if (batch->len + sizeof(record) + len > room) {

@@ -4,8 +4,8 @@
  * output, so that no other thread waits for a reader of the log. Only for
  * log.c; messages are already formatted.
  *
- * Thread: the owner's for log_thread_start() and log_thread_stop(); the rest is
- * MT-safe.
+ * Thread: the owner's for log_thread_start() and log_thread_stop(); the other
+ * functions are MT-safe.
  */
 #pragma once
 
