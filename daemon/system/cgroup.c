@@ -29,8 +29,9 @@ bool cgroup_read(const char *directory, const char *name, char *line,
 	return good;
 }
 
-/* Visits the group and those above. In a container the process's group is the
- * root, and the path in /proc may not exist. */
+/* Visits the group and all groups above it. In a container the path in /proc
+ * may not exist below `mount`: then only the root, which is the container's own
+ * group, has files. */
 static void cgroup_each_above(const char *mount, char *group,
 			      void (*each)(const char *directory, void *arg),
 			      void *arg)
@@ -48,7 +49,8 @@ static void cgroup_each_above(const char *mount, char *group,
 	}
 }
 
-/* Whether "cpu" is in "cpu,cpuacct". The empty list of version 2 means all. */
+/* Whether "cpu" is in "cpu,cpuacct". The empty list of version 2 means all
+ * controllers. */
 static bool cgroup_has(const char *controllers, const char *controller)
 {
 	size_t len = strlen(controller);

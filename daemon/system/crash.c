@@ -150,8 +150,8 @@ void crash_thread_begin(struct crash_stack *stack)
 	stack->memory = mine.ss_sp = malloc(size);
 	if (stack->memory != NULL)
 		sigaltstack(&mine, &stack->before);
-	/* SIGABRT stays blocked here: if another process sends it, the main
-	 * thread handles it. abort(3) unblocks it. */
+	/* SIGABRT is not unblocked: if another process sends SIGABRT, the main
+	 * thread handles it. abort(3) unblocks SIGABRT itself. */
 	sigemptyset(&faults);
 	for (size_t i = 0; i < COUNT(watched); i++)
 		if (watched[i].number != SIGABRT)

@@ -22,8 +22,8 @@ struct crash_thread {
 };
 
 /*
- * Tells what threads run. Both functions may be called in a signal handler, on
- * any thread: they take no lock and allocate nothing.
+ * Tells what code the threads run. Both functions may be called in a signal
+ * handler, on any thread: they take no lock and allocate nothing.
  */
 struct crash_reporter {
 	/* Describes the calling thread. */
@@ -58,7 +58,7 @@ struct crash_stack {
 void crash_thread_begin(struct crash_stack *stack);
 void crash_thread_end(struct crash_stack *stack);
 
-/* Records what this thread is about to run, if no reporter can know that, for
- * example "protocol x, checking its options"; NULL: that has ended. The text
+/* Says what this thread does, such as "protocol x, checking its options", where
+ * the reporter cannot know it. NULL: the thread does this no more. The text
  * must stay valid until the next call. */
 void crash_doing(const char *what);

@@ -12,8 +12,8 @@
 /* The most descriptors of a message. */
 #define FD_MESSAGE_MAX 3
 
-/* sendmsg(2) with `count` descriptors, which the caller keeps; without SIGPIPE,
- * and again after EINTR. The message has no control data yet. */
+/* sendmsg(2) with `count` descriptors, which stay the caller's. Raises no
+ * SIGPIPE and repeats the call after EINTR. Sets the message's control data. */
 ssize_t fd_message_send(int sock, struct msghdr *message, const int *fds,
 			size_t count, int flags);
 

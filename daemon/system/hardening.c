@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Decides which rights are given up, in which order, and reports it.
+ * Decides which rights are given up, in which order, and reports the result.
  * hardening_landlock.c and hardening_seccomp.c give them up.
  */
 #include "config.h"

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Gives up rights that lined does not need, before it serves clients: no new
- * privileges (prctl(2)), no writing to files (Landlock), no system calls that
- * no service makes (seccomp). Threads created later inherit this. The helper
- * (system/hardening_helper.h) does what lined itself may no longer do.
+ * Before lined serves clients, it gives up rights that it does not need: to
+ * gain privileges (prctl(2)), to write to files (Landlock), and to make system
+ * calls that services do not use (seccomp). Threads created later inherit these
+ * restrictions. The helper (system/hardening_helper.h) does what lined itself
+ * may no longer do.
  */
 #pragma once
 

@@ -29,7 +29,7 @@
 #include "system/fd_message.h"
 #include "system/hardening_helper_messages.h"
 
-/* A stopped helper must not stop lined for good. */
+/* If the helper is stopped, lined must not wait for ever. */
 #define ANSWER_TIMEOUT_S 10
 
 static struct {
@@ -63,9 +63,9 @@ static void helper_end(void)
 		;
 }
 
-/* The helper has ended, or does not answer and is killed: a late answer would
- * be taken for the answer to the next request. The helper is not restarted,
- * because lined has no rights left to pass on. */
+/* The helper has ended or does not answer. Kills it: a late answer would be
+ * taken for the answer to the next request. Starts no other helper, because
+ * lined has no rights left to pass on. */
 static void helper_lose(void)
 {
 	helper_end();
@@ -193,7 +193,7 @@ int helper_open_device(const char *path)
 		return helper_device_open(path);
 	if (helper_ask_path(HELPER_DEVICE, path, &fd) < 0)
 		return -1;
-	/* The descriptor is lost if this process has no room for one. */
+	/* The descriptor is lost if this process has no free descriptor. */
 	if (fd < 0)
 		errno = EMFILE;
 	return fd;

@@ -66,8 +66,8 @@ static pid_t helper_fork(const struct helper_request *request, const int fds[3])
 	if (pid < 0)
 		error = errno;
 	close(channel[1]);
-	/* lined must also reap a process that could not execute: the negated id
-	 * says so. */
+	/* If execve(2) fails, lined must still reap the process: a negated id
+	 * tells it so. */
 	if (pid > 0 && read(channel[0], &error, sizeof(error)) == sizeof(error))
 		pid = -pid;
 	close(channel[0]);

@@ -98,7 +98,7 @@ static void landlock_permit_managed(int rules, uint64_t access)
 static int landlock_permit_all(int rules, uint64_t known,
 			       const struct hardening *wanted)
 {
-	/* Without these devices programs have no terminals. */
+	/* /dev/null, and the devices for terminals of programs. */
 	static const char *const devices[] = {"/dev/null", "/dev/ptmx",
 					      "/dev/pts"};
 	const uint64_t write = known & ~LANDLOCK_ACCESS_FS_EXECUTE;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Forbids system calls. The filter lists forbidden calls: a list of permitted
- * calls would break with the next libc, OpenSSL or module, which may use any. A
- * forbidden call fails with EPERM, so that code that only tries it continues;
- * audit logs the call where the kernel does that.
+ * calls would break with the next libc, OpenSSL or module, which may use any
+ * call. A forbidden call fails with EPERM, so that code that only tries it
+ * continues. If the kernel can, audit logs the call.
  */
 #include "config.h"
 
@@ -97,7 +97,7 @@ static const char *const forbidden[] = {
 	"umount",
 	"umount2",
 	"unshare",
-	/* Calls that change user or group: lined has changed them before.
+	/* Calls that change user or group: lined has already changed both.
 	 * capset(2), with which each worker gives up capabilities, is allowed,
 	 * because no process can gain capabilities with capset(2). */
 	"setfsgid",
@@ -200,8 +200,9 @@ static int seccomp_forbid_arguments(scmp_filter_ctx filter)
 						     0xffffffff, TIOCSTI));
 }
 
-/* A filter cannot see the flags of clone3(2), because they are in memory.
- * Without clone3(2) libc uses clone(2), for each thread. */
+/* A filter cannot see the flags of clone3(2), because they are in memory. After
+ * ENOSYS libc uses clone(2). Each new thread tries clone3(2), so audit does not
+ * log this. */
 static int seccomp_forbid_clone3(scmp_filter_ctx filter)
 {
 	return seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS),

@@ -39,8 +39,8 @@ static void pid_file_say_locked(int fd, char *error, size_t size)
 
 int pid_file_open(const char *path, char *error, size_t size)
 {
-	/* Without O_NOFOLLOW root would follow another user's link and write to
-	 * any file. */
+	/* O_NOFOLLOW: otherwise root would follow a link that another user has
+	 * made, and write to the linked file. */
 	int fd = open(path,
 		      O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
 		      S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH);
@@ -83,8 +83,8 @@ void pid_file_remove(void)
 {
 	if (pid_file.path == NULL)
 		return;
-	/* If truncating fails, too, the file names a process that no longer
-	 * runs. */
+	/* If truncating fails, too, the file stays and names a process that no
+	 * longer runs. */
 	if (helper_remove(pid_file.path) < 0)
 		(void)!ftruncate(pid_file.fd, 0);
 	close(pid_file.fd);

@@ -112,7 +112,7 @@ int privileges_drop(const char *user, const char *group, char *error,
 	return -1;
 }
 
-/* ---- for a while -------------------------------------------------------- */
+/* ---- another user's rights for a while ---------------------------------- */
 
 struct privileges_visit {
 	uid_t uid;
@@ -182,8 +182,8 @@ bool privileges_visit_begin(const struct privileges_visit *visit)
 			return true;
 		visit_require(setresgid(own, own, own));
 	}
-	/* Only calls that have succeeded are undone: a sandbox may forbid the
-	 * others. */
+	/* Undo only the calls that have succeeded: a sandbox may forbid the
+	 * other calls. */
 	visit_restore_groups(visit);
 	return false;
 }

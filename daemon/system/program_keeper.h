@@ -93,7 +93,7 @@ void keeper_kill_children(void);
 /* Called in a new program: the program is killed when the keeper ends, cannot
  * gain rights, and gets the mark of programs. -1 and errno. */
 int keeper_bind_program(pid_t watcher);
-/* Whether the process, as it was when it connected, may be a program or a
- * descendant of one: true if it has the mark of programs, or has ended
- * since. */
+/* Whether the peer may be a program or a descendant of a program: true if the
+ * process has the mark of programs, has ended since it connected, or the system
+ * has no mark. */
 bool keeper_may_have(const struct peercred *peer);

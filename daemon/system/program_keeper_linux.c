@@ -36,8 +36,8 @@ void keeper_kill_children(void)
 /*
  * The mark of programs: a hard RLIMIT_LOCKS, a limit that the kernel no longer
  * uses. Processes inherit it, and can only lower it unless they are root.
- * Looking for parent processes would not work: they may end, or be hidden in
- * /proc.
+ * Looking for parent processes would not work: a parent may have ended, or be
+ * hidden in /proc.
  */
 #define LOCKS_OF_PROGRAMS 1000000
 

@@ -3,7 +3,8 @@
  * Runs in the keeper's process: starts programs, and kills them when lined
  * ends. The process has one thread, no memory shared with lined, no descriptor
  * but its socket and standard error. Each program gets its own session and
- * process group; when the program ends, the rest of the group is killed.
+ * process group; when the program ends, the other processes of its group are
+ * killed.
  */
 #include "config.h"
 
@@ -173,7 +174,6 @@ static pid_t keeper_fork(const struct keeper_request *request,
 	return pid;
 }
 
-/* Fills in the report. */
 static void keeper_start(struct keeper *keeper,
 			 const struct keeper_request *request,
 			 const struct keeper_texts *texts, const int fds[3],
@@ -233,7 +233,8 @@ static void keeper_take_start(struct keeper *keeper,
 		texts.directory = places[1];
 		keeper_start(keeper, request, &texts, fds, &report);
 	} else {
-		/* Descriptors are lost if this process has no room for them. */
+		/* Received descriptors are lost if this process has no free
+		 * descriptors. */
 		report.error = fds[2] < 0 ? EMFILE : ENOMEM;
 	}
 	keeper_report(&report);

@@ -2,8 +2,8 @@
 /*
  * Each notice is a datagram to NOTIFY_SOCKET, as sd_notify(3) sends it.
  * sd_notify(3) itself blocks while the manager does not read, and all clients
- * would wait. Other failures are ignored: a manager that gets no READY=1 logs
- * that itself.
+ * would wait. If sending fails for another reason than a full queue, the notice
+ * is lost: a manager that gets no READY=1 logs that itself.
  */
 #include "config.h"
 
@@ -30,7 +30,7 @@
 #include "system/fd_message.h"
 #include "system/spare_fds.h"
 
-/* The most waiting notices: more than a config has listeners to store. */
+/* The most waiting notices: enough to store all listeners of a config. */
 #define WAITING_MAX 4096
 #define SETTLE_MS   1000
 
@@ -60,7 +60,7 @@ static int notice_open_socket(void)
 	return manager_fd >= 0 ? 0 : -1;
 }
 
-/* Fills in a path, or "@" and an abstract name. 0: neither. */
+/* Reads NOTIFY_SOCKET: a path, or "@" and an abstract name. 0: neither. */
 static socklen_t notice_address(struct sockaddr_un *address)
 {
 	const char *name = getenv("NOTIFY_SOCKET");

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Starts this program with posix_spawn(3) from /proc/self/exe, which is the
- * same file even if another one is at its path now. A bare fork(2) would copy a
- * large address space with keys and the locks of other threads.
+ * running file even if an update has replaced the file at its path. A bare
+ * fork(2) would copy a large address space with keys and the locks of other
+ * threads.
  */
 #include "config.h"
 
@@ -36,8 +37,8 @@ static char *const *self_environment(enum self_role role)
 	return role == SELF_KEEPER ? none : environ;
 }
 
-/* Returns argv[0] where SELF is not this file: without /proc, and under
- * valgrind. */
+/* The path of this program: SELF, but argv[0] without /proc and under valgrind,
+ * where SELF is another file. */
 static const char *self_program(void)
 {
 	const char *preload = getenv("LD_PRELOAD");

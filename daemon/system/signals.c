@@ -45,8 +45,7 @@ static void signals_note(int number)
 	if ((number == SIGTERM || number == SIGINT) && stops++ > 0)
 		alarm(END_SECONDS);
 
-	/* A full pipe already holds enough signals: losing one has no effect.
-	 */
+	/* A full pipe holds thousands of signals: this one is lost. */
 	if (write(pipe_in, &byte, 1) < 0)
 		errno = error;
 	errno = error;

@@ -17,7 +17,7 @@
 
 static int fds[SPARE_FDS], loan_fds[LOAN_FDS];
 static size_t held, loans_left;
-static bool loans_made; /* loan_fds is to be kept full */
+static bool loans_made; /* spare_fds_take_back() fills loan_fds */
 
 static size_t spare_fds_fill(int *to, size_t count, size_t most)
 {

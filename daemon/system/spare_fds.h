@@ -20,6 +20,6 @@ void spare_fds_release(void);
  * open another. False: none is left. */
 bool spare_fds_lend(void);
 
-/* Opens lent descriptors again, if any are free; call this before clients are
- * accepted. No system call if none is lent. */
+/* Opens lent descriptors again, as many as the limit allows; call this before
+ * clients are accepted. Makes no system call if none is lent. */
 void spare_fds_take_back(void);
