@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A timer reads the peak size of the process, which is logged when it has
- * doubled, and compares the current size with what is allocated.
+ * doubled, and compares the resident memory with the allocated memory.
  */
 #include "config.h"
 
@@ -21,7 +21,7 @@
 
 /* Smaller growth is not logged. */
 #define MEMORY_LEAST_KIB ((uint64_t)64 * 1024)
-#define MEMORY_SHOWN     4 /* services */
+#define MEMORY_SHOWN     4 /* services in a message */
 /* Less free memory is not returned to the system. */
 #define MEMORY_TRIM_BYTES ((uint64_t)8 * 1024 * 1024)
 

@@ -2,7 +2,7 @@
 /*
  * Watches the size of the process. The allocator does not know which module
  * uses memory, so each doubling of the daemon's size is logged with the
- * services that received most lines meanwhile: a leaking module is probably
+ * services that received the most lines meanwhile: a leaking module is probably
  * among them. Free memory is returned to the system when there is much of it.
  * The effects of the ceiling `memory` are logged at most once a minute. Main
  * thread.

@@ -25,7 +25,7 @@ struct systemd {
 	char sent[SYSTEMD_STATUS_MAX]; /* the last line sent */
 };
 
-/* -1/ENOMEM. Server and worker_watch must outlive it. */
+/* -1/ENOMEM. server and watch must outlive systemd. */
 int systemd_start(struct systemd *systemd, const struct server *server,
 		  const struct worker_watch *watch);
 void systemd_stop(struct systemd *systemd);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A timer wakes the workers and compares their turn counters. It runs on the
- * main thread or, if the main thread is the only worker, on the log's thread.
+ * A timer of the main thread wakes the workers and compares their turn
+ * counters. If the main thread is the only worker, the log's thread checks the
+ * main thread.
  */
 #include "config.h"
 
