@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads and writes socket addresses, "HOST:PORT" and networks as text, for
- * logs, tools and protocols: they all have one form.
+ * Reads and writes socket addresses, "HOST:PORT" and networks as text. Logs,
+ * tools and protocols use the same form.
  */
 #include "config.h"
 
@@ -103,7 +103,7 @@ static bool address_read_number(const char *text, unsigned max,
 	return true;
 }
 
-/* Reads the interface behind a %, a name or a number. -1/ENODEV. */
+/* Reads the name or number of the interface behind a %. -1/ENODEV. */
 static int address_read_scope(const char *scope, unsigned *id)
 {
 	*id = if_nametoindex(scope);

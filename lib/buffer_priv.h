@@ -10,8 +10,8 @@
 struct lined_buffer {
 	uint32_t refs;
 	uint32_t len;
-	uint32_t charges; /* references of send queues and keepers */
-	uint32_t keeps;   /* references of keepers */
+	uint32_t charges; /* references of send queues and memory keepers */
+	uint32_t keeps;   /* references of memory keepers (memory_ceiling.h) */
 	uint32_t lines;
 	const char *data;
 	void (*release)(void *arg);
@@ -26,8 +26,9 @@ static inline int64_t buffer_cost(const struct lined_buffer *buffer)
 	return BUFFER_COST + (int64_t)buffer->len;
 }
 
-/* Count a reference and drop it. Return the bytes to charge or to give back:
- * those of the buffer for the first and the last reference, 0 for others. */
+/* buffer_charge() counts a reference in `charges`, buffer_discharge() drops
+ * one. They return the bytes to charge or to give back: buffer_cost() for the
+ * first and the last reference, 0 for others. */
 static inline int64_t buffer_charge(struct lined_buffer *buffer)
 {
 	return buffer->charges++ == 0 ? buffer_cost(buffer) : 0;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Allocates memory on cache lines of its own. If two threads write to the same
- * cache line, each write has to fetch it from the other processor.
+ * cache line, each write has to fetch the line from the other processor.
  */
 #pragma once
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Two lines of 64 bytes: some processors fetch them in pairs. */
+/* Two lines of 64 bytes: some processors fetch lines in pairs. */
 #define CACHE_LINE 128
 
 /* Allocates zeroed bytes on cache lines of their own, to be freed by free(3).

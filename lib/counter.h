@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counts for other threads: one thread writes a counter, any thread may read it
- * with a relaxed atomic load. A relaxed store writes the whole value without a
- * locked instruction.
+ * Counters for other threads to read: one thread writes a counter, any thread
+ * may read it with a relaxed atomic load. A relaxed store writes the whole
+ * value without a locked instruction.
  */
 #pragma once
 

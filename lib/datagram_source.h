@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The local address to which a datagram came, so that the answer leaves from
- * it. Without this a host with several addresses answers from the address that
- * its routes choose, and the sender rejects the answer. Only for sockets that
- * are bound to all addresses.
+ * The local address to which a datagram came: the answer should leave from this
+ * address. Without this a host with several addresses answers from the address
+ * that its routes choose, and the sender rejects the answer. Only for sockets
+ * that are bound to all addresses.
  */
 #pragma once
 

@@ -56,7 +56,7 @@ static void delegate_remove_every_turn(struct lined_dispatcher *d,
 {
 	size_t i;
 
-	/* A hole is left: the turn may be walking the table. */
+	/* Leave a hole: the turn may be walking the table. */
 	for (i = 0; i < d->every_turn_count; i++)
 		if (d->every_turn[i] == delegate)
 			d->every_turn[i] = NULL;

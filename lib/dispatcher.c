@@ -271,8 +271,8 @@ static bool dispatcher_call(struct lined_dispatcher *d,
  * The poller reports error and hang-up in any mode. For an error handle_error
  * is called, then the handler of the mode, which finds the error or the end by
  * its system call. A delegate without a handler of its mode is no longer
- * watched, because the poller would report it in every turn; for an error
- * without handle_error it is unregistered.
+ * watched, because the poller would report it in every turn. If such a delegate
+ * has an error and no handle_error, it is unregistered.
  */
 static bool dispatcher_deliver_error(struct lined_dispatcher *d,
 				     struct lined_delegate *delegate,
@@ -353,8 +353,8 @@ static void dispatcher_io_phase(struct lined_dispatcher *d)
 		dispatcher_work_off(&leftover, d->socket_ops->serve_leftover);
 }
 
-/* Calls the tasks of the first `count` delegates: those that were registered in
- * this turn have to wait for the next. */
+/* Calls the tasks of the first `count` delegates: delegates that were
+ * registered in this turn wait for the next turn. */
 static void dispatcher_task_phase(struct lined_dispatcher *d, size_t count)
 {
 	size_t i;

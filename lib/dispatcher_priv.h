@@ -61,7 +61,8 @@ struct lined_socket_ops {
 
 	/* For memory_ceiling.c: writes output before the flush phase. */
 	void (*send_early)(struct list *dirty_link);
-	/* The bytes that shed() would free; 0: it may not be closed now. */
+	/* The bytes that shed() would free; 0: the socket may not be closed
+	 * now. */
 	uint64_t (*held)(const struct lined_delegate *delegate);
 	/* Closes the socket and frees its buffers. False: its owner keeps
 	 * memory until handle_close. */
@@ -107,7 +108,7 @@ struct lined_dispatcher {
 	 */
 	struct poll_event events[TURN_EVENTS];
 	int event_count, event;
-	/* The delegate whose handler runs; NULL after it unregistered. */
+	/* The delegate whose handler runs; NULL after it was unregistered. */
 	struct lined_delegate *running;
 
 	const struct lined_socket_ops *socket_ops; /* NULL: none yet */
@@ -123,12 +124,12 @@ struct lined_dispatcher {
 	struct send_pool pool;
 	const struct lined_socket *served; /* its input is being read */
 	struct memory_ceiling *memory;     /* the ceiling; NULL: none */
-	uint64_t memory_longest;      /* atomic: bytes of the largest socket */
-	uint64_t memory_measured_ms;  /* atomic: when that was measured */
-	uint64_t memory_waits_ms;     /* when a wait for another one began */
+	uint64_t memory_longest;     /* atomic: bytes of the largest socket */
+	uint64_t memory_measured_ms; /* atomic: when that was measured */
+	uint64_t memory_waits_ms; /* when a wait for another dispatcher began */
 	uint64_t memory_waits_closed; /* memory->closed at that time */
 	/* The socket for which shed() returned false, until its handle_close;
-	 * NULL: none. No other socket is closed before. */
+	 * NULL: none. Until then no other socket is closed. */
 	const struct lined_delegate *memory_awaits_close;
 	struct websocket_cache websockets;
 	/* Memory that a transport shares among its sockets (tls_session.c);
@@ -142,7 +143,7 @@ struct lined_dispatcher {
 
 	struct list keepers;
 	bool memory_shedding;
-	bool memory_asks_keepers; /* to be done at the end of this turn */
+	bool memory_asks_keepers; /* ask the keepers at the end of this turn */
 	bool memory_was_asked;    /* memory_ask() has asked, in this turn */
 	bool in_turn;
 	bool ending; /* registering a socket fails */

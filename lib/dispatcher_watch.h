@@ -18,7 +18,7 @@
  * The turns of a dispatcher, with a histogram of their lengths: an event may
  * have to wait for a whole turn. The time in which the dispatcher waits for
  * events is not included. The numbers only grow. The dispatcher's thread writes
- * them; any other may read them with relaxed atomic loads.
+ * them; other threads may read them with relaxed atomic loads.
  */
 struct turn_stats {
 	uint64_t turns;

@@ -91,8 +91,8 @@ static void framer_set_terminator(const struct framer *framer,
 
 static void framer_emit(struct lined_line *line, char *text, size_t len)
 {
-	/* text[len] exists: it is a byte of the terminator, of a discarded
-	 * rest, or the spare byte of every input. */
+	/* text[len] exists: it is a byte of the terminator or of the discarded
+	 * part of the line, or the spare byte of every input. */
 	text[len] = '\0';
 	line->text = text;
 	line->len = len;
@@ -257,7 +257,7 @@ static enum framer_result framer_truncate_line(struct framer *framer,
 
 enum count_status {
 	COUNT_NONE,    /* the input does not begin with a count */
-	COUNT_PARTIAL, /* digits; what follows them decides */
+	COUNT_PARTIAL, /* only digits so far: the next byte decides */
 	COUNT_READY,
 };
 
@@ -285,8 +285,8 @@ static enum count_status framer_read_count(const struct framer *framer,
 	return i < FRAMER_COUNT_MAX ? COUNT_PARTIAL : COUNT_NONE;
 }
 
-/* Emits len bytes of a message, moved over the blank before them: this makes
- * room for the NUL. */
+/* Emits a message of len bytes, with blanks for LF and NUL. Moves the bytes
+ * over the blank in front, which makes room for the NUL at the end. */
 static void framer_emit_counted(struct lined_line *line, char *text, size_t len)
 {
 	size_t i;
@@ -363,8 +363,9 @@ static enum framer_result framer_next_counted(struct framer *framer,
 
 /* ---- the next line ------------------------------------------------------ */
 
-/* Discards what is left of the last line: the undelivered rest of a line over
- * the limit, and an LF. False: more must come first. */
+/* Discards what is left of the last line: the undelivered part of a line over
+ * the limit, and an LF. False: more input must come first, or no more lines are
+ * read. */
 static bool framer_finish_last(struct framer *framer,
 			       struct input_buffer *input, uint64_t *bare_lf)
 {

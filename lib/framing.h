@@ -14,10 +14,10 @@
 
 enum framer_state {
 	FRAMER_LINE,     /* collecting a line */
-	FRAMER_SKIP,     /* discarding to its terminator */
+	FRAMER_SKIP,     /* discarding a line up to its terminator */
 	FRAMER_COUNT,    /* discarding `scanned` bytes of a counted message */
 	FRAMER_TRUNCATE, /* as FRAMER_SKIP; the line's beginning is kept */
-	FRAMER_END,      /* a line was too long: no more are read */
+	FRAMER_END,      /* a line was too long: no more lines are read */
 };
 
 struct framer {
@@ -60,8 +60,8 @@ enum framer_result framer_next(struct framer *framer,
 			       struct lined_line *line, uint64_t *bare_lf);
 
 /*
- * Discards the rest of a line that was too long. False: its terminator has not
- * come yet. True: the input is between two lines.
+ * Discards what is left of a line that was too long. False: its terminator has
+ * not come yet. True: the input is between two lines.
  */
 bool framer_finish(struct framer *framer, struct input_buffer *input,
 		   uint64_t *bare_lf);

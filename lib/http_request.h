@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Fields in a request; a scraper sends a handful. */
+/* The most fields in a request; a scraper sends a handful. */
 #define HTTP_HEADERS_MAX 100
 
 enum http_status {
@@ -34,7 +34,7 @@ struct http_request {
 	bool has_host;
 	bool has_body; /* a body follows, which is not read */
 	unsigned headers;
-	enum http_status status; /* of the response, by the request line */
+	enum http_status status; /* of the response, if all fields are good */
 };
 
 /*
@@ -51,7 +51,7 @@ enum http_status http_request_line(struct http_request *request,
  * name; NULL: it is not. */
 const char *http_field(const char *line, size_t len, const char *name,
 		       size_t *value_len);
-/* Whether a list with commas has the word, in upper or lower case. */
+/* Whether a comma-separated list has the word, in upper or lower case. */
 bool http_has_word(const char *list, size_t len, const char *word);
 
 /* The text of a status, such as "Not Found". */

@@ -13,7 +13,8 @@
 
 #include "fail.h"
 
-/* A rest of at most this size is copied to the shared buffer for each read. */
+/* Up to this many bytes that the reader has not taken are copied to the shared
+ * buffer for each read. */
 #define SMALL (16 * 1024)
 #define MAX   ((uint32_t)1 << 30)
 
@@ -56,8 +57,8 @@ void input_clear(struct input_buffer *input, const char *shared)
 	input->off = input->end = 0;
 }
 
-/* Makes room for a read behind a long rest: the input's own memory grows by
- * half. */
+/* Makes room for a read behind more than SMALL bytes: the input's own memory
+ * grows by half. */
 static char *input_grow_own(struct input_buffer *input, const char *shared,
 			    size_t *size)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The bytes that a socket has received and its reader has not taken. While
- * handle_read runs they usually lie in the dispatcher's read buffer, which all
- * its sockets share. Afterwards the rest is moved to memory of the input's own,
- * which is freed when all of it is taken: an idle socket has no buffer.
+ * handle_read runs, these bytes usually lie in the dispatcher's read buffer,
+ * which all its sockets share. Bytes that are left after handle_read move to
+ * the input's own memory, which is freed when the reader has taken all bytes:
+ * an idle socket has no buffer.
  *
  * `shared` is the dispatcher's read buffer, the same in every call; NULL while
  * the socket is not registered.
@@ -25,10 +26,10 @@ static inline size_t input_len(const struct input_buffer *input)
 
 /*
  * Returns the place for the next read, behind the bytes that are left, with
- * room for *size bytes. A short rest is moved to the front of the shared buffer
- * (`shared_size` bytes, and one for a NUL). A long rest stays in the input's
- * own memory, which grows: otherwise a long line would be copied for each
- * packet. NULL/ENOMEM.
+ * room for *size bytes. If few bytes are left, they move to the front of the
+ * shared buffer (`shared_size` bytes, and one for a NUL). If many are left,
+ * they stay in the input's own memory, which grows: otherwise a long line would
+ * be copied for each packet. NULL/ENOMEM.
  */
 char *input_reserve(struct input_buffer *input, char *shared,
 		    size_t shared_size, size_t *size);

@@ -2,9 +2,9 @@
 /*
  * Compares what all dispatchers hold with the ceiling, and closes sockets. Far
  * from the ceiling, a dispatcher reads the accounts of the others only after it
- * has taken a share of what is left. Near the ceiling, each dispatcher finds
- * the socket of its own that holds most, and the one that holds most of all is
- * closed. Allocates nothing.
+ * has taken a share of the memory below the ceiling. Near the ceiling, each
+ * dispatcher finds its socket that holds most, and the largest of these sockets
+ * is closed. Allocates nothing.
  */
 #include "config.h"
 
@@ -55,7 +55,7 @@ uint64_t memory_limit(const struct memory_ceiling *memory)
 	return __atomic_load_n(&memory->limit, __ATOMIC_RELAXED);
 }
 
-/* The accounts of all dispatchers together. */
+/* The sum of `kept` or of `held` over all dispatchers. */
 static uint64_t memory_total(const struct memory_ceiling *memory, bool kept)
 {
 	int64_t total = 0;
@@ -148,9 +148,12 @@ static struct lined_delegate *memory_find_longest(struct lined_dispatcher *d,
 	return found;
 }
 
-/* Asks the dispatchers that have not measured their largest socket lately. An
- * account is no bound for that socket, because a message is charged to the
- * dispatcher that sent it. True: at least one was asked. */
+/*
+ * Asks the dispatchers that have not measured their largest socket lately. That
+ * socket may hold more than the account of its dispatcher says, because a
+ * message is charged to the dispatcher that sent it. True: at least one was
+ * asked.
+ */
 static bool memory_ask_unknown(struct lined_dispatcher *d)
 {
 	bool asked = false;
@@ -194,7 +197,7 @@ static struct lined_dispatcher *memory_find_other(struct lined_dispatcher *d,
 
 /* Whether another dispatcher is to close one of its sockets first. After each
  * closed socket, the wait for a dispatcher with a larger socket begins anew;
- * the wait for dispatchers that do not measure does not. */
+ * the wait for dispatchers that have not measured goes on. */
 static bool memory_leave_to_other(struct lined_dispatcher *d, uint64_t most)
 {
 	bool unknown = memory_ask_unknown(d);
@@ -358,8 +361,8 @@ static uint64_t memory_over(uint64_t bytes, uint64_t most)
 	return bytes > most ? bytes - most : 0;
 }
 
-/* Asks the keepers to give up memory, first each its share, until measure()
- * returns at most `most`. */
+/* Asks the keepers to give up memory, until measure() returns at most `most`.
+ * In the first round each keeper is asked for an equal share. */
 static void
 memory_ask_keepers(struct lined_dispatcher *d,
 		   uint64_t (*measure)(const struct memory_ceiling *memory),

@@ -30,7 +30,7 @@ struct lined_socket;
 struct memory_account {
 	int64_t held;
 	int64_t kept;     /* by keepers, queued or not */
-	int64_t check_at; /* from here on memory_check() is called */
+	int64_t check_at; /* memory_check() is due when `held` reaches this */
 };
 
 static inline void memory_charge(struct memory_account *account, int64_t bytes)
@@ -59,8 +59,8 @@ static inline bool memory_is_due(const struct memory_account *account)
 enum memory_closing {
 	MEMORY_SPARE,
 	MEMORY_CLOSE,
-	/* Its owner keeps the bytes until handle_close: no other socket of the
-	 * dispatcher is closed before. */
+	/* Its owner keeps the bytes until handle_close: until then no other
+	 * socket of the dispatcher is closed. */
 	MEMORY_CLOSE_AND_WAIT,
 };
 

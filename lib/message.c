@@ -92,7 +92,7 @@ void lined_dispatcher_undefer(struct lined_dispatcher *d,
 	message_queue_remove(&d->due, message);
 }
 
-/* A message that a handler defers during this call waits for the next phase. */
+/* A message that a handler defers during this call waits for the next call. */
 static void messages_deliver_deferred(struct lined_dispatcher *d, bool cancel)
 {
 	struct lined_message *message;

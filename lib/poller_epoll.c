@@ -5,8 +5,8 @@
  *
  * A time-out of epoll_wait(2) would arm a timer of the kernel in each wait, and
  * disarm it when a line comes. A timerfd(2) stays armed, and is set again only
- * for an earlier time. If the timer that it was set for was stopped or moved, a
- * wait ends too early once.
+ * for an earlier time. If the timer or deadline for which it was set has been
+ * stopped or moved, one wait ends too early.
  */
 #include "config.h"
 

@@ -218,8 +218,8 @@ static bool v2_read_tlvs(struct proxy_header *header, const char *data,
 	return true;
 }
 
-/* The client's address, then the server's, which is not used. Returns where the
- * TLVs begin; NULL: the addresses are not all there. */
+/* Reads the client's address and skips the server's, which follows. Returns
+ * where the TLVs begin; NULL: the addresses are not all there. */
 static const char *v2_read_addresses(struct proxy_header *header,
 				     const char *at, size_t len,
 				     unsigned family)

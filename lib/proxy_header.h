@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
-/* The longest header of version 1, the first bytes of version 2, and its
- * longest header without TLVs. */
+/* The longest header of version 1; the fixed part of version 2; the longest
+ * header without TLVs of either version. */
 #define PROXY_HEADER_V1_MAX 107
 #define PROXY_HEADER_V2_MIN 16
 #define PROXY_HEADER_ROOM   232
@@ -30,8 +30,8 @@ struct proxy_header_text {
 };
 
 struct proxy_header {
-	/* READY: the header's length. MORE: the least length that it can have,
-	 * above len. */
+	/* READY: the header's length. MORE: the least length that the header
+	 * can have, more than the bytes that are there. */
 	size_t len;
 	/* LOCAL, UNKNOWN or UNSPEC: the connection is the proxy's own, or the
 	 * proxy does not know the client. There is no address. */
@@ -51,9 +51,12 @@ struct proxy_header {
 enum proxy_header_status proxy_header_parse(struct proxy_header *header,
 					    const char *data, size_t len);
 
-/* Writes a header of version 1 or 2 with the client's address and the address
- * that it has connected to, or UNKNOWN or LOCAL unless both are IPv4 or both
- * IPv6. out has PROXY_HEADER_ROOM bytes. Returns the length. */
+/*
+ * Writes a header of version 1 or 2 with the client's address and the address
+ * that the client has connected to. Unless both are IPv4 or both IPv6, writes
+ * UNKNOWN (version 1) or LOCAL. out has PROXY_HEADER_ROOM bytes. Returns the
+ * length.
+ */
 size_t proxy_header_format(char *out, int version,
 			   const struct sockaddr *client,
 			   const struct sockaddr *server);

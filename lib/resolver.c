@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Looks up the addresses of names on threads of its own, because getaddrinfo(3)
- * blocks and cannot be interrupted. The first name starts the first thread.
- * There may be a few, so that a name server that does not answer for one name
- * does not delay all others. `struct resolver` is shared by the dispatcher and
- * these threads; the last of them frees it.
+ * blocks and cannot be interrupted. The first name starts the first thread. Up
+ * to RESOLVER_THREADS threads run, so that a name whose name server does not
+ * answer does not delay all others. The dispatcher and these threads share
+ * `struct resolver`; the last of them frees it.
  */
 #include "config.h"
 
@@ -299,9 +299,9 @@ resolver_find(const struct list *queries, const char *host, const char *service)
 }
 
 /*
- * Called with the lock held. Returns the query for a name that is running or
- * queued, or else queues a new query, and starts another thread if all are busy
- * and RESOLVER_THREADS allows it. NULL and errno.
+ * Called with the lock held. Returns the query that is running or queued for
+ * the name. If there is none, queues a new query, and starts another thread if
+ * all are busy and RESOLVER_THREADS allows it. NULL and errno.
  */
 static struct resolver_query *
 resolver_join(struct resolver *resolver, const char *host, const char *service)

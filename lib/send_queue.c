@@ -156,8 +156,8 @@ void send_queue_charge(struct send_queue *queue, struct send_pool *pool,
 
 /*
  * Returns the room of a new segment: a whole chunk, so that more sends can join
- * it. Less if sends may not be joined, or after parts of shared buffers: a
- * queue of many small sends would be mostly unused room.
+ * it. Less if sends may not be joined, or after parts of shared buffers:
+ * otherwise a queue of many small sends would be mostly unused room.
  */
 static size_t segment_room_for(const struct send_queue *queue, size_t total,
 			       bool join)
@@ -199,8 +199,8 @@ int send_queue_push_shared(struct send_queue *queue, struct send_pool *pool,
 	struct iovec piece;
 
 	/* In a queue of many segments, a part that is shorter than a segment is
-	 * copied: a segment for each would take many times the bytes of the
-	 * queue. */
+	 * copied: a segment for each part would take many times the bytes of
+	 * the queue. */
 	if (join && len <= SEND_QUEUE_SEGMENT_COST &&
 	    queue->count >= SEGMENTS_FEW) {
 		piece.iov_base = (void *)(uintptr_t)(buffer->data + offset);

@@ -59,7 +59,6 @@ static inline bool send_queue_is_empty(const struct send_queue *queue)
 	return queue->first == NULL;
 }
 
-/* Drops everything. */
 void send_queue_clear(struct send_queue *queue, struct send_pool *pool);
 
 /* Charges the queue's memory to the pool, or takes the charge back. */

@@ -54,7 +54,7 @@ void socket_deliver_close(struct lined_socket *sock)
 					     sock->error);
 	if (sock->group == NULL)
 		return;
-	/* Not counted in socket_free(): `closed` may free the group. */
+	/* Here, not in socket_free(), because `closed` may free the group. */
 	counter_add(&sock->group->counters.queued, -lined_socket_queued(sock));
 	if (sock->group->closed != NULL)
 		sock->group->closed(sock, reason, sock->error);
@@ -142,8 +142,7 @@ bool fd_has_unread(int fd)
 	return ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
-/* Whether the peer has not acknowledged all bytes. UNIX sockets deliver at
- * once. */
+/* Whether sent bytes are not acknowledged yet. UNIX sockets deliver at once. */
 static bool fd_has_unacknowledged(int fd)
 {
 	struct sockaddr_storage own;
@@ -174,7 +173,7 @@ bool socket_has_unread(const struct lined_socket *sock)
 {
 	int fd = sock->delegate.fd;
 
-	/* An empty queue stops the reading only until the next flush. */
+	/* If the queue is empty, the next flush ends the throttling. */
 	if (sock->throttled && lined_socket_queued(sock) > 0)
 		return false;
 	return (!sock->needs_more && input_len(&sock->in) > 0) ||

@@ -25,11 +25,11 @@ void socket_set_busy(struct lined_socket *sock, bool busy);
 bool socket_is_held(const struct lined_socket *sock, unsigned reasons);
 
 /* Whether input waits in the kernel or here, except part of a line. False if
- * the queue is so long that the input is not read: the peer decides when it is.
- */
+ * the queue is so long that the input is not read: the peer decides when
+ * reading resumes. */
 bool socket_has_unread(const struct lined_socket *sock);
 
-/* The time that the handshake had, of a socket that is in the handshake or has
+/* The time limit of the handshake. The socket must be in the handshake or have
  * missed its deadline. */
 uint32_t socket_handshake_ms(const struct lined_socket *sock);
 

@@ -93,7 +93,7 @@ static int fd_make_nonblocking(int fd)
 	return 0;
 }
 
-/* SOCK_STREAM or such; -1: the descriptor is no socket. */
+/* The socket's type, such as SOCK_STREAM; -1: the descriptor is no socket. */
 static int fd_socket_type(int fd)
 {
 	int type;

@@ -114,7 +114,7 @@ struct lined_socket {
 
 	uint32_t dropped;     /* sends that the overflow policy dropped */
 	uint16_t budget;      /* lines left for this call of handle_read */
-	int16_t error;        /* errno of reading; then of handle_close */
+	int16_t error;        /* errno of reading, later of handle_close */
 	int16_t send_error;   /* errno of sending, while input is left */
 	uint8_t state;        /* enum lined_socket_state */
 	uint8_t reason;       /* enum lined_close_reason */
@@ -180,8 +180,8 @@ static inline void socket_set_transport(struct lined_socket *sock,
 		.socket_ops = &socket_ops                                      \
 	}
 
-/* Shared by the tables of all streams, connected or not yet: their input, and
- * most of their output. */
+/* The members that the tables of all streams share, connected or not: their
+ * input. TRANSPORT_STREAM_IO, below, adds most of their output. */
 #define TRANSPORT_STREAM_INPUT                                                 \
 	.serve = stream_serve, .is_unserved = stream_is_unserved,              \
 	.read_line = stream_read_line, .read_block = stream_read_block,        \
@@ -218,8 +218,8 @@ socket_limits(const struct lined_socket *sock)
 				: &group->classes[sock->class - 1];
 }
 
-/* The `shared` of the socket's input (input_buffer.h); NULL while it is not
- * registered. */
+/* The `shared` of the socket's input (input_buffer.h); NULL while the socket is
+ * not registered. */
 static inline char *socket_read_buffer(const struct lined_socket *sock)
 {
 	return sock->dispatcher != NULL ? sock->dispatcher->read_buffer : NULL;
@@ -334,7 +334,7 @@ void socket_expire(uint32_t *slot);
 /* Ends the socket: no handler but handle_close runs from now on. Idempotent. */
 void socket_end(struct lined_socket *sock, enum lined_close_reason reason,
 		int error);
-/* The queue is empty: does the half-close or close that waited for it. */
+/* The queue is empty: does the half-close or close that had to wait. */
 void socket_flushed(struct lined_socket *sock);
 
 /* Whether the kernel has input that was not read. */
@@ -363,8 +363,8 @@ void socket_read_on(struct lined_socket *sock);
  * time, more input may be on its way. */
 void socket_catch_up(struct lined_socket *sock);
 bool socket_is_catching_up(const struct lined_socket *sock);
-/* Calls handle_read, or drops the input if there is none. False: the socket was
- * closed meanwhile. */
+/* Calls handle_read; drops the input if the protocol has no handle_read. False:
+ * the socket was closed meanwhile. */
 bool socket_run_reader(struct lined_socket *sock);
 /* Drops the input that is there; the next byte begins a line. */
 void socket_drop_input(struct lined_socket *sock);

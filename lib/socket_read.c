@@ -80,7 +80,7 @@ static bool stream_add_input(struct lined_socket *sock, char *bytes, size_t len)
 }
 
 /* Reads once. True: bytes, the end of the stream or an error has come. False
- * also if the transport has closed the socket. */
+ * also if the transport or handle_input has closed the socket. */
 static bool stream_fill(struct lined_socket *sock)
 {
 	size_t size;
@@ -125,7 +125,7 @@ static void stream_discard(struct lined_socket *sock)
 }
 
 /* The reader got CLOSED or ERROR. Closes the socket: after an error at once,
- * else when everything is sent, and with half-close when the write side has
+ * else when everything is sent; with half-close only if the write side has
  * ended. */
 static void stream_finish_reading(struct lined_socket *sock)
 {

@@ -72,8 +72,8 @@ void socket_note_written(struct lined_socket *sock, size_t bytes)
 	sock->active_at = sock->stalled_at = socket_now(sock);
 }
 
-/* The peer may have sent input before it closed: the reader gets that first,
- * then the error. */
+/* The peer may have sent input before it closed: the reader gets this input
+ * first, then the error. */
 static void stream_send_failed(struct lined_socket *sock, int error)
 {
 	sock->blocked = sock->throttled = false;
@@ -167,8 +167,8 @@ static bool stream_may_join(const struct lined_socket *sock)
 	return sock->overflow != LINED_OVERFLOW_DROP_OLDEST && !sock->apart;
 }
 
-/* The bytes that the limit of the queue counts. Where sends are joined, memory
- * grows with their bytes. */
+/* The bytes that the limit of the queue counts. If sends are joined, only bytes
+ * count: the memory of the queue grows with them. */
 static size_t stream_cost(const struct lined_socket *sock)
 {
 	return stream_may_join(sock) ? sock->out.bytes

@@ -17,7 +17,7 @@ enum read_rule {
 	READ_NEVER,
 	READ_HANDSHAKE, /* as the transport says */
 	READ_CLIENTS,   /* unless paused, held, or accept_paused */
-	READ_INPUT,     /* unless reading is stopped or at the end */
+	READ_INPUT,     /* unless reading is stopped or the stream has ended */
 	READ_DISCARD,   /* always: lingering close */
 };
 

@@ -236,7 +236,8 @@ int lined_table_remove(struct lined_table *table, const void *key,
 	return 0;
 }
 
-/* The cursor keeps the link behind its entry, which may be removed. */
+/* The cursor keeps the link behind its entry, because the caller may remove the
+ * entry. */
 bool lined_table_next(struct lined_table *table,
 		      struct lined_table_cursor *cursor)
 {

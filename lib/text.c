@@ -121,7 +121,8 @@ static size_t text_next_piece(char piece[5], const char *text, size_t len,
 	return 1;
 }
 
-/* Ends a text that did not fit after its first len bytes. */
+/* Cuts a text that did not fit to its first len bytes, and adds "..." if there
+ * is room. */
 static size_t text_cut(char *out, size_t size, size_t len)
 {
 	if (len + 3 >= size) {

@@ -63,7 +63,7 @@ struct tls_warnings {
 /*
  * Reads the files and checks that they fit together. now_s is UNIX time: a
  * certificate that is not valid then, or expires within 14 days, gives a
- * warning. NULL: the problem. The first reference is the caller's.
+ * warning. NULL: *problem says why. The first reference is the caller's.
  */
 struct tls_files *tls_files_read(const struct tls_settings *settings,
 				 int64_t now_s, struct tls_problem *problem,
@@ -100,7 +100,7 @@ struct tls_context;
 struct tls_server;
 
 /* The context of a certificate on one thread. The tickets are read in
- * handshakes and must outlive it. NULL: no memory. */
+ * handshakes and must outlive the context. NULL: no memory. */
 struct tls_context *tls_context_new(struct tls_files *files,
 				    const struct tls_tickets *tickets);
 struct tls_context *tls_context_ref(struct tls_context *context);

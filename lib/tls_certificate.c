@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reads the names and dates in a certificate, and warns about them. tls_files.c
- * reads its files.
+ * reads the files of certificates.
  */
 #include "config.h"
 

@@ -46,8 +46,8 @@ static void tls_make_algorithms(void)
 /*
  * NULL: an error of OpenSSL. OpenSSL makes all algorithms of a kind when the
  * first is requested, and only then: an algorithm that got no memory is missing
- * for ever, and handshakes fail. So they are made here, where a lack of memory,
- * which only errno shows, fails the start or the reload.
+ * for ever, and handshakes fail. So all are made here: if memory is short,
+ * which only errno shows, the start or the reload fails.
  */
 static SSL_CTX *tls_ctx_new(const SSL_METHOD *method)
 {
@@ -132,9 +132,9 @@ static const char *tls_hello_name(SSL *ssl, size_t *len)
 }
 
 /*
- * Chooses a context by SNI, in the ClientHello callback: the later servername
- * callback runs after the choice of the version, too late for some settings of
- * the context.
+ * Chooses a context by SNI, in the ClientHello callback: the servername
+ * callback runs later, when the version is chosen, and comes too late for some
+ * settings of the context.
  */
 static int tls_hello(SSL *ssl, int *alert, void *arg)
 {

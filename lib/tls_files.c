@@ -134,8 +134,8 @@ static int tls_no_passphrase(char *to, int size, int writing, void *arg)
 }
 
 /* Why a file is bad: `reason`, or OpenSSL's if NULL; or that there was no
- * memory. errno must have been 0: OpenSSL does not report each allocation that
- * failed. */
+ * memory. errno must have been 0 before OpenSSL was called, because OpenSSL
+ * does not report each allocation that failed. */
 static const char *tls_reason(const char *reason)
 {
 	bool lacks_memory = errno == ENOMEM;
@@ -146,10 +146,13 @@ static const char *tls_reason(const char *reason)
 	return reason == NULL || why == no_memory ? why : reason;
 }
 
-/* To be called when the next item of a PEM file could not be read, after
+/*
+ * To be called when the next item of a PEM file could not be read, after
  * `count` items. Returns NULL at the end of the file, else the fault, which is
  * `none` at the end of a file without items. If memory runs out, a file may
- * seem to end early: a shortened list of CAs or revocations would be used. */
+ * seem to end early. This is a fault, too: otherwise a shortened list of CAs or
+ * revocations would be used.
+ */
 static const char *tls_pem_error(size_t count, const char *none)
 {
 	bool ended =
@@ -454,7 +457,7 @@ int64_t tls_files_not_after(const struct tls_files *files)
 	return files->not_after;
 }
 
-/* ---- a client's ---------------------------------------------------------- */
+/* ---- the files of a client ----------------------------------------------- */
 
 int tls_files_use_client(SSL_CTX *ctx,
 			 const struct lined_tls_client_settings *settings,

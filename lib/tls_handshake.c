@@ -108,8 +108,8 @@ static void tls_handshake_advance(struct lined_socket *sock,
 	rc = SSL_do_handshake(tls->ssl);
 	error = rc == 1 ? SSL_ERROR_NONE : SSL_get_error(tls->ssl, rc);
 	/* If the write fails after the last message of the handshake, the
-	 * client may have sent lines behind this message before it left: they
-	 * are still read. */
+	 * client may have sent lines behind this message before it left. These
+	 * lines are still read. */
 	if (tls_session_write(sock, tls) < 0 &&
 	    (error == SSL_ERROR_WANT_READ ||
 	     (error == SSL_ERROR_NONE && tls->broken))) {
@@ -200,8 +200,8 @@ static void tls_handshake_stop(struct lined_socket *sock)
 						       : TLS_CLOSED);
 }
 
-/* Sets the name that the server's certificate must have; sent by SNI unless it
- * is an address. -1/ENOMEM. */
+/* Sets the name that the server's certificate must have. Sends the name by SNI,
+ * unless it is an address. -1/ENOMEM. */
 static int tls_set_name(SSL *ssl, const char *name)
 {
 	X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
@@ -218,9 +218,9 @@ static int tls_set_name(SSL *ssl, const char *name)
 		       : -1;
 }
 
-/* The client's side: the socket has just been connected. */
 static const struct transport transport_tls_handshake;
 
+/* The client's side: the socket has just been connected. */
 static void tls_handshake_begin(struct lined_socket *sock)
 {
 	struct tls_session *tls = sock->layers->tls;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Moves the bytes of a TLS session between OpenSSL and the descriptor, and
- * keeps those that wait.
+ * keeps bytes that wait.
  */
 #include "config.h"
 
@@ -15,7 +15,7 @@
 
 #include "fail.h"
 
-/* The room for output grows by this. */
+/* Spare room that is added when the output grows. */
 #define OUT_STEP (64 * 1024)
 
 /* The most messages besides data that the peer may cause in MESSAGES_MS. One

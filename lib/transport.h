@@ -22,20 +22,20 @@
  * nothing before that, and its sends are queued.
  *
  * The second is for the connection: TRANSPORT_STREAM_IO, and its own recv() and
- * send(). holds_input() reports input that it has decoded but not given yet:
- * without it the socket would wait for the kernel. held_output() reports
- * output that it has encoded but the kernel has not taken: without it the
- * poller would not watch for writing. send() gets the queue, up to 64 pieces,
- * in one call, and may encode all of it for one write. end_output() sends a
- * last message.
+ * send(). holds_input() reports input that the transport has decoded but not
+ * given yet: otherwise the socket would wait for the kernel. held_output()
+ * reports output that the transport has encoded but the kernel has not taken:
+ * otherwise the poller would not watch for writing. send() gets the queue, up
+ * to 64 pieces, in one call, and may encode all of it for one write.
+ * end_output() sends a last message.
  *
  * A transport that encodes each send separately, as websocket_send.c does,
  * has its own sendv() and send_shared(), which call stream_sendv().
  *
- * A transport above the plain stream keeps its memory in socket_layers(), by
- * its own pointer there. WebSocket works over a plain stream and over TLS: it
- * calls recv(), send(), holds_input(), held_output() and end_output() of the
- * table below it, in CONNECTING and CONNECTED. These functions must use
+ * A transport above the plain stream has a pointer to its memory in
+ * socket_layers(). WebSocket works over a plain stream and over TLS: it calls
+ * recv(), send(), holds_input(), held_output() and end_output() of the table
+ * below it, in CONNECTING and CONNECTED. These functions must use
  * socket_layers() only, and never the present table of the socket.
  */
 #pragma once
@@ -73,8 +73,9 @@ struct transport {
 
 	/*
 	 * The descriptor is ready; in any state but IDLE and CLOSED, and only
-	 * for the mode that socket_state.c gave. failed(): the descriptor is in
-	 * error, and perhaps no mode is watched that would report the error.
+	 * for the mode that socket_wanted_mode() has returned. failed(): the
+	 * descriptor is in error, and perhaps no mode is watched that would
+	 * report the error.
 	 */
 	void (*readable)(struct lined_socket *sock);
 	void (*writable)(struct lined_socket *sock);
@@ -131,8 +132,9 @@ struct transport {
 	/*
 	 * Called before the write side ends or the socket closes, when
 	 * everything is sent. True: the transport has queued its last message,
-	 * or holds it as output, and this is called again when that is sent.
-	 * False: there is no such message any more. NULL: there never is.
+	 * or holds it as output, and end_output() is called again when the
+	 * message is sent. False: no message is left to send. NULL: there never
+	 * is one.
 	 */
 	bool (*end_output)(struct lined_socket *sock);
 

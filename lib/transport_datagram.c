@@ -2,8 +2,8 @@
 /*
  * Receives and sends datagrams. A datagram is read whole into the dispatcher's
  * read buffer and served as lines; the last one needs no terminator, and NULs
- * at the end are not read. The sends of its handle_read leave as one datagram
- * to its sender; no state is kept for a sender.
+ * at the end are not read. All sends of its handle_read leave as one datagram
+ * to the sender; no state is kept for a sender.
  */
 #include "config.h"
 
@@ -31,7 +31,7 @@ struct datagrams {
 	/* The datagram that is being read, and the answer to it. */
 	struct sockaddr_storage from;
 	socklen_t from_len;
-	struct datagram_source asked; /* the local address that it came to */
+	struct datagram_source asked; /* the local address to which it came */
 	bool has_sources;             /* the kernel reports `asked` */
 	bool reading;
 	bool began;   /* the reader has called a read function */
@@ -300,7 +300,8 @@ static bool datagram_receive(struct lined_socket *sock)
 		.msg_iov = &room,
 		.msg_iovlen = 1,
 		.msg_control = datagrams->asked.bytes,
-		/* Without room, no descriptors come from a UNIX socket. */
+		/* 0: the kernel delivers no descriptors that a UNIX peer sends.
+		 */
 		.msg_controllen = datagrams->has_sources
 					  ? sizeof(datagrams->asked.bytes)
 					  : 0,

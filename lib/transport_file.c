@@ -25,7 +25,8 @@ static ssize_t transport_file_recv(struct lined_socket *sock, char *to,
 	 * the other side open any more. */
 	if (errno == EIO)
 		return 0;
-	/* The write end of a pipe is reported when its read end closes. */
+	/* The write end of a pipe becomes readable when the read end closes,
+	 * but cannot be read. */
 	if (errno == EBADF)
 		errno = EPIPE;
 	return -1;

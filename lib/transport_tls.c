@@ -16,7 +16,7 @@
 
 /* ---- output -------------------------------------------------------------- */
 
-/* The pieces of a vector, record by record. */
+/* A position in a vector that is read record by record. */
 struct tls_cursor {
 	const struct iovec *piece, *end;
 	size_t off;
@@ -62,7 +62,7 @@ static ssize_t tls_send(struct lined_socket *sock, const struct iovec *vector,
 	size_t len, written, taken = 0;
 
 	if (tls_session_write(sock, tls) < 0) {
-		/* The peer need not wait for our close_notify. */
+		/* No error if only the close_notify could not be written. */
 		return tls->end_sent && count == 0 ? 0 : -1;
 	}
 	while (tls_rest_is_empty(&tls->held) &&

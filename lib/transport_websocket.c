@@ -29,7 +29,7 @@ static size_t websocket_control(char *frame, enum websocket_opcode opcode,
 	return head + len;
 }
 
-/* Sends past the queue, and counts the bytes that the kernel takes. As
+/* Sends without the queue, and counts the bytes that the kernel takes. As
  * send(2). */
 static ssize_t websocket_send_now(struct lined_socket *sock, const char *bytes,
 				  size_t len)

@@ -28,7 +28,7 @@ void wakeup_signal(struct wakeup *wakeup)
 {
 	uint64_t one = 1;
 
-	/* EAGAIN: the counter is full, so it is readable already. */
+	/* EAGAIN: the counter is full, and the descriptor is readable. */
 	while (write(wakeup->write_fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
 }

@@ -45,7 +45,7 @@ void wakeup_close(struct wakeup *wakeup)
 
 void wakeup_signal(struct wakeup *wakeup)
 {
-	/* EAGAIN: the pipe is full, so it is readable already. */
+	/* EAGAIN: the pipe is full, and readable. */
 	while (write(wakeup->write_fd, "", 1) < 0 && errno == EINTR)
 		;
 }

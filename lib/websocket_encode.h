@@ -37,7 +37,7 @@ long websocket_single_line(struct websocket_cut cut, const char *text,
 /* Writes the head of the message that a line becomes. Returns its length. */
 size_t websocket_line_head(char *head, const char *line, size_t len);
 
-/* The length of the messages of a text. */
+/* The length of the messages that websocket_encode() makes of a text. */
 size_t websocket_encoded_len(struct websocket_cut cut, const char *text,
 			     size_t len);
 

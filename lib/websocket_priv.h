@@ -58,7 +58,6 @@ bool websocket_lower_end_output(struct lined_socket *sock);
 void websocket_lower_stop(struct lined_socket *sock);
 /* To be called after a change of `bytes` or `partial`. */
 void websocket_charge(struct lined_socket *sock);
-/* Frees `bytes`. */
 void websocket_drop_bytes(struct lined_socket *sock);
 void websocket_free(struct lined_socket *sock);
 
@@ -75,7 +74,7 @@ void websocket_flush(struct lined_socket *sock);
 /* Queues a frame, or a response, without a limit; it is not dropped.
  * -1/ENOMEM. */
 int websocket_queue(struct lined_socket *sock, const void *bytes, size_t len);
-/* Queues the text without a terminator as the last message. -1/ENOMEM. */
+/* Queues `partial`, the bytes without a terminator, as the last message.
+ * -1/ENOMEM. */
 int websocket_end_partial(struct lined_socket *sock);
-/* Drops the text without a terminator. */
 void websocket_drop_partial(struct lined_socket *sock);

@@ -125,7 +125,6 @@ static void partial_keep(struct lined_socket *sock, size_t rest)
 	partial_set_len(sock, rest);
 }
 
-/* Sends the lines that are complete. */
 static int partial_send_lines(struct lined_socket *sock,
 			      struct websocket_cut cut)
 {

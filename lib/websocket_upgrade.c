@@ -64,7 +64,7 @@ void websocket_charge(struct lined_socket *sock)
 	struct websocket *ws = websocket_of(sock);
 	size_t bytes = ws->partial_room;
 
-	/* The room for a request is that of the longest request. */
+	/* While the request is read, `bytes` has room for the longest one. */
 	if (ws->bytes != NULL)
 		bytes += ws->request != NULL ? WEBSOCKET_REQUEST_MAX
 					     : ws->bytes_len;

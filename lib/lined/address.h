@@ -32,7 +32,7 @@ struct lined_address {
  * Reads a numeric address as lined_client_peer() and lined_address_format()
  * write it, with or without a port: "192.0.2.1", "192.0.2.1:5123",
  * "2001:db8::1", "[2001:db8::1]", "[fe80::1%eth0]:5123" or "unix". Without a
- * port it is 0. -1 with errno: EINVAL (not such an address), ENODEV (the
+ * port, the port is 0. -1 with errno: EINVAL (not such an address), ENODEV (the
  * interface behind the % does not exist).
  */
 LINED_API int lined_address_parse(struct lined_address *address,
@@ -123,8 +123,9 @@ enum lined_network_status {
 LINED_API enum lined_network_status
 lined_network_parse(struct lined_network *network, const char *text);
 
-/* Sets a network to the one of this prefix that contains an address, such as
- * its /24 or /64. False: the family is neither IPv4 nor IPv6. */
+/* Sets *network to the network that contains the address, with the prefix that
+ * is given for its family, such as 24 or 64. False: the family is neither IPv4
+ * nor IPv6. */
 LINED_API bool lined_network_of(struct lined_network *network,
 				const struct sockaddr *address,
 				unsigned ipv4_prefix, unsigned ipv6_prefix);
@@ -152,8 +153,8 @@ LINED_API char *lined_network_format(const struct lined_network *network,
 /*
  * Enables TCP keepalive: after 60 s without data from the peer the kernel
  * probes it every 10 s, and after 6 probes without an answer the connection
- * fails with ETIMEDOUT. Accepted sockets inherit it from their listener. -1
- * with errno of setsockopt(2).
+ * fails with ETIMEDOUT. Accepted sockets inherit this setting from their
+ * listener. -1 with errno of setsockopt(2).
  */
 LINED_API int lined_tcp_keepalive(int fd);
 

@@ -50,8 +50,8 @@ LINED_API struct lined_buffer *lined_buffer_wrap(const void *data, size_t len,
 
 /*
  * lined_buffer_ref() adds a reference and returns the buffer.
- * lined_buffer_unref() drops one and frees the buffer with the last; NULL is
- * allowed.
+ * lined_buffer_unref() drops a reference, and frees the buffer if it was the
+ * last; NULL is allowed.
  */
 LINED_API struct lined_buffer *lined_buffer_ref(struct lined_buffer *buffer);
 LINED_API void lined_buffer_unref(struct lined_buffer *buffer);

@@ -52,8 +52,8 @@ struct lined_delegate_handlers {
 	 * fd is in error. The handler of the mode is called next, and finds the
 	 * error by its own system call. Without a handler of the mode, fd is
 	 * not watched until the mode is set again, because the error would be
-	 * reported in every turn; without handle_error, too, the delegate is
-	 * unregistered.
+	 * reported in every turn; if handle_error is missing, too, the delegate
+	 * is unregistered.
 	 */
 	void (*handle_error)(struct lined_delegate *delegate);
 	/*
@@ -71,9 +71,9 @@ struct lined_delegate_handlers {
 
 /*
  * Wraps any pollable descriptor: a pipe, signalfd, timerfd, inotify, the socket
- * of another library. The caller sets fd, mode and handlers (all else zero). It
- * owns the memory and the descriptor, and keeps both until the delegate is
- * unregistered.
+ * of another library. The caller sets fd, mode and handlers (all else zero).
+ * The caller owns the memory and the descriptor, and keeps both until the
+ * delegate is unregistered.
  */
 struct lined_delegate {
 	int fd;
@@ -204,9 +204,10 @@ LINED_API int lined_dispatcher_post(struct lined_dispatcher *dispatcher,
 
 /*
  * Defers a message to the next message phase, without a system call or a lock.
- * If this turn has begun to handle deferred messages, that is the phase of the
- * next turn, which then does not wait. Deferred messages are handled after
- * posted ones, in the order of the calls. The mailbox need not be open.
+ * If this turn has begun to handle deferred messages, the message is handled in
+ * the next turn, which then does not wait for events. Deferred messages are
+ * handled after posted ones, in the order of the calls. The mailbox need not be
+ * open.
  */
 LINED_API void lined_dispatcher_defer(struct lined_dispatcher *dispatcher,
 				      struct lined_message *message);
@@ -229,8 +230,8 @@ struct lined_lookup;
  * is not known), EAGAIN (it cannot be looked up now), EADDRNOTAVAIL, ENOMEM.
  * The addresses are valid until answered() returns. A lookup does not keep
  * lined_dispatcher_poll() from returning 0, and has no deadline: the caller may
- * set a timer and cancel it. NULL with errno, and no answer follows: ENOMEM,
- * EAGAIN (no thread can be created).
+ * set a timer and cancel the lookup. NULL with errno, and no answer follows:
+ * ENOMEM, EAGAIN (no thread can be created).
  */
 LINED_API struct lined_lookup *lined_dispatcher_look_up(
 	struct lined_dispatcher *dispatcher, const char *host, uint16_t port,

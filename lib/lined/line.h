@@ -14,7 +14,7 @@
 
 LINED_BEGIN_DECLS
 
-/* The results of lined_socket_read_line() and its like. */
+/* The results of lined_socket_read_line() and the other read functions. */
 enum lined_line_status {
 	/* A line or a block is in *line. */
 	LINED_LINE_READY,
@@ -41,8 +41,8 @@ enum lined_line_status {
 
 /*
  * A line, borrowed from the socket: valid until the next read function is
- * called on it or the handler returns. A NUL follows the text, but NUL bytes
- * are data: use len.
+ * called on the socket or the handler returns. A NUL follows the text, but NUL
+ * bytes are data: use len.
  */
 struct lined_line {
 	const char *text;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A token bucket: limits lines, connections or requests to a rate, with a burst
- * at once. The caller passes the time, and decides what happens to an excess.
- * Thread: its owner's.
+ * A token bucket: limits lines, connections or requests to a rate, and lets a
+ * burst pass at once. The caller passes the time, and decides what happens to
+ * an excess. Thread: its owner's.
  */
 #ifndef LINED_RATE_H
 #define LINED_RATE_H

@@ -145,7 +145,7 @@ struct lined_limits {
 
 /*
  * The counters of a group's sockets. All but `queued` only grow. One thread
- * writes them; any other may read them with relaxed atomic loads.
+ * writes them; other threads may read them with relaxed atomic loads.
  */
 struct lined_counters {
 	uint64_t lines_in;
@@ -385,15 +385,16 @@ LINED_API bool lined_socket_is_quiet(const struct lined_socket *sock);
 LINED_API size_t lined_socket_queued(const struct lined_socket *sock);
 /*
  * The bytes that the send queue can take now, even if the peer reads nothing,
- * before the overflow policy acts; SIZE_MAX: the queue is unlimited, as that of
- * a socket that is neither registered nor in a group.
+ * before the overflow policy acts; SIZE_MAX: the queue is unlimited, for
+ * instance because the socket is neither registered nor in a group.
  */
 LINED_API size_t lined_socket_room(const struct lined_socket *sock);
 
 /* The traffic of a stream socket since it was connected. */
 struct lined_traffic {
 	uint64_t connected_ms; /* time since the connect */
-	uint64_t silent_ms;    /* time since the last line, or byte taken */
+	/* time since the peer last completed a line or took a byte */
+	uint64_t silent_ms;
 	uint64_t lines_in;
 	uint64_t bytes_in;
 	uint64_t bytes_out;
@@ -447,10 +448,10 @@ lined_socket_read_line(struct lined_socket *sock, struct lined_line *line);
  * Gives exactly len bytes, at least 1, as one block, with the same statuses.
  * Lines and blocks may alternate: no input is lost by the change. If the stream
  * ends before len bytes have come, the `unterminated` policy applies to the
- * rest. max_len is the caller's bound on the length that a peer may ask for.
- * Returns LINED_LINE_ERROR with EMSGSIZE if len is over it, with EINVAL for a
- * len of 0 or a datagram socket. No input is taken then: the caller must close
- * the socket, or handle_read is called again in every turn.
+ * incomplete block. max_len is the caller's bound on the length that a peer may
+ * ask for. Returns LINED_LINE_ERROR with EMSGSIZE if len is over max_len, with
+ * EINVAL for a len of 0 or a datagram socket. No input is taken then: the
+ * caller must close the socket, or handle_read is called again in every turn.
  */
 LINED_API enum lined_line_status
 lined_socket_read_block(struct lined_socket *sock, size_t len, size_t max_len,
@@ -483,10 +484,10 @@ LINED_API bool lined_socket_is_paused(const struct lined_socket *sock);
  * everything that the turn has queued. The overflow policy drops whole sends,
  * never parts. In handle_read of a datagram socket this answers the sender: all
  * sends for one datagram leave as one datagram. -1 with errno: EPIPE (closed,
- * or the write side has ended), ENOBUFS (the overflow policy dropped it, or
- * closed the socket), EDESTADDRREQ (a datagram socket outside of handle_read),
- * ENOTCONN (not registered, idle or listening), EMSGSIZE (over 4 GiB, or longer
- * than a datagram can be), ENOMEM.
+ * or the write side has ended), ENOBUFS (the overflow policy dropped this send,
+ * or closed the socket), EDESTADDRREQ (a datagram socket outside of
+ * handle_read), ENOTCONN (not registered, idle or listening), EMSGSIZE (over 4
+ * GiB, or longer than a datagram can be), ENOMEM.
  */
 LINED_API int lined_socket_send(struct lined_socket *sock, const void *data,
 				size_t len);
