@@ -300,8 +300,7 @@ static bool datagram_receive(struct lined_socket *sock)
 		.msg_iov = &room,
 		.msg_iovlen = 1,
 		.msg_control = datagrams->asked.bytes,
-		/* 0: the kernel delivers no descriptors that a UNIX peer sends.
-		 */
+		/* 0: no descriptors arrive that a UNIX peer may send. */
 		.msg_controllen = datagrams->has_sources
 					  ? sizeof(datagrams->asked.bytes)
 					  : 0,

@@ -31,8 +31,9 @@ static bool utf8_is_ascii(const char *text)
 	return (word & HIGH_BITS) == 0;
 }
 
-/* Returns the end of the ASCII that the text begins with, or a place before
- * it. Looks at eight bytes at a time; the last eight may overlap others. */
+/* Returns the end of the ASCII characters at the beginning of the text, or a
+ * place before that end. Looks at eight bytes at a time; the last eight may
+ * overlap the eight before. */
 static const char *utf8_skip_ascii(const char *text, const char *end)
 {
 	const char *begin = text;
