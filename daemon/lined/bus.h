@@ -112,7 +112,7 @@ LINED_API bool lined_bus_is_elsewhere(const struct lined_service *service);
 struct lined_shared;
 
 /*
- * Returns the memory of this name; the first call allocates it, `size` zeroed
+ * Returns the memory of this name; the first call allocates `size` zeroed
  * bytes. The name should begin with the protocol's name. NULL with errno:
  * ENOMEM, EINVAL (the memory exists with another size).
  */

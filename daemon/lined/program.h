@@ -43,8 +43,8 @@ struct lined_program_spec {
 	 * programs write each line to a terminal at once, but only full blocks
 	 * to a pipe. */
 	bool terminal;
-	/* The caller also gets the read end of standard input: what the program
-	 * has not read when it ends is still there. */
+	/* The caller also gets the read end of standard input, to read what the
+	 * program has not read when it ends. */
 	bool keep_input;
 };
 
@@ -60,9 +60,9 @@ LINED_API int lined_program_find(const char *command, char *path, size_t size);
  * Starts a program. The caller then owns the descriptors in ends[], for
  * lined_socket_wrap(): ends[0] to ends[2] are the caller's ends of standard
  * input, output and error; ends[3] is the read end of standard input (-1
- * without keep_input). ended() is called once, later; the program is freed
- * after it. `how` says how the program ended or why it could not be started:
- * "exit status 1", "killed by signal 9 (Killed)", "/bin/x: No such file or
+ * without keep_input). ended() is called once, later; then the program is
+ * freed. `how` says how the program ended or why it could not be started: "exit
+ * status 1", "killed by signal 9 (Killed)", "/bin/x: No such file or
  * directory". NULL with errno: ENOMEM, EMSGSIZE (arguments and environment
  * exceed 60 KB), EAGAIN, EMFILE, or an error of posix_spawn(3), pipe(2) or
  * posix_openpt(3).

@@ -272,19 +272,19 @@ struct lined_protocol {
 	uint32_t client_size;
 
 	/*
-	 * The service drains, the input that its clients sent before the drain
-	 * is handled on all workers, and this client is idle: all input is
-	 * handled, all output is sent, and no claim or password is being
-	 * decided. Must close the client, now or later; called repeatedly until
-	 * the client is closed. The daemon closes the client after
+	 * Called when the service drains, all workers have handled the input
+	 * that clients sent before the drain, and this client is idle: all its
+	 * input is handled, all output is sent, and no claim or password is
+	 * being decided. Must close the client, now or later; called repeatedly
+	 * until the client is closed. The daemon closes the client after
 	 * drain-timeout. NULL: the daemon closes an idle client at once.
 	 */
 	void (*handle_drain)(struct lined_socket *client);
 	/*
-	 * The service drains, and no worker has a client of the service any
-	 * more: closes the sockets that the protocol has opened. False: not
-	 * finished. Called repeatedly until it returns true or drain-timeout is
-	 * over, before stop().
+	 * Called when the service drains and no worker has a client of the
+	 * service any more. Closes the sockets that the protocol has opened.
+	 * False: not finished. Called repeatedly until it returns true or
+	 * drain-timeout is over, before stop().
 	 */
 	bool (*finish)(struct lined_service *service);
 

@@ -82,10 +82,10 @@ LINED_API bool lined_registry_find(struct lined_service *service,
 				   struct lined_registry_entry *entry);
 
 /*
- * Calls changed for each entry that is added (here true) or removed (here
- * false) on this worker from now on and whose name begins with the prefix. The
- * watch ends with lined_registry_unwatch() or with the instance. NULL with
- * errno: ENOMEM, ESHUTDOWN (after stop()).
+ * From now on calls changed for each entry that is added (here true) or removed
+ * (here false) on this worker, if its name begins with the prefix. The watch
+ * ends with lined_registry_unwatch() or with the instance. NULL with errno:
+ * ENOMEM, ESHUTDOWN (after stop()).
  */
 LINED_API struct lined_registry_watch *
 lined_registry_watch(struct lined_service *service, const char *prefix,

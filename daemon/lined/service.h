@@ -189,8 +189,8 @@ lined_service_each_client(struct lined_service *service,
 			  void *arg);
 /*
  * Sends a buffer, or a printf(3) text, to each client of this instance: with
- * several workers, only to clients of this worker. All share one buffer. -1
- * with an errno of lined_buffer_printf(3).
+ * several workers, only to clients of this worker. All share one buffer.
+ * lined_service_printf(): -1 with an errno of lined_buffer_printf().
  */
 LINED_API void lined_service_send(struct lined_service *service,
 				  struct lined_buffer *buffer);
@@ -231,14 +231,14 @@ LINED_API bool lined_service_may_keep(const struct lined_service *service,
 /*
  * Verifies a client's password against a hash of crypt(3), on another thread.
  * The answer is one later call, never within this one: verified(client, arg,
- * good). If comparing fails, this is logged, and good is false. Until then the
- * client is not read; if the client closes first, there is no answer. Addresses
- * take turns, and after a wrong password an address waits a second for its next
- * turn: a client that guesses delays no other address. Count wrong passwords;
- * after a few, call lined_client_penalize() and close the client. Both strings
- * are copied. -1 with errno, and no answer follows: EINVAL (the system does not
- * support this hash), ENOSYS (built without crypt(3)), ENOMEM, EAGAIN (the
- * thread cannot be created).
+ * good). Until the answer the client is not read; if the client closes first,
+ * there is no answer. If comparing fails, this is logged, and good is false.
+ * Addresses take turns, and after a wrong password an address waits a second
+ * for its next turn: a client that guesses delays no other address. Count wrong
+ * passwords; after a few, call lined_client_penalize() and close the client.
+ * Both strings are copied. -1 with errno, and no answer follows: EINVAL (the
+ * system does not support this hash), ENOSYS (built without crypt(3)), ENOMEM,
+ * EAGAIN (the thread cannot be created).
  */
 LINED_API int lined_service_verify_password(
 	struct lined_service *service, struct lined_socket *client,
