@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lined's end of the helper, and functions that work at either end. The ends
- * are a SOCK_SEQPACKET pair, with one request and one answer at a time: no
- * answer takes longer than a fork or an open.
+ * lined's end of the connection to the helper, and functions that work at
+ * either end. The ends are a SOCK_SEQPACKET pair, with one request and one
+ * answer at a time: no answer takes longer than a fork or an open.
  */
 #include "config.h"
 

@@ -73,8 +73,8 @@ static int landlock_permit(int rules, const char *path, uint64_t access)
 	return result;
 }
 
-/* Permits access to the directories of StateDirectory= and the like, in lists
- * separated by colons. */
+/* Permits access to the directories of StateDirectory= and the like. The
+ * environment lists them, separated by colons. */
 static void landlock_permit_managed(int rules, uint64_t access)
 {
 	static const char *const names[] = {

@@ -94,6 +94,6 @@ void keeper_kill_children(void);
  * gain rights, and gets the mark of programs. -1 and errno. */
 int keeper_bind_program(pid_t watcher);
 /* Whether the peer may be a program or a descendant of a program: true if the
- * process has the mark of programs, has ended since it connected, or the system
- * has no mark. */
+ * process has the mark of programs or has ended since it connected, or if the
+ * system has no mark. */
 bool keeper_may_have(const struct peercred *peer);

@@ -107,7 +107,7 @@ static uint64_t process_resident_bytes(void)
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* The resident memory beyond what is allocated; 0: unknown. */
+/* The resident memory minus the allocated memory; 0: unknown. */
 static uint64_t process_spare_bytes(void)
 {
 	uint64_t resident = process_resident_bytes();

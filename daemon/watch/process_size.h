@@ -23,7 +23,7 @@ struct process_size {
 	struct lined_timer timer;
 	uint64_t logged_kib,
 		logged_ms; /* peak size and time of the last report */
-	/* The smallest resident memory beyond what is allocated, since memory
+	/* The smallest difference of resident and allocated memory since memory
 	 * was last returned to the system: the program, its stacks, and what
 	 * cannot be returned. */
 	uint64_t spare_bytes;
