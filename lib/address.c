@@ -215,7 +215,7 @@ static const char *host_port_check_host(struct lined_host_port *to,
 	return NULL;
 }
 
-/* If has_port is set the port must not be missing. */
+/* has_port: the text must have a port. */
 static const char *host_port_read(struct lined_host_port *to, const char *text,
 				  bool has_port)
 {

@@ -159,7 +159,7 @@ int lined_dispatcher_register(struct lined_dispatcher *d,
 {
 	if (delegate->handlers == NULL)
 		return fail_with(EINVAL);
-	/* Registers an unregistered socket again. */
+	/* For the delegate of a socket, registers the socket. */
 	if (delegate->handlers->socket_ops != NULL)
 		return delegate->handlers->socket_ops->register_delegate(
 			d, delegate);

@@ -7,7 +7,7 @@
  *	dispatcher.c	the turn and its phases
  *	delegate.c	what is registered, and what the poller watches
  *	timer.c		the clock, timers, deadlines
- *	message.c	messages from other threads and from its own
+ *	message.c	messages from other threads and from its own thread
  */
 #pragma once
 
@@ -144,7 +144,7 @@ struct lined_dispatcher {
 	struct list keepers;
 	bool memory_shedding;
 	bool memory_asks_keepers; /* ask the keepers at the end of this turn */
-	bool memory_was_asked;    /* memory_ask() has asked, in this turn */
+	bool memory_was_asked;    /* memory_ask() has caused the check */
 	bool in_turn;
 	bool ending; /* registering a socket fails */
 	bool mail_seen;

@@ -22,7 +22,7 @@ enum framer_state {
 
 struct framer {
 	struct lined_framing framing;
-	uint32_t scanned; /* bytes of the input without a terminator */
+	uint32_t scanned; /* bytes already searched for a terminator */
 	uint8_t state;    /* enum framer_state */
 	bool cr : 1;      /* the last discarded byte was a CR */
 	/* Between lines: an LF that comes next belongs to the last line. */

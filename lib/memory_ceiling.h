@@ -76,7 +76,7 @@ struct memory_ceiling {
 };
 
 /* Puts dispatchers, which may run already, under a ceiling that is off. Takes
- * the array, which is freed by memory_fini(). */
+ * over the array; memory_fini() frees it. */
 void memory_init(struct memory_ceiling *memory,
 		 struct lined_dispatcher **dispatchers, size_t count);
 /* To be called when no dispatcher runs a turn any more. */
@@ -99,7 +99,7 @@ bool memory_is_near(const struct memory_ceiling *memory);
 
 /*
  * Above the ceiling: first writes output, then closes the largest socket of
- * this dispatcher, with the reason SLOW, and the next ones. If another
+ * this dispatcher, with the reason SLOW, and more if necessary. If another
  * dispatcher has a larger socket, wakes that dispatcher instead. May be called
  * in any handler.
  */
@@ -108,8 +108,8 @@ void memory_check(struct lined_dispatcher *d);
 /* To be called at the end of a turn: asks keepers first. */
 void memory_check_turn(struct lined_dispatcher *d);
 
-/* Charges what waits on a dispatcher, such as messages for others; a negative
- * number returns the charge. */
+/* Charges what waits on a dispatcher, such as messages for other dispatchers; a
+ * negative number returns the charge. */
 void dispatcher_hold(struct lined_dispatcher *d, int64_t bytes);
 
 /* ---- keepers ------------------------------------------------------------- */
@@ -126,8 +126,8 @@ void dispatcher_unkeep(struct lined_dispatcher *d, struct lined_buffer *buffer);
 /* Whether keepers may take `bytes` more: up to 3/4 of the ceiling. */
 bool dispatcher_may_keep(const struct lined_dispatcher *d, uint64_t bytes);
 
-/* A part of a program that keeps memory on a dispatcher, and can give it up;
- * embedded. */
+/* Embedded in a part of a program that keeps memory on a dispatcher and can
+ * give it up. */
 struct memory_keeper {
 	struct list link;
 	/*

@@ -20,7 +20,7 @@
 #define CHUNKS_KEPT 64
 #define SHARED_KEPT 1024
 
-/* A queue of more segments is that of a slow reader. */
+/* A queue with more segments belongs to a slow reader. */
 #define SEGMENTS_FEW 16
 
 struct segment {

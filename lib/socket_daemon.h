@@ -29,8 +29,8 @@ bool socket_is_held(const struct lined_socket *sock, unsigned reasons);
  * reading resumes. */
 bool socket_has_unread(const struct lined_socket *sock);
 
-/* The time limit of the handshake. The socket must be in the handshake or have
- * missed its deadline. */
+/* The time limit of the handshake, for a socket that is in the handshake or has
+ * missed this limit. */
 uint32_t socket_handshake_ms(const struct lined_socket *sock);
 
 /* Why a socket is closing, for callbacks before `closed`. */

@@ -108,7 +108,8 @@ struct lined_socket {
 	uint32_t resume_at; /* when accept_paused, slowed or catching_up ends */
 	union {
 		uint32_t end_at; /* deadline of handshake, close, linger */
-		uint32_t kernel_unsent; /* else: bytes, at the last check */
+		/* else: bytes in the kernel's queue at the last check */
+		uint32_t kernel_unsent;
 	};
 	uint32_t deadline; /* slot in dispatcher.deadlines */
 

@@ -236,8 +236,7 @@ int lined_table_remove(struct lined_table *table, const void *key,
 	return 0;
 }
 
-/* The cursor keeps the link behind its entry, because the caller may remove the
- * entry. */
+/* The cursor keeps the next link, because the caller may remove the entry. */
 bool lined_table_next(struct lined_table *table,
 		      struct lined_table_cursor *cursor)
 {

@@ -89,7 +89,7 @@ size_t lined_text_clean(char *out, const char *text, size_t len)
 /* ---- escaping ------------------------------------------------------------ */
 
 /* Writes the first character or escape of the text to piece, with a NUL.
- * Returns the number of bytes of the text that it stands for. */
+ * Returns the number of bytes that the piece stands for. */
 static size_t text_next_piece(char piece[5], const char *text, size_t len,
 			      bool escape_backslash)
 {
@@ -121,8 +121,8 @@ static size_t text_next_piece(char piece[5], const char *text, size_t len,
 	return 1;
 }
 
-/* Cuts a text that did not fit to its first len bytes, and adds "..." if there
- * is room. */
+/* The text does not fit: keeps its first len bytes, and adds "..." if there is
+ * room. */
 static size_t text_cut(char *out, size_t size, size_t len)
 {
 	if (len + 3 >= size) {

@@ -142,7 +142,7 @@ struct transport {
 	 * the last message, so that the socket lingers. NULL: never. */
 	bool (*is_answered)(const struct lined_socket *sock);
 	/* CONNECTED. False: no deadline of the transport runs. True: wake() is
-	 * to be called at *at, by socket_now(). NULL: never. */
+	 * to be called at *at, a time of socket_now(). NULL: never. */
 	bool (*wakes)(const struct lined_socket *sock, uint32_t *at);
 	void (*wake)(struct lined_socket *sock);
 

@@ -156,7 +156,8 @@ static bool websocket_end_output(struct lined_socket *sock)
 	return true;
 }
 
-/* The socket closes at once: sends a close, unless a frame is half sent. */
+/* The socket closes at once: sends a closing frame, unless a frame is half
+ * sent. */
 static void websocket_stop(struct lined_socket *sock)
 {
 	struct websocket *ws = websocket_of(sock);
