@@ -37,7 +37,7 @@ void turn_stats_count(struct turn_stats *stats, uint64_t busy_ns);
 const struct turn_stats *dispatcher_turns(const struct lined_dispatcher *d);
 
 /* The number of times that other threads have woken the dispatcher, by messages
- * or wakes. */
+ * or by lined_dispatcher_wake(). */
 uint64_t dispatcher_wakeups(const struct lined_dispatcher *d);
 
 /* ---- work ---------------------------------------------------------------- */

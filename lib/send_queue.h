@@ -89,8 +89,8 @@ static inline size_t send_queue_cost(const struct send_queue *queue)
 	return queue->bytes + count * SEND_QUEUE_SEGMENT_COST;
 }
 
-/* Marks the last send, which was appended without `join`, as never to be
- * dropped. */
+/* Forbids dropping the last send, which must have been appended without `join`.
+ */
 void send_queue_keep(struct send_queue *queue);
 
 /*

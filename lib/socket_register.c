@@ -80,8 +80,7 @@ void socket_handshake(struct lined_socket *sock,
 {
 	socket_set_transport(sock, transport);
 	if (sock->state == LINED_SOCKET_CONNECTED) {
-		/* STARTTLS: drops the input that was not read, which has come
-		 * without TLS. */
+		/* STARTTLS: drops the unread input, which came without TLS. */
 		socket_drop_input(sock);
 		sock->byte_saved = sock->line_begun = sock->in_line = false;
 		sock->throttled = sock->slowed = sock->blocked = false;

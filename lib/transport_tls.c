@@ -62,7 +62,7 @@ static ssize_t tls_send(struct lined_socket *sock, const struct iovec *vector,
 	size_t len, written, taken = 0;
 
 	if (tls_session_write(sock, tls) < 0) {
-		/* No error if only the close_notify could not be written. */
+		/* Only the close_notify is lost: this is not an error. */
 		return tls->end_sent && count == 0 ? 0 : -1;
 	}
 	while (tls_rest_is_empty(&tls->held) &&

@@ -109,8 +109,8 @@ static bool upgrade_is_waiting(const struct lined_socket *sock)
 static void upgrade_received(struct lined_socket *sock, struct websocket *ws)
 {
 	ws->request(sock, ws->bytes, ws->bytes_len);
-	/* There is no room for more input, so none is read until there is a
-	 * decision. */
+	/* The buffer is full: read nothing more until the callback has decided.
+	 */
 	if (upgrade_is_waiting(sock) &&
 	    ws->bytes_len == WEBSOCKET_REQUEST_MAX) {
 		socket_set_transport(sock, &transport_upgrade_full);

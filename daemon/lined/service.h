@@ -189,8 +189,8 @@ lined_service_each_client(struct lined_service *service,
 			  void *arg);
 /*
  * Sends a buffer, or a printf(3) text, to each client of this instance: with
- * several workers, only to clients of this worker. All share one buffer.
- * lined_service_printf(): -1 with an errno of lined_buffer_printf().
+ * several workers, only to clients of this worker. All clients share one
+ * buffer. lined_service_printf(): -1 with an errno of lined_buffer_printf().
  */
 LINED_API void lined_service_send(struct lined_service *service,
 				  struct lined_buffer *buffer);

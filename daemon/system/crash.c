@@ -158,8 +158,8 @@ void crash_thread_begin(struct crash_stack *stack)
 			sigaddset(&faults, watched[i].number);
 	pthread_sigmask(SIG_UNBLOCK, &faults, NULL);
 	/* Registered once for each thread: if several threads call exit(3) at
-	 * once, each of them finds a registered call to run, so none ends the
-	 * process unreported. */
+	 * once, each of them finds a registered call to run. Otherwise one of
+	 * them could end the process before the report. */
 	atexit(crash_exit_called);
 }
 

@@ -29,8 +29,8 @@ int privileges_drop(const char *user, const char *group, char *error,
 /*
  * The rights of a user and a group. Before privileges_drop() root takes these
  * rights for a while, to test which files the user may read. Main thread, in a
- * process without other threads. NULL: the process does not run as root, user
- * is NULL, root or unknown, or no memory.
+ * process without other threads. NULL: the process does not run as root; user
+ * is NULL, root or unknown; or there is no memory.
  */
 struct privileges_visit;
 struct privileges_visit *privileges_visit_new(const char *user,

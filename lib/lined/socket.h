@@ -242,8 +242,8 @@ LINED_API int lined_socket_open(struct lined_socket *sock, int family,
 
 /*
  * Gives an idle socket a descriptor in the given state and makes it
- * non-blocking. The socket owns the descriptor from then on; on failure the
- * caller still does. CONNECTING: connect(2) was called on it, and has 30 s to
+ * non-blocking. From then on the socket owns the descriptor; on failure the
+ * caller keeps it. CONNECTING: connect(2) was called on it, and has 30 s to
  * succeed. CONNECTED: the descriptor may also be an end of a pipe, a FIFO or a
  * terminal; the program must ignore SIGPIPE then. -1 with errno: EISCONN,
  * EINVAL (state CLOSED), ENOMEM, or of fcntl(2) and

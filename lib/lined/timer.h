@@ -41,9 +41,9 @@ LINED_API void lined_timer_init(struct lined_timer *timer,
 /*
  * Arms a timer, or changes one that is armed. The handler is called delay_ms
  * from now, in the next turn at the earliest, and then every interval_ms (0:
- * only once). A periodic timer that is late is called once, and its next
- * interval begins then. Legal in every callback, also its own. -1/ENOMEM: the
- * timer is not armed.
+ * only once). The handler of a periodic timer that is late is called once, and
+ * the next interval begins with this call. Legal in every callback, also its
+ * own. -1/ENOMEM: the timer is not armed.
  */
 LINED_API int lined_timer_start(struct lined_timer *timer, uint64_t delay_ms,
 				uint32_t interval_ms);
