@@ -2,9 +2,9 @@
 /*
  * Looks up the addresses of names on threads of its own, because getaddrinfo(3)
  * blocks and cannot be interrupted. The first name starts the first thread. Up
- * to RESOLVER_THREADS threads run, so that a name whose name server does not
- * answer does not delay all others. The dispatcher and these threads share
- * `struct resolver`; the last of them frees it.
+ * to RESOLVER_THREADS threads run, so that lookups go on while the name server
+ * of one name does not answer. The dispatcher and these threads share `struct
+ * resolver`; the last of them frees it.
  */
 #include "config.h"
 

@@ -83,7 +83,7 @@ static enum log_output_kind log_choose_output(enum log_target target)
 	case LOG_TARGET_JOURNAL:
 		break;
 	}
-	/* The journal needs fields, which syslog does not have. */
+	/* The journal comes first: unlike syslog, it takes fields. */
 	if (may_journal && log_journal_exists())
 		return LOG_OUTPUT_JOURNAL;
 	return log_output_has_syslog() ? LOG_OUTPUT_SYSLOG : LOG_OUTPUT_STDERR;
