@@ -109,7 +109,8 @@ static int cmdline_set_target(struct cmdline *cmdline, const char *text)
 	return 0;
 }
 
-/* Reads the descriptor's number; 0 to 2 are lined's own. */
+/* Reads a descriptor's number, at least 3, and sets FD_CLOEXEC. -1: the error
+ * was printed. */
 static int cmdline_set_notify_fd(struct cmdline *cmdline, const char *text)
 {
 	char *end;
@@ -167,7 +168,8 @@ static int cmdline_make_absolute(struct cmdline *cmdline)
 	return 0;
 }
 
-/* Takes one option. -1: invalid; the error was printed, by getopt for '?'. */
+/* Handles one option. -1: the option is invalid, and the error was printed (for
+ * '?', by getopt). */
 static int cmdline_take(struct cmdline *cmdline, int option)
 {
 	switch (option) {

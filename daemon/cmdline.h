@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command line of lined, lined(8): parses it and prints help; never exits.
+ * Parses the command line, see lined(8), and prints help. Never exits.
  */
 #pragma once
 
@@ -31,7 +31,8 @@ enum cmdline_result {
 	CMDLINE_WRONG, /* the error was printed on stderr */
 };
 
-/* Parses the command line. Strings point into argv; if the process will detach,
- * paths are made absolute, in memory that is never freed. */
+/* Parses the command line. Strings point into argv. If the process will detach,
+ * relative paths are replaced by absolute ones, in memory that is never freed.
+ */
 enum cmdline_result cmdline_parse(struct cmdline *cmdline, int argc,
 				  char **argv);

@@ -50,7 +50,7 @@ struct daemon {
 	struct control control;
 	struct reload reload;
 	time_t started;
-	uint64_t started_ms; /* the same by the monotonic clock */
+	uint64_t started_ms; /* by the monotonic clock */
 	bool reload_again;   /* another reload was asked for during this one */
 	bool stopped;
 };
@@ -195,7 +195,8 @@ static void daemon_stop(struct daemon *daemon)
 	}
 	log_notice("stopping");
 	daemon->server.stopping = true;
-	/* reload_cancel() answers the requests for a reload made so far. */
+	/* Marks the requests for a reload made so far: reload_cancel() answers
+	 * them. */
 	verbs_reload_begins(&daemon->control);
 	reload_cancel(&daemon->reload);
 	plan_end_all(&daemon->control);
@@ -333,7 +334,7 @@ static int daemon_harden(const struct daemon *daemon, const struct conf *conf)
 	return result;
 }
 
-/* Starts everything up to the listeners. -1: logged. */
+/* Starts everything, the listeners last. -1: logged. */
 static int daemon_start(struct daemon *daemon, struct conf *conf)
 {
 	size_t kept;
@@ -426,9 +427,8 @@ static enum exit_code daemon_run_config(struct daemon *daemon)
 	if (reload_open_log(daemon->reload.cmdline, conf) == 0 &&
 	    daemon_start(daemon, conf) == 0 && daemon_serve(daemon)) {
 		log_notice("stopped");
-		/* Everything is freed after all services have ended. After a
-		 * second signal some services have not ended: exit() frees
-		 * their memory. */
+		/* After a second signal to stop, some services have not ended:
+		 * then nothing is freed here. */
 		if (server_is_empty(&daemon->server)) {
 			spare_fds_release();
 			systemd_stop(&daemon->systemd);
@@ -448,8 +448,8 @@ static enum exit_code daemon_run_config(struct daemon *daemon)
 
 enum exit_code daemon_run(const struct cmdline *cmdline)
 {
-	/* Static, so that a leak checker finds all memory referenced: after a
-	 * second signal nothing is freed. */
+	/* Static: memory that is not freed after a second signal stays
+	 * referenced, and a leak checker does not report it. */
 	static struct daemon daemon;
 	enum exit_code code = EXIT_NOT_STARTED;
 

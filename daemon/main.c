@@ -66,7 +66,7 @@ int main(int argc, char **argv)
 	}
 	code = cmdline.check ? daemon_check(&cmdline) : daemon_run(&cmdline);
 	crash_watch_end();
-	/* A broker's thread still uses its library: exit() would unload that
+	/* A broker's thread still runs code of libnats: exit() would unload the
 	 * library. */
 	if (broker_is_left())
 		_exit(code);

@@ -200,8 +200,8 @@ int reload_open_log(const struct cmdline *cmdline, const struct conf *conf)
 	return -1;
 }
 
-/* Compares the level with the current level, because a reload undoes `linectl
- * log`. */
+/* Compares the new log level with the level in use, not with the old config's:
+ * a reload undoes `linectl log`. */
 static bool reload_changes_log(const struct reload *reload,
 			       const struct conf *conf)
 {
@@ -216,8 +216,8 @@ static bool reload_changes_log(const struct reload *reload,
 
 /* ---- plans -------------------------------------------------------------- */
 
-/* Makes a plan and takes over the reference to conf. NULL: conf is NULL, or no
- * memory. */
+/* Makes a plan and takes over the reference to conf. Returns NULL if conf is
+ * NULL or if there is no memory. */
 static struct reload_plan *reload_make_plan(const struct reload *reload,
 					    struct conf *conf)
 {
@@ -296,8 +296,8 @@ static bool reload_try(const struct reload *reload, struct reload_plan *plan,
 	for (key = plan->restart_keys; *key != NULL; key++)
 		report_add(report, LINED_LOG_WARNING,
 			   "reload: %s: a change needs a restart", *key);
-	/* A reload waits for every worker: while one is stuck the main thread
-	 * would no longer handle signals. */
+	/* A reload waits for every worker. If it waited for a stuck worker, the
+	 * main thread could not handle signals. */
 	if (worker_watch_find_stuck(reload->worker_watch) != NULL) {
 		report_add(report, LINED_LOG_ERR, "reload: a worker is stuck");
 		return false;

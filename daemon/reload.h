@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads the config file at the start, for a reload and for a plan; applies it
- * to the server; opens the log as the command line and the config say. For
- * daemon.c. Main thread.
+ * Reads the config file at the start, for a reload and for a plan; applies the
+ * config to the server; opens the log as the command line and the config say.
+ * Main thread.
  */
 #pragma once
 
@@ -24,12 +24,13 @@ struct reload {
 	struct modules *modules;
 	struct server *server;
 	const struct worker_watch *worker_watch;
-	/* Where modules come from, after reload_start(): the text of a plan
-	 * must not choose which code runs. */
+	/* The directory of modules, set by reload_start(). No later config
+	 * changes it: the text of a plan must not choose which code runs. */
 	const char *module_dir;
 	struct conf_subprocess child; /* for reload_begin() */
 	bool reading;                 /* between reload_begin() and finished */
-	/* The reload has ended. !done: nothing was changed. */
+	/* Called when a reload has ended. done is false if nothing was changed.
+	 */
 	void (*finished)(struct reload *reload, bool done,
 			 struct report *report);
 	time_t read; /* when the current config was read */
@@ -62,9 +63,9 @@ void reload_cancel(struct reload *reload);
 /* Fills *source, so that a child process reads the config as lined would. */
 void reload_describe(const struct reload *reload, struct conf_source *source);
 
-/* Plans a reload to the config that a child has read. Loads no module. NULL:
- * the reload would be refused, and errors, initialised by the caller, has the
- * reasons; or no memory, and errors is empty. */
+/* Plans a reload to the config that a child has read. Loads no module. The
+ * caller initialises errors. NULL: the reload would be refused for the reasons
+ * in errors, or, if errors is empty, there is no memory. */
 struct reload_plan *reload_plan_read(const struct reload *reload,
 				     const struct conf_subprocess *child,
 				     struct conf_errors *errors);
