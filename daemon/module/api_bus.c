@@ -42,8 +42,8 @@ struct lined_subscription *lined_bus_subscribe_shared(
 
 /* ---- topics of clients --------------------------------------------------- */
 
-/* The struct begins with a client_pending, so that the topic ends with the
- * client. */
+/* A client's subscription. When the client closes, client_pending calls
+ * client_topic_gone(). */
 struct client_topic {
 	struct client_pending pending;
 	struct lined_subscription *subscription;

@@ -52,8 +52,8 @@ void *lined_client_data(struct lined_socket *client)
 	return (char *)client_of(client) + CLIENT_DATA_OFFSET;
 }
 
-/* The struct begins with a client_pending, so that the timer ends with the
- * client. Clients without a timer need no memory for one. */
+/* A client's timer. When the client closes, client_pending calls
+ * client_timer_gone(). Clients without a timer need no memory for one. */
 struct client_timer {
 	struct client_pending pending;
 	struct lined_timer timer;

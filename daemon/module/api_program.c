@@ -17,8 +17,8 @@
 #include "serve/client_log.h"
 #include "serve/service_instance.h"
 
-/* The directories in which commands are searched, and the PATH of programs: see
- * exec in lined.conf(5). */
+/* The directories in which commands are searched. They are also the PATH of
+ * programs: see exec in lined.conf(5). */
 static const char *const directories[] = {"/usr/local/sbin", "/usr/local/bin",
 					  "/usr/sbin",       "/usr/bin",
 					  "/sbin",           "/bin"};

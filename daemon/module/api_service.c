@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Implements the functions of lined/service.h that are about the service; those
- * about a client are in api_client.c.
+ * Implements the functions of lined/service.h that are about the service.
+ * api_client.c has the functions that are about a client.
  */
 #include "config.h"
 
@@ -115,10 +115,11 @@ void lined_service_log(const struct lined_service *instance,
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	/*
-	 * The message's kind is the module's format, not the format of this
-	 * call: otherwise one frequent message would suppress the messages of
-	 * all modules. Changes made by the control protocol are never
-	 * suppressed; its refusals may be, because they could fill the log.
+	 * The log suppresses frequent messages by kind. The kind is the
+	 * module's format, not the "%s" here: otherwise one frequent message
+	 * would suppress the messages of all modules. The control protocol logs
+	 * changes as notices, which are never suppressed, and refusals as info:
+	 * many refusals could fill the log.
 	 */
 	snprintf(line, sizeof(line), "service %s: %s", instance->name, text);
 	log_msg_of(instance->conf->internal && level < LINED_LOG_INFO ? NULL
@@ -205,7 +206,8 @@ bool lined_service_may_keep(const struct lined_service *instance,
 
 /* ---- passwords ---------------------------------------------------------- */
 
-/* The key of the client's address or user. */
+/* The key by which passwords wait for each other: the client's address or, for
+ * a UNIX client, its user. */
 static uint64_t api_key(struct lined_socket *client)
 {
 	struct sockaddr_storage address;

@@ -32,8 +32,8 @@ struct module {
 	struct stat file;
 	void *handle;
 	uintptr_t begin, end; /* addresses of the loaded segments */
-	/* Points into the module, or to `padded` if the module was built with
-	 * fewer members. */
+	/* Points into the module, or to `padded` if the module's lined_protocol
+	 * has fewer members. */
 	const struct lined_protocol *protocol;
 	struct lined_protocol padded;
 };
@@ -76,9 +76,9 @@ void modules_free(struct modules *modules)
 /* ---- the loader ------------------------------------------------------ */
 
 /*
- * Returns the path for dlopen(3), which compares paths first: for a replaced
- * file dlopen(3) would return the old module. So each new file at the same path
- * gets one more "./" in its path.
+ * Returns the path to pass to dlopen(3). For a path that dlopen(3) already
+ * knows, it returns the old module, even if the file was replaced. So each new
+ * file at the same path gets one more "./" in its path.
  */
 static char *module_spelling(const struct modules *modules, const char *path)
 {
@@ -264,8 +264,8 @@ bool module_exists(const char *dir, const char *name)
 	return (size_t)n < sizeof(file) && access(file, F_OK) == 0;
 }
 
-/* Returns the checked path of dir/NAME.so, which the caller frees; *st is its
- * status. NULL: refused. */
+/* Checks dir/NAME.so and fills in *st. Returns the file's path, which the
+ * caller frees. NULL: refused. */
 static char *module_locate(const struct modules *modules, const char *dir,
 			   const char *name, struct stat *st,
 			   char file[PATH_MAX],

@@ -37,10 +37,11 @@ bool module_exists(const char *dir, const char *name);
  *
  * NULL, and "FILE: reason" in error (printable), if the file is missing, is not
  * a regular file, cannot be loaded, was changed in place after it was loaded,
- * or exports no valid lined_protocol (protocol_check.h); or if the file or its
- * directory belongs neither to root nor to the user that called modules_new(),
- * or can be written by others. That user is the same for a start, a reload and
- * lined -t, even after lined has given up root.
+ * or exports no valid lined_protocol (protocol_check.h). NULL also if other
+ * users could change the file or its directory: both must belong to root or to
+ * the user that called modules_new(), and nobody else may write to them. A
+ * reload checks against the same user as the start, even after lined has given
+ * up root.
  */
 const struct lined_protocol *module_load(struct modules *modules,
 					 const char *dir, const char *name,

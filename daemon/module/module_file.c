@@ -33,9 +33,9 @@ int module_refuse(const struct module_error *error, const char *format, ...)
 }
 
 /*
- * Returns why a user other than root and the user that started lined could
- * change the code; NULL: no other user can. If lined was started by root, the
- * user it switches to is not trusted: the next start runs the code as root.
+ * Only root and the user that started lined may be able to change the code.
+ * Returns why another user can; NULL: none can. If root started lined, the user
+ * that lined switches to is not trusted: the next start runs the code as root.
  */
 static const char *module_owner_fault(uid_t user, const struct stat *st)
 {
@@ -82,14 +82,16 @@ int module_check_file(uid_t user, char *path, const char *dir, struct stat *st,
 		return module_refuse(error, "%s", fault);
 	if (module_check_directory(user, dir, error) < 0)
 		return -1;
-	/* Behind a symbolic link, the file is in a directory other than dir. */
+	/* If dir/NAME.so is a symbolic link, the file is in another directory.
+	 */
 	*slash = '\0';
 	rc = module_check_directory(user, slash == path ? "/" : path, error);
 	*slash = '/';
 	return rc;
 }
 
-/* Reads a part of the file. 0: the file is shorter; -1 and errno. */
+/* Reads a part of the file. Returns 1, 0 if the file is shorter, or -1 and
+ * errno. */
 static int module_read_part(int fd, void *to, size_t len, uint64_t at)
 {
 	ssize_t n;
@@ -100,8 +102,9 @@ static int module_read_part(int fd, void *to, size_t len, uint64_t at)
 	return n < 0 ? -1 : n == (ssize_t)len;
 }
 
-/* Whether the file contains all segments listed in its ELF header. 1 for other
- * kinds of file, which dlopen(3) refuses. -1 and errno. */
+/* Returns 1 if the file contains all segments of its ELF program headers, 0 if
+ * not, -1 and errno on an error. Also returns 1 for files that are not ELF:
+ * dlopen(3) refuses them. */
 static int module_is_whole(int fd, uint64_t size)
 {
 	ElfW(Ehdr) head;

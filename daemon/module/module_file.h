@@ -23,7 +23,7 @@ int module_refuse(const struct module_error *error, const char *format, ...)
 int module_check_file(uid_t user, char *path, const char *dir, struct stat *st,
 		      const struct module_error *error);
 
-/* -1: the file is truncated: dlopen(3) does not check this, and access to a
- * missing page would be a SIGBUS. */
+/* Checks that the file is not truncated, because dlopen(3) does not: access to
+ * a missing page would raise SIGBUS. -1: refused. */
 int module_check_whole(const char *path, const struct stat *st,
 		       const struct module_error *error);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finds an author's mistakes when a module is loaded; later they would be
- * crashes while clients are served. The checks do not protect against hostile
- * modules: a module's code runs with all rights of lined.
+ * Finds mistakes of a module's author when the module is loaded, before they
+ * can crash lined while it serves clients. The checks do not protect against
+ * hostile modules: a module's code runs with all rights of lined.
  */
 #include "config.h"
 
@@ -184,7 +184,7 @@ static int check_default(const struct lined_option *option,
 	return 0;
 }
 
-/* Checks an option; first: the lowest allowed offset. */
+/* Checks an option. `first` is the lowest allowed offset. */
 static int check_option(const struct lined_option *option, size_t first,
 			size_t struct_size, const struct check_error *report)
 {
@@ -216,7 +216,7 @@ static int check_option(const struct lined_option *option, size_t first,
 		       : check_default(option, report);
 }
 
-/* The number of options; OPTIONS_MAX if the table has no end before that. */
+/* The number of options before LINED_OPTION_END, at most OPTIONS_MAX. */
 static size_t check_count_options(const struct lined_option *options)
 {
 	size_t count = 0;
@@ -272,7 +272,7 @@ static int check_option_table(const struct lined_option *options, size_t first,
 	return 0;
 }
 
-/* ---- the rest -------------------------------------------------------- */
+/* ---- other members --------------------------------------------------- */
 
 static int check_framing(const struct lined_protocol *protocol,
 			 const struct check_error *report)
@@ -283,8 +283,8 @@ static int check_framing(const struct lined_protocol *protocol,
 		return check_refuse(report,
 				    "unknown bits in framing_fixed: 0x%" PRIx32,
 				    protocol->framing_fixed);
-	/* line_length 0: the daemon's defaults apply, and other members are not
-	 * read. */
+	/* If line_length is 0, the daemon's defaults apply, and the other
+	 * members are not read. */
 	if (framing->line_length == 0)
 		return 0;
 	if (framing->line_length > LINED_LINE_LENGTH_MAX)
@@ -315,8 +315,7 @@ int protocol_check(const struct lined_protocol *protocol, const char *name,
 	if (protocol->handle_task != NULL && protocol->task_ms == 0)
 		return check_refuse(&report,
 				    "it has a handle_task, but no task_ms");
-	/* Without this check a flag of a newer lined would be ignored silently.
-	 */
+	/* Otherwise a flag of a newer lined would be ignored silently. */
 	if ((protocol->flags & ~(uint32_t)FLAGS) != 0)
 		return check_refuse(&report,
 				    "unknown bits in flags: 0x%" PRIx32,
