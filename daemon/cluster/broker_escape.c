@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Writes bytes that a key must not contain as =XX, and reads them back. */
+/* Escapes names: a byte that is not allowed in keys becomes =XX. Reads escaped
+ * names back. */
 #include "config.h"
 
 #include "cluster/broker_escape.h"

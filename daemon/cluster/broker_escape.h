@@ -8,9 +8,9 @@
 /* Whether a key may contain this byte unescaped: A-Z a-z 0-9 - _ / */
 bool broker_escape_is_plain(unsigned char c);
 
-/* Writes the text with each byte that is not plain as =XX. out needs 3 *
- * strlen(text) + 1 bytes. Returns the end. */
+/* Copies the text to out and escapes it: each byte that is not plain becomes
+ * =XX. out needs 3 * strlen(text) + 1 bytes. Returns the end of the copy. */
 char *broker_escape(char *out, const char *text);
-/* Reverses broker_escape(); out needs len + 1 bytes. NULL: the text is not
- * what broker_escape() would write. */
+/* Reverses broker_escape(). out needs len + 1 bytes. Returns the end of the
+ * copy; NULL: the text is not what broker_escape() would write. */
 char *broker_unescape(char *out, const char *text, size_t len);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Receives the broker's events and passes them to the nodes, the names and the
- * bus; opens and closes the broker; decides whether this node is alone.
+ * Opens and closes the broker. Receives the broker's events and passes them on
+ * to the nodes, the names and the bus. Decides when this node works alone.
  */
 #include "config.h"
 
@@ -15,8 +15,8 @@
 
 #include "log/log.h"
 
-/* How long claims wait at the start: for the first connection, then for the
- * listing of both buckets and the probe for this node's name. */
+/* After the start, claims wait until this node has joined: FIRST_WAIT_US at
+ * most without a connection, JOIN_WAIT_US at most with one. */
 #define FIRST_WAIT_US 1000000
 #define JOIN_WAIT_US  5000000
 #define TICK_MIN_MS   30
@@ -46,8 +46,8 @@ static void cluster_add_marker(struct cluster *cluster,
 	list_append(&cluster->markers, &marker->link);
 }
 
-/* Drops old markers, and purges them in the bucket if this node is primary.
- * all: drops all markers and purges none. */
+/* Forgets old markers; if this node is primary, also purges them in the bucket.
+ * all: forgets all markers and purges none. */
 static void cluster_purge_markers(struct cluster *cluster, uint64_t now_us,
 				  bool all)
 {
@@ -93,15 +93,15 @@ static void cluster_trouble(struct cluster *cluster, const char *text)
 static void cluster_down(struct cluster *cluster, uint64_t now_us)
 {
 	cluster->out.link = 0;
-	/* Without a link, this node sees no buckets: their life is 0. */
 	atomic_store(&cluster->out.life, 0);
 	nodes_down(&cluster->nodes);
 	cluster_be_alone(cluster, now_us);
 	cluster_frames_deliver(cluster, UINT64_MAX);
 }
 
-/* Called before a change is passed on: a worker may publish a line as soon as
- * it gets the change, and the line must bear the change's revision. */
+/* Call this before a change is passed on: a worker that gets the change may
+ * publish a line at once, and the line's frame must carry the change's
+ * revision. */
 static void cluster_see(struct cluster *cluster, uint64_t revision)
 {
 	if (atomic_load(&cluster->out.revision) < revision)
@@ -161,7 +161,7 @@ static void cluster_answered(struct cluster *cluster,
 	names_answered(&cluster->names, event->tag, event->revision, done);
 }
 
-/* Handles an event. False: the event has another owner now. */
+/* Handles an event. False: the event no longer belongs to the caller. */
 static bool cluster_handle(struct cluster *cluster, struct broker_event *event,
 			   uint64_t now_us)
 {
@@ -217,8 +217,8 @@ static void cluster_free_event(struct cluster *cluster,
 	free(event);
 }
 
-/* Empties the queue of events. due: false if the arrival message is not in the
- * mailbox any more. */
+/* Empties the queue of events. due: whether the arrival message is still in the
+ * mailbox. */
 static struct broker_event *cluster_take_events(struct cluster *cluster,
 						bool due)
 {
@@ -292,8 +292,8 @@ static void cluster_event(void *arg, struct broker_event *event)
 	if (event->kind == BROKER_FRAME &&
 	    atomic_fetch_add(&cluster->arrived_bytes, event->len) >
 		    CLUSTER_ARRIVED_MAX) {
-		/* The frame is dropped: its lines are numbered, so the next
-		 * frame shows the gap. */
+		/* Drop the frame. Its lines are numbered, so the next frame
+		 * shows the gap. */
 		cluster_free_event(cluster, event);
 		return;
 	}
@@ -352,8 +352,8 @@ static void cluster_ticked(struct lined_timer *timer)
 						    ? JOIN_WAIT_US
 						    : FIRST_WAIT_US)))
 		cluster_be_alone(cluster, now_us);
-	/* One lease time after this node became alone, the leases of all other
-	 * nodes have ended. */
+	/* After one lease time alone, this node counts all other nodes as gone.
+	 */
 	if (cluster->names.mode == NAMES_ALONE && !cluster->forgot &&
 	    now_us > cluster->down_us + cluster->nodes.lease_us) {
 		names_forget(&cluster->names);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * This daemon as a node of a cluster: with `cluster = true`, the services of
- * one name on all nodes act as one service. Lines published on the bus are sent
- * to every other node, and all nodes see registry changes in the same order.
+ * This daemon as a node of a cluster. Services with `cluster = true` and the
+ * same name act as one service on all nodes: lines published on the bus are
+ * sent to every other node, and all nodes see registry changes in the same
+ * order.
  *
  * The main thread handles broker, nodes and names; a worker only fills frames
- * and receives messages. Main thread.
+ * and receives messages. Call these functions on the main thread, except those
+ * marked MT-safe.
  */
 #pragma once
 
@@ -21,7 +23,8 @@ struct cluster;
 struct cluster_service;
 
 struct cluster_events {
-	/* `primary` or `whole` may have changed. */
+	/* The results of cluster_is_primary(), cluster_service_is_primary() or
+	 * cluster_is_whole() may have changed. */
 	void (*changed)(struct cluster *cluster, void *arg);
 	void *arg;
 };
@@ -64,9 +67,9 @@ void cluster_remove(struct cluster_service *service);
 
 extern const struct registry_backend cluster_registry;
 
-/* Whether this node is the primary. For cluster_service_is_primary() the
- * service must also be the newest of its name here. Only the primary does what
- * must be done once, such as a relay's upstream. */
+/* Whether this node is the primary. Only the primary does what a cluster needs
+ * only once, such as a relay's upstream. cluster_service_is_primary() is true
+ * only for the newest service of a name on this node. */
 bool cluster_is_primary(const struct cluster *cluster);
 bool cluster_service_is_primary(const struct cluster_service *service);
 /* Whether all nodes hear each other, as far as this node knows; true until this
@@ -83,8 +86,8 @@ uint64_t cluster_client_base(const struct cluster *cluster);
 struct cluster_report {
 	const char *name, *server, *state, *trouble;
 	bool up, is_primary;
-	/* As cluster_is_whole(), but false if this node could not join at the
-	 * start: the operator should know that nothing is shared. */
+	/* As cluster_is_whole(), but also false if this node could not join at
+	 * the start: the operator should know that nothing is shared. */
 	bool is_whole;
 	uint64_t revision, round_trip_us, names, settled;
 	uint64_t sent, unsent, too_long, received, lost, late, waiting;
@@ -101,7 +104,7 @@ struct cluster_node_report {
 bool cluster_is_open(const struct cluster *cluster);
 void cluster_describe(const struct cluster *cluster,
 		      struct cluster_report *report);
-/* Calls visit for each other node. */
+/* Calls visit for every node except this one. */
 void cluster_each_node(const struct cluster *cluster,
 		       void (*visit)(const struct cluster_node_report *node,
 				     void *arg),

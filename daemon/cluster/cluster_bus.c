@@ -86,7 +86,8 @@ static void cluster_bus_append_message(struct cluster_end *end,
 	end->lines += lines;
 }
 
-/* The message is too long for a frame: only clients of this node get it. */
+/* Counts a message that is too long for a frame, and logs the first one: only
+ * clients of this node get the message. */
 static int cluster_bus_skip(struct cluster_end *end,
 			    const struct lined_buffer *message)
 {

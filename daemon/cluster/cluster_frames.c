@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Takes the frames of other nodes: counts lost lines, waits for the revision
- * that the publisher had seen, and posts the frame to all workers.
+ * Receives the frames of other nodes: counts lost lines, waits for the revision
+ * that the sending node had seen, and posts the frame to all workers.
  */
 #include "config.h"
 
@@ -97,7 +97,8 @@ static void arrival_arrived(struct lined_message *message)
 	arrival_unref(arrival, parcel->worker->dispatcher);
 }
 
-/* Reads one message of a frame; returns its end. NULL: damaged. */
+/* Reads one message of a frame; returns the end of the message. NULL: damaged.
+ * *here: the message is for a service of this node. */
 static const char *arrival_read_message(struct cluster *cluster, const char *at,
 					const char *end,
 					struct arrival_message *message,
@@ -134,8 +135,8 @@ static const char *arrival_read_message(struct cluster *cluster, const char *at,
 		       : NULL;
 }
 
-/* Reads the frame's messages; returns how many lines the messages really have.
- */
+/* Reads the frame's messages until one is damaged; returns how many lines were
+ * read. */
 static uint32_t arrival_read(struct arrival *arrival, const struct frame *frame)
 {
 	const char *at = frame->data, *end = frame->data + frame->len;
@@ -322,7 +323,8 @@ void cluster_frames_take(struct cluster *cluster, struct broker_event *event)
 	/* The event's memory is charged while the frame waits for its revision
 	 * and for the workers. */
 	dispatcher_hold(cluster->dispatcher, (int64_t)event->len);
-	/* This node's own lines from an earlier connection may arrive, too. */
+	/* A frame that this node sent on an earlier connection may come back.
+	 */
 	if (!frame_read(&frame, event->text, event->len) ||
 	    frame.number == cluster->out.number ||
 	    (frame.kind != FRAME_LINES &&
@@ -337,8 +339,8 @@ void cluster_frames_take(struct cluster *cluster, struct broker_event *event)
 		cluster_frames_free_event(cluster, event, cluster->dispatcher);
 		return;
 	}
-	/* While this node asks whether another node of its name is alive, it
-	 * counts as cut off and takes no lines. */
+	/* While this node probes for another node of the same name, this node
+	 * counts as cut off and receives no lines. */
 	if (cluster->nodes.state == NODES_PROBING &&
 	    frame.kind == FRAME_LINES) {
 		cluster_frames_free_event(cluster, event, cluster->dispatcher);

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define FRAME_MAGIC 'L'
-/* Equals NODES_VERSION. */
+/* NODES_VERSION as a digit. */
 #define FRAME_VERSION '1'
 
 char *frame_put(char *at, uint64_t number, size_t bytes)

@@ -5,7 +5,8 @@
  * cluster_frames.c delivers the lines of other nodes, cluster_registry.c turns
  * decisions about names into changes on the workers, cluster_service.c lists
  * the services, cluster_out.c sends to the broker, cluster_status.c reports the
- * state. nodes.c and name_claims.c decide and call none of these.
+ * state. nodes.c and name_claims.c make the decisions, and call none of these
+ * files.
  */
 #pragma once
 
@@ -37,7 +38,7 @@ struct cluster_out {
 	 * last revision of the names that this node has received. */
 	_Atomic uint64_t life, revision;
 	_Atomic uint64_t sent, unsent, too_long;
-	atomic_size_t frame_max; /* read from the broker at each UP */
+	atomic_size_t frame_max; /* read from the broker at each BROKER_UP */
 	atomic_bool up;          /* the node is joined: lines are sent */
 };
 
@@ -62,8 +63,8 @@ struct cluster_service {
 	char prefix[]; /* begins each key of the service */
 };
 
-/* Posted with the first event. If the cluster is freed while this message is in
- * the mailbox, the message frees itself. */
+/* The message that tells the main thread of queued events. If the cluster is
+ * freed while the message is in the mailbox, the message frees itself. */
 struct cluster_arrival {
 	struct lined_message message;
 	struct cluster *cluster; /* NULL: the cluster is freed */
@@ -100,7 +101,8 @@ struct cluster {
 	atomic_size_t arrived_bytes;
 };
 
-/* Runs the message's handler on the worker, at once if that is this thread. */
+/* Runs the message's handler on the worker: at once if the worker is this
+ * thread, otherwise later. */
 static inline void cluster_post(const struct worker *worker,
 				struct lined_message *message)
 {
@@ -145,7 +147,9 @@ enum frame_kind {
 struct frame {
 	enum frame_kind kind;
 	uint64_t number; /* the sending node's number */
-	uint64_t line;   /* number of the first, or of the next, line */
+	/* The number of the frame's first line; if the frame has no lines, of
+	 * the node's next line. */
+	uint64_t line;
 	uint32_t lines;
 	uint64_t life, revision; /* as in cluster_out of the sending node */
 	const char *data;        /* after the header */
@@ -169,7 +173,8 @@ void cluster_out_send(struct cluster_out *out, enum frame_kind kind,
 /* Numbers and counts lines that are not sent, because no other node is there.
  */
 void cluster_out_skip(struct cluster_out *out, uint32_t lines);
-/* Counts lines as unsent that were counted as sent, but were not written. */
+/* These lines were counted as sent, but were not written: counts them as
+ * unsent. */
 void cluster_out_unsend(struct cluster_out *out, uint64_t lines);
 /* Sends a frame that carries a name. */
 void cluster_out_send_name(struct cluster_out *out, enum frame_kind kind,

@@ -97,7 +97,8 @@ static void cluster_names_won(struct names *names, void *arg)
 	registry_change_all(claim, true);
 }
 
-/* The claim has left the table: drops the table's reference. */
+/* The claim has left the table, or was never in it. Drops the table's
+ * reference. */
 static void cluster_names_refused(struct names *names, void *arg)
 {
 	struct registry_claim *claim = arg;
@@ -174,7 +175,7 @@ static void cluster_write_key(char key[KEY_MAX],
 	broker_escape(key + strlen(key), name);
 }
 
-/* Passes the caller's reference to the table. */
+/* The table takes over the message's reference to the claim. */
 static void cluster_decide_claim(struct lined_message *message)
 {
 	struct registry_claim *claim =
@@ -223,8 +224,8 @@ static void cluster_release_cancelled(struct lined_message *message)
 		lined_container_of(message, struct registry_claim, release));
 }
 
-/* Runs on the claimant's worker; the service exists as long as it has clients.
- */
+/* Runs on the claimant's worker. The service still exists, because it has a
+ * client. */
 static void cluster_to_main(struct registry_claim *claim,
 			    struct lined_message *message)
 {

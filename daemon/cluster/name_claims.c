@@ -150,7 +150,8 @@ static void name_win(struct names *names, struct name *name)
 	names->ops->won(names, name->claim);
 }
 
-/* Shows the workers the other node's claim, or removes it. */
+/* theirs: shows the other node's claim to the workers, in place of an earlier
+ * one. Otherwise only removes the earlier one, if any. */
 static void name_show(struct names *names, struct name *name, bool theirs)
 {
 	const struct names_value *entry = &name->entry;
@@ -276,7 +277,7 @@ static bool name_take_waiter(struct name *name)
 	return true;
 }
 
-/* Takes the next steps for a name; may free it. */
+/* Takes the next steps for a name. May free the name. */
 static void name_settle(struct names *names, struct name *name)
 {
 	if (names->mode == NAMES_WAITING)
@@ -391,7 +392,8 @@ void names_begin(struct names *names)
 	}
 }
 
-/* Settles names whose answer came before the bucket's event. */
+/* Settles names that waited because the answer came before the bucket's event.
+ */
 static void names_settle_awaiting(struct names *names)
 {
 	while (!list_is_empty(&names->awaiting)) {
@@ -506,7 +508,7 @@ void names_ask_again(struct names *names)
 	}
 }
 
-/* ---- nodes that are gone ------------------------------------------------ */
+/* ---- services and nodes that come and go -------------------------------- */
 
 void names_move(struct names *names, const char *prefix)
 {

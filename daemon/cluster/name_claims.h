@@ -28,8 +28,9 @@ struct names_value {
 	size_t len;
 };
 
-/* A claim belongs to the caller; it is in the table from names_claim() until
- * refused(), released() or lost(). These three must not call the table. */
+/* A claim belongs to the caller. The claim is in the table from names_claim()
+ * until refused(), released() or lost(). These three must not call functions of
+ * this file. */
 struct names_ops {
 	/* Requests; names_answered() follows unless the link goes down. */
 	void (*store)(struct names *names, const char *key,
@@ -61,8 +62,8 @@ struct names {
 	const struct names_ops *ops;
 	uint64_t node;
 	enum names_mode mode;
-	uint64_t applied;     /* the bucket's last revision received */
-	uint64_t tags, asked; /* asked: value of tags at names_ask_again() */
+	uint64_t applied;     /* the last revision received from the bucket */
+	uint64_t tags, asked; /* asked: `tags` at the last names_ask_again() */
 	void *tree;           /* struct name, sorted by key */
 	struct list all;
 	size_t count; /* of names in `all` */

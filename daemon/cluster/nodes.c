@@ -24,7 +24,8 @@
 /* With this many nodes, frames of unknown nodes are dropped. */
 #define NODES_HEARD_MAX 1024
 
-/* Tags of nodes are above this number; tags of names count from 1. */
+/* Tags of requests about nodes are above this number; tags of requests about
+ * names count from 1. */
 #define NODES_TAGS (UINT64_C(1) << 62)
 
 /* ---- requests ----------------------------------------------------------- */
@@ -219,7 +220,8 @@ void nodes_stored(struct nodes *nodes, const char *key, uint64_t revision,
 
 	if (strcmp(key, PRIMARY_KEY) == 0) {
 		number = strtoull(text, NULL, 16);
-		/* nodes_listed() decides after the listing. */
+		/* During the listing, only remember the primary: nodes_listed()
+		 * decides. */
 		if (nodes->state == NODES_LISTING) {
 			nodes->primary = number;
 			nodes->primary_lease.revision = revision;
@@ -362,8 +364,8 @@ static void nodes_tick_probe(struct nodes *nodes, uint64_t now_us)
 	}
 }
 
-/* Whether to store this node's lease again. A request without an answer is
- * repeated; a dead link is found earlier by pings. */
+/* Whether to store the lease again. A request without an answer is repeated
+ * after NODES_ANSWER_US. A dead link is noticed before that, by pings. */
 static bool nodes_is_due(const struct nodes *nodes,
 			 const struct nodes_lease *lease, uint64_t now_us)
 {

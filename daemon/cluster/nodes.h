@@ -31,11 +31,12 @@ struct node {
 	char name[NODE_NAME_MAX + 1];
 	uint64_t heard_us; /* when the node's lease was last renewed */
 	bool stored;       /* the node's lease is in the bucket */
-	/* The node's lease has ended. The entry stays, to count the lines that
-	 * are lost until the node is back. */
+	/* The node's lease has ended. This struct stays, to count the lines
+	 * that are lost until the node is back. */
 	bool gone;
-	/* Two renewals were missed; or the bucket's listing did not have the
-	 * lease, and the node has the time of a lease to come back. */
+	/* The node has missed two renewals. Or the bucket's listing did not
+	 * have the node's lease: then the node has one lease time to come back.
+	 */
 	bool missing;
 	bool foreign; /* the node has another version */
 	bool unequal; /* the node has another `lease` */
@@ -66,7 +67,7 @@ struct nodes_ops {
 	void (*hello)(struct nodes *nodes);
 	void (*joined)(struct nodes *nodes);
 	void (*parted)(struct nodes *nodes);
-	/* A node's entry is about to be freed. */
+	/* A struct node is about to be freed. */
 	void (*gone)(struct nodes *nodes, struct node *node);
 	/* is_primary or a node's `missing` may have changed. */
 	void (*changed)(struct nodes *nodes);
@@ -127,7 +128,7 @@ void nodes_answered(struct nodes *nodes, uint64_t tag, uint64_t revision,
  * too many nodes, or if there is no memory. */
 struct node *nodes_heard(struct nodes *nodes, uint64_t number, const char *name,
 			 uint64_t now_us);
-/* Call this thirty times per lease. */
+/* Call this thirty times in each lease time. */
 void nodes_tick(struct nodes *nodes, uint64_t now_us);
 
 /* Whether the node with this number may still have names. */
@@ -148,7 +149,8 @@ struct node *nodes_find(const struct nodes *nodes, uint64_t number);
 struct node *nodes_add(struct nodes *nodes, uint64_t number, uint64_t now_us);
 void nodes_set_missing(struct nodes *nodes, struct node *node, bool missing);
 void nodes_remove(struct nodes *nodes, struct node *node);
-/* Marks the node as gone; if too many are gone, frees the first one. */
+/* Marks the node as gone. If too many nodes are gone, frees the first of these.
+ */
 void nodes_lose(struct nodes *nodes, struct node *node);
 /* The node's lease left the bucket while this node was cut off, or the bucket
  * itself is new. Until the node stores its lease again it counts as gone, and
