@@ -3,7 +3,7 @@
  * Loads a configuration: conf_file.c reads the files into a tree, and the
  * readers of the sections, conf_*.c, check it and fill a struct conf. Errors
  * are collected, so that one load reports them all. This file has the load
- * itself, `log`, `defaults` and keys outside of sections.
+ * itself, `log`, `hardening`, `defaults` and the keys outside of sections.
  */
 #include "config.h"
 
@@ -158,7 +158,7 @@ static void conf_read_memory(const struct conf_section *root, const char *text)
 			      conf_quoted(text, quoted));
 }
 
-/* Reads the path in a top-level key; NULL: not set. */
+/* Reads the path in a top-level key. NULL: not set, or reported. */
 static const char *conf_read_path(const struct conf_section *root,
 				  const char *name, const char *text)
 {

@@ -42,8 +42,8 @@ enum conf_tls_version {
 	CONF_TLS_1_3,
 };
 
-/* Paths are absolute, or relative to the working directory, as the path of the
- * config file is. client_ca and crl: NULL if not set. */
+/* Paths are relative to the working directory if the path of the config file
+ * is, otherwise absolute. client_ca and crl: NULL if not set. */
 struct conf_tls {
 	const char *name;
 	const char *certificate;
@@ -53,8 +53,8 @@ struct conf_tls {
 	enum conf_client_cert client_cert;
 	enum conf_tls_version min_version;
 	bool auto_reload;
-	/* The checked contents of the files. NULL: this load does not or must
-	 * not read the files. */
+	/* The checked contents of the files. NULL: this load has not read the
+	 * files. */
 	struct tls_files *files;
 	struct conf_place place;
 };
@@ -85,8 +85,8 @@ struct conf_bounds {
 	struct penalty_limits penalty;
 };
 
-/* A `class "name"`: clients from some networks, with a complete set of limits:
- * what the class does not set comes from `limits`. */
+/* A `class "name"`: clients from some networks. bounds has all limits: those
+ * that the class does not set come from `limits`. */
 struct conf_class {
 	const char *name;
 	struct conf_networks from;
@@ -173,14 +173,15 @@ struct conf {
 
 struct serialized;
 
-/* The result of find_protocol for a module that was not loaded. A service of
- * such a module has no options and must not be started. */
+/* find_protocol returns this for a module that is not loaded. A service of such
+ * a module has no options and must not be started. */
 extern const struct lined_protocol conf_protocol_unloaded;
 
 struct conf_env {
 	/* Finds a protocol by its name, which matches [a-z0-9_-]+. The result
-	 * must outlive the conf. module_dir NULL: the built-in directory. NULL
-	 * and the reason in error. */
+	 * must outlive the conf. module_dir NULL: the built-in directory.
+	 * Returns NULL, and the reason in error, if there is no such protocol.
+	 */
 	const struct lined_protocol *(*find_protocol)(void *arg,
 						      const char *module_dir,
 						      const char *name,
@@ -200,10 +201,10 @@ struct conf_env {
 	const char *files;
 	size_t files_len;
 	/*
-	 * If set, the load does not look at files that the config names (keys,
-	 * for example), nor call the checks of modules, which might read files:
-	 * the messages would show a person what only the daemon may see.
-	 * Implied by `tree`.
+	 * If set, the load does not open files that the config names, such as
+	 * TLS keys, and does not call the checks of modules, which might read
+	 * files. Otherwise the messages would show the sender of the config
+	 * what only the daemon may see. Implied by `tree`.
 	 */
 	bool blind;
 	/* The tree of a load that has checked everything, used in place of
@@ -215,8 +216,9 @@ struct conf_env {
 	/* Warns of users and groups that this machine does not know: for lined
 	 * -t. Applying such a config fails anyway. */
 	bool check_names;
-	/* Reads and checks the files of `tls` sections, unless `blind` is set;
-	 * with `tree`, too, which does not hold their contents. */
+	/* Reads and checks the files of `tls` sections, unless `blind` is set.
+	 * Works with `tree`, too: a tree does not hold the contents of these
+	 * files. */
 	bool read_tls;
 };
 
@@ -261,7 +263,8 @@ bool conf_is_proxy(const struct conf_service *service,
  */
 uint8_t conf_class_of(const struct conf_service *service,
 		      const struct sockaddr *address);
-/* As conf_class_of(); returns the network that decides, NULL if none. */
+/* As conf_class_of(), with the class in *class. Returns the network that
+ * decides; NULL: none. */
 const struct lined_network *
 conf_class_network(const struct conf_service *service,
 		   const struct sockaddr *address, uint8_t *class);
@@ -309,8 +312,8 @@ bool conf_cluster_equal(const struct conf_cluster *a,
 bool conf_options_equal(const struct conf_service *a,
 			const struct conf_service *b);
 
-/* The name of an option that differs, if the service must be started again for
- * the change (lined_option.restarts); NULL: none. */
+/* The name of an option that differs and has lined_option.restarts: the service
+ * must be started again. NULL: none. */
 const char *conf_restarting_option(const struct conf_service *a,
 				   const struct conf_service *b);
 

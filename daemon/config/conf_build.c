@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Functions that the readers of sections share: they check names, users and
- * groups.
+ * Checks names, users and groups for the readers of sections.
  */
 #include "config.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The state of a load while it makes a struct conf from the tree, and the
- * functions that read the sections, one file for each. For conf*.c only.
+ * The state of a load that makes a struct conf from the tree, and the functions
+ * that read the sections, one file for each. For conf*.c only.
  *
- * A failed allocation in a pool makes the load fail at its end: the functions
- * only have to handle NULL.
+ * After a failed allocation in a pool, the load fails when all is read: until
+ * then the functions only have to handle NULL.
  */
 #pragma once
 
@@ -15,7 +15,7 @@
 #include "memory_pool.h"
 #include "system/privileges.h"
 
-/* A `limits` section, or a class, as stored by its options; -1: not set. */
+/* The values of a `limits` or `class` section; -1: not set. */
 struct conf_limits {
 	struct lined_option_list from; /* only in a class */
 	int64_t clients;
@@ -34,8 +34,9 @@ struct conf_limits {
 	int64_t penalty_max_ms;
 	struct lined_option_list exempt;
 	struct conf_networks exempt_networks; /* items NULL: not set */
-	/* Which of penalty and penalty-max was set last, and its context in
-	 * messages; NULL: neither. */
+	/* The key penalty-max, or else penalty, of the last section read that
+	 * has one of them, and that section's context in messages. NULL: no
+	 * section has one. */
 	struct conf_key *penalty_key;
 	const char *penalty_context;
 };
@@ -66,14 +67,15 @@ struct conf_build {
 	size_t default_class_count;
 	struct conf_use *uses, **uses_end;
 	size_t use_count;
-	/* The user that root will become, which then has to read the files of
-	 * the config; NULL: the process checks with its own rights. */
+	/* The user that lined will switch to from root. That user must be able
+	 * to read the files of the config. NULL: the process checks with its
+	 * own rights. */
 	const char *user;
 	struct privileges_visit *visit;
 };
 
-/* Whether files named in the config are left alone and checks of modules are
- * not called: see conf_env.blind. */
+/* Whether this load must neither open files named in the config nor call the
+ * checks of modules: see conf_env.blind. */
 static inline bool conf_build_is_blind(const struct conf_build *build)
 {
 	return build->env->blind || build->env->tree != NULL;
@@ -126,8 +128,8 @@ void conf_collisions_report(struct conf_build *build);
 
 /* conf_limits.c */
 void conf_limits_read_defaults(const struct conf_section *limits);
-/* Reads the limits of a service; *limits gets the limits in force, from which
- * its classes start. */
+/* Reads the limits of a service. Fills *limits with them: the service's classes
+ * start from these. */
 void conf_limits_read(const struct conf_section *section,
 		      struct conf_service *service, struct conf_limits *limits);
 /* Reads the keys that a class section sets. */
@@ -159,7 +161,8 @@ void conf_framing_read(const struct conf_section *section,
 /* conf_access.c */
 void conf_access_read(const struct conf_section *section,
 		      struct conf_service *service);
-/* Reads the list of networks in a key. local NULL: "unix" is not allowed. */
+/* Reads the list of networks in a key. Sets *local if the list has "unix";
+ * local NULL: "unix" is not allowed. */
 const struct lined_network *
 conf_access_networks(const struct conf_section *section, const char *name,
 		     size_t *count, bool *local);
@@ -172,7 +175,7 @@ void conf_web_read(const struct conf_section *section,
  * conf_tls_select() a service's list of them. */
 void conf_tls_read(const struct conf_section *root);
 /* The path in the value of a key. NULL: not set, or reported. Sets *unread if
- * the file cannot be read; this is reported as an error, except for a
+ * the file cannot be read. That is reported as an error, except for a
  * credential whose directory is unknown or closed to this process. */
 const char *conf_tls_file(const struct conf_section *section, const char *name,
 			  const char *text, bool *unread);

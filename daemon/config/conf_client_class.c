@@ -78,8 +78,8 @@ class_default(const struct conf_build *build, const char *name)
 	return NULL;
 }
 
-/* Reads the keys of a section within `outer`. False, and reported: the section
- * has no title. */
+/* Reads a `class` section within `outer`. False: the section has no title,
+ * which is reported. */
 static bool class_read_keys(const struct conf_section *outer,
 			    struct conf_node *node, struct class_network **list,
 			    struct conf_class_keys *keys)
@@ -128,7 +128,8 @@ void conf_class_read_defaults(const struct conf_section *defaults)
 /* ---- the classes of a service ------------------------------------------- */
 
 /* Adds a class with the limits of `weaker`, overridden by default_keys, then by
- * keys; one of the two may be NULL. section: where problems are reported. */
+ * keys. default_keys or keys may be NULL. section: where problems are reported.
+ */
 static void class_add(const struct conf_section *section,
 		      const struct conf_class_keys *default_keys,
 		      const struct conf_class_keys *keys,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads the section `cluster`: how this node reaches the broker, and its name
- * there. */
+/* Reads the section `cluster`: the broker's servers, how to connect to them,
+ * and this node's name. */
 #include "config.h"
 
 #include "config/conf_build.h"
@@ -40,7 +40,8 @@ static const struct lined_option cluster_table[] = {
 	{.name = NULL},
 };
 
-/* Why the text is not the address of a server; NULL: it is one. */
+/* Returns why the text is not the address of a server; NULL: the text is one.
+ */
 static const char *cluster_misaddressed(const char *text)
 {
 	const char *host = text + 7, *port;

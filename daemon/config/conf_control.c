@@ -9,11 +9,12 @@
 
 #include <string.h>
 
-/* ---- their limits ------------------------------------------------------ */
+/* ---- limits ------------------------------------------------------------ */
 
 /* The clients are operators. A response may have any length, so the send queue
- * is unlimited. Members of the read-only group must not lock root out: some
- * places are reserved, and each user can take only a part of the rest. */
+ * is unlimited. Members of the control group must not lock root out: some
+ * places are reserved for privileged users, and no other user can take all
+ * remaining places. */
 static const struct conf_service control_defaults = {
 	.name = "control",
 	.protocol = "control",
@@ -128,7 +129,8 @@ static const struct lined_option metrics_table[] = {
 	{.name = NULL},
 };
 
-/* Why metrics cannot be served at the address; NULL: they can. */
+/* Reads the address. Returns why metrics cannot be served there; NULL: they
+ * can. */
 static const char *metrics_unfit(const char *text,
 				 struct listen_address *listen, char *error,
 				 size_t size)

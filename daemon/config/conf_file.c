@@ -69,7 +69,7 @@ static char *file_read_all(struct file_reader *r, int fd, size_t size,
 	return text;
 }
 
-/* Why an open file must not be read; NULL: it may. */
+/* Returns why an open file must not be read; NULL: the file may be read. */
 static const char *file_unfit(const struct stat *st)
 {
 	if (S_ISDIR(st->st_mode))
@@ -81,7 +81,8 @@ static const char *file_unfit(const struct stat *st)
 	return NULL;
 }
 
-/* Reports an error of a file, at the include that names it if there is one. */
+/* Reports an error of a file, at the place of its include (from); from NULL: at
+ * the file itself. */
 static void file_report(struct file_reader *r, const char *path,
 			const struct conf_place *from, const char *why)
 {
@@ -200,8 +201,8 @@ static size_t given_length(const char *text)
 	return text != NULL ? strtoul(text, NULL, 10) : SIZE_MAX;
 }
 
-/* Reads the item at *at into the pool and moves *at after it. False: no more
- * items, or the rest is malformed. */
+/* Reads the item at *at and moves *at to the next one. False: no more items, a
+ * malformed item, or no memory. */
 static bool given_next(struct file_reader *r, size_t *at, struct given *given)
 {
 	const char *begin = r->env->files + *at;
@@ -253,8 +254,8 @@ static int given_take(struct file_reader *r, const struct given *given,
 	return status < 0 ? -1 : 0;
 }
 
-/* Takes the item of the path, or all items that match an include with
- * wildcards. */
+/* Takes the item of the path or, if the path has wildcards (matches), all items
+ * that match. */
 static int given_read(struct file_reader *r, const char *path, bool matches,
 		      const struct conf_place *from)
 {
@@ -361,7 +362,7 @@ int conf_file_read(const char *path, const struct conf_env *env,
 
 /* ---- the user ----------------------------------------------------------- */
 
-/* Warns at the include that names the file or directory, if there is one. */
+/* Warns at the place of the include (from); from NULL: at the file itself. */
 static void file_warn(struct conf_build *build, const char *path,
 		      const struct conf_place *from, const char *why)
 {
@@ -394,7 +395,7 @@ void conf_file_check_user(struct conf_build *build)
 	const struct conf_tree_file *file;
 	const struct conf_include *include;
 
-	/* Files that were given need not be at their paths. */
+	/* With env->files, there may be no files at these paths. */
 	if (build->env->files != NULL || !privileges_visit_begin(build->visit))
 		return;
 	for (file = build->tree.files; file != NULL; file = file->next) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads `limits` sections and the limits of classes. Each source overrides the
- * sources before it in this list: the daemon's default, the protocol's default,
- * `defaults`, the service's section; for a class also its section in
- * `defaults`, then its section in the service.
+ * Reads `limits` sections and the limits of classes. Each source in this list
+ * overrides the sources before it: the daemon's default, the protocol's
+ * default, `defaults`, the service's section, then, for a class, the class's
+ * section in `defaults` and the class's section in the service.
  */
 #include "config.h"
 
@@ -151,8 +151,8 @@ unsigned conf_limits_overlay(struct conf_limits *limits,
 	return count + 1;
 }
 
-/* Reports penalty > penalty-max once, where the last of the two is set: they
- * may be in different sections, which many services share. */
+/* Reports penalty > penalty-max, at penalty_key. Reports it once: many services
+ * may share the section. */
 static void limits_check_penalty(struct conf_report *report,
 				 const struct conf_limits *limits)
 {
@@ -170,7 +170,7 @@ static void limits_check_penalty(struct conf_report *report,
 		conf_value_duration_text(limits->penalty_max_ms, max_text));
 }
 
-/* The table's ranges keep each value in 32 bits. */
+/* Each value fits into 32 bits: the table's ranges ensure this. */
 void conf_limits_store(const struct conf_section *section,
 		       const struct conf_limits *limits,
 		       struct conf_bounds *bounds)

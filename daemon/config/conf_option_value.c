@@ -38,8 +38,8 @@ static int64_t option_largest(const struct lined_option *option)
 	return option->min == 0 && option->max == 0 ? INT64_MAX : option->max;
 }
 
-/* For each type of option: why a value is refused. For types of numbers also
- * the functions that read a value and write it as text. */
+/* For each type of option: why a value is refused. For numbers also two
+ * functions: read a value, and write a value as text. */
 static const struct {
 	const char *refusal;
 	enum conf_value_status (*read)(const char *text, int64_t *number);
@@ -174,7 +174,8 @@ static unsigned option_fill_scalar(const struct conf_section *section,
 	}
 }
 
-/* Stores the default, which may be out of range: then it means "not set". */
+/* Stores the default. A default out of range is no error: it means "not set".
+ */
 unsigned conf_option_default(const struct conf_section *section,
 			     const struct lined_option *option, void *out)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Finds the module of a service's protocol, and reads the section named after
- * it into the module's options. */
+/* Finds the module of a service's protocol, and reads the section of the
+ * protocol's name into the module's options. */
 #include "config.h"
 
 #include "config/conf_build.h"
@@ -29,7 +29,8 @@ const struct lined_protocol conf_protocol_unloaded = {
 	.transports = LINED_TRANSPORT_STREAM | LINED_TRANSPORT_DATAGRAM,
 };
 
-/* Marks all keys as used: they are checked where the module is loaded. */
+/* For a module that is not loaded: its keys cannot be checked, so this marks
+ * all of them as used. */
 static void protocol_pass_over(struct conf_node *node,
 			       struct conf_service *service)
 {
@@ -101,7 +102,8 @@ bool conf_check_listens(const struct lined_check *check,
 					    address, type);
 }
 
-/* The place of the section, or of the service if it has no such section. */
+/* The place of the protocol's section, or of the service if the section is
+ * missing. */
 static const struct conf_place *
 protocol_place(const struct conf_section *section,
 	       const struct conf_service *service)
@@ -138,7 +140,8 @@ static void protocol_check_options(const struct conf_section *section,
 	if (conf_build_is_blind(section->build) ||
 	    (module->check == NULL && module->check_options == NULL))
 		return;
-	/* The module will open files, and run programs, as this user. */
+	/* Check with the rights of the config's user: the module will open
+	 * files and run programs with these rights. */
 	visiting = privileges_visit_begin(section->build->visit);
 	crash_doing(doing);
 	if (module->check != NULL &&

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Faults that a module finds in its own options (lined/protocol.h). */
+/* What a module may ask and report while it checks its options: struct
+ * lined_check of lined/protocol.h. */
 #pragma once
 
 #include <stdarg.h>

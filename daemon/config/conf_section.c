@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * For each option of a table, finds its key or its sections in the config;
- * conf_option_value.c reads values, conf_unknown_key.c reports what is left
- * over. Also writes a filled struct as one text.
+ * For each option of a table, finds its key or its sections in the config.
+ * conf_option_value.c reads values, conf_unknown_key.c reports unknown keys and
+ * sections. This file also writes a filled struct as one text.
  */
 #include "config.h"
 
@@ -80,7 +80,8 @@ static unsigned section_fill_one(const struct conf_section *section,
 
 /* ---- inner sections ----------------------------------------------------- */
 
-/* what: NULL if there was no memory for it. */
+/* what: the section's name and title for messages; NULL: there was no memory
+ * for the text. */
 static struct conf_section section_within(const struct conf_section *outer,
 					  struct conf_node *node,
 					  const char *what)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads a section of the config, of a protocol or of the daemon: fills a struct
- * by a table of struct lined_option, and finds keys and inner sections. Checks
- * only the form and the range of values.
+ * Reads a section of the config: fills a struct by a table of struct
+ * lined_option, and finds keys and inner sections. The table is a protocol's or
+ * the daemon's own. Checks only the form and the range of values.
  */
 #pragma once
 
@@ -15,7 +15,7 @@
 struct conf_build;
 
 struct conf_section {
-	struct conf_build *build; /* the load; not used by this file */
+	struct conf_build *build; /* the load; only passed on */
 	struct conf_report *report;
 	struct pool *pool; /* for strings, lists, sections */
 	/* The beginning of each message: `service "echo": limits`; "": nothing.
@@ -67,8 +67,8 @@ struct conf_key *conf_section_key(const struct conf_section *section,
 /* The place of the key, or of the section if the key is not set. */
 const struct conf_place *conf_section_place(const struct conf_section *section,
 					    const char *name);
-/* Returns the text of a key; NULL if it is empty, which is an error if the
- * config sets the key. */
+/* Returns text, the value of the key, or NULL if the text is empty. An empty
+ * text is reported if the config sets the key. */
 const char *conf_section_text(const struct conf_section *section,
 			      const char *name, const char *text);
 

@@ -38,7 +38,8 @@ static const struct lined_option service_table[] = {
 
 /* ---- addresses ------------------------------------------------------- */
 
-/* Why the service cannot listen on the address; NULL: it can. */
+/* Returns why the service cannot listen on the address; NULL: the service can.
+ */
 static const char *service_unfit(const struct conf_section *section,
 				 const struct listen_address *listen,
 				 const struct conf_service *service)
@@ -141,8 +142,8 @@ static void service_read_listen(const struct conf_section *section,
 				"udp://");
 }
 
-/* Reports that `listen` is missing, unless the protocol's options need none.
- * Call this after these options are read. */
+/* Reports that `listen` is missing, unless the protocol needs no address with
+ * the options that are set. Call this after the options are read. */
 static void service_check_listen(const struct conf_section *section,
 				 const struct conf_service *service)
 {
@@ -175,7 +176,7 @@ static void service_read_mode(const struct conf_section *section,
 }
 
 /* Reports sections that belong neither to the service nor to its protocol.
- * Skips misspelt names: conf_unknown_key.c reports them together with the most
+ * Skips misspelt names: conf_unknown_key.c reports those together with the most
  * similar known name. */
 static void service_check_sections(const struct conf_section *section,
 				   const struct conf_service *service)
@@ -233,8 +234,8 @@ static void service_check_queue(const struct conf_section *section,
 		return;
 	if (key == NULL)
 		key = conf_section_key(limits, "send-queue");
-	/* No warning if the config sets neither key: the protocol sends no such
-	 * lines. */
+	/* No warning if the config sets neither line-length nor send-queue: the
+	 * protocol does not send lines of its default line-length. */
 	if (key == NULL && section->build->defaults.send_queue < 0)
 		return;
 	conf_warning_in(section, key ? &key->place : &service->place,
@@ -244,8 +245,8 @@ static void service_check_queue(const struct conf_section *section,
 			(unsigned)length);
 }
 
-/* Reads the sections inside a service, after loading its module, which has
- * defaults for them. */
+/* Reads the sections inside a service. The module must be loaded, because it
+ * has defaults for them. */
 static void service_read_sections(const struct conf_section *section,
 				  struct conf_service *service)
 {
@@ -372,8 +373,8 @@ void conf_services_read(const struct conf_section *root)
 		section = conf_section_titled(root, node);
 		service_read(&section, &services[build->conf->service_count++]);
 		/* The repeated name is already reported. Drop this section's
-		 * addresses: otherwise each would be reported as a collision,
-		 * too. */
+		 * addresses: otherwise each of them would be reported as a
+		 * collision. */
 		if (!titled)
 			build->uses_end = uses_end, *uses_end = NULL;
 	}

@@ -91,8 +91,8 @@ static int child_write(const struct serialized *out)
 int conf_subprocess_main(void (*find)(const struct conf_source *source,
 				      struct conf_env *env))
 {
-	/* Static, so that a leak checker finds all memory referenced: nothing
-	 * is freed, because the process ends. */
+	/* Static: nothing is freed before the process ends, but the memory
+	 * stays referenced, and a leak checker does not report it. */
 	static struct conf_env env;
 	static struct serialized tree, result;
 	static struct conf_source source;
@@ -125,7 +125,8 @@ int conf_subprocess_main(void (*find)(const struct conf_source *source,
 
 /* ---- the result ---------------------------------------------------------- */
 
-/* True: the child's output has ended, or child->why is set. */
+/* Reads what the child has written so far. True: the child's output has ended,
+ * or child->why is set. */
 static bool child_receive(struct conf_subprocess *child)
 {
 	size_t room;
@@ -187,8 +188,8 @@ static const char *child_show_errors(char *text)
 	return crash + strlen(head);
 }
 
-/* Waits for the child. Sets child->why if the child has crashed or has used up
- * its time; SIGKILL only leaves the result incomplete. */
+/* Ends the child. Sets child->why if the child has crashed or has used up its
+ * time. SIGKILL sets nothing: it only leaves the result incomplete. */
 static void child_collect(struct conf_subprocess *child)
 {
 	char text[ERRORS_MAX];
@@ -200,8 +201,8 @@ static void child_collect(struct conf_subprocess *child)
 	child->running = false;
 	status = subprocess_end(&child->process, text, sizeof(text));
 	crash = child_show_errors(text);
-	/* Under a sanitizer a process that crashes exits instead of dying by a
-	 * signal. */
+	/* With a sanitizer, a process that crashes is not ended by a signal,
+	 * but exits: the crash report alone shows it. */
 	if (child->why[0] != '\0' || (!WIFSIGNALED(status) && crash == NULL))
 		return;
 	if (crash == NULL &&
@@ -323,8 +324,8 @@ void conf_subprocess_fini(struct conf_subprocess *child)
 
 /* ---- the conf ------------------------------------------------------------ */
 
-/* Loads the tree. Copies only errors: the child has already reported warnings.
- */
+/* Makes a struct conf from the tree. Copies only errors to report, because the
+ * child has already reported the warnings. */
 static struct conf *child_make_conf(const struct conf_subprocess *child,
 				    const struct conf_env *with,
 				    const char *tree, size_t len,

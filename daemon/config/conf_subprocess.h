@@ -16,7 +16,7 @@
 #include "config/conf.h"
 #include "system/subprocess.h"
 
-/* The config to read; the fields are those of conf_env. */
+/* The config to read. check_names, blind and files are as in conf_env. */
 struct conf_source {
 	const char *path;
 	const char *const *module_dirs; /* from the command line */
@@ -51,13 +51,14 @@ int conf_subprocess_start(struct conf_subprocess *child,
 			  struct lined_dispatcher *d,
 			  void (*done)(struct conf_subprocess *child));
 
-/* Makes the conf of the result, as conf_load() does. */
+/* Makes a struct conf from the child's result. Returns and reports as
+ * conf_load() does. */
 struct conf *conf_subprocess_load(const struct conf_subprocess *child,
 				  const struct conf_env *env,
 				  struct conf_errors *errors);
 
-/* Ends the child if it still runs, and frees the result. Works on zeroed
- * memory, too. */
+/* Ends the child if it still runs, and frees the result. A zeroed struct is
+ * fine. */
 void conf_subprocess_fini(struct conf_subprocess *child);
 
 /* The child's main(). find() fills in the env for a source. Returns the exit

@@ -53,8 +53,8 @@ static int tls_file_error(const char *path)
 }
 
 /* Reports a file that this process cannot read. As root, also reports a file
- * that the user in the config cannot read, because a reload reads the file
- * again; not for a credential, which systemd passes to the service. False:
+ * that the config's user cannot read, because a reload reads the file again; a
+ * credential is exempt, because systemd gives the service access to it. False:
  * reported. */
 static bool tls_check_file(const struct conf_section *section, const char *name,
 			   const char *path, bool credential)
@@ -83,7 +83,8 @@ static bool tls_check_file(const struct conf_section *section, const char *name,
 
 #define CREDENTIAL "credential:"
 
-/* systemd's rule: the name is a file name, without a directory. */
+/* systemd's rule: the name of a credential is a file name without a directory.
+ */
 static bool credential_is_name(const char *name)
 {
 	return name[0] != '\0' && strlen(name) <= 255 &&
@@ -94,8 +95,8 @@ static bool credential_is_name(const char *name)
 /*
  * The path of a credential that systemd passes to the service: systemd.exec(5).
  * Without CREDENTIALS_DIRECTORY, for example in an operator's lined -t, this
- * warns and returns the text unchanged. NULL: not a valid name (reported), or
- * no memory.
+ * warns and returns the text unchanged. Also returns the text if this process
+ * may not enter the directory. NULL: not a valid name (reported), or no memory.
  */
 static const char *credential_path(const struct conf_section *section,
 				   const struct conf_key *key, const char *text)
@@ -117,8 +118,8 @@ static const char *credential_path(const struct conf_section *section,
 				key->name, text);
 		return text;
 	}
-	/* The lined -t in ExecReload= cannot enter the directory, but the
-	 * daemon can. */
+	/* E.g. the lined -t in ExecReload= may not enter the directory, but the
+	 * daemon may. */
 	if (access(directory, X_OK) < 0 && errno == EACCES)
 		return text;
 	return pool_printf(section->pool, "%s/%s", directory, name);

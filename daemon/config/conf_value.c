@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads single values. Ambiguous values are refused: a limit that is misread
- * does more harm than one that is refused.
+ * Reads single values, and refuses ambiguous ones: a misread limit does more
+ * harm than a refused one.
  */
 #include "config.h"
 
@@ -171,8 +171,8 @@ static void value_lower(unsigned *least, unsigned other)
 unsigned conf_value_distance(const char *a, const char *b)
 {
 	size_t a_len = strlen(a), b_len = strlen(b);
-	/* The distances from the beginnings of a to those of b: a row for each
-	 * length in a, of which only the last three are needed. */
+	/* rows[i % 3][j] is the distance of the first i bytes of a from the
+	 * first j bytes of b. Only three rows are needed at a time. */
 	unsigned rows[3][DISTANCE_MAX + 1];
 	size_t i, j;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reads values as written in the config: numbers, durations, sizes, booleans,
- * choices. Pure functions of text.
+ * choices. The functions depend only on their arguments.
  */
 #pragma once
 

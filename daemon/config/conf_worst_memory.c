@@ -47,8 +47,8 @@ static uint64_t worst_memory_of_transport(const struct conf_service *service)
 	return bytes;
 }
 
-/* The queue counts twice: its bookkeeping for the shortest lines takes as much
- * again. */
+/* The send queue counts twice: with the shortest lines, bookkeeping takes as
+ * much memory as the bytes of the lines. */
 static uint64_t worst_memory_of_client(const struct conf_service *service)
 {
 	uint64_t line = service->framing.line_length;
@@ -69,8 +69,8 @@ static uint64_t worst_memory_sum(uint64_t a, uint64_t b)
 	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-/* The bytes that the protocol keeps, with the queues of connections that it
- * makes. */
+/* The most bytes that the protocol keeps, including the send queues of
+ * connections that the protocol makes. */
 static uint64_t worst_memory_kept_most(const struct conf_service *service,
 				       unsigned workers)
 {

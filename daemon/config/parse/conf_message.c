@@ -72,7 +72,8 @@ static char *message_text(const struct conf_place *place, const char *context,
 	return text;
 }
 
-/* Appends a message and takes ownership of text; NULL: there was no memory. */
+/* Appends a message and takes ownership of text. text NULL: there was no memory
+ * for it. */
 static void messages_append(struct conf_report *report,
 			    struct conf_messages *messages, char *text,
 			    unsigned file_number, unsigned line)

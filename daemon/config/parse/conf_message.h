@@ -47,7 +47,7 @@ void conf_errors_fini(struct conf_errors *errors);
 #define CONF_MESSAGES_MAX 1000
 
 /* Shared by all parts of a load. errors belongs to the caller. oom: memory ran
- * out, which makes the load fail as an error does. */
+ * out, so the load fails. */
 struct conf_report {
 	struct conf_errors *errors;
 	bool oom;

@@ -109,11 +109,12 @@ static int parse_value(cfg_t *cfg, cfg_opt_t *opt, const char *text,
 }
 
 /*
- * Called when a section begins. libconfuse has no callback for that, but it
- * calls the callback of each key with a default, to set the default: OPEN_NAME
- * is such a key, with no other use. If this callback returned an error,
- * libconfuse would call abort(), so this callback only sets failed, and the
- * next callback returns -1.
+ * Called when a section begins. libconfuse has no callback for the begin of a
+ * section. But when a section begins, libconfuse sets the defaults of the
+ * section's keys through their callbacks: OPEN_NAME is a key with a default for
+ * this purpose. If this callback returned an error, libconfuse would call
+ * abort(). So this callback only sets `failed`, and the next callback returns
+ * -1.
  */
 static int parse_open(cfg_t *cfg, cfg_opt_t *opt, const char *text,
 		      void *result)
@@ -166,8 +167,8 @@ static int parse_include(cfg_t *cfg, cfg_opt_t *opt, int argc,
 	return 0;
 }
 
-/* Makes libconfuse's table of the names in one kind of section, with the tables
- * of its inner sections. NULL: no memory. */
+/* Makes libconfuse's table of the names in one kind of section, and the tables
+ * of the sections inside it. NULL: no memory. */
 static cfg_opt_t *parse_make_table(const struct conf_outline *outline,
 				   struct pool *pool)
 {
@@ -243,8 +244,8 @@ int conf_parse_text(const char *text, size_t len,
 	table = parse_make_table(&syntax.root, tree->pool);
 	if (table == NULL)
 		return parse_oom(&p);
-	/* No section begins at the top level: OPEN_NAME's entry is used for
-	 * include(). */
+	/* The file itself is not a section that begins: it has include() in
+	 * place of OPEN_NAME. */
 	table[0] = include;
 	conf_tree_begin(&p.tree, tree);
 	current = &p;

@@ -122,8 +122,8 @@ static int syntax_section(struct syntax_check *s, const char *name,
 
 	if (entry == NULL)
 		return -1;
-	/* libconfuse would take this section for the whole file, and free the
-	 * lexer with it. */
+	/* libconfuse would take a section of this name for the whole file, and
+	 * would free its lexer when the section ends. */
 	if (strcmp(name, "root") == 0)
 		return syntax_fail(s, line, "unknown section \"root\"");
 	if (s->depth == CONF_DEPTH_MAX)
@@ -154,7 +154,7 @@ static int syntax_fill_empty(struct syntax_check *s)
 	return 0;
 }
 
-/* Scans the rest of a list, after its {. */
+/* Scans a list from behind its { to its }. */
 static int syntax_list(struct syntax_check *s, const char *name,
 		       struct conf_mark *entry)
 {
@@ -199,7 +199,7 @@ static int syntax_assignment(struct syntax_check *s, const char *name,
 		       : syntax_expected(s, "a value", "=");
 }
 
-/* Scans the rest of a call, after the name and the "(". */
+/* Scans a call from behind its ( to its ). */
 static int syntax_call(struct syntax_check *s, const char *name, unsigned line)
 {
 	if (strcmp(name, "include") != 0)
@@ -215,8 +215,7 @@ static int syntax_call(struct syntax_check *s, const char *name, unsigned line)
 		       : syntax_expected(s, "\")\"", "include(\"...\"");
 }
 
-/* Scans the rest of a section, after its name and a token that may be the
- * title. */
+/* Scans on after a name and a token that may be the title of a section. */
 static int syntax_titled(struct syntax_check *s, const char *name,
 			 unsigned line)
 {
@@ -232,7 +231,8 @@ static int syntax_titled(struct syntax_check *s, const char *name,
 	return syntax_expected(s, "\"=\" or \"{\"", name);
 }
 
-/* Scans an item: from a name to the end of its value, or into its section. */
+/* Scans an item from its name on: a key to the end of its value, a section up
+ * to its {. */
 static int syntax_item(struct syntax_check *s)
 {
 	struct conf_lexer *lexer = &s->lexer;

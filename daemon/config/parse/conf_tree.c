@@ -90,7 +90,7 @@ int conf_tree_add_value(struct conf_tree_writer *writer, const char *text,
 	return 0;
 }
 
-/* ---- sections of one title ---------------------------------------------- */
+/* ---- sections with the same title --------------------------------------- */
 
 struct titled {
 	struct conf_node *node;

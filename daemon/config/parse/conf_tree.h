@@ -26,7 +26,7 @@ struct conf_key {
 	struct conf_place place;
 	struct conf_value *values;
 	size_t count;  /* 0: an empty list */
-	bool used;     /* a reader knows this key */
+	bool used;     /* the reader of a section knows this key */
 	bool reported; /* a conflict with another key was reported */
 };
 
@@ -56,7 +56,7 @@ struct conf_include {
 struct conf_tree_file {
 	struct conf_tree_file *next;
 	const char *path;
-	const char *id;                /* the same for all paths of the file */
+	const char *id;                /* equal for all paths of one file */
 	const struct conf_place *from; /* the include; NULL: the first file */
 };
 
