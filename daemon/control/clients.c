@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lists the clients, or closes one. Clients may be used only on their worker's
- * thread, so a call is posted to each worker. If a worker has not run its call
- * after some seconds, the request fails and names the worker.
+ * Lists the clients, or closes one client. Clients may be used only on their
+ * worker's thread, so a call is posted to each worker. If a worker has not run
+ * its call after CLIENTS_TIMEOUT_MS, the request fails and the error names the
+ * worker.
  */
 #include "config.h"
 
@@ -24,7 +25,7 @@
 
 struct clients;
 
-/* The call to one worker, and its result. */
+/* The call to one worker, and the call's result. */
 struct clients_part {
 	struct worker_call call;
 	struct clients *clients;
@@ -37,7 +38,7 @@ struct clients_part {
 struct clients {
 	struct control *control;
 	struct request *request; /* NULL: the last response was sent */
-	uint64_t kick;           /* the id to close; 0: list all */
+	uint64_t kick;           /* id of the client to close; 0: list all */
 	struct lined_timer timer;
 	struct service **services; /* each held by service_hold() */
 	size_t service_count;
@@ -198,7 +199,8 @@ static void clients_timed_out(struct lined_timer *timer)
 	clients_respond(clients, &last);
 }
 
-/* Collects the services to list; name "": all. False: no such service. */
+/* Collects and holds the services of this name; name "": all services. False:
+ * no such service. */
 static bool clients_choose_services(struct clients *clients, const char *name)
 {
 	struct server *server = clients->control->server;
@@ -278,7 +280,8 @@ static uint64_t clients_parse_id(const char *text)
 	return errno == 0 && *end == '\0' ? id : 0;
 }
 
-/* Posts the calls for the clients of this service; name "": of all services. */
+/* Asks the workers for the clients of this service; name "": for the clients of
+ * all services. */
 static void clients_begin(struct control *control, struct clients *clients,
 			  const char *name)
 {

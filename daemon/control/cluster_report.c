@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Builds the records of this node and of the other nodes of the cluster, from
- * what the main thread knows: the broker is not asked.
+ * Builds the records of this node and of the other nodes of the cluster from
+ * what the main thread knows. Does not ask the broker.
  */
 #include "config.h"
 

@@ -214,7 +214,7 @@ struct plan_read {
 
 static void plan_begin_next(struct control *control, bool full);
 
-/* Frees a finished request's data, and begins with the next request. */
+/* Frees the data of a finished request, and begins the next request. */
 static void plan_free(struct plan_read *read)
 {
 	struct control *control = read->control;
@@ -287,8 +287,8 @@ static void plan_child_done(struct conf_subprocess *child)
 	plan_respond(lined_container_of(child, struct plan_read, child));
 }
 
-/* Makes an item of conf_env.files from a file of PLAN_FILES; the caller frees
- * it. NULL: no memory. */
+/* Makes an item of conf_env.files from the text of a LINED_REQUEST_PLAN; the
+ * caller frees the item. NULL: no memory. */
 static char *plan_make_item(const struct request *request, size_t *len)
 {
 	size_t room = strlen(request->argument) + 64 + request->text_len;
@@ -334,9 +334,9 @@ static void plan_begin(struct plan_read *read)
 		plan_respond(read);
 }
 
-/* Reads at most two configs at a time, one for root and the daemon's user, one
- * for all other users: so root does not wait for them. Each other user has at
- * most one request. */
+/* Starts to read the next config, if none of this kind is being read. At most
+ * two are read at a time: one for root and the daemon's user, one for all other
+ * users. So root does not wait for other users. */
 static void plan_begin_next(struct control *control, bool full)
 {
 	struct plan_read *read, *first = NULL;

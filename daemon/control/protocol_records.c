@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Collects the records that protocols add about their instances, and sends them
- * alone or with the records of status and services. Protocols may be called
- * only on their worker's thread, so one call goes from worker to worker. If the
- * call does not return within some seconds, LINED_REQUEST_RECORDS fails, and
- * LINED_REQUEST_ALL sends the other records only.
+ * alone or with the records of status and services. An instance may be called
+ * only on its worker's thread, so one call goes from worker to worker. If the
+ * call does not return within RECORDS_TIMEOUT_MS, LINED_REQUEST_RECORDS fails,
+ * and LINED_REQUEST_ALL sends only the records of status and services.
  */
 #include "config.h"
 

@@ -229,7 +229,7 @@ static void request_delivery_came(struct lined_message *message)
 	if (!request_is_last(delivery))
 		atomic_fetch_sub_explicit(&request->waiting, 1,
 					  memory_order_relaxed);
-	/* Drops lines that were sent before the tap was stopped. */
+	/* Do not deliver lines that were under way when the tap was stopped. */
 	if (client_pending_is_open(&request->pending) &&
 	    (request_is_last(delivery) || !request->stopped))
 		request_deliver(delivery);

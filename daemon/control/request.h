@@ -27,8 +27,8 @@ struct request_stop;
 /* Receives the requests of all clients. Main thread. */
 struct request_port {
 	void (*asked)(struct request_port *port, struct request *request);
-	/* Ends the tap with this request id: its client has stopped the tap, or
-	 * has closed. The last response may already be sent. */
+	/* Ends the tap with this request id: the client has stopped the tap, or
+	 * has closed. The tap's last response may have been sent already. */
 	void (*stop)(struct request_port *port, uint64_t id);
 	struct lined_dispatcher *dispatcher; /* the main thread's */
 	atomic_ullong last_id;
@@ -74,13 +74,13 @@ struct request {
 	atomic_ullong lost;
 };
 
-/* Sends the last response, from the main thread, and takes over its content;
- * never fails. */
+/* Sends the last response, from the main thread, and empties *response. Never
+ * fails. */
 void request_finish(struct request *request, struct response *response);
 /* As request_finish(), with the error "out of memory". */
 void request_finish_no_memory(struct request *request);
 
-/* Sends a response before the last one and takes over its content. from: the
+/* Sends a response that is not the last one, and empties *response. from: the
  * calling thread's dispatcher. -1: no memory, the response was dropped. */
 int request_respond(struct request *request, struct lined_dispatcher *from,
 		    struct response *response);

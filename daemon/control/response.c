@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Builds responses. The values of the current record are in a growing array;
- * when the record is finished they are copied to the pool.
+ * Builds responses. The values of the current record are in a growing array,
+ * and are copied to the pool when the record is finished.
  */
 #include "config.h"
 

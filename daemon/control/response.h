@@ -3,8 +3,8 @@
  * A response under construction: records of named values (lined/control.h) and
  * their memory. Thread: one at a time.
  *
- * Without memory `oom` is set and nothing more is added; response_view() then
- * returns an error instead of the records.
+ * If memory runs out, `oom` is set and nothing more is added. The view then has
+ * no records, and the view of a last response has an error.
  */
 #pragma once
 
@@ -31,8 +31,8 @@ struct response {
 /* A zeroed struct is an empty response. */
 void response_fini(struct response *response);
 
-/* Begins a record, to which the following values belong. kind is a string
- * literal. */
+/* Begins a record: values added from now on belong to this record. kind is a
+ * string literal. */
 void response_record(struct response *response, const char *kind);
 
 /* Adds a value. Names are string literals. A text is copied and made

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Finds services by name for the verbs, and says why there is none. */
+/* Finds services by name for the verbs, and reports why there is no such
+ * service. */
 #include "config.h"
 
 #include "control/service_search.h"
@@ -12,8 +13,8 @@
 #include "serve/server.h"
 #include "serve/service.h"
 
-/* Bytes in the list of service names: for the longest name with its separator,
- * and for the number of names left out. */
+/* Bytes in a list of service names: the longest name with its separator, and
+ * the words that say how many names are left out. */
 #define NAME_PLACE 66
 #define MORE_PLACE 40
 
@@ -67,7 +68,7 @@ void service_search_drained(struct control *control, struct response *response,
 	free(names);
 }
 
-/* Lists as many names as fit, and how many are left out. */
+/* Lists as many names as fit, then the number of names that are left out. */
 static void search_list_names(struct control *control, char *names, size_t size)
 {
 	size_t len = 0, more = 0;

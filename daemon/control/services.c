@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Builds the records of the services: clients, counters, refusals, names. All
- * values belong to the main thread or are atomic counters, so that this works
- * while a worker is stuck.
+ * values belong to the main thread or are atomic counters, so the records can
+ * be built while a worker is stuck.
  */
 #include "config.h"
 
@@ -28,7 +28,7 @@
 	{                                                                      \
 #member, CLIENTS(member), 0                                    \
 	}
-/* Includes connections that the protocol opened. */
+/* Also counts connections that the protocol opened. */
 #define COUNTER_OF_ALL(member)                                                 \
 	{                                                                      \
 #member, CLIENTS(member), OPENED(member)                       \
@@ -41,7 +41,7 @@
 static void services_add_counters(const struct service *service,
 				  struct response *response)
 {
-	/* Offsets of counters to add up; 0: no second one. */
+	/* The offsets of one or two counters to add up; second 0: only one. */
 	static const struct {
 		const char *name;
 		size_t first, second;
@@ -75,7 +75,7 @@ static void services_add_counters(const struct service *service,
 	}
 }
 
-/* Adds the greatest length that a send queue of a client has had. */
+/* Adds the greatest length that a client's send queue has ever had. */
 static void services_add_queue_most(const struct service *service,
 				    struct response *response)
 {
@@ -246,8 +246,8 @@ void services_add_all(struct control *control, struct response *response)
 	service_search_drained(control, response, services_add_drained);
 }
 
-/* Adds the open and the draining services of this name; if there are none, the
- * drained service in the config. */
+/* Adds the open and the draining services of this name. If there are none, adds
+ * the service of this name in the config, which was drained. */
 static void services_add_named(struct control *control, const char *name,
 			       struct response *response)
 {

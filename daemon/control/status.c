@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Builds the records of the daemon, its workers and its certificates. All
- * values belong to the main thread or are atomic counters, so that status works
- * while a worker is stuck.
+ * values belong to the main thread or are atomic counters, so the records can
+ * be built while a worker is stuck.
  */
 #include "config.h"
 
@@ -62,8 +62,8 @@ static void status_add_bus(const struct bus *bus, struct response *response)
 static void status_add_turns(const struct turn_stats *stats,
 			     struct response *response)
 {
-	/* A histogram: each value counts the turns that took at most this many
-	 * microseconds, but more than the previous value's. */
+	/* A histogram: turns_us.500 counts the turns that took more than 100
+	 * and at most 500 microseconds. */
 	static const char *const names[TURN_STATS_BOUNDS + 1] = {
 		"turns_us.100",     "turns_us.500",    "turns_us.1000",
 		"turns_us.5000",    "turns_us.10000",  "turns_us.50000",

@@ -25,7 +25,7 @@
 
 struct tap;
 
-/* A tap's part on one worker. */
+/* The part of a tap on one worker. */
 struct tap_part {
 	struct worker_call on, off;
 	struct tap *tap;
@@ -137,8 +137,8 @@ static void tap_part_off(struct worker_call *call)
 
 /* ---- on the main thread ------------------------------------------------- */
 
-/* No line of this worker follows: the worker has posted all lines before this
- * call. */
+/* No more lines come from this worker: the worker posted all its lines before
+ * this call. */
 static void tap_part_is_off(struct worker_call *call)
 {
 	struct tap_part *part = lined_container_of(call, struct tap_part, off);

@@ -21,8 +21,8 @@ struct service;
 
 /* Functions of daemon.c. */
 struct control_ops {
-	/* Begins a reload, as SIGHUP does; verbs_reloaded() is called after
-	 * it. */
+	/* Begins a reload, as SIGHUP does. verbs_reloaded() is called when the
+	 * reload has ended. */
 	void (*reload)(struct control *control);
 	/* Fills in the source from which a reload would read the config. */
 	void (*source)(struct control *control, struct conf_source *source);
@@ -47,14 +47,16 @@ struct control {
 void verbs_init(struct control *control, struct server *server,
 		const struct control_ops *ops);
 
-/* A reload begins. Its result answers all requests for a reload made so far. */
+/* Call this when a reload begins: its result will answer all requests for a
+ * reload made so far. */
 void verbs_reload_begins(struct control *control);
-/* The reload has ended: responds to the requests that it answers. */
+/* Call this when the reload has ended: sends the last response to these
+ * requests. */
 void verbs_reloaded(struct control *control, bool done,
 		    const struct report *report);
 
-/* A service starts draining; or it has ended and will be freed after the call.
- */
+/* Call these when a service starts to drain, and when a service has ended,
+ * before it is freed. */
 void verbs_service_drains(struct control *control, struct service *service);
 void verbs_service_ended(struct control *control, struct service *service);
 
@@ -84,8 +86,8 @@ void kick_run(struct control *control, struct request *request);
 void why_run(struct control *control, struct request *request);
 void forgive_run(struct control *control, struct request *request);
 
-/* plan.c: PLAN, PLAN_FILES. plan_end_all(): lined is about to stop;
- * refuses plans whose config was not read yet. */
+/* plan.c: PLAN, PLAN_FILES. plan_end_all(): lined stops; refuses all plans that
+ * are not finished. */
 void plan_run(struct control *control, struct request *request);
 void plan_end_all(struct control *control);
 

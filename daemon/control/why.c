@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Says for each service whether it would accept a connection from an address,
- * and which rule or limit decides. Changes no counter. Also forgets penalties
- * of an address.
+ * why: says for each service whether the service would accept a connection from
+ * an address, and which rule or limit decides; changes no counter. forgive:
+ * removes the penalties of an address.
  */
 #include "config.h"
 
@@ -23,7 +23,7 @@
 
 /* ---- addresses ----------------------------------------------------------- */
 
-/* Parses an address; an IPv4-mapped one becomes IPv4, as when a client
+/* Parses an address. An IPv4-mapped address becomes IPv4, as when a client
  * connects. */
 static int why_parse_address(const char *text, struct lined_address *address)
 {
