@@ -16,8 +16,8 @@ struct access_rules {
 	size_t allow_count;
 	const struct lined_network *deny;
 	size_t deny_count;
-	/* `allow` is set, perhaps to nothing: addresses that match no entry are
-	 * refused. */
+	/* `allow` is set, perhaps to an empty list: addresses that match no
+	 * entry are refused. */
 	bool has_allow;
 };
 

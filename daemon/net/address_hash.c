@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes keys of addresses: the first eight bytes of an IPv6 address; for IPv4,
- * link-local and users, eight bytes with which no IPv6 host's address begins.
+ * Makes keys of eight bytes. The key of an IPv6 address is the address's first
+ * eight bytes; the keys of IPv4 addresses, link-local addresses and users are
+ * bytes with which no other IPv6 address begins.
  */
 #include "config.h"
 
@@ -12,8 +13,9 @@
 
 #include <lined/address.h>
 
-/* No IPv6 host has an address in 0:ff00::/32 or 0:fe00::/32, so the keys of
- * IPv4 addresses, users and IPv6 addresses do not collide. */
+/* A key for an IPv4 address (tag 0xff) or a user (0xfe). No IPv6 host has an
+ * address in 0:ff00::/32 or 0:fe00::/32, so these keys do not collide with
+ * those of IPv6 addresses. */
 static uint64_t address_hash_tagged(unsigned char tag, uint32_t number)
 {
 	unsigned char bytes[8] = {0, 0, tag, 0};
@@ -24,8 +26,9 @@ static uint64_t address_hash_tagged(unsigned char tag, uint32_t number)
 	return key;
 }
 
-/* All hosts of a link share fe80::/64, so each address has a key of its own:
- * fe80 and 48 bits of the interface identifier, usually the MAC address. */
+/* All hosts of a link share fe80::/64, so each link-local address has its own
+ * key: fe80 and 48 bits of the interface identifier, usually the MAC address.
+ */
 static void address_hash_link_local(const struct in6_addr *address,
 				    unsigned char bytes[8])
 {

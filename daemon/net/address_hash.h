@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The key of an address in hash tables. There is one key for each IPv4 address,
- * each IPv6 /64 and each link-local address. Pure.
+ * each IPv6 /64 and each link-local address.
  */
 #pragma once
 
@@ -10,10 +10,10 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
-/* False: not an IP address; such clients are not counted by address. */
+/* False: not an IP address. Such clients are not counted by address. */
 bool address_hash_key(const struct sockaddr *address, uint64_t *key);
 
-/* The key of a local user; no address has the same key. */
+/* The key of a local user. No address has the same key. */
 uint64_t address_hash_key_of_user(uid_t uid);
 
 /* A hash of a key. A client that does not know the seed cannot choose keys that

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Counts clients in a hash table. An entry is needed while its address has
- * clients or has used tokens of a rate. Entries that are not needed are freed
- * before the table grows, so that memory is free again after a flood of
+ * clients or a token bucket that is not full. Entries that are not needed are
+ * freed before the table grows, so that memory is free again after a flood of
  * addresses. The hash has a seed: otherwise a client could choose addresses
- * that all fall into one bucket.
+ * that all fall into one bucket of the table.
  */
 #include "config.h"
 
@@ -26,7 +26,7 @@ struct admission_entry {
 	struct admission_entry *next;
 	uint64_t key; /* an IPv6 /64, an IPv4 address, or a user */
 	uint32_t clients;
-	atomic_uint left; /* clients that left and are still in `clients` */
+	atomic_uint left; /* clients that left, still counted in `clients` */
 	struct admission_entry *next_left;
 	struct lined_rate connects, datagrams;
 };
@@ -209,8 +209,8 @@ static enum admission_verdict admission_count(struct admission *admission,
 }
 
 /* Only the thread that raises `left` from 0 adds the entry to the list, so the
- * list has each entry once. The entry cannot be freed meanwhile: its `clients`
- * still count the client that left. */
+ * list has each entry once. Meanwhile the entry cannot be freed, because its
+ * `clients` still count the client that has left. */
 void admission_leave(struct admission *admission, struct admission_entry *entry)
 {
 	struct admission_entry *first;
@@ -223,7 +223,7 @@ void admission_leave(struct admission *admission, struct admission_entry *entry)
 	while (!atomic_compare_exchange_weak(&admission->left, &first, entry));
 }
 
-/* The counter for the limit `clients` of this class. */
+/* The counter that is compared with the limit `clients` of this class. */
 static atomic_uint *admission_places(const struct admission *admission,
 				     const struct admission_limits *class)
 {

@@ -26,7 +26,8 @@ struct admission_counts {
 
 /* The limits of a service, or of one of its classes. */
 struct admission_limits {
-	uint32_t clients; /* 0: unlimited; the same for all limits */
+	/* 0: unlimited; the same for the limits below, except handshakes. */
+	uint32_t clients;
 	/* For admission_enter_user(). clients_kept: how many of the `clients`
 	 * places are reserved for privileged users. */
 	uint32_t clients_per_user, clients_kept;
@@ -83,16 +84,17 @@ enum admission_verdict admission_enter(struct admission *admission,
 				       const struct sockaddr *address,
 				       uint64_t now_ms,
 				       struct admission_entry **entry);
-/* As admission_enter(), for a process of this host: the entry counts a user in
- * place of an address. A privileged user has no limit but `clients`. */
+/* As admission_enter(), for a process of this host: the entry counts a user's
+ * clients, not an address's. For a privileged user only `clients` is a limit.
+ */
 enum admission_verdict admission_enter_user(struct admission *admission,
 					    uid_t uid, bool privileged,
 					    uint64_t now_ms,
 					    struct admission_entry **entry);
 
-/* Stops counting the client for its address. Call this before the peer can see
- * the end: a peer that reconnects at once could be refused otherwise. Allocates
- * nothing and takes no lock. MT-safe. */
+/* Stops counting the client for its address. Call this before the peer can
+ * notice that the connection ends: otherwise a peer that reconnects at once
+ * could be refused. Allocates nothing and takes no lock. MT-safe. */
 void admission_leave(struct admission *admission,
 		     struct admission_entry *entry);
 /* Stops counting the client towards `clients`, just before its descriptor is
@@ -110,8 +112,9 @@ void admission_move_handshake(struct admission *admission,
 
 /*
  * Begins a handshake: TLS, a PROXY header, or the upgrade to WebSocket. False:
- * too many run; the refusal is counted. Call admission_end_handshake()
- * (MT-safe) when the handshake ends, with or without success.
+ * too many handshakes are running; the refusal is counted. Call
+ * admission_end_handshake() (MT-safe) when the handshake ends, with or without
+ * success.
  */
 bool admission_begin_handshake(struct admission *admission,
 			       const struct admission_limits *class);
@@ -133,7 +136,7 @@ uint64_t admission_refused(const struct admission *admission,
 			   enum admission_verdict verdict);
 /* All clients, including those counted in a class. */
 uint32_t admission_clients(const struct admission *admission);
-/* The number of addresses with an entry. */
+/* The number of entries, of addresses and of users. */
 size_t admission_addresses(const struct admission *admission);
 /* The number of clients admitted so far. */
 uint64_t admission_admitted(const struct admission *admission);
@@ -151,5 +154,5 @@ void admission_ask(const struct admission *admission,
 		   const struct sockaddr *address, uint64_t now_ms,
 		   struct admission_ruling *ruling);
 
-/* The config key of a verdict: "clients-per-address". */
+/* The name of a verdict in counters and logs, such as "clients-per-address". */
 const char *admission_verdict_text(enum admission_verdict verdict);

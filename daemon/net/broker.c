@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Copies and compares settings of a broker; makes its events and requests, one
- * block of memory each. */
+/* Copies and compares settings of a broker. Makes events and requests, each in
+ * one block of memory. */
 #include "config.h"
 
 #include "net/broker.h"

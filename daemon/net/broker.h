@@ -35,7 +35,8 @@ bool broker_settings_equal(const struct broker_settings *a,
 /* False: lined was built without a library for a broker. */
 bool broker_available(void);
 
-/* Whether a closed broker still runs because it is connecting. MT-safe. */
+/* Whether a closed broker still has a running thread, because the thread was
+ * connecting and could not end in time. MT-safe. */
 bool broker_is_left(void);
 
 enum broker_bucket {
@@ -48,18 +49,18 @@ enum broker_bucket {
 
 enum broker_event_kind {
 	BROKER_UP, /* connected; number: creation time of the buckets */
-	/* The link has ended. text: the reason; number: the lines of accepted
-	 * requests that were not written. */
+	/* The link has ended. text: the reason; number: how many lines of
+	 * accepted requests were not written. */
 	BROKER_DOWN,
 	BROKER_REFUSED, /* connecting has failed; text: the reason */
-	/* Something was lost, but the link stays; text and number as for DOWN.
-	 */
+	/* Something was lost, but the link stays; text and number as for
+	 * BROKER_DOWN. */
 	BROKER_TROUBLE,
 	BROKER_FRAME,  /* from another node; text: the frame's bytes */
 	BROKER_STORED, /* an entry: bucket, key, revision; text: its value */
 	BROKER_ERASED, /* bucket, key, revision */
-	/* All entries that the bucket had at UP were reported; revision: the
-	 * bucket's last revision at UP, whose entry may be gone. */
+	/* All entries that the bucket had at BROKER_UP were reported. revision:
+	 * the bucket's last revision at BROKER_UP; its entry may be gone. */
 	BROKER_LISTED,
 	BROKER_DONE, /* a request succeeded: tag, revision */
 	/* The request changed nothing, because the key's last revision is not
@@ -67,7 +68,7 @@ enum broker_event_kind {
 	BROKER_FAILED,
 };
 
-/* One block of malloc(). Events between UP and DOWN have the same `life`. */
+/* One block of malloc(). All events of one connection have the same `life`. */
 struct broker_event {
 	struct broker_event *next; /* for the receiver */
 	enum broker_event_kind kind;
@@ -102,7 +103,7 @@ struct broker_request {
 	enum broker_bucket bucket;
 	/* The expected last revision of the key; 0: the key must not exist. */
 	uint64_t expected;
-	/* Repeated in the answer. After a DOWN no answer follows. */
+	/* Repeated in the answer. After BROKER_DOWN no answer follows. */
 	uint64_t tag;
 	/* The `life` of the BROKER_UP event. After a reconnect the buckets may
 	 * be new, so an older `life` is refused. Not for frames. */
@@ -131,8 +132,8 @@ struct broker_ops {
 		      void *arg);
 	/* Sends queued requests for a second at most. event() is not called
 	 * after close() has returned. Returns how many lines of accepted
-	 * requests were not written, without those reported by DOWN or
-	 * TROUBLE. */
+	 * requests were not written, without those that BROKER_DOWN or
+	 * BROKER_TROUBLE has reported. */
 	uint64_t (*close)(void *broker);
 	/* Takes ownership of a request. False: the request was freed, because
 	 * the link is down or stalled, or has another `life`. Requests of one

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Binds an endpoint. If the address is in use, first waits until the service
- * manager has closed a stored socket, then binds beside a socket that is about
- * to be closed.
+ * Binds endpoints. If an address is in use, first waits until the service
+ * manager has closed its stored sockets, then binds beside a socket that lined
+ * is about to close.
  */
 #include "config.h"
 
@@ -54,9 +54,9 @@ static bool closing_fd_has_port(int fd, uint16_t port)
 	       lined_address_port((struct sockaddr *)&own) == port;
 }
 
-/* Sets or clears SO_REUSEPORT on the closing sockets at the port. While it is
- * set, this user's other sockets with SO_REUSEPORT can bind to the port, too.
- * False: no closing socket is at the port. */
+/* Sets or clears SO_REUSEPORT on the closing sockets at the port. While the
+ * option is set, other sockets of this user that have the option can bind to
+ * the port. False: no closing socket is at the port. */
 static bool closing_fds_share_port(const struct closing_fds *closing,
 				   uint16_t port, int share)
 {

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * An endpoint is one internet address with a port. Opens a socket on an
- * endpoint, even if the port is occupied by lined's own sockets: sockets stored
- * by the service manager, or sockets that a reload is about to close. Main
- * thread.
+ * endpoint, even if sockets of lined still occupy the port: sockets stored by
+ * the service manager, or sockets that a reload is about to close. Main thread.
  */
 #pragma once
 
@@ -14,9 +13,9 @@
 
 struct inherited;
 
-/* The sockets that a reload closes after it has opened all new ones. An
- * endpoint that overlaps with one of these sockets (as 127.0.0.1 does with *)
- * is opened although its address is in use. All zero: no sockets. */
+/* The sockets that a reload closes after it has opened all new ones. A new
+ * endpoint may overlap with one of these sockets, as 127.0.0.1 does with *. All
+ * zero: no sockets. */
 struct closing_fds {
 	int *fds; /* not owned: their listeners close them */
 	size_t count;

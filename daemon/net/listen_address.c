@@ -121,8 +121,8 @@ static const char *listen_read_query(struct listen_endpoint *endpoint,
 	return NULL;
 }
 
-/* Returns NULL, or why the address cannot be used. query: NULL if there is
- * none. */
+/* Checks a multicast group and reads its query (NULL: none). Returns NULL, or
+ * why the address cannot be used. */
 static const char *listen_check_group(const struct listen_address *listen,
 				      struct listen_endpoint *endpoint,
 				      char *query)
@@ -357,7 +357,7 @@ bool listen_address_overlap(const struct listen_address *a,
 
 /* ---- connections to lined itself ----------------------------------------- */
 
-/* Only an address of this host can be bound, so a bind is tried. */
+/* Tries to bind to the address: this works only for an address of this host. */
 bool listen_is_of_host(const struct sockaddr *address)
 {
 	struct lined_address own = {.len = sizeof(struct sockaddr_in)};
@@ -367,7 +367,7 @@ bool listen_is_of_host(const struct sockaddr *address)
 	if (address->sa_family == AF_INET6)
 		own.len = sizeof(struct sockaddr_in6);
 	memcpy(&own.storage, address, own.len);
-	/* sin6_port has the same place. */
+	/* sin6_port is at the same offset. */
 	((struct sockaddr_in *)&own.storage)->sin_port = 0;
 	fd = socket(address->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	local = fd >= 0 && bind(fd, &own.any, own.len) == 0;

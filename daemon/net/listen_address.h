@@ -2,12 +2,12 @@
 /*
  * An address to listen on, as in the config (lined.conf(5), listen):
  *
- * 	tcp://HOST:PORT  tls://HOST:PORT  udp://HOST:PORT  unix:///path
- * 	ws://HOST:PORT/PATH  wss://HOST:PORT/PATH
- * 	systemd:NAME  systemd+tls:NAME
+ *	tcp://HOST:PORT  tls://HOST:PORT  udp://HOST:PORT  unix:///path
+ *	ws://HOST:PORT/PATH  wss://HOST:PORT/PATH
+ *	systemd:NAME  systemd+tls:NAME
  *
- * HOST is numeric (IPv6 in brackets), `localhost`, or `*`; the last two mean
- * both families. A multicast group of udp:// may be followed by
+ * HOST is numeric (IPv6 in brackets), `localhost`, or `*`. `localhost` and `*`
+ * mean both families. A multicast group of udp:// may be followed by
  * ?source=ADDRESS&interface=NAME. Opens nothing and owns no memory.
  */
 #pragma once
@@ -31,9 +31,8 @@ enum listen_kind {
 
 struct listen_endpoint {
 	struct lined_address address;
-	/* For the IPv6 half of localhost and *: on a host without IPv6
-	 * (EAFNOSUPPORT, EADDRNOTAVAIL) it is no error that the endpoint cannot
-	 * be opened. */
+	/* Set for the IPv6 half of localhost and *, which a host without IPv6
+	 * cannot open (EAFNOSUPPORT, EADDRNOTAVAIL): this is no error. */
 	bool optional;
 	/* For a multicast group: the only accepted sender (len 0: all) and the
 	 * interface's index (0: the routes decide). */
@@ -89,10 +88,10 @@ bool listen_address_overlap(const struct listen_address *a,
 			    const struct listen_address *b);
 
 /*
- * Whether one of these addresses accepts what is sent to `address`: it is the
- * same address, or all addresses of this host, of which `address` is one. type:
- * SOCK_STREAM or SOCK_DGRAM. Addresses of systemd's sockets are not compared.
- * MT-safe.
+ * Whether a connection or datagram to `address` would reach one of these listen
+ * addresses: the listen address is equal, or it is a wildcard and `address`
+ * belongs to this host. type: SOCK_STREAM or SOCK_DGRAM. Addresses of systemd's
+ * sockets are not compared. MT-safe.
  */
 bool listen_addresses_are_reached(const struct listen_address *listen,
 				  size_t count, const struct sockaddr *address,

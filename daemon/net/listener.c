@@ -130,7 +130,7 @@ const char *listener_address_text(const struct listener *listener, char *text,
 
 /* ---- internet addresses ----------------------------------------------- */
 
-/* Appends advice to an error, if the remedy is not obvious. */
+/* Writes the error and, if the remedy is not obvious, advice. */
 static void listener_say_error(const struct lined_address *address, int number,
 			       char *error, size_t size)
 {

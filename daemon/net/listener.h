@@ -33,7 +33,7 @@ struct listener_socket {
 	char *stored;
 };
 
-/* Keeps the texts of listeners until listen_texts_fini(), each once. All zero:
+/* A set of the texts of listeners, kept until listen_texts_fini(). All zero:
  * empty. */
 struct listen_texts {
 	void *root;
@@ -79,13 +79,14 @@ struct listener *listener_open(const struct listen_address *address,
 			       size_t size);
 
 /*
- * A second listener on copies of an open listener's descriptors: when the first
- * is closed, no connection in the backlog is lost. NULL and why in error.
+ * Makes a second listener with copies of an open listener's descriptors: when
+ * the first listener is closed, no connection in the backlog is lost. NULL and
+ * why in error.
  */
 struct listener *listener_dup(struct listener *from, char *error, size_t size);
 
-/* Whether clients that connect to the address still reach this listener: false
- * if its path, or a directory of the path, was removed or replaced. */
+/* Whether clients that connect to the address still reach this listener. False:
+ * the path, or a directory of the path, was removed or replaced. */
 bool listener_is_reached(const struct listener *listener);
 
 /* Applies mode and owners to an open listener's path, if it has one. -1 and
@@ -113,8 +114,8 @@ void listener_set_send_stall(const struct listener *listener,
  * errno. */
 int listener_take_fd(struct listener *listener, size_t i);
 
-/* Call this in handle_close of one of the listener's sockets: closes the other
- * sockets, too, because an address is open as a whole or not at all. */
+/* Call this in handle_close of one of the listener's sockets. Closes the other
+ * sockets: an address is open as a whole or not at all. */
 void listener_lost(struct listener *listener, const struct lined_socket *sock);
 
 /* Stops listening; the struct must stay until its sockets' last event. With

@@ -42,8 +42,8 @@ static int multicast_request(int fd, int level,
 			  sizeof(with));
 }
 
-/* By default a socket bound to a group also receives what other programs on the
- * host have joined. */
+/* By default, a socket bound to a group also receives messages that only other
+ * programs' memberships let in, e.g. from other sources. Turns this off. */
 static int multicast_hear_own(int fd, int level)
 {
 	int off = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Multicast groups: which addresses are groups, and how a datagram socket joins
- * one. Closing the socket leaves the group.
+ * Multicast: tells which addresses are groups, and lets a datagram socket join
+ * a group. Closing the socket leaves the group.
  */
 #pragma once
 
@@ -14,8 +14,8 @@
 bool multicast_is_group(const struct listen_endpoint *endpoint);
 
 /*
- * Joins the endpoint's group on a socket that is bound to it, with the
- * endpoint's source and interface, if given. The socket does not receive
+ * Joins the endpoint's group, with the endpoint's source and interface if they
+ * are set, on a socket that is bound to the group. The socket does not receive
  * messages to groups that only other programs have joined. -1 and why in error.
  */
 int multicast_join(int fd, const struct listen_endpoint *endpoint, char *error,

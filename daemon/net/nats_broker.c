@@ -23,8 +23,8 @@
 #define FLUSH_MS      500
 #define CLOSE_MS      1000
 #define FRAME_DEFAULT ((size_t)1 << 20)
-/* After this time in one write the server counts as stalled: further frames are
- * dropped instead of delaying clients. */
+/* If one write takes longer than this, the server counts as stalled: further
+ * frames are dropped, because otherwise clients would be delayed. */
 #define STALL_MS 500
 
 bool broker_available(void)
@@ -34,7 +34,8 @@ bool broker_available(void)
 
 /* ---- requests ----------------------------------------------------------- */
 
-/* Writes a request to the link. False: the request was not written. */
+/* Writes a request to the link. True: written, or reported by BROKER_TROUBLE.
+ * False: not written, and the link ends. */
 static bool nats_write(struct nats_link *link,
 		       const struct broker_request *request)
 {
@@ -186,7 +187,7 @@ static void nats_broker_free(struct nats_broker *broker)
 }
 
 /* Held by the broker that uses libnats: nats_CloseAndWait() is global, and a
- * broker that could not end in time overlaps with the next one. */
+ * broker that does not end in time may still run when the next one starts. */
 static pthread_mutex_t nats_turn = PTHREAD_MUTEX_INITIALIZER;
 static atomic_uint nats_left;
 
@@ -201,7 +202,8 @@ static void *nats_run(void *arg)
 	unsigned wait_ms = RETRY_MIN_MS;
 	bool left;
 
-	/* pthread_setname_np() of another thread would need a file in /proc. */
+	/* The thread names itself: naming another thread needs a file in /proc.
+	 */
 	pthread_setname_np(pthread_self(), "lined/nats");
 	privileges_give_up_ports();
 	pthread_mutex_lock(&nats_turn);
@@ -231,8 +233,9 @@ static void *nats_run(void *arg)
 
 /* ---- the broker --------------------------------------------------------- */
 
-/* The broker's thread blocks all signals, and so do the threads that libnats
- * starts from it: signals are for the main thread. */
+/* The broker's thread blocks all signals except faults, because signals are for
+ * the main thread. The threads that libnats starts from the broker's thread
+ * inherit this. */
 static int nats_start(struct nats_broker *broker)
 {
 	static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
@@ -307,8 +310,8 @@ static uint64_t nats_close(void *arg)
 	broker->closing = true;
 	pthread_cond_signal(&broker->wanted);
 	ended = nats_wait(broker, &broker->over, &broker->ended, CLOSE_MS);
-	/* The thread is still connecting and cannot be interrupted: it frees
-	 * the broker when it ends. */
+	/* If the thread has not ended, it is connecting and cannot be
+	 * interrupted: then the thread frees the broker when it ends. */
 	broker->left = !ended;
 	if (!ended)
 		atomic_fetch_add(&nats_left, 1);

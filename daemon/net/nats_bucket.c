@@ -17,7 +17,8 @@
 
 /* ---- making -------------------------------------------------------------- */
 
-/* Changes the bucket's lease, which is allowed while no node has a lease. */
+/* Changes the lease time of the bucket of nodes. This is allowed only while no
+ * node has a lease. */
 static bool nats_change_lease(struct nats_link *link, int64_t lease_ns)
 {
 	jsStreamInfo *info = NULL;
@@ -70,9 +71,9 @@ static bool nats_make_bucket(struct nats_link *link, enum broker_bucket bucket)
 	return false;
 }
 
-/* Reads the creation time of the bucket of names, from which a node knows
- * whether the buckets are new, and the bucket's last revision, which no entry
- * has if it was an erasure whose delete marker was purged. */
+/* Reads when the bucket of names was created: this tells a node whether the
+ * buckets are new. Also reads the bucket's last revision, which may be that of
+ * a purged delete marker, so that no entry has it. */
 static bool nats_read_life(struct nats_link *link, uint64_t *life)
 {
 	jsStreamInfo *info = NULL;
@@ -181,8 +182,8 @@ static void nats_on_answer(natsConnection *nc, natsSubscription *sub,
 		}
 		nats_emit(link, nc, event);
 	} else {
-		/* E.g. the server has no memory or no leader: nothing was
-		 * stored, so reconnect. */
+		/* Nothing was stored, e.g. because the server has no memory or
+		 * no leader: reconnect. */
 		nats_link_end(link, "stored nothing: %.*s",
 			      error != NULL ? (int)strcspn(error + 15, "\"")
 					    : 9,
@@ -207,8 +208,8 @@ static natsStatus nats_watch_bucket(struct nats_link *link,
 		 link->broker->buckets[bucket]);
 	jsSubOptions_Init(&options);
 	options.Stream = link->broker->streams[bucket];
-	/* Not `ordered`: libnats would recreate such a consumer by itself, on a
-	 * thread that may use the new consumer before it is set. */
+	/* Not `ordered`: libnats would recreate an ordered consumer by itself,
+	 * on a thread that may use the new consumer too early. */
 	options.Config.DeliverPolicy = js_DeliverLastPerSubject;
 	options.Config.AckPolicy = js_AckNone;
 	options.Config.MaxDeliver = 1;
@@ -220,7 +221,7 @@ static natsStatus nats_watch_bucket(struct nats_link *link,
 	NATS_TRY(s, nats_link_complete(link, watch->sub));
 	NATS_TRY(s, natsSubscription_GetConsumerInfo(&info, watch->sub, NULL,
 						     NULL));
-	/* An empty bucket has no last entry that would end the listing. */
+	/* In an empty bucket, no entry comes that could end the listing. */
 	if (s == NATS_OK && info->NumPending == 0 &&
 	    info->Delivered.Consumer == 0)
 		nats_emit_listed(watch, link->nc);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Connects to nats-server, emits what arrives as events, and records why the
- * link ends. A broken link is replaced by a new one, so no old state is left.
+ * Connects to nats-server, turns arriving messages into events, and records why
+ * a link ends. A broken link is replaced by a new one, so no old state is left.
  */
 #include "config.h"
 
@@ -18,7 +18,7 @@
  * not be written either. */
 #define NATS_WRITE_MS 2000
 
-/* ---- why it ends --------------------------------------------------------- */
+/* ---- why a link ends ----------------------------------------------------- */
 
 /* Advice to the operator for reasons that contain `part`. */
 static const struct {
@@ -52,7 +52,7 @@ static const char *nats_find_advice(const char *reason)
 	return NULL;
 }
 
-/* The advice comes first: a reason with certificate names may be long and cut.
+/* The advice comes first: a long reason, e.g. with certificate names, is cut.
  */
 static void nats_advise(char why[NATS_WHY], const char *reason)
 {
@@ -78,7 +78,7 @@ void nats_link_end(struct nats_link *link, const char *format, ...)
 	pthread_mutex_unlock(&link->broker->lock);
 }
 
-/* The last error message of libnats on this thread. */
+/* Writes the last error message of libnats on this thread. */
 void nats_explain(char why[NATS_WHY], natsStatus status, const char *doing)
 {
 	natsStatus last = NATS_OK;
@@ -117,7 +117,7 @@ static void nats_tell(struct nats_broker *broker, struct broker_event *event)
 	pthread_mutex_unlock(&broker->event_lock);
 }
 
-/* Without memory an event is lost, so the link ends: the next link lists
+/* If there was no memory for the event, the link ends: the next link lists
  * everything again. */
 void nats_emit(struct nats_link *link, natsConnection *nc,
 	       struct broker_event *event)
@@ -184,7 +184,8 @@ static void nats_on_frame(natsConnection *nc, natsSubscription *sub,
 	natsMsg_Destroy(msg);
 }
 
-/* May be called after nats_on_closed(), when the link is gone. */
+/* arg is the broker, not the link: this may be called after nats_on_closed(),
+ * when the link is freed. */
 static void nats_on_error(natsConnection *nc, natsSubscription *sub,
 			  natsStatus status, void *arg)
 {
@@ -205,7 +206,8 @@ static void nats_on_error(natsConnection *nc, natsSubscription *sub,
 	event = broker_event_new(BROKER_TROUBLE, NULL, why, strlen(why));
 	if (event != NULL)
 		nats_tell(broker, event);
-	/* The server lost a consumer: a new connection makes new ones. */
+	/* The server has lost a consumer: a new connection makes new consumers.
+	 */
 	if (status == NATS_MISSED_HEARTBEAT)
 		natsConnection_Close(nc);
 }

@@ -65,7 +65,8 @@ struct nats_broker {
 	uint32_t lease_ms;
 	pthread_t thread;
 	char buckets[BROKER_BUCKETS][64], subject[64];
-	char streams[BROKER_BUCKETS][80]; /* with the buckets' entries */
+	char streams[BROKER_BUCKETS]
+		    [80]; /* the names of the buckets' streams */
 	uint64_t lives;
 	struct list links; /* links not yet freed; under lock */
 
@@ -80,7 +81,7 @@ struct nats_broker {
 	struct broker_request *first, **last; /* under lock */
 	bool up, closing, ended, left;        /* under lock */
 	atomic_size_t backlog, frame_max;
-	_Atomic uint64_t lines; /* lines taken, not written or reported yet */
+	_Atomic uint64_t lines; /* accepted lines not yet written or reported */
 	_Atomic uint64_t writing_since; /* start of a write; 0: none */
 };
 
@@ -90,9 +91,9 @@ struct nats_broker {
 struct nats_link *nats_link_new(struct nats_broker *broker);
 /* Callbacks may still come; the link is freed after the last one. */
 void nats_link_close(struct nats_link *link);
-/* Frees the links that are left after nats_CloseAndWait(): for connections that
- * are still closing then, libnats skips the last callback, which frees the
- * link. */
+/* Frees the links that are left after nats_CloseAndWait(). If a connection was
+ * still closing at that time, libnats does not make the last callback, which
+ * would free the link. */
 void nats_links_free(struct nats_broker *broker);
 /* Connects to any of the servers. False: nats_link_end() was called. */
 bool nats_link_connect(struct nats_link *link);
@@ -112,8 +113,8 @@ void nats_link_fail(struct nats_link *link, natsStatus status,
 		    const char *doing);
 void nats_explain(char why[NATS_WHY], natsStatus status, const char *doing);
 
-/* Takes ownership of an event. NULL: there was no memory for the event, so the
- * link ends. Any thread. */
+/* Takes ownership of an event. event NULL: there was no memory for the event,
+ * so the link ends. Any thread. */
 void nats_emit(struct nats_link *link, natsConnection *nc,
 	       struct broker_event *event);
 void nats_emit_text(struct nats_link *link, natsConnection *nc,
@@ -124,8 +125,8 @@ void nats_emit_end(struct nats_link *link, enum broker_event_kind kind);
 
 /* ---- nats_bucket.c ------------------------------------------------------- */
 
-/* Makes the missing buckets; *life: when the bucket of names was made. False:
- * nats_link_end() was called. */
+/* Makes the missing buckets. *life: when the bucket of names was created.
+ * False: nats_link_end() was called. */
 bool nats_buckets_make(struct nats_link *link, uint64_t *life);
 /* Subscribes to entries and answers. False: nats_link_end() was called. */
 bool nats_buckets_subscribe(struct nats_link *link);

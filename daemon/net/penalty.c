@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keeps penalties in a hash table, whose entries are also in a list by age.
- * Without penalties the table needs no memory and no lock.
+ * Keeps penalties in a hash table. The entries are also in a list by age. While
+ * there are no penalties, the table needs no memory and takes no lock.
  */
 #include "config.h"
 
@@ -90,8 +90,8 @@ void penalties_free(struct penalties *penalties)
 	free(penalties);
 }
 
-/* The age of a penalty. Another thread's clock value may be slightly older than
- * began_ms. */
+/* The age of a penalty. now_ms may be slightly earlier than began_ms, which
+ * another thread may have set. */
 static uint64_t penalty_age_ms(const struct penalty *penalty, uint64_t now_ms)
 {
 	return now_ms > penalty->began_ms ? now_ms - penalty->began_ms : 0;
@@ -162,7 +162,8 @@ static struct penalty *penalties_find_or_add(struct penalties *penalties,
 
 /* ---- penalties -------------------------------------------------------- */
 
-/* A new entry has length 0, so penalty_is_past() is true. */
+/* Starts a penalty. For a new entry, which has length 0, penalty_is_past() is
+ * true. */
 static uint32_t penalty_give(struct penalty *penalty,
 			     const struct penalty_limits *limits,
 			     const struct sockaddr *address, uint64_t now_ms,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Penalties: a service refuses an address for some time after the service had
- * a reason to close a connection from it. Each further reason doubles the time.
- * The table is bounded: in a full table a new entry replaces the oldest one. An
- * IPv6 address counts as its /64 (address_hash.h).
+ * Penalties: after a fault of a client, its service refuses the client's
+ * address for some time. Each further fault doubles the time. The table is
+ * bounded: in a full table a new entry replaces the oldest one. An IPv6 address
+ * counts as its /64 (address_hash.h).
  *
  * Thread: any. One table serves all workers of a service, so that all of them
  * refuse an address at once.
@@ -58,13 +58,14 @@ bool penalties_hold(struct penalties *penalties,
 		    const struct sockaddr *address, uint64_t now_ms,
 		    struct penalty_ruling *ruling);
 
-/* Removes an address from the table. False: the address was not in the table.
- */
+/* Removes an address from the table. False: no penalty of the address is
+ * remembered. */
 bool penalties_forgive(struct penalties *penalties,
 		       const struct sockaddr *address, uint64_t now_ms,
 		       struct penalty_ruling *ruling);
 
-/* The number of running penalties. Also frees entries that are past. */
+/* The number of running penalties. Also frees entries that need not be
+ * remembered. */
 size_t penalties_count(struct penalties *penalties, uint64_t now_ms);
 
 /* The limits have changed: shortens penalties above the new maximum and removes

@@ -24,8 +24,9 @@
  * it never equals the name of a stored socket. */
 #define PREFIX "lined "
 
-/* Appends text with %XX in place of % and of bytes that the manager does not
- * allow in names: colons and all but printable ASCII. -1: no room. */
+/* Appends text to name. A byte becomes %XX if it is a % or if the service
+ * manager does not allow it in names: only printable ASCII without colons is
+ * allowed. -1: no room. */
 static int fd_store_escape(char name[FD_STORE_NAME_MAX], const char *text)
 {
 	size_t len = strlen(name);
@@ -44,8 +45,9 @@ static int fd_store_escape(char name[FD_STORE_NAME_MAX], const char *text)
 	return 0;
 }
 
-/* The name includes device and inode: after the path was removed or replaced,
- * no client reaches the stored socket, so it must not be found. */
+/* The name includes device and inode. If the path was removed or replaced, no
+ * client reaches the stored socket, so a search for the path must not find it.
+ */
 static int fd_store_name_unix(const struct sockaddr_un *address,
 			      char name[FD_STORE_NAME_MAX])
 {
@@ -169,8 +171,8 @@ size_t fd_store_taken(const struct inherited *inherited)
 	return count;
 }
 
-/* Removes the path of a socket on which nobody will listen, if the path still
- * is the file that the socket's name records. */
+/* Removes the path of a stored socket that no service takes, unless the path is
+ * another file by now. */
 static void fd_store_remove_path(const struct inherited_socket *item)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNSPEC};

@@ -27,12 +27,12 @@ struct listener;
 int fd_store_name(const struct sockaddr *address, int type,
 		  char name[FD_STORE_NAME_MAX]);
 
-/* Stores the sockets of an open listener, except those of socket units, which
- * systemd keeps anyway. */
+/* Stores the sockets of an open listener, except sockets of socket units:
+ * systemd keeps these anyway. */
 void fd_store_add(struct listener *listener);
 
-/* Removes the listener's sockets from the store. Call this before they are
- * closed: no client can connect to them from now on. */
+/* Removes the listener's sockets from the store. No client can connect to them
+ * after this call. Call this before they are closed. */
 void fd_store_remove(struct listener *listener);
 
 /* Whether the previous lined stored this inherited socket; false: a socket unit
@@ -44,8 +44,8 @@ bool fd_store_is_own(const struct inherited_socket *item);
 int fd_store_take(const struct inherited *inherited,
 		  const struct sockaddr *address, int type);
 
-/* The address is in use: drops stored sockets of this type that overlap with
- * the address, as 127.0.0.1 does with *. */
+/* Call this if the address is in use. Drops stored sockets of this type that
+ * overlap with the address, as 127.0.0.1 does with *. */
 void fd_store_drop_rivals(const struct inherited *inherited,
 			  const struct sockaddr *address, int type);
 

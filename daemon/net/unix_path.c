@@ -88,8 +88,7 @@ static void unix_path_record(struct unix_path_file *file,
 	file->inode = status->st_ino;
 }
 
-/* Whether a file can be the one of a socket that this process has just bound.
- */
+/* Whether the file can be that of a socket that this process has just bound. */
 static bool unix_path_is_new(const struct stat *status)
 {
 	return S_ISSOCK(status->st_mode) && status->st_uid == geteuid() &&
@@ -103,8 +102,8 @@ static void unix_path_directory(const char *path, char *directory, size_t size)
 	snprintf(directory, size, "%.*s/", (int)(slash - path), path);
 }
 
-/* An owner or group of -1 becomes that of a new socket at the path, unless the
- * present socket already has it. */
+/* If uid or gid is -1, sets it to the owner or group that a new socket at the
+ * path would have, unless the present socket has the same. */
 static int unix_path_reset_owners(const char *path, const struct stat *now,
 				  uid_t *uid, gid_t *gid)
 {
@@ -275,7 +274,7 @@ static int unix_path_remove_stale(const struct sockaddr_un *address)
 /* ---- opening ----------------------------------------------------------- */
 
 /* Whether to wait once more for a lock that another process holds. Waiting
- * stops the main thread, so all paths together wait LOCK_TRIES times at most in
+ * stops the main thread, so all paths together wait at most LOCK_TRIES times in
  * LOCK_REST_S. */
 static bool unix_path_may_wait(void)
 {
@@ -348,9 +347,10 @@ int unix_path_open(const char *path, const struct unix_path_mode *mode,
 	strcpy(address.sun_path, path);
 	fd = fd_store_take(inherited, (struct sockaddr *)&address, SOCK_STREAM);
 	if (fd >= 0) {
-		/* Its name in the store has the file's device and inode
-		 * (systemd_fd_store.h): it is this socket's file, even if
-		 * socket-owner has given it to another user. */
+		/* The stored socket was found by the device and inode of the
+		 * file at the path (systemd_fd_store.h). So the file belongs to
+		 * the socket, even if socket-owner has given the file to
+		 * another user. */
 		if (lstat(path, &status) == 0)
 			unix_path_record(file, &status);
 	} else {
@@ -371,7 +371,8 @@ int unix_path_open(const char *path, const struct unix_path_mode *mode,
 	goto unlock;
 
 fail:
-	/* A new file is not known yet if no descriptor was left to open it. */
+	/* file is not filled in yet if there was no descriptor left to open the
+	 * new file. */
 	if (!listening && !file->known && lstat(path, &status) == 0 &&
 	    unix_path_is_new(&status))
 		unix_path_record(file, &status);

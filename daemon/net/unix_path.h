@@ -16,7 +16,8 @@ struct unix_path_mode {
 	mode_t mode;
 	/* NULL: the owner or group of a new socket. */
 	const char *owner, *group;
-	/* The mode of an open path changes: NULL resets its owner or group. */
+	/* The mode of an open path is changed: then NULL resets the owner or
+	 * the group. */
 	bool again;
 };
 
@@ -30,8 +31,8 @@ struct unix_path_file {
 /*
  * Returns a socket that listens on the path: taken from `inherited` or bound
  * anew. Replaces a socket file on which no process listens. The caller closes
- * the descriptor; file is filled in. -1 and the reason in error; a path that
- * this call bound or took is removed then.
+ * the descriptor; file is filled in. -1 and the reason in error: then the path
+ * is removed, if this call bound or took it.
  */
 int unix_path_open(const char *path, const struct unix_path_mode *mode,
 		   int backlog, const struct inherited *inherited,
