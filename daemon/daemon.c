@@ -382,8 +382,8 @@ static void daemon_notify_fd(int fd)
 	close(fd);
 }
 
-/* Runs the loop until the daemon stops. False: ended by an error, which is
- * logged. */
+/* Runs the loop until the daemon stops. False: an error has ended the loop, and
+ * was logged. */
 static bool daemon_serve(struct daemon *daemon)
 {
 	const struct conf *conf = daemon->server.conf;

@@ -181,8 +181,8 @@ static struct log_settings reload_log_settings(const struct cmdline *cmdline,
 		settings = conf->log;
 	if (cmdline->log_target_given)
 		settings.target = cmdline->log_target;
-	/* With -d, stderr may be a terminal, but only until the daemon has
-	 * detached. */
+	/* With -d, `auto` must not choose a terminal on stderr: the daemon
+	 * detaches from the terminal. */
 	if (cmdline->detach && settings.target == LOG_TARGET_AUTO)
 		settings.target = LOG_TARGET_SYSLOG;
 	if (cmdline->log_level_given)

@@ -37,8 +37,8 @@ struct reload {
 	unsigned long done, refused;
 };
 
-/* Reads the config file. NULL: it has errors. Initialises errors; the caller
- * calls conf_errors_fini(). check_names: see conf.h. */
+/* Reads the config file. NULL: the file has errors. Initialises errors; the
+ * caller calls conf_errors_fini(). check_names: see conf.h. */
 struct conf *reload_read(const struct reload *reload, bool check_names,
 			 struct conf_errors *errors);
 
@@ -60,7 +60,7 @@ void reload_begin(struct reload *reload);
 /* Cancels a reload that is still reading: the reload is refused. */
 void reload_cancel(struct reload *reload);
 
-/* Fills *source, so that a child process reads the config as lined would. */
+/* Fills *source, so that a child process reads the config as a reload would. */
 void reload_describe(const struct reload *reload, struct conf_source *source);
 
 /* Plans a reload to the config that a child has read. Loads no module. The

@@ -429,8 +429,9 @@ static void cluster_close(struct cluster *cluster)
 	if (broker != NULL)
 		cluster_out_unsend(&cluster->out,
 				   cluster->out.ops->close(broker));
-	/* The next broker numbers its connections from 1 again: events of this
-	 * broker would pass for events of the next one. */
+	/* Drop this broker's events now: the next broker numbers its
+	 * connections from 1 again, so these events would be taken for the next
+	 * broker's. */
 	cluster_drop_events(cluster, true);
 	cluster->settings = NULL;
 	cluster->out.link = 0;

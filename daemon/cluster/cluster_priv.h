@@ -20,8 +20,8 @@
 #include "clock.h"
 #include "list.h"
 
-/* A limit for bytes of frames not yet delivered by the workers; above it,
- * frames of other nodes are dropped and counted as lost. */
+/* The most bytes of frames that wait for the workers. Above this limit, frames
+ * of other nodes are dropped and counted as lost. */
 #define CLUSTER_ARRIVED_MAX ((size_t)64 << 20)
 
 struct bus_end;
@@ -31,8 +31,8 @@ struct cluster_out {
 	const struct broker_ops *ops;
 	uint64_t number; /* this node's number */
 	pthread_mutex_t lock;
-	void *broker;       /* NULL: not open; written by the main thread */
-	uint64_t link;      /* the connection's number; 0: none; main thread */
+	void *broker;  /* NULL: not open; written by the main thread */
+	uint64_t link; /* the connection's number; 0: none; main thread only */
 	uint64_t next_line; /* the sequence number of the next line */
 	/* life: when the buckets were created; 0: no connection. revision: the
 	 * last revision of the names that this node has received. */
@@ -129,8 +129,9 @@ static inline void cluster_changed(struct cluster *cluster)
 struct cluster_service *cluster_find_service(const struct cluster *cluster,
 					     const char *name, size_t len);
 
-/* Frees a removed service when its registry is freed: a message that is still
- * under way at cluster_remove() keeps the registry and uses the service. */
+/* Frees a removed service. Called when the service's registry is freed:
+ * messages that are under way at cluster_remove() keep the registry and use the
+ * service. */
 void cluster_service_freed(void *service);
 
 /* ---- cluster_out.c ------------------------------------------------------ */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The registry's backend of clustered services. A claim goes to the main
- * thread, where the table of names decides. Each decision is posted to all
+ * The backend of the registry for services in a cluster. A claim goes to the
+ * main thread, where the table of names decides. Each decision is posted to all
  * workers, the claimant's worker last: lines that the claimant then publishes
  * arrive after the decision.
  *

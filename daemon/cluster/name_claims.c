@@ -150,8 +150,8 @@ static void name_win(struct names *names, struct name *name)
 	names->ops->won(names, name->claim);
 }
 
-/* theirs: shows the other node's claim to the workers, in place of an earlier
- * one. Otherwise only removes the earlier one, if any. */
+/* theirs: shows the other node's claim to the workers, in place of the claim
+ * shown before. Otherwise only removes the claim shown before. */
 static void name_show(struct names *names, struct name *name, bool theirs)
 {
 	const struct names_value *entry = &name->entry;

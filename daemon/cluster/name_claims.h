@@ -66,7 +66,7 @@ struct names {
 	uint64_t tags, asked; /* asked: `tags` at the last names_ask_again() */
 	void *tree;           /* struct name, sorted by key */
 	struct list all;
-	size_t count; /* of names in `all` */
+	size_t count; /* number of names in `all` */
 	/* pending: names with a request under way. awaiting: names whose answer
 	 * has a later revision than the bucket's last event. Oldest first. */
 	struct list pending, awaiting;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The list of other nodes: adds, finds and removes entries, and marks nodes as
+ * The list of other nodes: adds, finds and removes nodes, and marks nodes as
  * missing or gone.
  */
 #include "config.h"

@@ -75,9 +75,9 @@ struct nodes_ops {
 
 /* A lease that this node renews. */
 struct nodes_lease {
-	uint64_t revision;   /* the last revision of its key; 0: none */
+	uint64_t revision;   /* the last revision of the lease's key; 0: none */
 	uint64_t tag;        /* the request under way; 0: none */
-	uint64_t renewed_us; /* when it was stored last */
+	uint64_t renewed_us; /* when the lease was last stored */
 };
 
 struct nodes {
@@ -123,9 +123,10 @@ void nodes_stored(struct nodes *nodes, const char *key, uint64_t revision,
 void nodes_erased(struct nodes *nodes, const char *key, uint64_t revision);
 void nodes_answered(struct nodes *nodes, uint64_t tag, uint64_t revision,
 		    bool done, uint64_t now_us);
-/* A frame has come from a node, which may have left meanwhile. name: NULL if
- * the frame has none. Returns NULL if the name is this node's own, if there are
- * too many nodes, or if there is no memory. */
+/* Call this when a frame has come from a node, which may have left meanwhile.
+ * name: NULL if the frame has none. Returns the node, and adds it if it is
+ * unknown. NULL: the name is this node's own, there are too many nodes, or no
+ * memory. */
 struct node *nodes_heard(struct nodes *nodes, uint64_t number, const char *name,
 			 uint64_t now_us);
 /* Call this thirty times in each lease time. */

@@ -194,7 +194,7 @@ void conf_services_read(const struct conf_section *root);
 void conf_service_find_group(struct conf_service *service);
 
 /* conf_protocol.c: conf_protocol_find() finds the module named by the key
- * `protocol`, conf_protocol_read() reads its section. */
+ * `protocol`, conf_protocol_read() reads the protocol's section. */
 void conf_protocol_find(const struct conf_section *section,
 			struct conf_service *service);
 void conf_protocol_read(const struct conf_section *section,

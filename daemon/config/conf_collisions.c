@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Records the addresses that all services listen on, and reports two that
- * cannot both be opened.
+ * Records the addresses that all services listen on, and reports pairs of
+ * addresses that cannot both be open.
  */
 #include "config.h"
 

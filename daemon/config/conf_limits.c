@@ -151,7 +151,7 @@ unsigned conf_limits_overlay(struct conf_limits *limits,
 	return count + 1;
 }
 
-/* Reports penalty > penalty-max, at penalty_key. Reports it once: many services
+/* Reports penalty > penalty-max, at penalty_key and only once: many services
  * may share the section. */
 static void limits_check_penalty(struct conf_report *report,
 				 const struct conf_limits *limits)

@@ -36,9 +36,9 @@ struct conf_section {
 /* ---- reading ------------------------------------------------------------ */
 
 /*
- * Fills *out from the section, or with the defaults if it is missing. An option
- * with a bad value keeps its default. Keys and sections that are not marked as
- * used are reported as unknown. Returns the number of errors.
+ * Fills *out from the section, or with the defaults if the section is missing.
+ * An option with a bad value keeps its default. Keys and sections that are not
+ * marked as used are reported as unknown. Returns the number of errors.
  */
 unsigned conf_section_fill(const struct conf_section *section,
 			   const struct lined_option *table, void *out);

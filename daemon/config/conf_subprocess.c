@@ -201,8 +201,8 @@ static void child_collect(struct conf_subprocess *child)
 	child->running = false;
 	status = subprocess_end(&child->process, text, sizeof(text));
 	crash = child_show_errors(text);
-	/* With a sanitizer, a process that crashes is not ended by a signal,
-	 * but exits: the crash report alone shows it. */
+	/* A process built with a sanitizer exits when it crashes, and is not
+	 * ended by a signal. So a crash report counts as a crash, too. */
 	if (child->why[0] != '\0' || (!WIFSIGNALED(status) && crash == NULL))
 		return;
 	if (crash == NULL &&

@@ -26,9 +26,9 @@ static const struct lined_option web_table[] = {
 	{.name = NULL},
 };
 
-/* A browser sends as origin "null", or scheme and host; then the port, unless
- * it is the scheme's default. Returns why the text can match no such origin;
- * NULL: it can. */
+/* The origin that a browser sends is "null", or scheme and host, followed by
+ * the port unless the port is the scheme's default. Returns why the text cannot
+ * match such an origin; NULL: the text can. */
 static const char *web_origin_fault(const char *text)
 {
 	const char *host = strstr(text, "://"), *port;

@@ -13,7 +13,7 @@
 #include "config/conf.h"
 #include "memory_ceiling.h"
 
-/* Bytes of one read that were not handled yet. */
+/* The most bytes that a read may leave for later. */
 #define WORST_INPUT ((uint64_t)65536)
 
 static const char *worst_memory_text(uint64_t bytes, char text[32])
@@ -31,7 +31,7 @@ static const char *worst_memory_text(uint64_t bytes, char text[32])
 	return text;
 }
 
-/* Bytes of an upgrade request. */
+/* The most bytes of an upgrade request. */
 #define WORST_WEB ((uint64_t)8192)
 
 static uint64_t worst_memory_of_transport(const struct conf_service *service)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A response under construction: records of named values (lined/control.h) and
- * their memory. Thread: one at a time.
+ * their memory. Thread: any, but only one at a time.
  *
  * If memory runs out, `oom` is set and nothing more is added. The view then has
  * no records, and the view of a last response has an error.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Finds the verb for each request in a table, and keeps the open requests. */
+/* Finds the verb for each request in a table, and keeps a list of the open
+ * requests. */
 #include "config.h"
 
 #include "control/verbs.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The verbs of linectl and metrics. verbs.c receives the requests of all
- * clients and calls the verb of each: a function that handles one kind of
- * request and sends the last response, at once or later. Main thread.
+ * The verbs of linectl and metrics. A verb is a function that handles one kind
+ * of request and sends the last response, at once or later. verbs.c receives
+ * the requests of all clients and calls their verbs. Main thread.
  */
 #pragma once
 

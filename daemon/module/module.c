@@ -141,8 +141,8 @@ static int module_open(struct module *module, const struct modules *modules,
 	if (module->handle == NULL) {
 		why = dlerror();
 		len = strlen(text);
-		/* Most messages of dlerror(3) begin with the file's name, which
-		 * module_refuse() adds already. */
+		/* module_refuse() adds the file's name. Remove the name with
+		 * which most messages of dlerror(3) begin. */
 		if (strncmp(why, text, len) == 0 &&
 		    strncmp(why + len, ": ", 2) == 0)
 			why += len + 2;
@@ -290,7 +290,7 @@ static char *module_locate(const struct modules *modules, const char *dir,
 	return NULL;
 }
 
-/* Returns the protocol of a loaded module; NULL: it cannot be used. */
+/* Returns the protocol of a loaded module. NULL: refused. */
 static const struct lined_protocol *
 module_use(const struct module *module, bool changed, const char *name,
 	   const struct module_error *report)

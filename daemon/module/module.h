@@ -37,7 +37,7 @@ bool module_exists(const char *dir, const char *name);
  *
  * NULL, and "FILE: reason" in error (printable), if the file is missing, is not
  * a regular file, cannot be loaded, was changed in place after it was loaded,
- * or exports no valid lined_protocol (protocol_check.h). NULL also if other
+ * or exports no valid lined_protocol (protocol_check.h). Also NULL if other
  * users could change the file or its directory: both must belong to root or to
  * the user that called modules_new(), and nobody else may write to them. A
  * reload checks against the same user as the start, even after lined has given

@@ -315,7 +315,7 @@ int protocol_check(const struct lined_protocol *protocol, const char *name,
 	if (protocol->handle_task != NULL && protocol->task_ms == 0)
 		return check_refuse(&report,
 				    "it has a handle_task, but no task_ms");
-	/* Otherwise a flag of a newer lined would be ignored silently. */
+	/* A flag of a newer lined must not be ignored silently. */
 	if ((protocol->flags & ~(uint32_t)FLAGS) != 0)
 		return check_refuse(&report,
 				    "unknown bits in flags: 0x%" PRIx32,

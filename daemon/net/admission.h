@@ -76,8 +76,8 @@ void admission_set_limits(struct admission *admission,
 /*
  * Admits or refuses a client that connects from the address at now_ms. For an
  * admitted client, the caller must call admission_leave() with *entry, then
- * admission_gone(): each undoes its part of the counting. Refusals are counted
- * by verdict.
+ * admission_gone(): each function undoes a part of the counting. Refusals are
+ * counted by verdict.
  */
 enum admission_verdict admission_enter(struct admission *admission,
 				       const struct admission_limits *class,

@@ -60,7 +60,8 @@ enum broker_event_kind {
 	BROKER_STORED, /* an entry: bucket, key, revision; text: its value */
 	BROKER_ERASED, /* bucket, key, revision */
 	/* All entries that the bucket had at BROKER_UP were reported. revision:
-	 * the bucket's last revision at BROKER_UP; its entry may be gone. */
+	 * the bucket's last revision at BROKER_UP; the entry of this revision
+	 * may be gone. */
 	BROKER_LISTED,
 	BROKER_DONE, /* a request succeeded: tag, revision */
 	/* The request changed nothing, because the key's last revision is not

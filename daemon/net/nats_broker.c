@@ -153,7 +153,8 @@ static bool nats_run_link(struct nats_broker *broker)
 	return true;
 }
 
-/* Waits for *done, at most `ms`. Called with the lock held. */
+/* Waits until *done, for `ms` milliseconds at most. Called with the lock held.
+ */
 static bool nats_wait(struct nats_broker *broker, pthread_cond_t *cond,
 		      const bool *done, unsigned ms)
 {

@@ -35,8 +35,8 @@ struct nats_watch {
 	struct nats_link *link;
 	enum broker_bucket bucket;
 	natsSubscription *sub; /* only for the broker's thread */
-	uint64_t last;         /* revision at UP; set before subscribing */
-	uint64_t told;         /* changes reported so far */
+	uint64_t last; /* revision at BROKER_UP; set before subscribing */
+	uint64_t told; /* changes reported so far */
 	atomic_bool listed;
 };
 
@@ -65,8 +65,7 @@ struct nats_broker {
 	uint32_t lease_ms;
 	pthread_t thread;
 	char buckets[BROKER_BUCKETS][64], subject[64];
-	char streams[BROKER_BUCKETS]
-		    [80]; /* the names of the buckets' streams */
+	char streams[BROKER_BUCKETS][80]; /* names of streams */
 	uint64_t lives;
 	struct list links; /* links not yet freed; under lock */
 

@@ -112,7 +112,8 @@ static bool penalty_is_past(const struct penalty *penalty, uint64_t now_ms)
 	       (uint64_t)penalty->length_ms * (REMEMBER_FACTOR + 1);
 }
 
-/* Removes the oldest entries while they are past or the table is full. */
+/* Removes the oldest entry again and again, as long as it need not be
+ * remembered or the table is full. */
 static void penalties_make_room(struct penalties *penalties, uint64_t now_ms)
 {
 	while (!list_is_empty(&penalties->by_age)) {

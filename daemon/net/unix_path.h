@@ -32,7 +32,7 @@ struct unix_path_file {
  * Returns a socket that listens on the path: taken from `inherited` or bound
  * anew. Replaces a socket file on which no process listens. The caller closes
  * the descriptor; file is filled in. -1 and the reason in error: then the path
- * is removed, if this call bound or took it.
+ * is removed, if this call has bound it or taken its socket.
  */
 int unix_path_open(const char *path, const struct unix_path_mode *mode,
 		   int backlog, const struct inherited *inherited,

@@ -43,8 +43,8 @@ int conf_lexer_check_text(const char *text, size_t len,
 		if (c == '\n') {
 			place.line++;
 		} else if (c == '\r' && text[i + 1] != '\n') {
-			/* A CR ends no line for libconfuse: a comment would go
-			 * on up to the next LF. */
+			/* For libconfuse, a CR does not end a line: a comment
+			 * would go on up to the next LF. */
 			conf_error(report, &place,
 				   "a CR without LF: lines end with LF here");
 			return -1;

@@ -2,8 +2,9 @@
 /*
  * The only file that uses libconfuse. libconfuse stops at the first key that is
  * not in its table, so the syntax check first finds all names in a text, and
- * libconfuse gets a table of exactly these names, each a list of strings. Its
- * callbacks deliver the values during the parse.
+ * libconfuse gets a table of exactly these names, each a list of strings.
+ * During the parse, libconfuse calls the functions in the table with the
+ * values.
  */
 #include "config.h"
 
@@ -25,7 +26,7 @@ struct parse {
 	const struct conf_place *place;
 	struct conf_tree_writer tree;
 	struct conf_report *report;
-	size_t next_mark; /* of the syntax check */
+	size_t next_mark; /* an index of syntax->marks */
 	bool failed;
 };
 
@@ -244,8 +245,8 @@ int conf_parse_text(const char *text, size_t len,
 	table = parse_make_table(&syntax.root, tree->pool);
 	if (table == NULL)
 		return parse_oom(&p);
-	/* The file itself is not a section that begins: it has include() in
-	 * place of OPEN_NAME. */
+	/* The top level is not a section and needs no OPEN_NAME: include()
+	 * takes that place in the table. */
 	table[0] = include;
 	conf_tree_begin(&p.tree, tree);
 	current = &p;

@@ -123,7 +123,7 @@ static int syntax_section(struct syntax_check *s, const char *name,
 	if (entry == NULL)
 		return -1;
 	/* libconfuse would take a section of this name for the whole file, and
-	 * would free its lexer when the section ends. */
+	 * would free the lexer when the section ends. */
 	if (strcmp(name, "root") == 0)
 		return syntax_fail(s, line, "unknown section \"root\"");
 	if (s->depth == CONF_DEPTH_MAX)
@@ -215,7 +215,8 @@ static int syntax_call(struct syntax_check *s, const char *name, unsigned line)
 		       : syntax_expected(s, "\")\"", "include(\"...\"");
 }
 
-/* Scans on after a name and a token that may be the title of a section. */
+/* Scans a section with a title up to its {. The name and the token that may be
+ * the title were read before. */
 static int syntax_titled(struct syntax_check *s, const char *name,
 			 unsigned line)
 {

@@ -27,7 +27,7 @@ struct conf_outline {
 	struct conf_outline *next;
 	const char *name;
 	enum conf_shape shape;
-	unsigned line; /* where it is first used */
+	unsigned line; /* where the name is first used */
 	struct conf_outline *children;
 	unsigned count; /* number of children */
 };

@@ -94,7 +94,7 @@ int conf_tree_add_value(struct conf_tree_writer *writer, const char *text,
 
 struct titled {
 	struct conf_node *node;
-	size_t order; /* its place in file order */
+	size_t order; /* position in file order */
 };
 
 static int titled_compare_titles(const struct titled *a, const struct titled *b)
