@@ -244,9 +244,9 @@ struct reload_plan *reload_plan_read(const struct reload *reload,
 				conf_subprocess_load(child, &env, errors));
 }
 
-/* Warns of inherited sockets that no service names. They are not closed,
- * because a later reload may name them; systemd would keep them open anyway,
- * and their clients wait. */
+/* Warns of inherited sockets that no service names. These sockets stay open,
+ * because a later reload may name them: until then their clients wait. systemd
+ * would keep the sockets open anyway. */
 static void reload_warn_unnamed(const struct reload *reload,
 				const struct conf *conf, struct report *report)
 {
@@ -296,8 +296,8 @@ static bool reload_try(const struct reload *reload, struct reload_plan *plan,
 	for (key = plan->restart_keys; *key != NULL; key++)
 		report_add(report, LINED_LOG_WARNING,
 			   "reload: %s: a change needs a restart", *key);
-	/* A reload waits for every worker. If it waited for a stuck worker, the
-	 * main thread could not handle signals. */
+	/* A reload waits for every worker. Refuse to wait for a stuck worker:
+	 * meanwhile the main thread could not handle signals. */
 	if (worker_watch_find_stuck(reload->worker_watch) != NULL) {
 		report_add(report, LINED_LOG_ERR, "reload: a worker is stuck");
 		return false;

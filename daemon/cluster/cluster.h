@@ -68,8 +68,8 @@ void cluster_remove(struct cluster_service *service);
 extern const struct registry_backend cluster_registry;
 
 /* Whether this node is the primary: only the primary does what a cluster needs
- * only once, such as a relay's upstream. cluster_service_is_primary() also
- * needs that the service is the newest of its name on this node. */
+ * only once, such as a relay's upstream. For cluster_service_is_primary(), the
+ * service must also be the newest of its name on this node. */
 bool cluster_is_primary(const struct cluster *cluster);
 bool cluster_service_is_primary(const struct cluster_service *service);
 /* Whether all nodes hear each other, as far as this node knows; true until this

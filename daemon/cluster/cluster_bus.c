@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sends published lines to other nodes. A worker collects the lines of one turn
- * in a frame, which the broker carries to every other node; cluster_frames.c
- * receives frames there.
+ * in a frame. The broker carries the frame to every other node, where
+ * cluster_frames.c receives it.
  *
  * A message in a frame: the length of the service's name (one byte), the name
  * (empty: a shared topic), the length of the topic (one byte), the topic with

@@ -46,8 +46,8 @@ struct arrival {
 	struct arrival_parcel parcels[];
 };
 
-/* Frees the event of a frame and ends the charge for its memory. d: this
- * thread's dispatcher; NULL: the dispatchers have ended. */
+/* Frees the event of a frame and ends the charge for the event's memory. d:
+ * this thread's dispatcher; NULL: the dispatchers have ended. */
 static void cluster_frames_free_event(struct cluster *cluster,
 				      struct broker_event *event,
 				      struct lined_dispatcher *d)

@@ -59,7 +59,7 @@ struct cluster_service {
 	char *name;
 	uint64_t scope;
 	struct registry *registry;
-	bool shown;    /* its instances have started */
+	bool shown;    /* the service's instances have started */
 	char prefix[]; /* begins each key of the service */
 };
 

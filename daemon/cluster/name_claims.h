@@ -120,7 +120,8 @@ void names_end(struct names *names, const char *prefix);
 
 /* ---- nodes that are gone ------------------------------------------------ */
 
-/* Removes the names of all other nodes; only while this node is alone. */
+/* Removes the names of all other nodes. Does nothing unless this node is alone.
+ */
 void names_forget(struct names *names);
 /* Erases the entries of all nodes that are not alive. Only one node of the
  * cluster calls this. */

@@ -191,8 +191,8 @@ static void nodes_stored_other(struct nodes *nodes, const char *key,
 		return;
 	if (!node->stored)
 		log_notice("cluster: node %s is there", name);
-	/* Another node of this name is the same node before a restart: remove
-	 * it. */
+	/* If another struct node has this name, the node was restarted: remove
+	 * the old struct. */
 	list_for_each_safe(other, next, &nodes->list, link) {
 		if (other == node || strcmp(other->name, name) != 0)
 			continue;

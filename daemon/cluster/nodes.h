@@ -153,7 +153,7 @@ void nodes_remove(struct nodes *nodes, struct node *node);
 /* Marks the node as gone. If too many nodes are gone, frees the first of these.
  */
 void nodes_lose(struct nodes *nodes, struct node *node);
-/* The node's lease left the bucket while this node was cut off, or the bucket
- * itself is new. Until the node stores its lease again it counts as gone, and
- * as missing. */
+/* Call this if the node's lease left the bucket while this node was cut off, or
+ * if the bucket itself is new. Until the node stores its lease again, the node
+ * counts as gone and as missing. */
 void nodes_await(struct nodes *nodes, struct node *node, uint64_t now_us);

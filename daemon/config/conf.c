@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Loads a configuration: conf_file.c reads the files into a tree, and the
- * readers of the sections, conf_*.c, check it and fill a struct conf. Errors
- * are collected, so that one load reports them all. This file has the load
- * itself, `log`, `hardening`, `defaults` and the keys outside of sections.
+ * readers of the sections, conf_*.c, check the tree and fill a struct conf.
+ * Errors are collected, so that one load reports them all. This file has the
+ * load itself, `log`, `hardening`, `defaults` and the keys outside of sections.
  */
 #include "config.h"
 

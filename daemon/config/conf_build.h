@@ -172,7 +172,7 @@ void conf_web_read(const struct conf_section *section,
 		   struct conf_service *service);
 
 /* conf_tls.c: conf_tls_read() reads all `tls "name"` sections,
- * conf_tls_select() a service's list of them. */
+ * conf_tls_select() reads a service's list of such names. */
 void conf_tls_read(const struct conf_section *root);
 /* The path in the value of a key. NULL: not set, or reported. Sets *unread if
  * the file cannot be read. That is reported as an error, except for a

@@ -69,8 +69,8 @@ static int collision_compare(const void *a, const void *b)
 			  : (x->order > y->order) - (x->order < y->order);
 }
 
-/* Reports each address at most once, with the first address with which it
- * collides. */
+/* Reports each address once at most, together with the first address that it
+ * collides with. */
 void conf_collisions_report(struct conf_build *build)
 {
 	const struct conf_use **uses, *use;

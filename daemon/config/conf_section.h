@@ -24,8 +24,8 @@ struct conf_section {
 	struct conf_node *node; /* NULL: the config does not have the section */
 	/* Other known sections, for "did you mean"; NULL: none. */
 	const char *const *sections;
-	/* A section to which a misplaced key may belong, and its options; NULL:
-	 * none. */
+	/* The name of a section to which a misplaced key may belong, and that
+	 * section's options; NULL: none. */
 	const char *inner;
 	const struct lined_option *inner_table;
 	/* Options that are not set keep their values instead of getting
@@ -72,7 +72,7 @@ const struct conf_place *conf_section_place(const struct conf_section *section,
 const char *conf_section_text(const struct conf_section *section,
 			      const char *name, const char *text);
 
-/* Report an error or a warning in the section at a place. */
+/* Report an error or a warning at a place in the section. */
 #define conf_error_in(section, place, ...)                                     \
 	conf_error_with((section)->report, (section)->context, place,          \
 			__VA_ARGS__)

@@ -245,8 +245,8 @@ static void service_check_queue(const struct conf_section *section,
 			(unsigned)length);
 }
 
-/* Reads the sections inside a service. The module must be loaded, because it
- * has defaults for them. */
+/* Reads the sections inside a service. The module must be loaded before,
+ * because it has defaults for limits and framing. */
 static void service_read_sections(const struct conf_section *section,
 				  struct conf_service *service)
 {

@@ -169,8 +169,8 @@ static void child_too_slow(struct conf_subprocess *child)
 		 "reading it takes more than %d seconds", SECONDS);
 }
 
-/* Prints the child's errors and returns the report of its crash, as crash.c
- * writes it; NULL: no crash. */
+/* Prints what the child wrote to its standard error, except a crash report of
+ * crash.c. Returns this report; NULL: none. */
 static const char *child_show_errors(char *text)
 {
 	static const char head[] = "main thread: ";

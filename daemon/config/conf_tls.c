@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads the `tls "name"` sections: checks that the files can be read, and their
- * contents.
+ * Reads the `tls "name"` sections. Checks that the files can be read, and
+ * checks the contents of the files.
  */
 #include "config.h"
 

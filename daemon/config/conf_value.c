@@ -31,8 +31,8 @@ static const struct unit size_units[] = {
 	{NULL, 0},
 };
 
-/* Reads the digits at text; *end is after them. CONF_VALUE_RANGE: the number is
- * too large. */
+/* Reads the digits at text; *end is after the digits. CONF_VALUE_RANGE: the
+ * number is too large. */
 static enum conf_value_status value_read_digits(const char *text, char **end,
 						int64_t *value)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Multiplies the limits of each service, and adds the most that its protocol
+ * For each service, multiplies the limits and adds the most that the protocol
  * keeps, such as a history.
  */
 #include "config.h"
@@ -13,7 +13,7 @@
 #include "config/conf.h"
 #include "memory_ceiling.h"
 
-/* The most bytes that a read may leave for later. */
+/* The most received bytes that wait to be handled, unless lines are longer. */
 #define WORST_INPUT ((uint64_t)65536)
 
 static const char *worst_memory_text(uint64_t bytes, char text[32])

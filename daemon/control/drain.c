@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Drains a service, unless it is draining already. The response is sent when
- * the service has ended. If the client closes before that, the drain continues.
+ * the service has ended. If the client closes earlier, the drain continues.
  */
 #include "config.h"
 

@@ -2,7 +2,7 @@
 /*
  * The verbs of linectl and metrics. A verb is a function that handles one kind
  * of request and sends the last response, at once or later. verbs.c receives
- * the requests of all clients and calls their verbs. Main thread.
+ * the requests of all clients and calls the verb for each request. Main thread.
  */
 #pragma once
 

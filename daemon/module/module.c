@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Finds modules that are already loaded, and loads others with dlopen(3).
- * module_file.c checks their files, protocol_check.c their lined_protocol.
+ * module_file.c checks the files of modules, protocol_check.c checks their
+ * lined_protocol.
  */
 #include "config.h"
 
@@ -76,9 +77,9 @@ void modules_free(struct modules *modules)
 /* ---- the loader ------------------------------------------------------ */
 
 /*
- * Returns the path to pass to dlopen(3). For a path that dlopen(3) already
- * knows, it returns the old module, even if the file was replaced. So each new
- * file at the same path gets one more "./" in its path.
+ * Returns the path to pass to dlopen(3). dlopen(3) returns the old module for a
+ * path that was loaded before, even if the file was replaced. So each new file
+ * at the same path gets one more "./" in its path.
  */
 static char *module_spelling(const struct modules *modules, const char *path)
 {

@@ -97,8 +97,8 @@ enum admission_verdict admission_enter_user(struct admission *admission,
  * could be refused. Allocates nothing and takes no lock. MT-safe. */
 void admission_leave(struct admission *admission,
 		     struct admission_entry *entry);
-/* Stops counting the client towards `clients`, just before its descriptor is
- * closed. MT-safe. */
+/* Stops counting the client towards `clients`. Call this just before the
+ * client's descriptor is closed. MT-safe. */
 void admission_gone(struct admission *admission,
 		    const struct admission_limits *class);
 

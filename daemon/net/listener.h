@@ -47,7 +47,7 @@ struct listener {
 	struct list link; /* service.listeners */
 	struct service *service;
 	/* The address as written. Kept until the daemon ends: clients point to
-	 * it and may outlive the listener. */
+	 * the text and may outlive the listener. */
 	const char *text;
 	struct listen_address address;
 	struct listener_socket sockets[LISTENER_SOCKETS_MAX];

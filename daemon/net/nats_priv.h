@@ -100,8 +100,8 @@ bool nats_link_connect(struct nats_link *link);
  * called. */
 bool nats_link_subscribe(struct nats_link *link);
 
-/* Keeps the link until the subscription has ended: its callbacks use the link.
- */
+/* Keeps the link until the subscription has ended: the subscription's callbacks
+ * use the link. */
 natsStatus nats_link_complete(struct nats_link *link, natsSubscription *sub);
 
 /* Sets why the link ends; the first reason is kept. Any thread. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Penalties: after a fault of a client, its service refuses the client's
- * address for some time. Each further fault doubles the time. The table is
- * bounded: in a full table a new entry replaces the oldest one. An IPv6 address
- * counts as its /64 (address_hash.h).
+ * Penalties: after a fault of a client, a service refuses the client's address
+ * for some time. Each further fault doubles the time. The table is bounded: in
+ * a full table a new entry replaces the oldest one. An IPv6 address counts as
+ * its /64 (address_hash.h).
  *
  * Thread: any. One table serves all workers of a service, so that all of them
  * refuse an address at once.

@@ -322,8 +322,8 @@ static int unix_path_bind(const struct sockaddr_un *address)
 
 	if (fd < 0)
 		return -1;
-	/* On Linux the path gets the mode of the socket: 0600 from its first
-	 * moment. On other systems the umask decides until chmod(). */
+	/* On Linux the bound path gets this mode of the socket, so nobody else
+	 * can connect yet. On other systems the umask decides until chmod(). */
 	fchmod(fd, S_IRUSR | S_IWUSR);
 	if (unix_path_remove_stale(address) == 0 &&
 	    bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)

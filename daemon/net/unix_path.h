@@ -42,8 +42,8 @@ int unix_path_open(const char *path, const struct unix_path_mode *mode,
 int unix_path_check_mode(const struct unix_path_mode *mode, char *error,
 			 size_t size);
 
-/* Applies mode and owners to the socket at the path, but not to another file
- * that replaced it. -1 and why in error. */
+/* Applies mode and owners to the socket at the path, but not to a file that has
+ * replaced the socket. -1 and why in error. */
 int unix_path_set_mode(const char *path, struct unix_path_file *file,
 		       const struct unix_path_mode *mode, char *error,
 		       size_t size);

@@ -17,8 +17,8 @@
 #define CONF_FILE_MAX (1024u * 1024)
 
 /* Parses the len bytes of text, which must be followed by a NUL, and appends
- * the result to the tree. place is the file; the tree keeps a pointer to its
- * name. -1: an error was reported. */
+ * the result to the tree. place is the file; the tree keeps a pointer to the
+ * file's name. -1: an error was reported. */
 int conf_parse_text(const char *text, size_t len,
 		    const struct conf_place *place, struct conf_tree *tree,
 		    struct conf_report *report);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Follows the brackets of a config file and collects its names, in one pass. */
+/* Follows the brackets of a config file and collects the names of keys and
+ * sections, in one pass. */
 #include "config.h"
 
 #include "config/parse/conf_syntax.h"
