@@ -61,8 +61,7 @@ static void parse_error(cfg_t *cfg, const char *format, va_list ap)
 }
 
 /* Takes the next mark. The syntax check and libconfuse must find the same names
- * in the same order: otherwise a value would get another key's line and form.
- */
+ * in the same order: otherwise a value would get another key's line. */
 static const struct conf_mark *parse_take_mark(struct parse *p,
 					       const char *name, int line)
 {
