@@ -37,7 +37,7 @@ struct tap {
 	struct request *request;
 	struct service *service; /* held by service_hold() */
 	bool ending;
-	size_t open; /* parts that are still on */
+	size_t open; /* parts that may still send lines */
 	size_t part_count;
 	struct tap_part parts[];
 };

@@ -26,9 +26,9 @@ static uint64_t address_hash_tagged(unsigned char tag, uint32_t number)
 	return key;
 }
 
-/* All hosts of a link share fe80::/64, so each link-local address has its own
- * key: fe80 and 48 bits of the interface identifier, usually the MAC address.
- */
+/* All hosts of a link share fe80::/64, so the key of a link-local address is
+ * fe80 and 48 bits made from the interface identifier: usually the bits of the
+ * MAC address. */
 static void address_hash_link_local(const struct in6_addr *address,
 				    unsigned char bytes[8])
 {

@@ -42,8 +42,8 @@ void penalties_free(struct penalties *penalties);
 
 /*
  * Penalizes an address, unless it already has a running penalty or the limits
- * exempt it. cause must be a constant. Returns the length in ms; 0: not
- * penalized.
+ * exempt it. cause is not copied: the text must outlive the table. Returns the
+ * length in ms; 0: not penalized.
  */
 uint32_t penalties_add(struct penalties *penalties,
 		       const struct penalty_limits *limits,

@@ -14,7 +14,7 @@ struct inherited;
 /* Mode and owners of a path. */
 struct unix_path_mode {
 	mode_t mode;
-	/* NULL: the owner or group of a new socket. */
+	/* NULL: the owner or group with which a new socket is created. */
 	const char *owner, *group;
 	/* The mode of an open path is changed: then NULL resets the owner or
 	 * the group. */
