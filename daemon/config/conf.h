@@ -214,7 +214,7 @@ struct conf_env {
 	/* A load without errors writes its tree here; NULL: not wanted. */
 	struct serialized *write_tree;
 	/* Warns of users and groups that this machine does not know: for lined
-	 * -t. Applying such a config fails anyway. */
+	 * -t and `linectl plan`. Applying such a config fails anyway. */
 	bool check_names;
 	/* Reads and checks the files of `tls` sections, unless `blind` is set.
 	 * Works with `tree`, too: a tree does not hold the contents of these

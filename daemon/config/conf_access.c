@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads lists of networks: `access` and `proxy-from` of a service. */
+/* Reads lists of networks, and the `access` section of a service. */
 #include "config.h"
 
 #include "config/conf_build.h"
