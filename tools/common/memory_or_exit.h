@@ -8,16 +8,16 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-/* Zeroed. */
+/* Returns zeroed memory. */
 void *memory_new(size_t count, size_t size);
 
 void *memory_resize(void *array, size_t count, size_t size);
 
-/* The array, grown if need be, with room for one more than count items; *room
- * is the number of items it has room for. */
+/* Returns the array, grown if necessary, with room for at least one more than
+ * count items. *room is the number of items for which it has room. */
 void *memory_grow(void *array, size_t count, size_t *room, size_t size);
 
-/* len bytes and a NUL. text may be NULL if len is 0. */
+/* Returns a copy of len bytes, and a NUL. text may be NULL if len is 0. */
 char *memory_copy(const char *text, size_t len);
 
 char *memory_format(const char *format, ...)

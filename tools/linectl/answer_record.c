@@ -15,7 +15,7 @@
 #include "linectl/utf8.h"
 
 /* Reads the line at `at` and writes decoded texts at `out`, where there is room
- * for all that is left in the line. */
+ * for the rest of the line. */
 struct reader {
 	const char *at;
 	char *out;
@@ -23,7 +23,8 @@ struct reader {
 
 /* ---- words --------------------------------------------------------------- */
 
-/* Takes the leading bytes that are among `bytes`, as a string; NULL: none. */
+/* Takes the leading bytes that are among `bytes`, as a string. NULL: there are
+ * none. */
 static const char *reader_take_word(struct reader *r, const char *bytes)
 {
 	size_t len = strspn(r->at, bytes);
@@ -40,7 +41,7 @@ static const char *reader_take_word(struct reader *r, const char *bytes)
 
 /* ---- strings ------------------------------------------------------------- */
 
-/* The four digits of \uXXXX; -1: they are not there. */
+/* Reads the four digits of \uXXXX. -1: they are not there. */
 static long reader_take_unit(struct reader *r)
 {
 	char digits[5] = "";
@@ -67,7 +68,7 @@ static void reader_put_utf8(struct reader *r, unsigned long point)
 }
 
 /* Reads an escape; `at` is after its backslash. A surrogate becomes U+FFFD: the
- * daemon writes none. */
+ * daemon writes no surrogates. */
 static int reader_take_escape(struct reader *r)
 {
 	static const char names[] = "\"\\/bfnrt", bytes[] = "\"\\/\b\f\n\r\t";
@@ -113,8 +114,7 @@ static const char *reader_take_string(struct reader *r)
 	return text;
 }
 
-/* Returns the text escaped for a terminal, or, nearly always, the text
- * itself. */
+/* Returns the text, or, if it is not safe for a terminal, an escaped copy. */
 static const char *reader_show(struct reader *r, const char *text)
 {
 	char *shown = r->out;
@@ -209,7 +209,7 @@ static bool record_is_plain(const char *line, size_t len)
 
 /* ---- records ------------------------------------------------------------ */
 
-/* Reads `"name":`; NULL: there is none. */
+/* Reads `"name":`. NULL: the next bytes are something else. */
 static const char *reader_take_name(struct reader *r)
 {
 	const char *name;
@@ -223,8 +223,8 @@ static const char *reader_take_name(struct reader *r)
 	return name;
 }
 
-/* Reads a member of the record or, if group is not NULL, of the object of that
- * name in it. */
+/* Reads a member of the record. If group is not NULL, reads a member of the
+ * object with this name in the record. */
 static int record_take_member(struct record *record, struct reader *r,
 			      const char *group)
 {
@@ -276,9 +276,9 @@ int record_parse(struct record *record, const char *line, size_t len)
 	memset(record, 0, sizeof(*record));
 	if (memchr(line, '\0', len) != NULL)
 		return -1;
-	/* Room for the line and for two forms of each text, with a NUL:
-	 * decoded, which is no longer than in the line, and as shown, which is
-	 * longer only where there are escapes or unprintable bytes. */
+	/* Room for the line, and for each of its texts as decoded and as
+	 * escaped, with a NUL. Decoding makes no text longer; escaping does
+	 * only if the line has escapes or unprintable bytes. */
 	record->memory = memory_new(
 		len + 1, record_is_plain(line, len) ? 3 : 3 + UTF8_SHOWN);
 	memcpy(record->memory, line, len);

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 enum value_type {
-	VALUE_TEXT, /* also a list of texts: with blanks between them */
+	VALUE_TEXT, /* or a list of texts, with blanks between them */
 	VALUE_NUMBER,
 	VALUE_FLAG,
 };
@@ -32,7 +32,7 @@ struct record {
 	const char *kind;
 	struct value *values;
 	size_t count, room;
-	const char *members; /* the line after "kind", as the daemon wrote it */
+	const char *members; /* the rest of the line after "kind" */
 	char *memory;        /* holds the texts */
 };
 
@@ -47,7 +47,7 @@ const struct value *record_find(const struct record *record, const char *name);
 
 /* "" or 0 if there is no value of this name and type; a flag is 1 or 0. */
 const char *record_text(const struct record *record, const char *name);
-/* The text itself: not for a terminal. */
+/* The text without escaping: not for a terminal. */
 const char *record_exact(const struct record *record, const char *name);
 uint64_t record_number(const struct record *record, const char *name);
 

@@ -20,7 +20,8 @@
 #include "linectl/top.h"
 #include "linectl/utf8.h"
 
-/* The daemon itself waits five seconds for a worker. */
+/* How long to wait for an answer. The daemon itself waits up to 5 s for a
+ * worker. */
 #define PATIENCE_MS 15000
 
 /* A member of the JSON document: the record, or all records, of a kind. */
@@ -32,15 +33,15 @@ struct member {
 #define MEMBERS 6
 
 struct command {
-	/* The name and its argument, which is optional in brackets. */
+	/* The name, and the argument; an optional argument is in brackets. */
 	const char *usage;
 	const char *summary;
 	void (*show)(struct answer *answer, const char *argument, FILE *out);
 	struct member members[MEMBERS];
-	/* A second request for this answer, which may fail: a daemon may not
-	 * know it. */
+	/* A second request, whose records are added to the answer. It may fail,
+	 * because an older daemon does not know the request. */
 	const char *also;
-	/* Runs the command, if it is more than a request and show(). */
+	/* Runs the command if that takes more than a request and show(). */
 	enum linectl_status (*run)(const struct command_call *call);
 	bool has_no_timeout; /* the answer may take any time */
 };

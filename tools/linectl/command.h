@@ -18,14 +18,13 @@ struct command_call {
 	struct control_socket *control;
 	const char *argument; /* "" if there is none */
 	bool json;
-	unsigned long lines; /* tap: end after so many; 0: never */
+	unsigned long lines; /* tap: end after this many; 0: never */
 };
 
 /* NULL: there is no command of this name. */
 const struct command *command_find(const char *name);
 
-/* A message if the command does not take this number of arguments, else NULL.
- */
+/* NULL, or a message if the command does not take this number of arguments. */
 const char *command_misused(const struct command *command, int arguments);
 /* "drain SERVICE" */
 const char *command_usage(const struct command *command);

@@ -36,7 +36,7 @@ struct control_socket {
 	int error;    /* why sock is lost */
 	size_t taken; /* bytes of the answer */
 
-	/* The request; answer NULL: none. */
+	/* The request under way; answer NULL: there is none. */
 	struct answer *answer;
 	void (*take_record)(struct answer *answer, const struct record *record);
 };
@@ -150,7 +150,7 @@ static void control_timed_out(struct lined_timer *timer)
 
 /* ---- opening ----------------------------------------------------------- */
 
-/* connect(2) fails with ECONNREFUSED for a file of another type, too. */
+/* Also a regular file makes connect(2) fail with ECONNREFUSED. */
 static bool path_is_no_socket(const char *path)
 {
 	struct stat st;

@@ -15,8 +15,8 @@
 struct control_socket;
 
 /*
- * Connects, and waits until that is done. NULL: *error, which the caller frees,
- * says what is wrong and what to do.
+ * Connects to the daemon, and waits until the connection is open. NULL: *error,
+ * which the caller frees, says what is wrong and what to do.
  */
 struct control_socket *control_socket_open(const char *path, char **error);
 void control_socket_close(struct control_socket *control);
@@ -29,10 +29,10 @@ control_socket_dispatcher(struct control_socket *control);
 
 /*
  * Sends a request: a line with its LF, and bytes that follow it. The answer is
- * complete when control_socket_poll() returns false; its end is ANSWER_BROKEN
- * if timeout_ms (0: no limit) pass without a record. Records are added to the
- * answer or, with take_record, given to it and then freed: there may be any
- * number of them.
+ * complete when control_socket_poll() returns false. If timeout_ms (0: no
+ * limit) pass without a record, the answer ends as ANSWER_BROKEN. Records are
+ * added to the answer. If take_record is not NULL, each record is passed to it
+ * instead, and then freed: an answer may have any number of records.
  */
 void control_socket_ask(struct control_socket *control, const char *request,
 			size_t len, unsigned timeout_ms, struct answer *answer,

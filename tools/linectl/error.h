@@ -19,8 +19,8 @@ enum linectl_status {
  * command line may contain any bytes: control characters are escaped. */
 void error_print(const char *text);
 
-/* The same; with json also a document {"error":TEXT} to standard output.
- * Returns status. */
+/* Calls error_print(). If json is true, also writes a document {"error":TEXT}
+ * to standard output. Returns status. */
 enum linectl_status error_report(bool json, enum linectl_status status,
 				 const char *text);
 

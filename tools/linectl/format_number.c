@@ -39,7 +39,7 @@ struct number_text format_count(uint64_t n)
 }
 
 /* Divides n by 1000 until it has at most three digits before the point. Returns
- * how many times. */
+ * the number of divisions. */
 static unsigned scale_by_1000(double *n)
 {
 	unsigned unit = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes JSON. Records were checked when they were read, and are written as
- * they were received.
+ * Writes JSON. Records are written as they were received: reading has checked
+ * them, and has replaced bytes that are not UTF-8.
  */
 #include "config.h"
 

@@ -16,8 +16,9 @@ void json_string(FILE *out, const char *text, size_t len);
 void json_record(FILE *out, const struct record *record);
 
 /*
- * A member `"key": [records of the kind]`, or, if `single`, `"key": record`
- * (null without one); a comma before it unless *first, which is cleared.
+ * Writes a member `"key": [records of the kind]` or, if `single`, `"key":
+ * record` (null if there is none). Writes a comma before the member unless
+ * *first is true; clears *first.
  */
 void json_member(FILE *out, bool *first, const char *key, const char *kind,
 		 bool single, const struct record *records, size_t count);

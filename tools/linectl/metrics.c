@@ -60,7 +60,7 @@ static const char *sample_write_labels(FILE *out, const char *at)
 	return at + 1;
 }
 
-/* Prometheus also has infinities, which JSON has not. */
+/* Prometheus also has infinities; JSON does not. */
 static bool sample_is_number(const char *text)
 {
 	size_t len = strspn(text, "0123456789.e+-");

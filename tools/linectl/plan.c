@@ -108,8 +108,8 @@ static bool files_may_name(const char *path)
 	return strchr(path, '\n') == NULL;
 }
 
-/* Whether an error ends glob(3), so that the daemon reports it: a missing
- * directory does not. */
+/* Whether an error ends glob(3), so that the daemon reports it. A missing
+ * directory is no error. */
 static int files_glob_error(const char *path, int error)
 {
 	return error != ENOENT && error != ENOTDIR;
@@ -142,7 +142,7 @@ static void files_add_need(struct plan_files *files, const char *need)
 	globfree(&found);
 }
 
-/* True: the answer needs files, which were added. */
+/* Adds the files that the answer needs. False: it needs none. */
 static bool files_add_needs(struct plan_files *files,
 			    const struct answer *answer)
 {

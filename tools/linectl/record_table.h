@@ -18,15 +18,15 @@ enum cell_format {
 	CELL_COUNT,  /* 1,234,567: the sum of the value and `second`, if any */
 	CELL_SUM,    /* 1,234,567, of all values of a group */
 	CELL_BYTES,  /* 1.2 MB */
-	CELL_TIME,   /* from ms: 20 m 34 s */
-	CELL_AGE,    /* the same, from s */
+	CELL_TIME,   /* 20 m 34 s, from milliseconds */
+	CELL_AGE,    /* 20 m 34 s, from seconds */
 };
 
 struct table_column {
 	const char *title;
 	enum cell_format format;
 	const char *value, *second; /* names of the record's values */
-	/* Unless NULL, makes the cell; to be freed. */
+	/* If not NULL, returns the cell's text, to be freed. */
 	char *(*cell)(const struct record *record, const struct answer *answer);
 };
 

@@ -53,7 +53,7 @@ struct top {
 	char *prompt;
 	bool quit;
 	char *lost;       /* why the connection is lost, else NULL */
-	uint64_t lost_ms; /* when it was lost; 0: not yet known */
+	uint64_t lost_ms; /* when the screen first noticed; 0: not yet */
 };
 
 /* ---- the shown rows ---------------------------------------------------- */
@@ -126,8 +126,8 @@ static void top_take_answer(struct top *top)
 			top->screen.shows_clients = false;
 	} else if (asked == REQUEST_ALL) {
 		samples_take(&top->samples, &top->answer, top_now_ms(top));
-		/* The order points to old samples, and a key may come before
-		 * the next sort in top_loop(). */
+		/* top->order points to old samples, and a key may use it before
+		 * top_loop() sorts again. */
 		top_sort_services(top);
 	} else if (asked == REQUEST_CLIENTS) {
 		answer_fini(&top->clients);
@@ -315,7 +315,7 @@ static void top_run_key(struct top *top, int key)
 static void top_take_key(struct top *top, int key)
 {
 	if (key == KEY_RESIZE)
-		return; /* every turn draws */
+		return; /* each turn of the loop draws anew */
 	if (key == '\r' || key == KEY_ENTER)
 		key = '\n';
 	if (top->input == INPUT_CONFIRM) {
@@ -335,7 +335,8 @@ static void top_take_key(struct top *top, int key)
 
 static void keyboard_ready(struct lined_delegate *delegate)
 {
-	(void)delegate; /* ends the turn: top_loop() reads the keys */
+	(void)delegate; /* nothing to do: the turn ends, and top_loop() reads
+			 * the keys */
 }
 
 static const struct lined_delegate_handlers keyboard = {

@@ -32,9 +32,9 @@ static uint64_t counter_growth(const struct record *now,
 
 /* ---- finding ------------------------------------------------------------- */
 
-/* Finds the sample with the record's name, or adds one. NULL: the sample has a
- * record of this answer already. A service that drains and its successor have
- * the same name, and the successor comes first. */
+/* Finds the sample with the record's name, or adds one. NULL: the sample
+ * already has a record of this answer. A service that drains and its successor
+ * have the same name, and the successor comes first. */
 static struct sample *samples_find(struct sample **samples, size_t *count,
 				   size_t *room, const struct record *record)
 {
@@ -78,7 +78,7 @@ static void samples_drop(struct sample *samples, size_t *count)
 
 /* ---- services ----------------------------------------------------------- */
 
-/* Events a second; 0 in the first record. */
+/* Events a second; 0 if there is no earlier record. */
 static double service_rate(const struct sample *service, const char *name,
 			   const char *opened, uint64_t ms)
 {
@@ -140,7 +140,8 @@ static void worker_take(struct sample *worker, uint64_t ms)
 	worker->load =
 		fresh || ms == 0 ? 0 : (double)busy_us / 1000 / (double)ms;
 	if (worker->load > 1)
-		worker->load = 1; /* a turn is counted when it ends */
+		worker->load = 1; /* a turn that began before this period counts
+				   * at its end */
 	worker->delay_ms =
 		fresh || turns == 0
 			? 0

@@ -14,7 +14,8 @@
 /* As many samples as a wide terminal has columns. */
 #define SAMPLES_HISTORY 400
 
-/* The newest is the last; 0 before the first. */
+/* The newest value is the last one. Values are 0 where there is no sample
+ * yet. */
 struct history {
 	double values[SAMPLES_HISTORY];
 };
@@ -67,8 +68,8 @@ void samples_fini(struct samples *samples);
 size_t samples_order(const struct samples *samples, const char *filter,
 		     enum sort_key key, const struct sample **order);
 
-/* The duration that 99 of 100 turns of a worker did not exceed, since an
- * earlier record of it, or since its start (NULL). *more: the duration is
- * longer than the result, which is the largest bound. */
+/* The duration that 99 of 100 turns of a worker did not exceed since the
+ * earlier record `before` (NULL: since the worker's start). *more: the duration
+ * is longer than the result, which is the largest bound. */
 double samples_delay_ms(const struct record *now, const struct record *before,
 			bool *more);

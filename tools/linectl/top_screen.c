@@ -278,7 +278,7 @@ static void draw_service(int y, const struct sample *service, int stretch)
 static const struct {
 	const char *title;
 	int x, width;
-	const char *value; /* its name in the record */
+	const char *value; /* the name of the record's value */
 } client_columns[] = {
 	{"CONNECTED", 38, 9, "connected_ms"},
 	{"LINES", 48, 7, "lines_in"},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes text safe to print, as JSON, which is UTF-8, and on a terminal: paths,
- * arguments and the lines of clients may contain any bytes, also escape
+ * Makes text safe for a terminal, and for JSON, which is UTF-8. Paths,
+ * arguments and the lines of clients may contain any bytes, for instance escape
  * sequences.
  */
 #pragma once
@@ -11,7 +11,7 @@
 /* Replaces bytes that are not UTF-8 by question marks. */
 void utf8_mend(char *text, size_t len);
 
-/* How many bytes utf8_show() may write for one. */
+/* How many bytes utf8_show() may write for one byte. */
 #define UTF8_SHOWN 4
 
 /*
@@ -21,5 +21,5 @@ void utf8_mend(char *text, size_t len);
  */
 size_t utf8_show(char *to, const char *text);
 
-/* The same, to be freed. */
+/* Returns the same text as a new string, to be freed. */
 char *utf8_shown(const char *text);

@@ -10,7 +10,7 @@
 
 /* Embedded by value; zeroed memory is an empty array. */
 struct bytes {
-	char *data; /* NUL-terminated where not NULL */
+	char *data; /* NULL, or NUL-terminated */
 	size_t len;
 	size_t room;
 };

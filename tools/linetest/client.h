@@ -55,7 +55,8 @@ void client_init(struct client *client, const char *name,
 		 struct lined_dispatcher *d);
 void client_fini(struct client *client);
 
-/* Starts to connect: connected becomes true, or sock NULL. */
+/* Starts to connect. Later `connected` becomes true or, after a failure, `sock`
+ * becomes NULL. */
 void client_connect(struct client *client, const struct net_address *address);
 
 /* Listens; -1 and errno. Connections wait for client_accept(). */
@@ -65,8 +66,8 @@ bool client_accept(struct client *client);
 /* Stops listening, and closes the waiting connections. */
 void client_deaf(struct client *client);
 
-/* Sends bytes, at once as far as the system accepts them. Without a connection
- * they are only recorded as sent. */
+/* Sends bytes. The socket queues those that the system does not take at once.
+ * Without a connection, the bytes are only recorded as sent. */
 void client_write(struct client *client, const char *data, size_t len);
 
 void client_half_close(struct client *client);

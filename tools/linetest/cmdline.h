@@ -20,7 +20,7 @@ struct cmdline {
 	unsigned random_cuts;
 	bool seed_given;
 	uint64_t seed;
-	unsigned workers; /* 0: as the transcript has it, or 1 */
+	unsigned workers; /* 0: the number in the transcript, or 1 */
 	uint32_t patience_ms, timeout_ms; /* timeout_ms 0: the default */
 	bool tap, verbose, keep_going, keep;
 	const char *record;  /* the file to write; NULL: play */

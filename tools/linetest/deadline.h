@@ -26,8 +26,8 @@ bool deadline_turn(struct deadline *deadline);
 
 void deadline_stop(struct deadline *deadline);
 
-/* Runs turns of a dispatcher until the condition, which is evaluated after each
- * turn, is true; for ms at most. */
+/* Runs turns of a dispatcher until the condition is true, or for ms. Evaluates
+ * the condition after each turn. */
 #define deadline_wait_until(d, ms, condition)                                  \
 	do {                                                                   \
 		struct deadline deadline_;                                     \

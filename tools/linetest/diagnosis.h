@@ -21,8 +21,8 @@ void diagnosis_item(struct bytes *out, const char *label, const char *text);
 void diagnosis_bytes(struct bytes *out, const char *label, const char *data,
 		     size_t len);
 
-/* The expected text, escaped already, and the bytes that came, with a mark
- * below at the first difference. */
+/* The expected text, escaped already, and the received bytes, with a mark below
+ * the first difference. */
 void diagnosis_difference(struct bytes *out, const char *expected,
 			  const char *data, size_t len);
 

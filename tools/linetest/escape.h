@@ -26,12 +26,12 @@ int escape_read(const char **at, const char *end);
  */
 void escape_text(struct bytes *out, const char *data, size_t len);
 
-/* The same, for a part that more text follows: three dots and a blank at its
+/* The same for a piece of text that is continued: three dots and a blank at its
  * end are not escaped. */
 void escape_part(struct bytes *out, const char *data, size_t len);
 
-/* The length of the good UTF-8 character at data, of at most len bytes, that
- * may be shown as it is; 0 if there is none. */
+/* The length of the character at data, if it is valid UTF-8 of at most len
+ * bytes and may be shown as it is; else 0. */
 size_t escape_plain_character(const char *data, size_t len);
 
 /* How many columns shown text takes: its characters. */

@@ -95,7 +95,7 @@ struct session {
 	struct run_settings settings;
 	struct report report;
 	uint64_t seed;
-	const char *over; /* "tls, "; "": the default */
+	const char *over; /* for instance "tls, "; "": the default */
 };
 
 /* False if no other run of this transcript is to follow. */
@@ -149,7 +149,8 @@ static bool session_run_cuts(struct session *session,
 	return true;
 }
 
-/* With 1, 2, 4 and so on workers; the last is the number of --workers. */
+/* Plays a transcript with 1, 2, 4 and so on workers, and at last with the
+ * number of --workers. */
 static void session_run_transcript(struct session *session,
 				   const struct transcript *transcript)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Matches a line with a template: makes a POSIX extended regular expression of
- * the template, a group for each name. A template whose names all have a value,
- * as most have, is compared byte by byte instead.
+ * the template, with a group for each name. If all names of a template have a
+ * value, which is the usual case, the line is compared byte by byte instead.
  */
 #include "config.h"
 
@@ -82,7 +82,7 @@ static size_t count_groups(const char *p, size_t len)
 
 /*
  * regcomp(3) writes repetitions out without a limit: x{1,200}{1,200}{1,200}
- * becomes eight million parts. It also calls itself for each group.
+ * becomes eight million parts. regcomp(3) also recurses for each group.
  */
 #define EXPANSION_MAX 5000
 #define DEPTH_MAX     100
@@ -112,7 +112,8 @@ static size_t expansion_number(const char **p, const char *end)
 	size_t number = 0;
 
 	for (; *p < end && **p >= '0' && **p <= '9'; (*p)++)
-		if (number <= RE_DUP_MAX) /* regcomp(3) refuses more */
+		if (number <= RE_DUP_MAX) /* regcomp(3) refuses larger
+					   * numbers */
 			number = number * 10 + (size_t)(**p - '0');
 	return number;
 }
@@ -246,8 +247,8 @@ static void expression_fini(struct expression *e)
 	free(e->names);
 }
 
-/* NULL, or a message. Call expression_fini() in both cases, and regfree() only
- * after NULL. */
+/* Returns NULL, or a message. Call expression_fini() in both cases, and
+ * regfree() only after NULL. */
 static char *expression_init(struct expression *e,
 			     const struct template *template,
 			     const struct values *values)

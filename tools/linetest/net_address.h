@@ -29,9 +29,10 @@ int net_address_unix(struct net_address *address, const char *path);
 
 /*
  * Finds a loopback address with a free port, for any transport but UNIX. For
- * streams, *held is a descriptor that reserves the port, except for listeners
- * with SO_REUSEADDR, until it is closed; -1: the port is not reserved. held may
- * be NULL. -1 and errno: no such family, or no free port.
+ * streams, *held becomes a descriptor that reserves the port until it is
+ * closed: only listeners with SO_REUSEADDR can bind the port meanwhile. *held
+ * is -1 if the port cannot be reserved. held may be NULL. -1 and errno: no such
+ * family, or no free port.
  */
 int net_address_free(struct net_address *address, enum transport transport,
 		     int *held);
@@ -39,7 +40,8 @@ int net_address_free(struct net_address *address, enum transport transport,
 /* As a URL; to be freed. */
 char *net_address_url(const struct net_address *address);
 
-/* A new socket without limits, which may be half-closed. NULL and errno. */
+/* A new socket without limits, which stays open when its peer half-closes. NULL
+ * and errno. */
 struct lined_socket *
 net_address_socket(const struct lined_socket_handlers *handlers, void *arg);
 

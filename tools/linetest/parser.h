@@ -25,8 +25,8 @@ struct parser_client {
 	enum line_end end;
 	bool ended;      /* the other side has ended the connection */
 	bool listens;    /* it plays a server */
-	size_t came_for; /* serial of the sends that its connect was moved
-			  * before; 0: none */
+	size_t came_for; /* sends_serial of the sends before which its connect
+			  * was moved; 0: none */
 };
 
 struct parser {
@@ -38,15 +38,16 @@ struct parser {
 	size_t service_count;
 	bool has_config; /* a `config` statement was read */
 	bool is_exec;    /* --exec, in place of `protocol` and `config` */
-	bool connects;   /* --connect: no such statement is needed */
+	bool connects;   /* --connect: `protocol` and `config` are not needed */
 	bool transport_given;
 	enum transport transport;
 	enum line_end end;
 	enum { PARSER_IDLE, PARSER_RUNNING, PARSER_STOPPED } daemon;
 	struct parser_client *clients; /* as many as the transcript's */
 	size_t client_count;
-	/* The latest unbroken run of sends, by one client or by several: the
-	 * index of its first step, and the number of the run. */
+	/* The latest sends that follow one another without another step between
+	 * them, by one client or by several: the index of the first of these
+	 * steps, and a number for all of them. */
 	size_t sends, sends_serial;
 	struct values known; /* names with a value; the values do not matter */
 };
@@ -81,7 +82,8 @@ bool parser_line_end(const char *word, enum line_end *end);
 
 /* ---- parser_client.c ----------------------------------------------------- */
 
-/* `alice> hello` and the like; row is at the name, name_len long. */
+/* Parses a line such as `alice> hello`. row points to the name, which has
+ * name_len bytes. */
 void parse_client(struct parser *parser, char *row, size_t name_len);
 
 /* `! 100ms`; for all clients if client is STEP_NO_CLIENT. */
@@ -91,7 +93,7 @@ void parse_silence(struct parser *parser, size_t client, char *text);
 
 /* Statements about what the daemon serves; at is behind the keyword. */
 void parse_protocol(struct parser *parser, char *at);
-/* The same for a program, of linetest --exec. */
+/* The same for the program of --exec. */
 void parse_exec(struct parser *parser, const char *command);
 void parse_config(struct parser *parser, char *at);
 void parse_reload(struct parser *parser, char *at);

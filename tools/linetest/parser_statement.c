@@ -12,7 +12,7 @@
 
 #include "linetest/word.h"
 
-/* After so many errors the rest is not read. */
+/* After this many errors the rest is not read. */
 #define ERRORS_MAX 20
 
 /* How deep files may include each other. */
@@ -156,7 +156,7 @@ static const struct {
 	{"!", NULL, parse_silence_all},
 };
 
-/* row is cut into words. */
+/* Cuts row into words. */
 static void parse_statement(struct parser *parser, char *row)
 {
 	char *at = row, *keyword = word_next(&at), *word;
@@ -257,8 +257,8 @@ static bool step_ends_skip(const struct step *step, size_t client)
 	}
 }
 
-/* `...` skips up to a line or the end of the connection. After it, neither the
- * start of expected bytes nor that of a silence would be known. */
+/* `...` skips up to a line or the end of the connection. Expected bytes or a
+ * silence after `...` would have no known beginning. */
 static void parser_check_skips(struct parser *parser)
 {
 	const struct transcript *transcript = parser->transcript;
@@ -311,8 +311,8 @@ static void parser_fini(struct parser *parser)
 	values_fini(&parser->known);
 }
 
-/* With --connect, linetest starts no daemon: it cannot stop it or read its
- * log. */
+/* With --connect, linetest has not started the daemon: it cannot stop the
+ * daemon or read its log. */
 static void parser_check_steps(struct parser *parser)
 {
 	const struct transcript *transcript = parser->transcript;

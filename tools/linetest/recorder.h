@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Records a transcript: passes bytes on between clients and a daemon, and
- * writes them down. The transcript can be played against a daemon of the same
+ * writes them down. The transcript can be played against a daemon with the same
  * config.
  */
 #pragma once
@@ -24,7 +24,7 @@ struct recorder_settings {
 };
 
 /*
- * Records until deadline_end_all(), the timeout, or the end of the daemon. -1
- * if it could not begin or go on, with a message on standard error.
+ * Records until deadline_end_all(), the timeout, or the end of the daemon. -1,
+ * with a message on standard error: it could not begin, or not go on.
  */
 int recorder_run(const struct recorder_settings *settings);

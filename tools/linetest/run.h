@@ -26,7 +26,7 @@ struct run_settings {
 	struct daemon_settings daemon;
 	uint32_t patience_ms; /* for a single event */
 	uint32_t timeout_ms;  /* for the whole run */
-	unsigned workers;     /* 0: the config says */
+	unsigned workers;     /* 0: the config has the number */
 	bool keep;            /* do not remove the directory */
 	struct cut cut;
 	const struct net_address *server; /* NULL: start lined */
@@ -81,8 +81,8 @@ bool run_turn(struct run *run, struct deadline *deadline);
 /* Whether the daemon ended by itself. */
 bool run_daemon_has_died(struct run *run);
 
-/* Receives for a moment longer, for bytes that are on their way: the log, which
- * the daemon writes later than it acts, and other clients' lines. */
+/* Receives for a moment longer, because bytes may be on their way: lines for
+ * other clients, and the log, which the daemon writes after it has acted. */
 void run_settle(struct run *run);
 
 /* Why a wait failed: "nothing more came within 10 s", or how the daemon

@@ -23,8 +23,8 @@
  * {dir}. */
 #define DIR_LEN_MAX 60
 
-/* The length of the longest parent directory with which the path of every
- * socket fits. */
+/* How long the path of the parent directory may be, so that the path of every
+ * socket fits into its address. */
 static size_t run_dir_parent_max(const struct transcript *transcript)
 {
 	struct sockaddr_un sun;

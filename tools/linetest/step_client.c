@@ -24,8 +24,8 @@
 
 /* ---- sending ------------------------------------------------------------ */
 
-/* Whether the daemon has read all written bytes. For other sockets than UNIX
- * sockets: whether the bytes have arrived in its receive queue. */
+/* Whether the daemon has read all written bytes. For sockets that are no UNIX
+ * sockets: whether the bytes have arrived in the daemon's receive queue. */
 static bool client_output_is_read(const struct client *client)
 {
 	int left = 1;

@@ -288,9 +288,9 @@ static bool fail_at_noise(struct run *run, const struct client *client,
 	return false;
 }
 
-/* A client that received something during a silence, or NULL. only: the client
- * that the silence is for, NULL for all. The end of a connection counts, unless
- * it was over before. */
+/* A client that received something, or whose connection ended, during a
+ * silence; NULL: there is none. only: the client that the silence is for; NULL:
+ * all clients. was_over: the connections that had ended before. */
 static struct client *find_noisy_client(struct run *run,
 					const struct client *only,
 					const bool *was_over)

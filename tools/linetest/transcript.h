@@ -38,7 +38,7 @@ enum step_kind {
 	/* A server's, which the transcript plays. */
 	STEP_LISTEN,
 	STEP_ACCEPT,
-	STEP_DEAF, /* listen no more */
+	STEP_DEAF, /* stop listening */
 	/* The daemon's. */
 	STEP_START,
 	STEP_STOP,
@@ -86,7 +86,7 @@ struct transcript {
 	size_t client_count;
 	struct transcript_address *addresses;
 	size_t address_count;
-	unsigned workers;     /* 0: as requested */
+	unsigned workers;     /* 0: as the command line has it */
 	bool fixes_workers;   /* the config has a number of its own */
 	uint32_t patience_ms; /* 0: as the command line has it */
 	bool is_whole;        /* writes are not to be cut */

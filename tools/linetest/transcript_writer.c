@@ -34,7 +34,8 @@ static void writer_write(struct transcript_writer *writer,
 	bytes_fini(&row);
 }
 
-/* Writes the terminator of a client's lines, too, when it changes. */
+/* Writes a whole line and, before it, a statement if the client now ends its
+ * lines with another terminator. */
 static void writer_write_line(struct transcript_writer *writer,
 			      struct writer_client *client, const char *data,
 			      size_t len)

@@ -20,7 +20,7 @@ struct transcript_writer {
 struct writer_client {
 	char name[32];
 	bool crlf;         /* the last line it sent ended with CRLF */
-	struct bytes rest; /* not written yet: no whole line */
+	struct bytes rest; /* not written yet, because the line is not whole */
 	bool is_said;      /* the client has sent the rest, not got it */
 };
 
@@ -32,7 +32,7 @@ void transcript_writer_bytes(struct transcript_writer *writer,
 			     struct writer_client *client, bool is_said,
 			     const char *data, size_t len);
 
-/* Writes "NAME: ACTION", behind all that was sent before. */
+/* Writes "NAME: ACTION", after everything that was sent before. */
 void transcript_writer_act(struct transcript_writer *writer,
 			   struct writer_client *client, const char *action);
 

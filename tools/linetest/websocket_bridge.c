@@ -30,7 +30,7 @@ struct websocket_bridge {
 	void *arg;
 	struct bytes in; /* from lined, not decoded yet */
 	bool open;       /* the upgrade has succeeded */
-	bool in_message; /* a fragment was sent, its message goes on */
+	bool in_message; /* a fragment was sent that does not end its message */
 };
 
 static const char upgrade[] = "GET / HTTP/1.1\r\nHost: localhost\r\n"
