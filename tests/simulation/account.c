@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Checks between machines, see account.h.
+ * Checks what one machine gets of the others, see account.h.
  */
 #include "config.h"
 
@@ -13,30 +13,31 @@
 #include "peer.h"
 #include "world.h"
 
-/* The lines of one machine, as another one gets them. */
+/* What one machine (at) should get of the lines of another one (of). */
 struct account {
-	unsigned of_life, at_life; /* of the two servers */
-	uint64_t since;            /* step; 0: they do not know each other */
-	uint64_t missed[PEERS];    /* a bit for each line of that speaker */
+	unsigned of_life, at_life; /* the lives of the two servers */
+	uint64_t since;            /* the step from which `at` knows `of`; 0: it
+				    * does not */
+	uint64_t missed[PEERS];    /* by speaker: a bit for each line */
 };
 
-/* The frames that a machine takes of a node, by its number: the numbers of its
- * lines follow each other. */
+/* The frames that a machine gets from one node: `number` is the node's number,
+ * `next` the number of the line that should come next. */
 struct account_frames {
 	uint64_t number, next;
-	uint64_t lines; /* those that came or should have */
+	uint64_t lines; /* lines that came or should have come */
 };
 
 enum { ACCOUNT_NODES = 32 };
 
-static struct account accounts[MACHINES][MACHINES]; /* at, of */
+static struct account accounts[MACHINES][MACHINES]; /* [at][of] */
 static struct {
 	bool is, was; /* primary */
 } primacy[MACHINES];
 static struct {
 	unsigned life;
-	uint64_t opened_us; /* when it has joined */
-	uint64_t received;  /* before */
+	uint64_t opened_us; /* when the machine has joined */
+	uint64_t received;  /* lines received before that */
 	struct account_frames of[ACCOUNT_NODES];
 } frames_at[MACHINES];
 
@@ -65,7 +66,7 @@ static const struct node *account_node(const struct machine *at,
 			    of->server.env.cluster->out.number);
 }
 
-/* NULL: one of them does not run. */
+/* NULL: one of the two machines does not run. */
 static struct account *account_of(const struct machine *at,
 				  const struct machine *of)
 {
@@ -184,7 +185,7 @@ static struct account_frames *account_frames(const struct cluster *cluster,
 	}
 }
 
-/* Whether the cluster looks at the numbers of the frame's lines. */
+/* Whether the cluster looks at the line numbers in the frame. */
 static bool account_follows(const struct cluster *cluster,
 			    const struct frame *frame)
 {
@@ -213,7 +214,8 @@ void __wrap_cluster_frames_take(struct cluster *cluster,
 		const struct node *node = account_find(cluster, frame.number);
 
 		frames = account_frames(cluster, frame.number);
-		/* From the first frame on that it knows. */
+		/* The numbers count from the first frame after which the
+		 * machine knows the node. */
 		if (node == NULL || node->next_line == 0)
 			frames->next = frame.line;
 		if (frame.line >= frames->next) {
@@ -225,7 +227,8 @@ void __wrap_cluster_frames_take(struct cluster *cluster,
 	__real_cluster_frames_take(cluster, event);
 }
 
-/* Each line of other nodes was received or is counted as lost, and no other. */
+/* Checks that each line of other nodes was received or counted as lost, but not
+ * both. */
 static void account_check_frames(const struct machine *machine,
 				 const struct cluster_report *report)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Entries by revision, see bucket.h.
+ * Keeps entries sorted by revision, see bucket.h.
  */
 #include "config.h"
 

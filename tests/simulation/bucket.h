@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A bucket of the simulated nats-server, as a key-value bucket of JetStream
- * with a history of 1: a log that keeps the last entry of each key. An entry
- * that was erased leaves a mark, which is an entry, too.
+ * A bucket of the simulated nats-server, like a key-value bucket of JetStream
+ * with a history of 1: a log that keeps the last entry of each key. An erased
+ * entry is replaced by a delete marker, which is an entry, too.
  */
 #pragma once
 
@@ -21,24 +21,24 @@ struct bucket_entry {
 };
 
 struct bucket {
-	struct list entries; /* by revision */
-	uint64_t last;       /* revision */
-	uint64_t age_ns;     /* after which entries end; 0: they do not */
+	struct list entries; /* sorted by revision */
+	uint64_t last;       /* the latest revision */
+	uint64_t age_ns;     /* entries expire after this time; 0: never */
 };
 
 void bucket_begin(struct bucket *bucket);
-/* All is lost, and revisions begin anew. */
+/* Removes all entries; revisions begin at 1 again. */
 void bucket_clear(struct bucket *bucket);
 
-/* Stores or erases, if the key's last revision is the expected one (0: there is
- * no such key): returns the new one. Else returns 0, and *found is the last
- * one. */
+/* Stores or erases an entry if the key's last revision is the expected one (0:
+ * the key does not exist). Returns the new revision. Else returns 0, and *found
+ * is the key's last revision. */
 uint64_t bucket_write(struct bucket *bucket, const char *key, uint64_t expected,
 		      bool erased, const void *data, size_t len,
 		      uint64_t *found);
-/* Removes the key's entry, if it is not newer. */
+/* Removes the key's entry, unless it is newer than this revision. */
 void bucket_purge(struct bucket *bucket, const char *key, uint64_t revision);
 
-/* The entry behind this revision; NULL: none. */
+/* The first entry after this revision; NULL: there is none. */
 const struct bucket_entry *bucket_next(struct bucket *bucket,
 				       uint64_t revision);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The clients of chat: they change their names, of which there are few, go from
- * room to room and speak there. A client relies on the lines that it got.
+ * The clients of chat. They change their names, which are few, so that clients
+ * compete for them; they join and leave rooms, and speak there. A client
+ * decides by the lines that it has received.
  */
 #include "config.h"
 
@@ -25,7 +26,8 @@ static const char *const chat_names[] = {"ann", "Ann", "bob",
 
 /* ---- speaking ------------------------------------------------------------ */
 
-/* The rooms are a stack, as for lined: /part makes the one below current. */
+/* A client's rooms are a stack, as in lined: after /part, the room below is the
+ * current one. */
 static bool chat_drop_room(struct peer *peer, unsigned room)
 {
 	unsigned i, k;
@@ -76,7 +78,7 @@ static void chat_say_nick(struct peer *peer)
 	peer_say(peer, text);
 }
 
-/* Everybody is in the lobby to begin with. */
+/* Every client begins in the lobby. */
 static void chat_begin(struct peer *peer)
 {
 	if (peer->chat.room_count > 0)
@@ -122,8 +124,9 @@ static bool chat_has_name(const struct peer *peer)
 	       peer->chat.nicks_asked == 0 && peer->chat.nick[0] != '\0';
 }
 
-/* Two names are one without regard to case. In a cluster they may be given
- * twice until its nodes hear each other. */
+/* No two clients have the same name; upper and lower case are equal. In a
+ * cluster, two clients may have the same name until their nodes hear each
+ * other. */
 static void chat_check_name(const struct peer *peer)
 {
 	unsigned i;
@@ -138,7 +141,9 @@ static void chat_check_name(const struct peer *peer)
 				 peer->chat.nick);
 }
 
-/* While a name is given twice, what it hears may be of the other one. */
+/* Whether the client waits for an answer to a /nick with this name. While two
+ * clients have the same name, lines about the other client look like
+ * answers. */
 static bool chat_has_asked(const struct peer *peer, const char *name)
 {
 	return peer->chat.nicks_asked > 0 &&
@@ -152,8 +157,8 @@ static void chat_answer_nick(struct peer *peer)
 	memmove(peer->chat.nicks, peer->chat.nicks + 1, peer->chat.nicks_asked);
 }
 
-/* The line that it took for the answer to its last /nick was about another
- * client: the answer is still to come. */
+/* The line that looked like the answer to the client's last /nick was about
+ * another client. The answer is still to come. */
 static void chat_ask_again(struct peer *peer)
 {
 	if (peer->chat.nick[0] == '\0' || peer->chat.nicks_asked == PEER_NICKS)
@@ -179,14 +184,15 @@ static void chat_hear_speech(struct peer *peer, const char *room,
 
 	if (speaker == peer || !peer_is_with(peer, speaker))
 		violated("chat %u: not for it: %s", peer->id, text);
-	/* Where memory is short, a join may be refused: what follows is said in
-	 * the room before. */
+	/* If memory is short, lined may refuse a join: the speaker's lines then
+	 * go to its previous room. */
 	if (scene.ceiling == 0 && strcmp(room, chat_rooms[in]) != 0)
 		violated("chat %u: said in %s, heard in %s: %s", peer->id,
 			 chat_rooms[in], room, text);
 }
 
-/* The room that it asked for, unless it has left meanwhile. */
+/* The client is in a room that it asked for, unless it has left the room
+ * meanwhile. */
 static void chat_take_room(struct peer *peer, const char *name)
 {
 	unsigned room, i;
@@ -206,7 +212,7 @@ static void chat_hear(struct peer *peer, char *text, size_t len)
 	char a[64], b[64], rest[PEER_LINE_MAX];
 	unsigned number;
 
-	/* History has the time behind the room. */
+	/* In a line of the history, the time follows the room. */
 	if (sscanf(text, "[%*[a-z] %*[0-9:]] <%*[^>]> %1000[^\n]", rest) == 1) {
 		peer_read_speech(peer, rest, &number);
 	} else if (sscanf(text, "[%32[^]]] <%32[^>]> %1000[^\n]", a, b, rest) ==
@@ -230,7 +236,8 @@ static void chat_hear(struct peer *peer, char *text, size_t len)
 			chat_take_room(peer, b);
 	} else if (sscanf(text, "! %32s is %32s", a, b) == 2 &&
 		   strcmp(b, "taken") == 0) {
-		/* Else it was another's that it took for its own. */
+		/* If the client waits for no such answer, it took a line about
+		 * another client for the answer earlier. */
 		if (chat_has_asked(peer, a))
 			chat_answer_nick(peer);
 		else
@@ -245,7 +252,7 @@ static void chat_hear(struct peer *peer, char *text, size_t len)
 	}
 }
 
-/* The registry, too, says that its nickname is its own. */
+/* The registry must also say that the client owns its nickname. */
 static void chat_check_owned(const struct peer *peer)
 {
 	char name[48] = "n/";
@@ -263,7 +270,8 @@ static void chat_check_owned(const struct peer *peer)
 
 /* ---- at the end ---------------------------------------------------------- */
 
-/* It has heard what was said in a room since it knew that it was in it. */
+/* The client must have heard each line that was said in a room while it knew
+ * that it was in the room. */
 static void chat_settled(struct peer *peer)
 {
 	unsigned i, k;

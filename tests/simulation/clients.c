@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The clients of echo and of relay, and relay's upstreams.
+ * The clients of echo and relay, and the upstreams of relay.
  */
 #include "config.h"
 
@@ -48,14 +48,15 @@ const struct peer_kind echo_client_kind = {
 
 /* ---- hub ----------------------------------------------------------------- */
 
-/* Whether they hear each other. */
+/* Whether the two peers hear each other. */
 static bool hub_is_with(const struct peer *peer, const struct peer *other)
 {
 	return other->kind == peer->kind && other->opens > 0 &&
 	       (scene.shared || peer_is_with(peer, other));
 }
 
-/* It may have come in the middle, but it hears all lines from then on. */
+/* A client may connect in the middle of a speech, but then it hears all later
+ * lines. */
 static void hub_check_gap(const struct peer *peer, const struct peer *speaker,
 			  unsigned number)
 {
@@ -84,7 +85,7 @@ static void hub_hear(struct peer *peer, char *text, size_t len)
 		hub_check_gap(peer, speaker, number);
 }
 
-/* It has heard each line that was said after it had come. */
+/* The client must have heard each line that was said after it was accepted. */
 static void hub_settled(struct peer *peer)
 {
 	unsigned i, k;
@@ -112,7 +113,7 @@ const struct peer_kind hub_client_kind = {
 };
 
 /* ---- a feed from an upstream
- * -------------------------------------------------- */
+ * ---------------------------------------------- */
 
 static void feed_hear(struct peer *peer, char *text, size_t len)
 {
@@ -123,9 +124,10 @@ static void feed_hear(struct peer *peer, char *text, size_t len)
 		violated("feed %u: not for it: %s", peer->id, text);
 }
 
-/* With a backup it is not known here which of both feeds. A service that ends,
- * or has another machine as its primary now, discards what its upstream says
- * while the last lines go up to it. */
+/* The client must have heard each line of its upstream. With a backup, nobody
+ * here knows which of the two upstreams is in use. A service that ends, or
+ * whose machine is no longer the primary, discards lines of its upstream while
+ * the last lines go up: such upstreams are left out. */
 static void feed_settled(struct peer *peer)
 {
 	unsigned i, k;
@@ -156,7 +158,7 @@ const struct peer_kind feed_client_kind = {
 	.settled = feed_settled,
 };
 
-/* Lines of clients may go to the upstream. */
+/* Clients may send lines to the upstream; no other peer may. */
 static void upstream_hear(struct peer *peer, char *text, size_t len)
 {
 	unsigned number;
@@ -179,9 +181,9 @@ const struct peer_kind upstream_kind = {
 };
 
 /* ---- a proxy before an echo server
- * -------------------------------------------- */
+ * ---------------------------------------- */
 
-/* If its server is never at fault, all comes back. */
+/* If the server of the proxy has no faults, all lines come back. */
 static void gate_settled(struct peer *peer)
 {
 	if (!scene.faulty)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kinds of peers.
+ * The kinds of peers, one for each kind of service.
  */
 #pragma once
 

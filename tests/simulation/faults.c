@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Faults on purpose, in functions that wrap those of lined.
+ * Puts faults in, by functions that wrap those of lined.
  */
 #include "config.h"
 
@@ -18,7 +18,7 @@ enum { FAULT_ONCE_IN = 20 };
 
 static enum fault chosen;
 
-/* The message that waits for the one behind it. */
+/* The message that is delivered after the next one (FAULT_SWAPPED). */
 static struct {
 	struct bus_end *end;
 	struct bus_topic_name topic;
@@ -117,7 +117,7 @@ bool __wrap_bus_end_deliver(struct bus_end *end,
 }
 
 /* ---- the registry
- * ------------------------------------------------------------ */
+ * ----------------------------------------------------------- */
 
 void __real_registry_claim_answered(struct registry_claim *claim);
 void __wrap_registry_claim_answered(struct registry_claim *claim);
@@ -153,7 +153,7 @@ void __wrap_registry_claim_taken(struct registry_claim *claim)
 
 /* ---- the broker ---------------------------------------------------------- */
 
-/* The first line of a frame becomes one of a service that no machine has. */
+/* Gives the first line of a frame the name of a service that no machine has. */
 static void fault_misdirect(struct broker_event *event)
 {
 	char *bytes = (char *)(uintptr_t)event->text;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The poller of the simulation, and its replacement for threads. A poller that
- * would wait fails with ETIME: the turn does not take place, and is tried again
- * when there is an event or a timer is due.
+ * The poller of the simulation, and its replacement for threads. If a poller
+ * would wait, it fails with ETIME instead: the turn does not take place, and is
+ * tried again when there is an event or a timer is due.
  */
 #include "config.h"
 
@@ -24,14 +24,14 @@
 
 enum { LOOPS = 16, THREADS = 16, WATCHED = NET_FDS };
 
-/* Steps after which a thread that others wait for is taken to hang. */
+/* If other threads wait for a thread for so many steps, it hangs. */
 #define WAIT_STEPS 100000
 
 struct poller {
 	bool used, running, in_turn, asleep;
 	unsigned number;
-	uint64_t due_ns; /* while asleep */
-	uint64_t rests;  /* until this step */
+	uint64_t due_ns; /* when it wakes up, if it is asleep */
+	uint64_t rests;  /* it does not run before this step */
 	struct lined_delegate *delegates[WATCHED];
 	unsigned modes[WATCHED];
 	unsigned count;
@@ -99,7 +99,7 @@ static int sim_poller_add(struct poller *poller,
 
 	for (i = 0; i < poller->count; i++)
 		must(poller->delegates[i]->fd != delegate->fd);
-	(void)net_fd_ready(delegate->fd); /* is it open? */
+	(void)net_fd_ready(delegate->fd); /* fails if it is not open */
 	must(poller->count < WATCHED);
 	delegate->slot = poller->count;
 	poller->delegates[poller->count] = delegate;
@@ -168,7 +168,7 @@ static int sim_poller_wait(struct poller *poller, struct poll_event *events,
 
 		if (ready == 0)
 			continue;
-		/* In any order. */
+		/* Events come in any order. */
 		events[n++] = events[to];
 		events[to] = (struct poll_event){poller->delegates[at], ready};
 	}
@@ -230,7 +230,7 @@ void __wrap_wakeup_clear(struct wakeup *wakeup)
 
 /* ---- turns --------------------------------------------------------------- */
 
-/* The delegate of its wakeup is always there. */
+/* The first delegate is always that of the wakeup. */
 static struct lined_dispatcher *loop_dispatcher(const struct poller *loop)
 {
 	return loop->delegates[0]->dispatcher;
@@ -264,7 +264,7 @@ static bool loop_would_run(const struct poller *loop)
 		poller_has_events(loop));
 }
 
-/* False: it would wait. */
+/* False: the dispatcher would wait. */
 static bool loop_turn(struct poller *loop)
 {
 	int result;
@@ -273,7 +273,7 @@ static bool loop_turn(struct poller *loop)
 	result = lined_dispatcher_poll(loop_dispatcher(loop), -1);
 	loop->in_turn = false;
 	must(result >= 0 || errno == ETIME);
-	/* Nothing is open: signals keep the daemon waiting then. */
+	/* Nothing is registered. A real daemon would now wait for signals. */
 	if (result == 0) {
 		loop->asleep = true;
 		loop->due_ns = UINT64_MAX;
@@ -287,7 +287,7 @@ void loops_main_calls(struct lined_dispatcher *d, bool begin)
 
 	loop->in_turn = begin;
 	loop->asleep = false;
-	/* The end of the turn in which the calls were made. */
+	/* Ends the turn in which the calls were made. */
 	if (!begin)
 		loop_turn(loop);
 }
@@ -335,8 +335,8 @@ uint64_t loops_due_ns(void)
 
 /* ---- threads ------------------------------------------------------------- */
 
-/* Turns of others while a thread waits. Nothing of the network moves: this is
- * one call of the waiting thread. */
+/* Runs turns of other threads while a thread waits. The network stands still,
+ * because the waiting thread is within one call. */
 static void threads_run(void)
 {
 	uint64_t due_ns;
@@ -359,7 +359,7 @@ int pthread_create(pthread_t *id, const pthread_attr_t *attributes,
 {
 	unsigned i;
 
-	/* Others are not started with the configs of the simulation. */
+	/* The configs of the simulation start no threads but workers. */
 	(void)attributes, (void)run;
 	for (i = 0; threads[i].used; i++)
 		must(i + 1 < THREADS);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The dispatchers of all servers, the main thread's and one for each worker,
- * each with a poller that asks the simulated network. Threads do not run:
+ * The dispatchers of all servers: one for each main thread and one for each
+ * worker. Their pollers ask the simulated network. There are no threads:
  * loops_step() runs a turn of one dispatcher that would wake up now.
  */
 #pragma once
@@ -13,27 +13,27 @@ struct lined_dispatcher;
 
 void loops_begin(void);
 
-/* This dispatcher is a main thread's, whose turns are run from now on; and not
- * any more. */
+/* Begins and ends to run turns of this dispatcher, which is a main thread's. */
 void loops_add_main(struct lined_dispatcher *d);
 void loops_remove_main(struct lined_dispatcher *d);
 
-/* Around calls that the main thread would make within a turn. */
+/* Must enclose calls that the main thread would make within a turn. */
 void loops_main_calls(struct lined_dispatcher *d, bool begin);
 
-/* While on, workers take longer than anybody waits for them. */
+/* While on, no worker answers within the time for which others wait. */
 void loops_stall(bool on);
 
-/* One of the dispatchers does not run for some steps: its thread waits for a
- * CPU. All run again. */
+/* Stops one of the dispatchers for some steps, as if its thread waited for a
+ * CPU; lets all of them run again. */
 void loops_rest(void);
 void loops_wake(void);
 
-/* Runs a turn of a dispatcher that has something to do. False: none has. */
+/* Runs a turn of a dispatcher that has something to do. False: there is
+ * none. */
 bool loops_step(void);
 
-/* When the next timer is due. UINT64_MAX: never. */
+/* The time at which the next timer is due. UINT64_MAX: never. */
 uint64_t loops_due_ns(void);
 
-/* How many dispatchers and threads there are. */
+/* The number of dispatchers and threads. */
 unsigned loops_count(void);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A machine with its server, see machine.h.
+ * Starts, reloads and stops the server of a machine; compares counters and
+ * names, see machine.h.
  */
 #include "config.h"
 
@@ -154,7 +155,7 @@ static void ledger_check(const struct ledger *ledger)
 			   sum->bytes_in);
 	ledger_check_equal(ledger, "bytes written", totals->bytes_out,
 			   sum->bytes_out);
-	/* A proxy counts the reads. */
+	/* A proxy counts reads, not lines. */
 	if (machine_base_port(ledger->port) != SCENE_GATE &&
 	    sum->lines_in > totals->newlines_in)
 		ledger_check_equal(ledger, "lines", totals->newlines_in,
@@ -222,8 +223,9 @@ static struct conf *machine_conf(const char *text)
 	return conf;
 }
 
-/* As the main thread does within a turn. With stalled, a worker does not answer
- * in time; then nothing may have changed. */
+/* Applies the next config, as the main thread does within a turn. stalled: a
+ * worker does not answer in time; the reload may fail, and then must change
+ * nothing. */
 static void machine_apply(struct machine *machine, bool stalled)
 {
 	struct conf *conf = machine_conf(scene_conf(machine->number));

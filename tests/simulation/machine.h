@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The machines of a world: on each a server, which starts, gets configs, and
- * stops. Each machine has all ports of scenes.h, moved by MACHINE_PORTS.
+ * The machines of a world. Each has a server, which starts, gets configs, and
+ * stops. Each machine has all ports of scenes.h, moved by MACHINE_PORTS for
+ * each machine before it.
  */
 #pragma once
 
@@ -14,7 +15,8 @@ struct peer;
 
 enum { MACHINES = 3, MACHINE_PORTS = 10, LEDGERS = 16 };
 
-/* The services of a port, over all servers of the machine. */
+/* The counters of all services of a port, added over all servers of the
+ * machine. */
 struct ledger {
 	uint16_t port;
 	struct lined_counters sum;
@@ -23,7 +25,8 @@ struct ledger {
 
 struct machine {
 	unsigned number;
-	unsigned life; /* no two servers have the same; 0: none runs */
+	unsigned life; /* the server's number, unique in a world; 0: no server
+			* runs */
 	bool stopped;
 	struct lined_dispatcher *main;
 	struct server server;
@@ -33,43 +36,45 @@ struct machine {
 extern struct machine machines[MACHINES];
 extern unsigned machine_count;
 
-/* Before a seed: so many machines, none of which runs. */
+/* Begins a seed with so many machines, none of which runs. */
 void machines_begin(unsigned count);
 
-/* The machine of a port. */
+/* The machine that has the port. */
 struct machine *machine_of_port(uint16_t port);
-/* The machine of a peer's service, if the same server runs; else NULL. */
+/* The machine of a peer's service; NULL: the server of that service has
+ * ended. */
 struct machine *machine_of_peer(const struct peer *peer);
-/* The same port of the first machine. */
+/* The port of the first machine that corresponds to this one. */
 uint16_t machine_base_port(uint16_t port);
 
 /* Starts a server with the next config of the scene. */
 void machine_start(struct machine *machine);
 void machine_reload(struct machine *machine);
-/* Drains one of its services, or none. */
+/* Drains at most one of the services. */
 void machine_drain(struct machine *machine);
 
-/* Begins to stop it; when `stopped` is true, it is to be ended. */
+/* Begins to stop the server. Call machine_end() when `stopped` is true. */
 void machine_stop(struct machine *machine);
 /* Leaves the cluster, as server_fini() does. */
 void machine_leave_cluster(struct machine *machine);
-/* Bytes that are charged. */
+/* The bytes that the memory ceiling counts. */
 uint64_t machine_memory(const struct machine *machine);
 void machine_end(struct machine *machine);
 
-/* A number that no other service of this world has. */
+/* A number for the service that no other service of this world has. */
 uint64_t machine_service_key(const struct service *service);
-/* That of the one service of a port; 0: none, or several, one of which ends. */
+/* The key of the service of a port; 0: there is none, or several, of which some
+ * drain. */
 uint64_t machine_service_of(uint16_t port);
 
-/* The counters say what the network has seen. */
+/* Checks that the counters agree with what the network has seen. */
 void machine_check_counters(const struct machine *machine);
-/* When nothing moves: the same names on every worker, each of a client that is
- * there, and each client has its own. */
+/* To be called when nothing moves: every worker has the same names, and the
+ * owner of each name is a connected client. */
 void machine_check_registry(const struct machine *machine);
-/* A peer's service, if it is open; else NULL. */
+/* The service of a peer; NULL: it has ended, or drains. */
 const struct service *machine_service(const struct peer *peer);
-/* Whether the client of a server that runs owns a name. */
+/* Whether the peer's client owns the name. False if its server has ended. */
 bool machine_owns(const struct peer *peer, const char *name);
-/* The client that owns a name. */
+/* The id of the client that owns the name. */
 uint64_t machine_name_owner(const struct name_node *node);

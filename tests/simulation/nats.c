@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The links to the server and the broker of each machine, see nats.h.
+ * The link of each machine to the nats-server, and the machine's broker; see
+ * nats.h.
  */
 #include "config.h"
 
@@ -59,7 +60,7 @@ static struct broker_request *nats_take_request(struct broker_request **first,
 	return request;
 }
 
-/* Returns how many lines there were in them. */
+/* Returns how many lines were in the requests. */
 static uint64_t nats_drop_requests(struct nats *nats)
 {
 	uint64_t lines = 0;
@@ -81,8 +82,8 @@ static void nats_drop_late(struct nats *nats)
 		free(nats_take_request(&nats->late, &nats->last_late));
 }
 
-/* The link is lost. Requests that were written may still reach the server;
- * returns the number of lines in the others. */
+/* The link is lost. Requests that were written may still reach the server.
+ * Returns the number of lines in all other requests. */
 static uint64_t nats_leave_requests(struct nats *nats)
 {
 	if (nats->late == NULL && !nats->dead && world_once_in(2))
@@ -153,7 +154,7 @@ static bool nats_subscribe(struct nats *nats)
 	return nats->subscribed = true;
 }
 
-/* A request comes to the server. */
+/* A request arrives at the server. */
 static bool nats_request(struct nats *nats)
 {
 	struct broker_request *request;
@@ -271,7 +272,8 @@ static void nats_set_cut(struct nats *nats, bool cut)
 		world_now_ns() + world_between(2000, 3000) * NATS_MS_NS;
 }
 
-/* A frame or an answer; what a watch misses is told again. */
+/* Loses a frame or an answer. Events of a watch are never lost: a watch repeats
+ * what was missed. */
 static void nats_lose_event(struct nats *nats)
 {
 	unsigned i = world_once_in(4) ? WAY_ANSWERS : WAY_FRAMES;
@@ -284,7 +286,7 @@ static void nats_lose_event(struct nats *nats)
 	nats_emit_text(nats, BROKER_TROUBLE, "this node is too slow", 0);
 }
 
-/* It is there again after a while, with nothing of before. */
+/* The server ends, and is there again after a while, with empty buckets. */
 static void nats_end_server(void)
 {
 	unsigned i;
@@ -297,7 +299,7 @@ static void nats_end_server(void)
 	}
 }
 
-/* As one by one: the server is stopped, and goes on. */
+/* Cuts or heals all links: the server is suspended (SIGSTOP), or goes on. */
 static void nats_cut_all(bool cut)
 {
 	unsigned i;
@@ -413,7 +415,7 @@ static size_t nats_frame_max(const void *broker)
 	return FRAME_MAX;
 }
 
-/* In place of the one that speaks to a nats-server. */
+/* Takes the place of the broker that speaks to a nats-server. */
 extern const struct broker_ops __wrap_broker_nats;
 bool __wrap_broker_available(void);
 

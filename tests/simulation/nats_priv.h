@@ -12,7 +12,7 @@
 
 #define NATS_MS_NS UINT64_C(1000000)
 
-/* The kinds of messages to a machine: each kind keeps its order. */
+/* The kinds of messages to a machine. Messages of one kind keep their order. */
 enum {
 	WAY_FRAMES,
 	WAY_ANSWERS,
@@ -26,8 +26,8 @@ struct way {
 
 /* The server's part of a watch. */
 struct watch {
-	uint64_t revision; /* told so far */
-	uint64_t last;     /* when the machine connected */
+	uint64_t revision; /* the last revision that the machine was told */
+	uint64_t last;     /* the latest revision when the machine connected */
 	bool listed;
 };
 
@@ -39,40 +39,43 @@ struct nats {
 	void *arg;
 	uint64_t lease_ns;
 
-	bool up;         /* as the machine knows */
-	bool dead;       /* the machine is about to know that it is not */
-	bool subscribed; /* frames and watches come */
+	bool up;         /* the machine thinks that the link is up */
+	bool dead;       /* the link has ended, and the machine has not noticed
+			  * yet */
+	bool subscribed; /* frames and events of watches come */
 	uint64_t life, retry_ns;
 	struct way ways[WAYS];
 	struct watch watches[BROKER_BUCKETS];
-	struct broker_request *first, **last; /* on the way to the server */
+	struct broker_request *first, **last; /* requests on the way to the
+					       * server */
 	size_t backlog;
 
-	/* The machine's network, also while no link is open. */
+	/* The state of the machine's network, whether or not a link is open. */
 	bool cut;
 	uint64_t notice_ns, slow_ns;
-	struct broker_request *late, **last_late; /* of a link that was cut */
+	struct broker_request *late, **last_late; /* written before the link was
+						   * cut */
 };
 
 extern struct nats nats_of[MACHINES];
 
-/* The first event of a way, which is not empty. */
+/* Removes and returns the first event. There must be one. */
 struct broker_event *way_take(struct way *way);
 void way_clear(struct way *way);
 
 /* ---- nats_server.c ------------------------------------------------------ */
 
 void nats_server_begin(void);
-/* All buckets are lost. It is there again after this time. */
+/* Loses all buckets. The server is there again after this time. */
 void nats_server_die(uint64_t away_ns);
 void nats_server_come_back(void);
 bool nats_server_is_there(void);
 
-/* A machine has connected: its watches begin. Returns the life of the
- * buckets. */
+/* A machine has connected: its watches begin. Returns the number of this life
+ * of the buckets. */
 uint64_t nats_server_accept(struct nats *nats);
-/* Sends the next entry of a bucket. False: there is none. */
+/* Sends the next entry of a bucket to the machine. False: there is none. */
 bool nats_server_tell(struct nats *nats, enum broker_bucket which);
-/* Takes over a request. Not answered: its link has gone. */
+/* Executes and frees a request. answered is false if the link has gone. */
 void nats_server_take(struct nats *from, struct broker_request *request,
 		      bool answered);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The server: its buckets, the watches of the machines, and what it does with
+ * The server: its buckets, the watches of the machines, and how it executes
  * their requests.
  */
 #include "config.h"
@@ -13,7 +13,7 @@
 #include "world.h"
 
 static struct {
-	uint64_t life; /* of the buckets */
+	uint64_t life; /* the number of this life of the buckets */
 	uint64_t back_ns;
 	struct bucket buckets[BROKER_BUCKETS];
 } server;
@@ -80,13 +80,15 @@ bool nats_server_tell(struct nats *nats, enum broker_bucket which)
 	event->bucket = which;
 	event->revision = entry->revision;
 	way_add(&nats->ways[WAY_WATCHES + which], event);
-	/* The one that is said to be the last. */
+	/* This entry is the last one: the list is complete. */
 	if (bucket_next(bucket, watch->revision) == NULL)
 		watch_list(nats, which);
 	return true;
 }
 
-/* A mark that is purged was told before: only seconds later it is. */
+/* Tells every connected machine of all entries. lined purges a delete marker
+ * only when it is some seconds old, so every machine has been told of it
+ * before. */
 static void watch_tell_all(enum broker_bucket which)
 {
 	unsigned i;
@@ -125,7 +127,7 @@ static void serve_frame(const struct nats *from,
 	}
 }
 
-/* from NULL: the link has gone, so nobody waits for an answer. */
+/* from NULL: the link has gone, so nobody waits for the answer. */
 static void serve_entry(struct nats *from, const struct broker_request *request)
 {
 	struct bucket *bucket = &server.buckets[request->bucket];

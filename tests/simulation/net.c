@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Streams, listeners and packets, see net.h.
+ * Moves bytes, connections and resets between the ends of streams, see net.h.
  */
 #include "config.h"
 
@@ -21,7 +21,7 @@ static struct {
 		struct net_totals totals;
 	} ports[NET_PORTS];
 	unsigned last_id;
-	/* Those that are not free, in any order. */
+	/* The streams in use, in any order. */
 	struct net_stream *live[NET_STREAMS];
 	unsigned live_count;
 } net;
@@ -129,12 +129,11 @@ struct net_stream *net_connect(uint16_t port, uint32_t address)
 				      ? world_between(64, 1024)
 				      : world_between(1024, NET_WINDOW_MAX);
 	}
-	stream->ends[1].closed = true; /* until the listener has it */
+	stream->ends[1].closed = true; /* until the listener has accepted it */
 	return stream;
 }
 
-/* Frees a stream whose two ends are closed: nobody reads the bytes under
- * way. */
+/* Frees a stream if both ends are closed: nobody reads the bytes under way. */
 static void net_release(struct net_stream *stream)
 {
 	unsigned i;
@@ -269,7 +268,7 @@ static void net_step_connect(struct net_stream *stream)
 	trace("s%u connected to port %u", stream->id, stream->port);
 }
 
-/* Bytes under way may have come before the reset, or are lost. */
+/* Bytes under way arrive before the reset, or are lost. */
 static void net_step_reset(struct net_stream *stream, unsigned end)
 {
 	struct net_way *way = &stream->ways[1 - end];

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The simulated network: streams between two ends, each with a window and with
- * bytes under way, and listeners by port. An end is a descriptor of lined
+ * The simulated network: listeners by port, and streams between two ends, each
+ * end with a window and with bytes under way. An end is a descriptor of lined
  * (syscalls.c) or belongs to a peer. Written bytes arrive in pieces, when
- * net_step() says so. Resets, half-closes and refusals are as with TCP.
+ * net_step() decides. Resets, half-closes and refusals are as with TCP.
  */
 #pragma once
 
@@ -29,76 +29,78 @@ enum net_state {
 struct net_way {
 	char bytes[NET_WINDOW_MAX]; /* a ring */
 	size_t start, len;          /* not read yet */
-	size_t arrived;             /* of these: may be read */
+	size_t arrived;             /* how many of these have arrived */
 	size_t window;
 	bool fin, fin_arrived;
 };
 
 struct net_end {
-	bool closed;    /* by its owner */
-	bool reset;     /* by the other end, and it knows */
-	bool reset_due; /* a reset is under way to it */
-	int error;      /* the next call reports it */
+	bool closed;    /* closed by its owner */
+	bool reset;     /* the other end's reset has arrived */
+	bool reset_due; /* a reset from the other end is under way */
+	int error;      /* the next call on this end fails with it */
 };
 
 struct net_stream {
 	enum net_state state;
-	unsigned id;            /* never used again in a world */
-	uint16_t port;          /* of the listener */
-	uint32_t address;       /* of who has connected */
-	bool mute;              /* connecting, and never answered */
-	bool cut;               /* nothing arrives */
-	struct net_end ends[2]; /* who has connected; who has accepted */
-	struct net_way ways[2]; /* written by that end */
-	void *tag;              /* for run.c: the accepted client */
+	unsigned id;            /* unique in a world */
+	uint16_t port;          /* the listener's port */
+	uint32_t address;       /* of the end that has connected */
+	bool mute;              /* the connection attempt is never answered */
+	bool cut;               /* nothing arrives in either direction */
+	struct net_end ends[2]; /* the connecting end, the accepting end */
+	struct net_way ways[2]; /* the bytes that each end has written */
+	void *tag;              /* the peer of the stream */
 };
 
 struct net_listener {
 	bool open;
 	uint16_t port;
-	bool mute; /* it answers no connection attempts */
+	bool mute; /* answers no connection attempts */
 	struct net_stream *backlog[NET_BACKLOG];
 	unsigned count;
 };
 
-/* The bytes that lined has read and written on connections to a port. */
+/* The bytes that lined has read and written on all connections to a port. */
 struct net_totals {
 	uint64_t accepted, bytes_in, bytes_out, newlines_in;
 };
 
 void net_begin(void);
-/* How many streams and listeners there are. */
+/* The number of streams and listeners. */
 unsigned net_count(void);
 
-/* NULL: the port is in use. */
+/* Opens a listener. NULL: the port is in use. */
 struct net_listener *net_listen(uint16_t port);
 void net_unlisten(struct net_listener *listener);
 struct net_listener *net_find_listener(uint16_t port);
 struct net_stream *net_accept(struct net_listener *listener);
 
-/* Begins to connect; net_step() decides. NULL: too many streams. */
+/* Begins to connect; net_step() decides the result. NULL: there are too many
+ * streams. */
 struct net_stream *net_connect(uint16_t port, uint32_t address);
 
-/* How many bytes were taken. */
+/* Both return how many bytes were written or read. */
 size_t net_write(struct net_stream *stream, unsigned end, const char *bytes,
 		 size_t len);
 size_t net_read(struct net_stream *stream, unsigned end, char *bytes,
 		size_t size);
 size_t net_readable(const struct net_stream *stream, unsigned end);
 size_t net_room(const struct net_stream *stream, unsigned end);
-/* Everything was read, and the other end has half-closed. */
+/* Whether everything was read and the other end has half-closed. */
 bool net_has_ended(const struct net_stream *stream, unsigned end);
 
-/* Half-closes; closes, which resets if something was not read; resets. */
+/* net_finish() half-closes an end, net_close() closes it, with a reset if it
+ * has unread bytes, net_reset() resets it. */
 void net_finish(struct net_stream *stream, unsigned end);
 void net_close(struct net_stream *stream, unsigned end);
 void net_reset(struct net_stream *stream, unsigned end);
 
-/* Moves one packet. False: nothing is under way. */
+/* Moves one packet. False: no packet is under way. */
 bool net_step(void);
 
-/* While cut, nothing arrives on the connections to a port; when it is healed,
- * all does. */
+/* While a port is cut, nothing arrives on its connections; the bytes arrive
+ * when it is healed. */
 void net_cut(uint16_t port, bool cut);
 
 struct net_totals *net_totals(uint16_t port);
@@ -109,11 +111,11 @@ enum { NET_FD_FIRST = 400, NET_FDS = 400 };
 
 void net_fds_begin(void);
 unsigned net_fds_open(void);
-/* enum poll_ready (lib/poller.h). */
+/* What a poller would report: enum poll_ready (lib/poller.h). */
 unsigned net_fd_ready(int fd);
-/* NULL: no stream. */
+/* The stream of a descriptor; NULL: it has none. */
 struct net_stream *net_fd_stream(int fd);
 
-/* lib/wakeup.h */
+/* For the functions of lib/wakeup.h. */
 int net_wakeup_open(void);
 void net_wakeup_set(int fd, bool set);

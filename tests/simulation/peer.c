@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Peers, see peer.h.
+ * Lets peers write, read and leave, and checks what they hear; see peer.h.
  */
 #include "config.h"
 
@@ -40,7 +40,8 @@ struct peer *peer_connect(const struct peer_kind *kind, uint16_t port)
 
 	if (peer_count == PEERS)
 		return NULL;
-	/* Few addresses, so that limits by address are met. */
+	/* There are few addresses, so that peers reach the limits for each
+	 * address. */
 	stream = net_connect(port, 0x0a000001 + world_below(5));
 	if (stream == NULL)
 		return NULL;
@@ -80,7 +81,8 @@ bool peer_is_open(const struct peer *peer)
 	       peer->opens == 1 && !peer->was_reset && !peer->was_ended;
 }
 
-/* Perhaps it did not take what lined had to say for as long as lined waits. */
+/* Whether lined may have closed the client because it did not read: lined waits
+ * at most so long. */
 static bool peer_was_given_up(const struct peer *peer)
 {
 	return peer->closed_ns >= peer->accepted_ns + 30 * WORLD_SECOND_NS;
@@ -99,7 +101,7 @@ bool peer_server_was_heard(const struct peer *peer)
 {
 	if (peer->stream != NULL)
 		return peer->out_len == 0;
-	/* If the other side has ended first, it discards what comes then. */
+	/* If the other side ended first, it discards what arrives later. */
 	return peer->finished && peer->was_ended && peer->was_taken &&
 	       peer->out_len == 0;
 }
@@ -242,7 +244,7 @@ static void peer_take_bytes(struct peer *peer, const char *bytes, size_t len)
 	}
 }
 
-/* The other side closes behind whole lines if it has not given up. */
+/* If lined has not given the peer up, its output ends with a whole line. */
 static void peer_end(struct peer *peer)
 {
 	trace("%s %u: %s, lined says %s", peer->kind->name, peer->id,
@@ -278,7 +280,8 @@ static bool peer_read(struct peer *peer, bool calm)
 	if (end->reset) {
 		peer->was_reset = true;
 	} else if (peer->out_len > 0 && !peer->finished) {
-		return peer_write(peer, calm); /* then it closes, too */
+		return peer_write(peer, calm); /* the peer closes when all is
+						* written */
 	} else {
 		peer->was_ended = true;
 		peer->was_taken = !end->reset_due &&

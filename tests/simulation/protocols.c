@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Handlers around those of the modules, see protocols.h. A client's handlers
- * are found by its table, which is a copy of the protocol's own.
+ * Handlers around those of the modules, see protocols.h. A client's table of
+ * handlers is a copy of the protocol's own table, with a pointer to it.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The protocols of the simulation: the modules' tables, with handlers around
- * theirs that count opens and closes.
+ * The protocols of the simulation: the tables of the modules, with handlers
+ * that count opens and closes and then call the modules' handlers.
  */
 #pragma once
 
@@ -11,21 +11,21 @@ struct lined_protocol;
 struct lined_socket;
 struct peer;
 
-/* A client of a server. */
+/* A client of a server, as lined sees it. */
 struct protocols_client {
 	struct lined_socket *sock; /* NULL: none */
 	struct peer *peer;
-	size_t limit; /* the largest send-queue so far */
+	size_t limit; /* the largest send-queue limit so far */
 };
 
 /* Loads the modules of echo, chat and relay from a directory. */
 void protocols_open(const char *module_dir);
 void protocols_close(void);
 
-/* Before a seed. */
+/* To be called before a seed. */
 void protocols_begin(void);
 
-/* For struct conf_env. */
+/* The find_protocol of struct conf_env. */
 const struct lined_protocol *protocols_find(void *arg, const char *module_dir,
 					    const char *name, char *error,
 					    size_t size);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A seed: machines start, peers come and go, configs are reloaded, services
- * drain; then nothing begins any more and what is under way arrives; then the
- * machines stop. The invariants that concern lined as a whole are checked here
+ * Runs a seed. First machines start, peers come and go, configs are reloaded,
+ * services drain. Then nothing new begins, and what is under way arrives. At
+ * the end the machines stop. Invariants of lined as a whole are checked here
  * and in machine.c, those of a conversation by the kinds of peers.
  */
 #include "config.h"
@@ -25,27 +25,28 @@
 #include "scenes.h"
 #include "world.h"
 
-/* Steps of a seed while peers are lively, at most; steps after which what is
- * under way must have arrived; and the time for it. */
+/* The most steps of the lively phase; the most steps until everything under way
+ * has arrived; and the time for this. */
 #define RUN_STEPS  3000
 #define CALM_STEPS 400000
 #define CALM_NS    (8 * WORLD_SECOND_NS)
-/* Beside its queues: input, a window of a proxy; of a worker: its read buffer
- * and what it keeps for later, the configs. */
+/* The memory of a client beside its queues (input, a proxy's window), and of a
+ * worker (read buffer, memory kept for reuse, configs). */
 #define CLIENT_MEMORY 40000
 #define WORKER_MEMORY 1000000
-/* From the last heal until all machines know the same names. */
+/* The time from the last heal until all machines know the same names; if an
+ * answer was lost, the machine first has to ask again. */
 #define AGREE_NS     (5 * WORLD_SECOND_NS)
 #define ASK_AGAIN_NS (25 * WORLD_SECOND_NS)
 #define WAIT_NS      (WORLD_SECOND_NS / 5)
 
 static unsigned run_machines = 1;
-static size_t run_memory_before; /* 0: not known */
+static size_t run_memory_before; /* bytes; 0: not known */
 
 /* ---- bounds -------------------------------------------------------------- */
 
-/* The bytes that are allocated. Known to glibc's malloc(3) alone; a sanitizer
- * has another, says 0, and finds leaks by itself. */
+/* The bytes that are allocated, as glibc's malloc(3) counts them. A sanitizer
+ * has its own malloc(3), which reports 0, and finds leaks itself. */
 static size_t run_memory(void)
 {
 #ifdef HAVE_MALLINFO2
@@ -55,7 +56,8 @@ static size_t run_memory(void)
 #endif
 }
 
-/* Checks the queue of a client, and adds its limit to that of the process. */
+/* Checks the queue of a client, and adds the client's limit to the bound for
+ * the process. */
 static void run_check_client(struct protocols_client *client, void *bound)
 {
 	size_t queued = lined_socket_queued(client->sock);
@@ -96,7 +98,7 @@ static void run_check_bounds(void)
 
 /* ---- steps --------------------------------------------------------------- */
 
-/* Something happens; false: nothing could. */
+/* Makes one step. False: nothing could happen. */
 static bool run_step(bool calm)
 {
 	unsigned chance = world_below(100);
@@ -120,7 +122,7 @@ static bool run_step(bool calm)
 	       (machine_count > 1 && nats_step());
 }
 
-/* To the next timer, if it is due soon. */
+/* Moves the clock to the next timer, if it is due soon. */
 static void run_wait(void)
 {
 	uint64_t now_ns = world_now_ns(), due_ns = loops_due_ns();
@@ -150,7 +152,8 @@ static void run_stop(struct machine *machine, bool calm)
 		if (!run_step(calm))
 			run_wait();
 	}
-	/* Its last names are taken away by messages to the workers. */
+	/* The last names of the cluster are removed by messages to the
+	 * workers. */
 	machine_leave_cluster(machine);
 	for (steps = 0; machine_memory(machine) > 0 && steps < CALM_STEPS;
 	     steps++)
@@ -159,7 +162,8 @@ static void run_stop(struct machine *machine, bool calm)
 	machine_end(machine);
 }
 
-/* A machine starts, stops, or dies: then the others hear nothing of it. */
+/* Starts a machine that does not run, and stops one that runs; half of those
+ * die, so that the others hear no farewell. */
 static void run_turn_machine(struct machine *machine)
 {
 	if (machine->life == 0) {
@@ -222,7 +226,7 @@ static void run_lively(struct run_counts *counts)
 	}
 }
 
-/* Until nothing moves but timers; these get some time. */
+/* Runs until nothing moves but timers, and at least for this time. */
 static void run_calm(uint64_t ns)
 {
 	uint64_t end_ns = world_now_ns() + ns;
@@ -238,7 +242,7 @@ static void run_calm(uint64_t ns)
 	}
 }
 
-/* All are there and hear each other. */
+/* Starts all machines and heals all links. */
 static void run_heal(void)
 {
 	unsigned i;
@@ -320,7 +324,7 @@ uint64_t run_seed(uint64_t seed, bool shown, struct run_counts *counts)
 	bool rests;
 	unsigned i;
 
-	/* It allocates once, which no seed is to be blamed for. */
+	/* tzset() allocates once, which must not count for a seed. */
 	tzset();
 	run_begin(seed, shown);
 	before = run_memory_before = warm ? run_memory() : 0;

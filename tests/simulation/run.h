@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One seed from the start of its machines to their end.
+ * Runs one seed, from the start of its machines to their end.
  */
 #pragma once
 
@@ -11,9 +11,9 @@ struct run_counts {
 	uint64_t steps, accepted, lines, reloads;
 };
 
-/* How many machines there are in the next seeds; 1 by default. */
+/* Sets how many machines the next seeds have; 1 by default. */
 void run_set_machines(unsigned count);
 
 /* Runs a seed; a violated invariant ends the program. Adds to the counts.
- * Returns the hash of its trace. */
+ * Returns the hash of the trace. */
 uint64_t run_seed(uint64_t seed, bool shown, struct run_counts *counts);

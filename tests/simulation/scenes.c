@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scenes, see scenes.h.
+ * Draws the configs of a scene, and lets peers come; see scenes.h.
  */
 #include "config.h"
 
@@ -19,7 +19,7 @@ struct scene scene;
 
 enum { UPSTREAMS = 3 };
 
-/* The listener at each port of an upstream; NULL: it refuses. */
+/* The listener at each port of an upstream; NULL: connections are refused. */
 static struct net_listener *upstreams[MACHINES][UPSTREAMS];
 
 static uint16_t scene_upstream(unsigned machine, unsigned i)
@@ -31,7 +31,7 @@ static void scene_begin_cluster(void)
 {
 	scene.lease_ms = world_once_in(3) ? 15000 : world_between(1000, 5000);
 	scene.troubled = !world_once_in(4);
-	/* Each machine holds lines for its own readers. */
+	/* In a cluster, each machine holds lines for its own readers only. */
 	scene.held = false;
 	trace("%u machines, lease %u ms%s", machine_count, scene.lease_ms,
 	      scene.troubled ? ", troubled" : "");
@@ -84,14 +84,14 @@ static void scene_add(const char *format, ...)
 	va_end(args);
 }
 
-/* One number a call: compilers evaluate arguments in different orders. */
+/* Draws one number a call: compilers evaluate arguments in different orders. */
 static void scene_add_number(const char *key, unsigned low, unsigned high,
 			     const char *unit)
 {
 	scene_add(" %s = %u%s", key, world_between(low, high), unit);
 }
 
-/* One of these many times. */
+/* Adds the key in one of n cases. */
 static void scene_maybe(unsigned n, const char *key, unsigned low,
 			unsigned high, const char *unit)
 {
@@ -124,7 +124,8 @@ static void scene_limits(void)
 	}
 }
 
-/* The name changes: the service is replaced, and the other takes its port. */
+/* The service sometimes gets the other name: the reload then replaces it, and a
+ * new service takes its port. */
 static void scene_service(const char *name, const char *other,
 			  const char *protocol, unsigned port)
 {
@@ -184,7 +185,7 @@ const char *scene_conf(unsigned machine)
 
 	scene.text[0] = '\0';
 	scene_add_number("drain-timeout", 100, 3000, "ms");
-	/* By default it depends on the machine. */
+	/* The default depends on the memory of the machine. */
 	scene_add(" memory = 0\n");
 	if (machine_count > 1)
 		scene_add("cluster { servers = { \"nats://127.0.0.1:4222\"%s } "

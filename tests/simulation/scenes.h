@@ -8,14 +8,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Ports of lined, then of its upstreams; on the first machine, see machine.h.
- */
+/* Ports of lined, then those of its upstreams, on the first machine; see
+ * machine.h for the others. */
 enum scene_port {
 	SCENE_ECHO = 7001,
 	SCENE_HUB,
-	SCENE_ANNEX, /* another service of the hub's topic */
+	SCENE_ANNEX, /* another service, with the hub's topic */
 	SCENE_LOBBY,
-	SCENE_FEED, /* from an upstream */
+	SCENE_FEED, /* clients get the lines of an upstream */
 	SCENE_GATE, /* a proxy before an echo server */
 	SCENE_PORTS_END,
 	SCENE_UPSTREAM = 7101,
@@ -29,15 +29,17 @@ struct scene {
 	unsigned workers;
 	unsigned lease_ms; /* of a cluster of machines */
 	bool troubled;     /* links are cut, and machines end */
-	bool shared;       /* hub and annex have one feed */
+	bool shared;       /* hub and annex share a topic */
 	bool lossy;        /* a slow reader of the hub loses lines */
-	bool held;         /* lines wait for a reader, who alone gets them */
+	bool held;         /* lines wait for a reader, and only this reader gets
+			    * them */
 	bool loopback;     /* the hub's lines go to their speaker, too */
 	bool filtered;     /* the hub drops lines, see scene_passes() */
 	bool backup;       /* the feed has two upstreams */
 	bool faulty;       /* upstreams refuse, do not answer, die */
 	bool limited;      /* limits that the peers meet */
-	/* On what clients hold, below what a config may say; 0: none. */
+	/* The memory ceiling, lower than a config may set it; 0: there is
+	 * none. */
 	unsigned ceiling;
 	char text[8192]; /* the config */
 };
@@ -46,13 +48,14 @@ extern struct scene scene;
 
 void scene_begin(void);
 
-/* Draws a config of a machine. */
+/* Draws a config for a machine. */
 const char *scene_conf(unsigned machine);
 
-/* Another client comes. */
+/* Lets another client connect. */
 void scene_client(void);
 
-/* Upstreams accept, and are there or not. False: nothing to do. */
+/* Upstreams accept connections, and become unreachable or reachable. False:
+ * nothing happened. */
 bool scene_upstreams(bool calm);
 void scene_end(void);
 

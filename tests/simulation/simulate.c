@@ -28,8 +28,8 @@ static const char *simulate_modules(void)
 	return dir != NULL ? dir : ".libs";
 }
 
-/* malloc(3) counts what it keeps for itself, in these two caches, as in use. It
- * reads this before main(). */
+/* malloc(3) counts the memory in these two caches as in use. The variable is
+ * read before main(): so the program executes itself again. */
 static void simulate_without_caches(char **argv)
 {
 	if (getenv("GLIBC_TUNABLES") != NULL)

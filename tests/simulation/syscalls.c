@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The system calls of sockets, for the descriptors of the simulation; calls for
- * other descriptors are passed on. The linker prefers these to libc's, also for
- * what modules call.
+ * other descriptors are passed on. The linker prefers these functions to those
+ * of libc, also in modules.
  */
 #include "config.h"
 
@@ -32,15 +32,15 @@ enum file_kind {
 	FILE_WAKEUP
 };
 
-/* An open file; copies of a descriptor share it. */
+/* An open file. Duplicates of a descriptor share it. */
 struct file {
 	enum file_kind kind;
 	unsigned refs;
-	uint16_t port; /* bound */
+	uint16_t port; /* the port that it is bound to */
 	struct net_listener *listener;
 	struct net_stream *stream;
 	unsigned end;
-	bool set; /* the wakeup is */
+	bool set; /* for a wakeup: it was signalled */
 };
 
 static struct file files[NET_FDS];
@@ -66,8 +66,8 @@ static bool fd_is_ours(int fd)
 	return fd >= NET_FD_FIRST && fd < NET_FD_FIRST + NET_FDS;
 }
 
-/* A descriptor of the simulation that is not open is a fault of lined: with a
- * system it might be another's. */
+/* Using a descriptor of the simulation that is not open is a fault of lined: on
+ * a real system the number might be another file's. */
 static struct file *fd_file(int fd)
 {
 	struct file *file = fds[fd - NET_FD_FIRST];
@@ -180,7 +180,7 @@ static ssize_t file_recv(struct file *file, void *bytes, size_t size)
 	if (stream == NULL)
 		return file_fail(ENOTCONN);
 	end = &stream->ends[file->end];
-	/* As when another has taken what the poller reported. */
+	/* As if another thread had read what the poller reported. */
 	if (world_once_in(100))
 		return file_fail(EAGAIN);
 	if (net_readable(stream, file->end) == 0) {

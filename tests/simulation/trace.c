@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The trace: what happened, as lines. The last ones are kept and printed with
- * an invariant that is violated, or with a crash. The daemon's log goes here.
+ * The trace: what happened, as lines. The last lines are kept, and are printed
+ * when an invariant is violated, or after a crash. The daemon's log goes to the
+ * trace.
  */
 #include "config.h"
 
@@ -50,7 +51,8 @@ static void trace_crashed(int number)
 	raise(number);
 }
 
-/* A sanitizer that ends the program says nothing of the seed. */
+/* When a sanitizer ends the program, its report does not have the seed: print
+ * it here. */
 static void trace_exits(void)
 {
 	if (kept.ending || kept.seed == 0)

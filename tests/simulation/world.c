@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The random numbers of the seed, and the clock. Also the functions of libc
- * that ask the system for either.
+ * The random numbers of the seed, and the clock; and the functions of libc that
+ * ask the system for random bytes or the time.
  */
 #include "config.h"
 
