@@ -112,8 +112,7 @@ const struct peer_kind hub_client_kind = {
 	.settled = hub_settled,
 };
 
-/* ---- a feed from an upstream
- * ---------------------------------------------- */
+/* ---- a feed from an upstream ----------------------------------------- */
 
 static void feed_hear(struct peer *peer, char *text, size_t len)
 {
@@ -180,8 +179,7 @@ const struct peer_kind upstream_kind = {
 	.stays = server_stays,
 };
 
-/* ---- a proxy before an echo server
- * ---------------------------------------- */
+/* ---- a proxy before an echo server ----------------------------------- */
 
 /* If the server of the proxy has no faults, all lines come back. */
 static void gate_settled(struct peer *peer)

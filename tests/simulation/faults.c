@@ -116,8 +116,7 @@ bool __wrap_bus_end_deliver(struct bus_end *end,
 	return taken;
 }
 
-/* ---- the registry
- * ----------------------------------------------------------- */
+/* ---- the registry ---------------------------------------------------- */
 
 void __real_registry_claim_answered(struct registry_claim *claim);
 void __wrap_registry_claim_answered(struct registry_claim *claim);
