@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The least that a program can do with libnats, for cluster-cost: it publishes
- * the bytes of one client as they were read, or sends messages to one client as
- * they come. It prints "ready" when a client may connect.
+ * The least that a program can do with libnats, for cluster-cost: either
+ * publishes the bytes of one client as it reads them, or sends messages to one
+ * client as they arrive. Prints "ready" when a client may connect.
  *
  *	bare-nats publish|subscribe NATS_URL PORT
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bare epoll loops, see bare.h: one receive, one send, nothing else. A full
- * socket is waited for: the benchmark reads.
+ * The bare epoll loops, see bare.h: one receive, one send, nothing else. If a
+ * socket is full, the loop waits for it: the benchmark always reads.
  */
 #include "config.h"
 

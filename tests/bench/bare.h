@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Servers of forty lines that do the least a server can do, for comparison with
- * lined. They never look at their input.
+ * Servers of forty lines that do the least that a server can do, for comparison
+ * with lined. They do not look at the bytes that they receive.
  */
 #pragma once
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * 10,000 echo clients at once (8,000 at least, where descriptors are few): each
- * must get exactly its own lines, sent in pieces that end in mid-line; when
- * they are gone, the daemon's descriptors and memory must be as before. Exits
- * non-zero if not, 77 if the machine allows too few descriptors.
+ * must get exactly its own lines, which are sent in pieces that end within a
+ * line. When the clients have gone, the daemon's descriptors and memory must be
+ * as before. Exits non-zero if not, 77 if the machine allows too few
+ * descriptors.
  *
  *	clients-10k [LINED]
  */
@@ -25,8 +26,9 @@
 #define ROUNDS   3
 #define TEXT_MAX 192
 #define STUCK_MS 10000
-/* RSS may stay above by so much: what the allocator keeps (the daemon returns
- * it from 8 MiB on), half of what the clients took. */
+/* How much RSS may be higher afterwards: half of what the clients took. The
+ * allocator keeps some memory; the daemon returns free memory above 8 MiB to
+ * the system. */
 #define SLACK (2 * 1024 * 1024)
 
 struct client {
@@ -36,7 +38,8 @@ struct client {
 
 static struct client clients[MOST];
 
-/* Three lines of a client's own, ended in different ways. */
+/* Three lines that are unique for a client and round, with different
+ * terminators. */
 static size_t make_text(char *text, unsigned client, unsigned round)
 {
 	return (size_t)snprintf(
@@ -50,7 +53,8 @@ static void write_piece(unsigned i, const char *data, size_t len)
 		fail("client %u: send: %s", i, strerror(errno));
 }
 
-/* All first halves before any second half: 10,000 lines are in the making. */
+/* Writes all first halves before any second half, so that the daemon has 10,000
+ * incomplete lines. */
 static void write_all(unsigned count, unsigned round)
 {
 	char text[TEXT_MAX];
@@ -68,7 +72,7 @@ static void write_all(unsigned count, unsigned round)
 	}
 }
 
-/* Input of a client must be its own text, at the right place. */
+/* The input of a client must be its own text, in order. */
 static size_t read_some(unsigned i, unsigned round)
 {
 	char text[TEXT_MAX], got[TEXT_MAX];
@@ -135,7 +139,7 @@ static void hang_up(unsigned count)
 		close(clients[i].fd);
 }
 
-/* The daemon gives memory back a moment after a crowd has gone. */
+/* The daemon gives memory back a moment after the clients have gone. */
 static uint64_t wait_for_rss(const struct subject *subject, uint64_t most)
 {
 	uint64_t rss = subject_rss(subject);
@@ -175,7 +179,8 @@ int main(int argc, char **argv)
 	}
 	subject_start_lined(&lined, argc > 1 ? argv[1] : NULL);
 	fds = subject_fds(&lined);
-	run(&lined, 100); /* what is made once is made */
+	run(&lined, 100); /* warm up: the daemon makes what it makes only
+			   * once */
 	hang_up(100);
 	wait_for_fds(&lined, fds);
 	rss = subject_rss(&lined);

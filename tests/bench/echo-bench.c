@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Server CPU per echoed line of 64 bytes, lined beside a bare epoll loop under
- * the same load in one run, in turns A B A B. Exits non-zero on wrong data
- * only: the numbers are for reading. --web: WebSocket clients of lined beside
- * plain ones of the same daemon.
+ * Server CPU time per echoed line of 64 bytes: lined and a bare epoll loop get
+ * the same load in one run, in turns A B A B. The numbers are for reading: only
+ * wrong data makes it exit non-zero. --web compares WebSocket clients of lined
+ * with plain clients of the same daemon.
  *
  *	echo-bench [--json] [--web] [--rounds N] [--round-ms N] [LINED]
  */
@@ -35,7 +35,7 @@ static void compare(const struct subject *lined, const struct subject *other,
 	else
 		echo_load_open(&of_lined, lined, 1, result->window, 0);
 	echo_load_open(&of_other, other, 1, result->window, 0);
-	echo_load_measure(&of_lined, round_ms / 2); /* warm */
+	echo_load_measure(&of_lined, round_ms / 2); /* warm up */
 	echo_load_measure(&of_other, round_ms / 2);
 	for (unsigned i = 0; i < rounds; i++) {
 		lined_ns[i] = echo_load_measure(&of_lined, round_ms);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sends, compares, counts; see echo_load.h.
+ * Sends lines, compares the answers and counts them; see echo_load.h.
  */
 #include "config.h"
 
@@ -32,7 +32,7 @@ static void make_line(char *line, unsigned client, uint64_t number)
 	line[ECHO_LINE - 1] = '\n';
 }
 
-/* A line as it is sent, and as it comes back. */
+/* These two functions write a line as it is sent, and as it comes back. */
 static size_t make_request(const struct echo_load *load, char *out,
 			   unsigned client, uint64_t number)
 {
@@ -155,7 +155,7 @@ void echo_load_close(struct echo_load *load)
 	close(load->poller);
 }
 
-/* Reads what came: how many lines it completed. */
+/* Reads the input of a client. Returns how many lines it completed. */
 static uint64_t hear(const struct echo_load *load, struct echo_client *client)
 {
 	char data[WINDOW_MAX * FRAME_MAX];
@@ -169,7 +169,7 @@ static uint64_t hear(const struct echo_load *load, struct echo_client *client)
 	return client->received / answer_size(load) - before;
 }
 
-/* Sends the bursts that are due, and sees to being woken for the next. */
+/* Sends the bursts that are due, and sets the timer for the next one. */
 static uint64_t send_due(struct echo_load *load)
 {
 	uint64_t now = now_ns(), sent = 0;
@@ -205,7 +205,7 @@ static uint64_t begin(struct echo_load *load)
 	return (uint64_t)ECHO_CLIENTS * load->window;
 }
 
-/* One round of load; how many lines were echoed. */
+/* Runs one round. Returns how many lines were echoed. */
 static uint64_t run_load(struct echo_load *load, unsigned round_ms)
 {
 	uint64_t end = now_ns() + round_ms * UINT64_C(1000000);
@@ -252,6 +252,6 @@ double echo_load_measure(struct echo_load *load, unsigned round_ms)
 	uint64_t before = cpu_ns(load), lines;
 
 	lines = run_load(load, round_ms);
-	poll(NULL, 0, 5); /* asleep: its CPU time is booked */
+	poll(NULL, 0, 5); /* let it sleep, so that its CPU time is complete */
 	return (double)(cpu_ns(load) - before) / (double)lines;
 }

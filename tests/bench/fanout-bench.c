@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Server CPU per delivered line, one publisher and many readers: lined's relay
- * beside a bare epoll loop that sends each chunk it read to every reader, and
- * beside redis PUBLISH/SUBSCRIBE where that is installed, in turns A B C in one
- * run. An open loop: bursts at a fixed rate, since at saturation a slow server
- * batches more and looks cheaper. Every byte is compared. Exits non-zero on
- * wrong data only: the numbers are for reading. --web: readers that speak
- * WebSocket beside plain ones of another lined. --cluster: a lined in a cluster
- * on this nats-server beside a lined without a cluster.
+ * Server CPU time per delivered line, with one publisher and many readers:
+ * lined's relay, a bare epoll loop that sends each chunk to every reader, and
+ * PUBLISH/SUBSCRIBE of redis if it is installed, in turns A B C in one run.
+ * Bursts come at a fixed rate, whether or not the server keeps up, because a
+ * slow server at saturation batches more and looks cheaper. Every byte is
+ * compared. The numbers are for reading: only wrong data makes it exit
+ * non-zero. --web compares readers that speak WebSocket with plain readers of
+ * another lined. --cluster compares a lined in a cluster on this nats-server
+ * with a lined without a cluster.
  *
  *	fanout-bench [--json] [--web | --cluster nats://HOST:PORT] [--rounds N]
  *		[--round-ms N] [--readers N] [LINED]
@@ -31,7 +32,7 @@
 #define LINE        64u
 #define FRAME_MAX   128u
 #define READERS_MAX 4000
-#define BURSTS      200 /* a second */
+#define BURSTS      200 /* per second */
 #define ROUNDS      31
 #define STUCK_MS    5000
 
@@ -52,7 +53,7 @@ struct load {
 	double ns[ROUNDS];
 };
 
-/* ---- what is said ------------------------------------------------------- */
+/* ---- lines --------------------------------------------------------------- */
 
 static size_t make_line(char *line, uint64_t number)
 {
@@ -63,7 +64,7 @@ static size_t make_line(char *line, uint64_t number)
 	return LINE;
 }
 
-/* As a reader gets it. */
+/* Writes a line as a reader receives it. */
 static size_t make_frame(const struct load *load, char *frame, uint64_t number)
 {
 	char line[LINE];
@@ -79,7 +80,7 @@ static size_t make_frame(const struct load *load, char *frame, uint64_t number)
 			       LINE, (int)LINE, line);
 }
 
-/* As the publisher says it. */
+/* Writes a line as the publisher sends it. */
 static size_t make_request(const struct load *load, char *text, uint64_t number)
 {
 	char line[LINE];
@@ -113,7 +114,8 @@ static void send_burst(struct load *load, unsigned lines)
 	for (unsigned i = 0; i < lines; i++)
 		len += make_request(load, text + len, load->sent++);
 	send_all(load->publisher, text, len);
-	/* How many got it: redis says so to the publisher. */
+	/* redis answers each PUBLISH with the number of readers: discard these
+	 * answers. */
 	while (load->is_redis && recv(load->publisher, answers, sizeof(answers),
 				      MSG_DONTWAIT) > 0)
 		;
@@ -165,7 +167,7 @@ static void connect_load(struct load *load, const struct subject *subject,
 			fail("epoll_ctl: %s", strerror(errno));
 	}
 	load->publisher = subject_connect(subject);
-	poll(NULL, 0, 200); /* all are accepted */
+	poll(NULL, 0, 200); /* until all are accepted */
 }
 
 static void close_load(struct load *load)
@@ -198,7 +200,7 @@ static void check(const struct load *load, struct reader *reader,
 	}
 }
 
-/* Takes what is there until the time; how many bytes. */
+/* Reads all input until the time is over. Returns the number of bytes. */
 static uint64_t take(struct load *load, int timeout_ms)
 {
 	static char data[65536];
@@ -243,13 +245,13 @@ static void run_round(struct load *load, unsigned lines, unsigned round_ms)
 	}
 }
 
-/* CPU nanoseconds a delivered line. */
+/* Runs a round. Returns the CPU time in nanoseconds per delivered line. */
 static double measure(struct load *load, unsigned lines, unsigned round_ms)
 {
 	uint64_t before = subject_cpu_ns(load->subject), sent = load->sent;
 
 	run_round(load, lines, round_ms);
-	poll(NULL, 0, 5); /* asleep: its CPU time is booked */
+	poll(NULL, 0, 5); /* let it sleep, so that its CPU time is complete */
 	return (double)(subject_cpu_ns(load->subject) - before) /
 	       (double)((load->sent - sent) * load->reader_count);
 }
@@ -267,7 +269,7 @@ static void compare(struct load *loads, unsigned count, struct result *result,
 	double ratios[ROUNDS];
 
 	for (unsigned k = 0; k < count; k++)
-		measure(&loads[k], result->lines, round_ms / 2); /* warm */
+		measure(&loads[k], result->lines, round_ms / 2); /* warm up */
 	for (unsigned i = 0; i < rounds; i++)
 		for (unsigned k = 0; k < count; k++)
 			loads[k].ns[i] =
@@ -285,8 +287,8 @@ static void compare(struct load *loads, unsigned count, struct result *result,
 	result->bare_ns = median(loads[1].ns, rounds);
 }
 
-/* The results of WebSocket readers, or of a node of a cluster; `bare` has those
- * of plain readers then. */
+/* Prints the results of WebSocket readers, or of a node of a cluster. In both
+ * cases `bare` has the results of plain readers. */
 static void print_pair(const struct result *results, unsigned count,
 		       unsigned readers, bool json, const char *what,
 		       const char *most)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The memory of an idle client: the slope of VmRSS from 0 to 8,000 TCP clients
- * that have sent one line, for lined and, as the floor of the method, for a
- * bare epoll loop that keeps nothing. Exits non-zero on wrong data only. --web:
+ * that have sent one line, for lined and for a bare epoll loop that keeps
+ * nothing, as the lower bound. Only wrong data makes it exit non-zero. --web:
  * the clients of lined speak WebSocket.
  *
  *	idle-memory [--json] [--web] [LINED]
@@ -63,12 +63,12 @@ static void close_clients(unsigned from, unsigned to)
 		close(fds[i]);
 }
 
-/* Bytes a client, by least squares over the steps. */
+/* Returns the bytes per client, by least squares over the steps. */
 static double measure(const struct subject *subject, unsigned clients, bool web)
 {
 	double n = 0, sx = 0, sy = 0, sxx = 0, sxy = 0;
 
-	open_clients(subject, 0, WARM, web); /* what is made once is made */
+	open_clients(subject, 0, WARM, web); /* warm up */
 	close_clients(0, WARM);
 	poll(NULL, 0, 200);
 	for (unsigned i = 0; i <= clients; i += STEP) {

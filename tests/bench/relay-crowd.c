@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * relay under crowds. Many senders at once: every client gets every other's
- * lines, each once, in each sender's order, none spliced. Many readers, some of
- * which never read: these are dropped, the others get everything, and the
- * daemon holds no more than the queues. Exits non-zero if not.
+ * relay with many clients. Many senders at once: every client gets every line
+ * of every other client once, whole, and in the sender's order. Many readers,
+ * some of which never read: the daemon drops these, the others get everything,
+ * and the daemon holds no more memory than the queues may have. Exits non-zero
+ * if not.
  *
  *	relay-crowd [--workers N] [--clients N] [--lines N] [--readers N]
  */
@@ -34,15 +35,15 @@
 struct client {
 	int fd;
 	unsigned number;
-	char *rest; /* an unfinished line */
+	char *rest; /* the received part of a line */
 	size_t rest_len;
 	char *out;
 	size_t out_len, out_at;
-	bool drips;     /* one byte a write */
-	bool reached;   /* it has heard a probe */
-	unsigned *next; /* of each sender: the number due */
-	uint64_t lines; /* that came, but probes */
-	uint64_t bytes; /* of the second part */
+	bool drips;     /* writes single bytes */
+	bool reached;   /* has received a probe */
+	unsigned *next; /* by sender: the number of the next line */
+	uint64_t lines; /* received lines without probes */
+	uint64_t bytes; /* received bytes, with many readers */
 };
 
 static int watch(struct client *clients, unsigned count, uint32_t events)
@@ -79,7 +80,8 @@ static void send_now(const struct client *client, const char *text, size_t len)
 
 /* ---- lines -------------------------------------------------------------- */
 
-/* The same for sender and reader. */
+/* How many bytes to add to a line. Sender and reader compute the same
+ * number. */
 static unsigned pad_of(unsigned sender, unsigned number)
 {
 	uint32_t x = sender * 2654435761u ^ number * 40503u;
@@ -124,7 +126,7 @@ static void take_line(struct client *client, const char *line, size_t len,
 	client->lines++;
 }
 
-/* Takes what has come; how many lines of others. */
+/* Reads all input. Returns how many lines of other clients it had. */
 static uint64_t take(struct client *client, unsigned clients)
 {
 	static char data[BUFFER + PAD_MAX + 64];
@@ -176,8 +178,8 @@ static void release(struct client *client)
 	free(client->out);
 }
 
-/* Until everybody has heard: which worker serves whom, and since when, is not
- * to be known otherwise. */
+/* Sends probes until every client has received one. There is no other sign that
+ * all workers serve all their clients. */
 static void reach_all(struct client *clients, unsigned count)
 {
 	uint64_t begin = now_ns();
@@ -298,7 +300,7 @@ static void compare(struct client *reader, const char *data, size_t len)
 	}
 }
 
-/* Until each of them has the bytes. */
+/* Reads until each reader has received so many bytes. */
 static void read_all(int poller, unsigned readers, uint64_t bytes)
 {
 	static char data[BUFFER];
@@ -324,8 +326,8 @@ static void read_all(int poller, unsigned readers, uint64_t bytes)
 	}
 }
 
-/* The reader gets the lines that were sent before it was dropped, and then the
- * end. */
+/* The reader must get the lines that were sent before it was dropped, and then
+ * the end. */
 static void must_be_dropped(struct client *reader)
 {
 	static char data[BUFFER];
@@ -388,7 +390,7 @@ static void many_readers(const char *path, unsigned workers, unsigned count)
 	subject_start_service(&lined, path, workers, "relay",
 			      "send-queue = 64k send-stall = 0");
 	readers = connect_readers(&lined, count);
-	poll(NULL, 0, 500); /* all are accepted */
+	poll(NULL, 0, 500); /* until all are accepted */
 	before = subject_rss(&lined);
 	poller = watch(readers + NEVER, count - NEVER, EPOLLIN);
 	most = publish(&lined, poller, count - NEVER, lines);
@@ -412,7 +414,8 @@ static void many_readers(const char *path, unsigned workers, unsigned count)
 
 /* ---- both ---------------------------------------------------------------- */
 
-/* A sanitizer is slow, and what it finds it finds with fewer. */
+/* With a sanitizer, which is slow, fewer clients are enough to find the same
+ * faults. */
 static bool is_sanitized(const char *path)
 {
 	struct subject lined;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reloads under a crowd. Clients stream numbered lines through echo and through
- * hubs; meanwhile reload after reload changes limits, adds and removes other
- * services and changes the log level. No client may be disconnected, and no
- * line lost, repeated or out of order. Exits non-zero if not.
+ * Reloads with many clients. The clients stream numbered lines through echo and
+ * through hubs, while one reload after another changes limits, adds and removes
+ * other services and changes the log level. No client may be disconnected, and
+ * no line lost, repeated or out of order. Exits non-zero if not.
  *
  *	reload-crowd [--workers N] [--clients N] [--reloads N] [LINED]
  */
@@ -28,11 +28,11 @@
 
 #define STUCK_NS  (30 * UINT64_C(1000000000))
 #define HUB       50 /* clients of one hub */
-#define WINDOW    8  /* lines of an echo client on their way */
+#define WINDOW    8  /* unanswered lines of an echo client */
 #define BUFFER    65536
 #define LINE_SIZE 64
 #define EXTRAS    4
-#define PAUSE_NS  (20 * UINT64_C(1000000)) /* of traffic before each reload */
+#define PAUSE_NS  (20 * UINT64_C(1000000)) /* traffic before each reload */
 
 struct hub;
 
@@ -41,7 +41,7 @@ struct client {
 	unsigned number;
 	struct hub *hub; /* NULL: a client of echo */
 	unsigned sent, got;
-	unsigned *due; /* of each sender of the hub: its next line */
+	unsigned *due; /* by sender of the hub: the number of its next line */
 	bool reached;
 	char rest[LINE_SIZE];
 	size_t rest_len;
@@ -49,7 +49,7 @@ struct client {
 
 struct hub {
 	struct client *clients;
-	uint64_t open; /* deliveries on their way */
+	uint64_t open; /* lines that readers have not received yet */
 };
 
 struct crowd {
@@ -96,7 +96,8 @@ static void write_service(FILE *file, const struct crowd *crowd,
 	fprintf(file, "}\n");
 }
 
-/* Renamed into place: a reload never sees half of it. */
+/* Writes a file and renames it, so that a reload never sees a half-written
+ * config. */
 static void write_config(const struct crowd *crowd, unsigned reload)
 {
 	char path[96], ready[96];
@@ -141,7 +142,7 @@ static int connect_to(const struct crowd *crowd, const char *name,
 	return -1;
 }
 
-/* The socket for the daemon's notifications: they tell when a reload is
+/* Opens the socket for the daemon's notifications, which tell when a reload is
  * done. */
 static void open_manager(struct crowd *crowd)
 {
@@ -158,7 +159,7 @@ static void open_manager(struct crowd *crowd)
 	setenv("NOTIFY_SOCKET", address.sun_path, 1);
 }
 
-/* Whether the daemon has said so since. */
+/* Whether the daemon has sent this notification since the last call. */
 static bool has_said(const struct crowd *crowd, const char *what)
 {
 	char text[512];
@@ -193,7 +194,7 @@ static noreturn void run_lined(const struct crowd *crowd, const char *program)
 	_exit(127);
 }
 
-/* A port that is free: the subject's own, which serves nothing here. */
+/* port is free: a subject chose it, but its own server does not run. */
 static void start_lined(struct crowd *crowd, const char *path, uint16_t port)
 {
 	uint64_t begin = now_ns();
@@ -323,7 +324,7 @@ static void join(struct crowd *crowd, struct client *client, unsigned number)
 	unsigned hub = number / HUB;
 
 	client->number = number;
-	/* The first half are the hubs', in rows. */
+	/* The clients of the hubs come first, hub by hub. */
 	if (hub < crowd->hubs) {
 		client->hub = &crowd->hub[hub];
 		client->due = calloc(HUB, sizeof(*client->due));
@@ -351,7 +352,8 @@ static void turn(struct crowd *crowd, int timeout_ms)
 		fail("lines are missing");
 }
 
-/* Whom a hub's worker serves, and since when, is not to be known otherwise. */
+/* Sends probes until every client of a hub has received one. There is no other
+ * sign that all workers serve all their clients. */
 static void reach_all(struct crowd *crowd)
 {
 	unsigned reached;
@@ -396,8 +398,9 @@ static void disperse(struct crowd *crowd)
 	free(crowd->hub);
 }
 
-/* Everybody who has room says a line: an echo client has a window, a hub as
- * many deliveries open as two lines of everybody make. */
+/* Every client that may sends a line: an echo client if its window is not full;
+ * a client of a hub if the hub delivers fewer lines than two from each
+ * client. */
 static void talk(struct crowd *crowd)
 {
 	for (unsigned i = 0; i < crowd->clients; i++) {
@@ -466,12 +469,12 @@ static bool all_have_come(const struct crowd *crowd)
 	return true;
 }
 
-/* Nobody has lost a line: each has all that each other has sent. */
+/* Waits until every client of a hub has received all lines of all others. */
 static void settle(struct crowd *crowd)
 {
 	while (!all_have_come(crowd))
 		turn(crowd, 100);
-	/* And gets none twice. */
+	/* No line may come twice. */
 	turn(crowd, 100);
 	for (unsigned i = 0; i < crowd->hubs * HUB; i++) {
 		const struct client *client = &crowd->all[i];
@@ -535,7 +538,8 @@ int main(int argc, char **argv)
 			return 2;
 	}
 	raise_descriptors();
-	/* A sanitizer is slow, and what it finds it finds with fewer. */
+	/* With a sanitizer, which is slow, fewer clients are enough to find the
+	 * same faults. */
 	subject_start_lined(&subject, argv[optind]);
 	sanitized = subject_is_sanitized(&subject);
 	subject_stop(&subject);

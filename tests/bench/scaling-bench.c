@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The cost of several workers: server CPU per echoed line with two workers,
- * with one worker and with two daemons of one worker each, in turns A B C in
- * one run. First with everything spread over all CPUs: compare two workers with
- * two daemons, because two servers run dry and sleep more often than one under
- * the same load. Then with the servers on one CPU, which is always busy, and
- * the load on another: compare two workers with one.
+ * The cost of several workers: server CPU time per echoed line with two
+ * workers, with one worker, and with two daemons of one worker each, in turns A
+ * B C in one run. First everything is spread over all CPUs: compare two workers
+ * with two daemons, because two servers are idle and sleep more often than one
+ * server under the same load. Then the servers are on one CPU, which is always
+ * busy, and the load is on another: compare two workers with one.
  *
- * Then the wakeups from thread to thread that a published line takes, at
- * rising rates. Exits non-zero on wrong data only: the numbers are for reading.
+ * The second part counts the wakeups from thread to thread that a published
+ * line causes, at rising rates. The numbers are for reading: only wrong data
+ * makes it exit non-zero.
  *
  *	scaling-bench [--json] [--rounds N] [--round-ms N] [LINED]
  */
@@ -41,7 +42,8 @@ struct cost {
 	unsigned window;
 	bool pinned;
 	double ns[SETUPS];
-	double to_one, to_two; /* two workers to one; to two daemons */
+	double to_one, to_two; /* two workers relative to one; relative to two
+				* daemons */
 };
 
 static void measure_cost(struct cost *cost, const struct subject *single,
@@ -56,7 +58,7 @@ static void measure_cost(struct cost *cost, const struct subject *single,
 	echo_load_open(&loads[TWO_WORKERS], both, 1, cost->window, 0);
 	echo_load_open(&loads[TWO_DAEMONS], single, 2, cost->window, 0);
 	for (k = 0; k < SETUPS; k++)
-		echo_load_measure(&loads[k], round_ms / 2); /* warm */
+		echo_load_measure(&loads[k], round_ms / 2); /* warm up */
 	for (i = 0; i < rounds; i++) {
 		for (k = 0; k < SETUPS; k++)
 			ns[k][i] = echo_load_measure(&loads[k], round_ms);
@@ -71,7 +73,7 @@ static void measure_cost(struct cost *cost, const struct subject *single,
 	cost->to_two = median(to_two, rounds);
 }
 
-/* On another CPU than the servers', where there is one. */
+/* Puts the load on another CPU than the servers', if there is one. */
 static void pin_load(void)
 {
 	cpu_set_t cpus;
@@ -113,17 +115,18 @@ static void measure_costs(struct cost *costs, unsigned count, const char *path)
 #define LINE      16u
 #define TICK_NS   UINT64_C(1000000)
 #define SECOND_NS UINT64_C(1000000000)
-/* The main thread's, too, wakes workers now and then. */
+/* The least lines a measurement: the main thread also wakes workers now and
+ * then. */
 #define LINES_MIN 100
 
 struct pace {
-	unsigned rate; /* lines a second */
+	unsigned rate; /* lines per second */
 	uint64_t lines, wakeups;
 };
 
 struct feed {
 	int publisher, readers[READERS];
-	uint64_t sent, received[READERS]; /* lines; bytes */
+	uint64_t sent, received[READERS]; /* lines sent; bytes received */
 };
 
 static void feed_open(struct feed *feed, const struct subject *subject)
@@ -134,7 +137,7 @@ static void feed_open(struct feed *feed, const struct subject *subject)
 	feed->publisher = subject_connect(subject);
 	for (i = 0; i < READERS; i++)
 		feed->readers[i] = subject_connect(subject);
-	poll(NULL, 0, 200); /* all of them have their worker */
+	poll(NULL, 0, 200); /* until all are with their workers */
 }
 
 static void feed_close(struct feed *feed)
@@ -191,7 +194,7 @@ static void check(struct feed *feed, unsigned reader, const char *data,
 	}
 }
 
-/* Whether something came within the time. */
+/* Returns whether something came within the time. */
 static bool hear(struct feed *feed, int timeout_ms)
 {
 	struct pollfd fds[READERS];
@@ -254,7 +257,7 @@ static void measure_paces(struct pace *paces, unsigned count, const char *path)
 
 	subject_start_counted(&subject, path, WORKERS, "relay");
 	feed_open(&feed, &subject);
-	publish(&feed, 1); /* until then nothing is counted */
+	publish(&feed, 1); /* the counters exist only after a first line */
 	while (!has_all(&feed))
 		if (!hear(&feed, STUCK_MS))
 			fail("the first line is missing");

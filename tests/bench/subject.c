@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starting, watching and ending a measured server, see subject.h. Measures
- * nothing by itself.
+ * Starts, watches and ends a measured server, see subject.h. Measures nothing
+ * itself.
  */
 #include "config.h"
 
@@ -164,7 +164,7 @@ static void config_path(const struct subject *subject, char *path, size_t size)
 	snprintf(path, size, "%s/lined.conf", subject->dir);
 }
 
-/* nats NULL: it is in no cluster. */
+/* nats NULL: no cluster. */
 static void write_config(const struct subject *subject, unsigned workers,
 			 const char *protocol, const char *limits,
 			 const char *nats)
@@ -242,7 +242,7 @@ static void wait_until_served(struct subject *subject)
 		poll(NULL, 0, 10);
 	}
 	close(fd);
-	poll(NULL, 0, 50); /* the probe is gone again */
+	poll(NULL, 0, 50); /* until the daemon has seen the probe close */
 }
 
 static void prepare(struct subject *subject, const char *name)
@@ -406,7 +406,7 @@ void subject_stop(struct subject *subject)
 
 /* ---- its counters ----------------------------------------------------- */
 
-/* Looks in what the log has beyond `from` for ", NAME 42". */
+/* Looks in the part of the log after `from` for ", NAME 42". */
 static bool find_counter(FILE *log, long from, const char *name,
 			 unsigned long long *value)
 {

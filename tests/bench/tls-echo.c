@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The cost of TLS: echo by lined, by a bare epoll loop that uses SSL_set_fd(),
- * and, if they are installed, by redis, and by nginx, HAProxy and stunnel in
- * front of a bare loop without TLS, all in one run: CPU time per line with 1
- * and 16 lines in flight, CPU time per handshake, one at a time and 16 at once,
- * memory per idle client. The goals: a line at most 1.15 times the bare loop
- * and less than all others, handshakes at most 1 / 0.95 times the bare loop, 15
- * KB. Exits non-zero on wrong data only.
+ * The cost of TLS for an echo server: lined; a bare epoll loop that uses
+ * SSL_set_fd(); and, if they are installed, redis, and nginx, HAProxy and
+ * stunnel in front of a bare loop without TLS. One run measures for each: CPU
+ * time per line with 1 and with 16 lines in flight, CPU time per handshake with
+ * one and with 16 at once, and memory per idle client. The goals for lined: a
+ * line costs at most 1.15 times that of the bare loop and less than all others;
+ * a handshake costs at most 1 / 0.95 times that of the bare loop; a client
+ * takes at most 15 KB. Only wrong data makes it exit non-zero.
  *
  *	tls-echo [LINED]
  */
@@ -41,7 +42,7 @@
 
 enum peer_name { BARE, OURS, REDIS, NGINX, HAPROXY, STUNNEL, PEERS };
 
-/* A measured server; its name is NULL: it is not installed. */
+/* A measured server. The name is NULL if the server is not installed. */
 struct peer {
 	struct subject subject;
 	const char *line, *answer;
@@ -64,12 +65,12 @@ static SSL_CTX *bare_context(void)
 		fail("the certificate is not good");
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	/* As lined: handshakes are to be compared like for like. */
+	/* As lined does: otherwise the handshakes would not be comparable. */
 	SSL_CTX_set_num_tickets(ctx, 1);
 	return ctx;
 }
 
-/* As lined and RFC 8446, 6.1: close_notify is answered. */
+/* Answers close_notify, as lined does and RFC 8446, 6.1 demands. */
 static void bare_close(SSL *ssl)
 {
 	int fd = SSL_get_fd(ssl);
@@ -79,7 +80,8 @@ static void bare_close(SSL *ssl)
 	close(fd);
 }
 
-/* Blocking writes are enough: the clients read. */
+/* A write that the kernel takes only in part ends the connection. The clients
+ * always read, so that does not happen. */
 static void bare_serve(SSL *ssl)
 {
 	static char data[64 * 1024];
@@ -156,11 +158,13 @@ static void start_bare(struct peer *peer)
 	close(fd);
 }
 
-/* A program that gets a config file; in it, @P is its port, @B that of a bare
- * loop without TLS, @D the directory of certificates. */
+/* A program that is started with a config file. In the file, @P is replaced by
+ * the program's port, @B by the port of a bare loop without TLS, @D by the
+ * directory of certificates. */
 struct program {
 	const char *name, *config;
-	const char *argv[8]; /* the program first; @F is the file */
+	const char *argv[8]; /* begins with the program; @F is the config
+			      * file */
 };
 
 static const struct program programs[PEERS] = {
@@ -321,7 +325,7 @@ static void read_back(SSL *ssl, size_t want)
 	}
 }
 
-/* Nanoseconds of CPU time of the peer for a line. */
+/* Returns the peer's CPU time per line in nanoseconds. */
 static double cost_of_lines(const struct peer *peer, SSL **clients,
 			    unsigned in_flight)
 {
@@ -354,8 +358,8 @@ static SSL *connect_and_try(const struct peer *peer)
 	return ssl;
 }
 
-/* All make their handshakes at the same time, so that the peer is never idle
- * between two steps of one. */
+/* Makes all handshakes at the same time, so that the peer is never idle between
+ * two steps of one of them. */
 static void connect_crowd(const struct peer *peer, SSL **crowd, unsigned count)
 {
 	unsigned left = count, i;
@@ -422,7 +426,8 @@ static bool is_there(const struct peer *peer)
 	return peer->subject.name != NULL;
 }
 
-/* In turns, so that what else the machine does hits all. */
+/* Measures the peers in turns, so that other load of the machine affects all of
+ * them. */
 static void measure(struct peer *peers, double results[PEERS][FIGURES])
 {
 	static double values[PEERS][4][ROUNDS];
@@ -456,7 +461,7 @@ static void measure(struct peer *peers, double results[PEERS][FIGURES])
 	}
 }
 
-/* HAProxy wants both in one file. */
+/* HAProxy wants the certificate and the key in one file. */
 static void write_both(void)
 {
 	char command[128];

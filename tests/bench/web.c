@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The upgrade and the frames, see web.h.
+ * Makes the upgrade, and writes frames; see web.h.
  */
 #include "config.h"
 

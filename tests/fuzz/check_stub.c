@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Check's assertions, for fixtures that a fuzzer uses: Check's own functions
- * work only under its runner. tests/fuzz/run links these in their place.
+ * Check's assertions for fixtures that a fuzzer uses: Check's own functions
+ * work only under its runner. tests/fuzz/run links these functions in their
+ * place.
  */
 #include "config.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Another node that says anything: frames, lines in good frames, entries and
- * answers, as the bytes decide, to a real instance of a protocol in a cluster.
- * tests/fuzz/run links it with chat and with relay. Judges memory (by
- * sanitizers), that no names are left over, and that chat says no control
- * character to anybody. A libFuzzer target only.
+ * A node that sends anything: the fuzzer's input decides which frames, lines in
+ * well-formed frames, entries and answers a real instance of a protocol in a
+ * cluster receives. tests/fuzz/run links this file with chat and with relay.
+ * Sanitizers check the memory; the fuzzer checks that no names are left over,
+ * and that chat sends no control characters. A libFuzzer target only.
  */
 #include "config.h"
 
@@ -37,7 +37,7 @@ static struct {
 	void (*event)(void *arg, struct broker_event *event);
 	void *arg;
 	uint64_t last_tag, revision, line;
-	char *keys[KEYS_MAX]; /* of this input */
+	char *keys[KEYS_MAX]; /* the keys of this input */
 	size_t key_count;
 } broker;
 
@@ -105,12 +105,12 @@ static void tell(enum broker_event_kind kind, enum broker_bucket bucket,
 
 /* ---- the node ------------------------------------------------------------ */
 
-/* As a config without a section of the protocol. */
+/* The options of a config without a section for the protocol. */
 static const void *default_options(void)
 {
 	struct conf_errors errors;
 	struct conf_report report = {.errors = &errors};
-	static struct pool *pool; /* a leak checker must find it */
+	static struct pool *pool; /* static, so that a leak checker finds it */
 	struct conf_section section = {.report = &report, .context = ""};
 	void *values = calloc(1, lined_protocol.options_size + 1);
 
@@ -150,7 +150,7 @@ static void open_node(void)
 	client = hall_client(&hall, 0, 0);
 }
 
-/* ---- what the other one says --------------------------------------------- */
+/* ---- what the other node sends ------------------------------------------ */
 
 static void put(char **at, uint64_t number, size_t bytes)
 {
@@ -184,7 +184,7 @@ static void say_line(const uint8_t *data, size_t len)
 	tell(BROKER_FRAME, 0, NULL, bytes, (size_t)(at - bytes) + len, 0);
 }
 
-/* KEY NUL VALUE; without a value it is erased. */
+/* data is KEY NUL VALUE. Without a value, the entry is erased. */
 static void say_entry(enum broker_bucket bucket, const uint8_t *data,
 		      size_t len)
 {
@@ -226,7 +226,8 @@ static void say(unsigned what, const uint8_t *data, size_t len)
 	}
 }
 
-/* IAC begins a telnet command of two more bytes at most; none is text. */
+/* IAC begins a telnet command, with at most two more bytes. No other byte may
+ * be a control character. */
 static void hear(void)
 {
 	static unsigned char text[1 << 16];
@@ -243,7 +244,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t i, own;
 
 	open_node();
-	/* Two bytes say what comes, and how long it is. */
+	/* Each item begins with two bytes: its kind, and its length. */
 	while (size > 2) {
 		size_t len = data[1];
 		unsigned what = data[0];

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads the fuzzer's input as a configuration. Judges memory and time (by
- * sanitizers and an alarm), that a load ends in a result or in messages with
- * their place, and that a bad file does not spoil the good one after it. A
- * libFuzzer target; with FUZZ_MAIN a program of its own that mutates files.
+ * Reads the fuzzer's input as a config file. Sanitizers check the memory, and
+ * an alarm the time. The fuzzer checks that a load returns a config, or
+ * messages with their place, and that a bad file does not spoil a good file
+ * after it. A libFuzzer target; built with FUZZ_MAIN, a program of its own that
+ * mutates files.
  */
 #include "config.h"
 
@@ -32,7 +33,8 @@ static void require(bool holds, const char *what)
 	abort();
 }
 
-/* The path of a file with these bytes, which is gone with *fd. */
+/* Makes a file with these bytes. The returned path is valid until *fd is
+ * closed. */
 static const char *file_of(const void *data, size_t size, int *fd)
 {
 	static char path[64];
@@ -135,7 +137,7 @@ static const char *const pieces[] = {
 	":open",
 };
 
-/* One change: bytes cut, repeated, replaced, or a piece put in. */
+/* Makes one change: cuts, repeats or replaces bytes, or puts a piece in. */
 static size_t mutate(char *text, size_t len, size_t room)
 {
 	size_t at = draw(len + 1), n = draw(draw(40) + 2), from;
@@ -146,11 +148,11 @@ static size_t mutate(char *text, size_t len, size_t room)
 		n = n < len - at ? n : len - at;
 		memmove(text + at, text + at + n, len - at - n);
 		return len - n;
-	case 1: /* another byte */
+	case 1: /* replace a byte */
 		if (at < len)
 			text[at] = (char)draw(256);
 		return len;
-	case 2: /* some of the text, elsewhere */
+	case 2: /* copy a part of the text to another place */
 		from = draw(len + 1);
 		n = n < len - from ? n : len - from;
 		if (n > room - len)
@@ -158,7 +160,7 @@ static size_t mutate(char *text, size_t len, size_t room)
 		memmove(text + at + n, text + at, len - at);
 		memmove(text + at, text + from, n);
 		return len + n;
-	case 3: /* the end is missing */
+	case 3: /* cut off the end */
 		return draw(8) == 0 ? at : len;
 	default:
 		n = strlen(piece);
@@ -184,7 +186,8 @@ static size_t read_seed(const char *path, char *seed)
 	return len;
 }
 
-/* SECONDS SEED FILE...: mutates the files, in turn, for so long. */
+/* Usage: SECONDS SEED FILE... Mutates the files in turn, for so many
+ * seconds. */
 int main(int argc, char **argv)
 {
 	static char seed[SEED_MAX], text[2 * SEED_MAX];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The input of linectl and of the protocol metrics: records as linectl reads
- * them, samples as it turns them into JSON, HTTP requests line by line. A
- * record that is accepted must read back as it was.
+ * The input of linectl and of the protocol metrics: records, samples that
+ * linectl turns into JSON, and HTTP requests line by line. A record that
+ * linectl accepts must be the same when it is written and read again.
  *
  * Built by tests/fuzz/run with libFuzzer; with FUZZ_MAIN, a program of its own
  * that draws its inputs.
@@ -43,7 +43,7 @@ static char *object_of(const struct record *record)
 	return text;
 }
 
-/* A record that is written again reads as the same one. */
+/* A record that is written and read again must be the same. */
 static void check_record(const char *line, size_t len)
 {
 	struct record record, again;
@@ -119,7 +119,8 @@ static void check_request(const char *lines, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	/* The exact length, so that a read past the end is found. */
+	/* A copy of exactly this length, so that a sanitizer finds a read past
+	 * its end. */
 	char *text;
 
 	if (size == 0)
@@ -185,7 +186,7 @@ static const char *const pieces[] = {
 	"99999999999999999999",
 };
 
-/* [RUNS [SEED]] */
+/* Usage: [RUNS [SEED]] */
 int main(int argc, char **argv)
 {
 	unsigned long runs = argc > 1 ? strtoul(argv[1], NULL, 10) : 50000, i;

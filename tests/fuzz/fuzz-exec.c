@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fuzzer's input is the standard output of a shared program of exec, in
- * pieces, with two clients. Judges memory (by sanitizers). A libFuzzer target
- * only; tests/fuzz/run has the linker put the functions below in place of those
- * that start programs.
+ * The fuzzer's input is the standard output of a shared program of exec with
+ * two clients, written in pieces. Sanitizers check the memory. A libFuzzer
+ * target only. tests/fuzz/run has the linker put the functions below in place
+ * of those that start programs.
  */
 #include "config.h"
 
@@ -53,7 +53,7 @@ __wrap_lined_program_start(struct lined_service *service,
 	(void)service;
 	(void)ended;
 	(void)arg;
-	must(programs < 2); /* of both services of the hall */
+	must(programs < 2); /* one for each service of the hall */
 	for (i = 0; i < 3; i++) {
 		must(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
 		ends[i] = pair[0];
@@ -152,8 +152,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fds[0] = hall_client(&hall, 0, 0);
 	fds[1] = hall_client(&hall, 0, 0);
 	turn(fds);
-	/* A byte says how many bytes follow, and 'A' and 'B' are the clients'
-	 * numbers: the inputs do not know these. */
+	/* Each piece begins with a byte that gives its length. In a piece, 'A'
+	 * and 'B' stand for the clients' numbers, which the fuzzer cannot
+	 * know. */
 	while (size > 1) {
 		char said[2 * 256];
 		size_t n = 0, len = 1 + *data++, i;
@@ -172,7 +173,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		data += len;
 		size -= len;
 	}
-	/* Both are closed, whatever stands before. */
+	/* Closes both clients, even if the text before is incomplete. */
 	say(fds, text,
 	    (size_t)snprintf(text, sizeof(text), "\n-%llu\n-%llu\n",
 			     (unsigned long long)first,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Gives the fuzzer's input to the framer: the first bytes choose the framing
- * and the cuts, the rest is the stream. Judges memory (by sanitizers) and one
- * property, that the cuts do not change the lines. A libFuzzer target; with
- * FUZZ_MAIN a program of its own that draws inputs, or takes files.
+ * and the cuts, the rest is the stream. Sanitizers check the memory; the fuzzer
+ * checks that the cuts do not change the lines. A libFuzzer target; built with
+ * FUZZ_MAIN, a program of its own that draws inputs or takes files.
  */
 #include "config.h"
 
@@ -55,7 +55,7 @@ static void take(struct digest *digest, const struct lined_framing *framing,
 	mix(digest, &line->truncated, sizeof(line->truncated));
 }
 
-/* False: the framing closes here. */
+/* Counts a line that is too long. False: the framing closes the stream. */
 static bool too_long(struct digest *digest, const struct lined_framing *framing)
 {
 	digest->too_long++;
@@ -104,7 +104,8 @@ static void finish(struct framer *framer, struct input_buffer *in,
 	}
 }
 
-/* The stream in pieces of at most `piece` bytes, drawn by `salt`. */
+/* Frames the stream in pieces of at most `piece` bytes, whose lengths depend on
+ * `salt`. */
 static struct digest split(const struct lined_framing *framing,
 			   const uint8_t *data, size_t size, size_t piece,
 			   uint32_t salt)
@@ -160,8 +161,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	framing.too_long = data[1] % 3;
 	framing.unterminated = data[2] % 2;
 	framing.byte = data[3];
-	/* Small limits mostly: below the shared buffer, so that both the
-	 * borrowed and the own memory of an input are met. */
+	/* Mostly small limits, so that lines are both shorter and longer than
+	 * the shared buffer: a longer line needs memory of its own. */
 	framing.line_length = 1u + data[4] + (data[5] & 1 ? 300u : 0u);
 	piece = 1u + data[6];
 	memcpy(&salt, data + 4, sizeof(salt));
@@ -213,7 +214,7 @@ static void draw(uint64_t *seed, uint8_t *data, size_t len)
 	}
 }
 
-/* [RUNS [SEED]] or FILE...: so many drawn inputs, or these. */
+/* Usage: [RUNS [SEED]] or FILE...: draws so many inputs, or reads the files. */
 int main(int argc, char **argv)
 {
 	static uint8_t data[16384];

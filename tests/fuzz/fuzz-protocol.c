@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The fuzzer's input is the lines of two clients of a real instance of a
- * protocol; it also decides the cuts and the turns. tests/fuzz/run links it
- * with each protocol in turn, as fuzz-protocol-chat and so on. Judges memory
- * (by sanitizers), that the instance lets go of both clients, and that chat
- * says no control character to anybody. A libFuzzer target only.
+ * protocol; it also decides the cuts and the turns. tests/fuzz/run links this
+ * file with each protocol, as fuzz-protocol-chat and so on. Sanitizers check
+ * the memory; the fuzzer checks that the instance lets go of both clients, and
+ * that chat sends no control characters. A libFuzzer target only.
  */
 #include "config.h"
 
@@ -28,12 +28,12 @@ extern const struct lined_protocol lined_protocol;
 
 static struct hall hall;
 
-/* As a config without a section of the protocol. */
+/* The options of a config without a section for the protocol. */
 static const void *default_options(void)
 {
 	struct conf_errors errors;
 	struct conf_report report = {.errors = &errors};
-	static struct pool *pool; /* a leak checker must find it */
+	static struct pool *pool; /* static, so that a leak checker finds it */
 	struct conf_section section = {.report = &report, .context = ""};
 	void *values = calloc(1, lined_protocol.options_size + 1);
 
@@ -53,7 +53,8 @@ static void open_hall(void)
 	hall_open(&hall, 1, &lined_protocol, default_options());
 }
 
-/* IAC begins a telnet command of two more bytes at most; none is text. */
+/* IAC begins a telnet command, with at most two more bytes. No other byte may
+ * be a control character. */
 static void judge_text(const unsigned char *text, size_t len)
 {
 	size_t i;
@@ -96,7 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fds[0] = hall_client(&hall, 0, 0);
 	fds[1] = hall_client(&hall, 0, 0);
 	turn(fds);
-	/* A byte says who speaks, and how many bytes follow. */
+	/* Each item begins with a byte that gives the client and the length. */
 	while (size > 1) {
 		size_t len = 1 + data[0] / 2;
 		int who = data[0] & 1;

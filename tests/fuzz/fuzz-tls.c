@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A TLS server of lib/ against a client of OpenSSL, whose bytes are cut,
- * changed and mixed with others as the input says: in the handshake, between
- * records and in them. Judges memory (by sanitizers), and that each side gets
- * what the other has sent, in order, or less. A libFuzzer target only; without
- * OpenSSL it is left out.
+ * A TLS server of lib/ against a client of OpenSSL. The fuzzer's input decides
+ * how the client's bytes are cut, changed, or mixed with others: in the
+ * handshake, between records and within them. Sanitizers check the memory; the
+ * fuzzer checks that each side gets what the other has sent, in order, or only
+ * the beginning of it. A libFuzzer target only; left out without OpenSSL.
  */
 #include "config.h"
 
@@ -29,7 +29,7 @@
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* One direction: what was sent, and how much of it has come. */
+/* One direction: the sent bytes, and how many of them have arrived. */
 struct way {
 	char sent[SENT_MAX];
 	size_t len, come;
@@ -139,7 +139,8 @@ struct session {
 	int fd;
 };
 
-/* At most len bytes of the client's; at `at`, one of them is changed. */
+/* Forwards at most len bytes of the client. Changes the byte at `at`, if that
+ * is one of them. */
 static void session_forward(struct session *s, size_t len, size_t at,
 			    unsigned char change)
 {
@@ -210,8 +211,9 @@ static void session_act(struct session *s, unsigned what)
 		lined_socket_resume(s->sock);
 }
 
-/* Takes one step off the input: the kind in three bits, a number in five, and
- * the bytes that it needs. */
+/* Makes the next step of the input. The first byte has the kind of step in
+ * three bits and a number in five; some steps need more bytes. Returns the
+ * length. */
 static size_t session_step(struct session *s, const uint8_t *data, size_t size)
 {
 	size_t number = data[0] >> 3, rest = size - 1;
@@ -221,14 +223,14 @@ static size_t session_step(struct session *s, const uint8_t *data, size_t size)
 	case 0:
 		session_write(s, data + 1, len);
 		return 1 + len;
-	case 1: /* bytes between the records */
+	case 1: /* other bytes, between the client's */
 		(void)!send(s->fd, data + 1, len, MSG_NOSIGNAL);
 		return 1 + len;
-	case 2: /* a change */
+	case 2: /* forward, and change a byte */
 		session_forward(s, PIECE_MAX, rest > 0 ? data[1] * 7u : 0,
 				(unsigned char)(number + 1));
 		return 1 + (rest > 0);
-	case 3: /* a cut */
+	case 3: /* forward some bytes only */
 		session_forward(s, number + 1, 0, 0);
 		break;
 	case 4:
@@ -277,7 +279,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 2 || size > 1024)
 		return 0;
 	session_open(&s, data[0] & 1);
-	/* A handshake that goes well, for what comes behind it. */
+	/* Some inputs begin with a handshake that succeeds, to test the stream
+	 * after it. */
 	for (at = 0; data[0] & 2 && at < 4; at++) {
 		session_forward(&s, PIECE_MAX, 0, 0);
 		session_turn(&s);

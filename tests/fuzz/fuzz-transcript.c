@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A transcript of linetest: reading it ends in a transcript or in errors with
- * their place. A libFuzzer target only.
+ * Reads the fuzzer's input as a transcript of linetest: the result must be a
+ * transcript, or errors with their place. A libFuzzer target only.
  */
 #include "config.h"
 

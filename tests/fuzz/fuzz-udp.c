@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A datagram of any bytes to an echo over UDP: each of its lines is one line,
- * the answer is one datagram or none, with the same lines in the same order. A
- * libFuzzer target only.
+ * Sends the fuzzer's input as a datagram to an echo over UDP. Each line in the
+ * datagram is echoed once, in order, and all in one datagram; without lines
+ * there is no answer. A libFuzzer target only.
  */
 #include "config.h"
 
@@ -86,14 +86,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	heard = 0;
 	must(send(peer, data, size, 0) == (ssize_t)size);
 	must(lined_dispatcher_poll(dispatcher, 1000) >= 0);
-	/* The lines over a turn's budget are read in the next one. */
+	/* Lines beyond the budget of a turn are read in the next turn. */
 	do {
 		before = heard;
 		must(lined_dispatcher_poll(dispatcher, 0) >= 0);
 	} while (heard != before);
 	n = recv(peer, answer, sizeof(answer), MSG_DONTWAIT);
 	must(n < 0 ? heard == 0 || errno == EAGAIN : (size_t)n == heard);
-	/* One datagram is answered by one. */
+	/* There must be no second answer. */
 	must(recv(peer, answer, sizeof(answer), MSG_DONTWAIT) < 0);
 	must(!lined_socket_is_closed(sock));
 	return 0;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The bytes that proxies and browsers send before a protocol sees a client:
- * PROXY headers, the request of an upgrade, frames. The first byte chooses
- * which, the second the cuts. Judges memory (by sanitizers), and that the cuts
- * do not change the result. A libFuzzer target only.
+ * PROXY headers, the request of an upgrade, frames. The first byte of the
+ * fuzzer's input chooses one of these, the second chooses the cuts. Sanitizers
+ * check the memory; the fuzzer checks that the cuts do not change the result. A
+ * libFuzzer target only.
  */
 #include "config.h"
 
@@ -82,7 +83,8 @@ static void fuzz_frames(const char *bytes, size_t len, size_t cut)
 	b_len = decode(&cuts, b, bytes, len, cut);
 	judge(whole.failed == cuts.failed && whole.closed == cuts.closed &&
 	      whole.code == cuts.code && a_pings == pings);
-	/* With a fault, how much of a piece came before it depends on it. */
+	/* If a frame is faulty, the cuts decide how many bytes before the fault
+	 * come out. */
 	judge(memcmp(a, b, a_len < b_len ? a_len : b_len) == 0);
 	judge(whole.failed || a_len == b_len);
 	websocket_decoder_fini(&whole);

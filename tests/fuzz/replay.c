@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In place of libFuzzer: gives a fuzzer the files on the command line, each
+ * Takes the place of libFuzzer: gives a fuzzer each file on the command line
  * once. tests/fuzz/run links it.
  */
 #include <stdint.h>
@@ -31,7 +31,8 @@ int main(int argc, char **argv)
 		}
 		size = fread(input, 1, sizeof(input), file);
 		fclose(file);
-		/* The exact length, so that a read past the end is found. */
+		/* A copy of exactly this length, so that a sanitizer finds a
+		 * read past its end. */
 		data = malloc(size + (size == 0));
 		if (data == NULL)
 			return EXIT_FAILURE;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The laboratory's library: preloaded before the C library, it notes each place
- * where lined allocates memory or calls the system, and lets the one that
- * tests/laboratory/lab.py asks for fail. A place is the call and the chain of
- * return addresses up to some frames of lined's own, relative to their object:
- * the same in each process of one build. The table is a shared mapping, so that
- * the child processes of lined are seen, too. Memory is here, system calls are
- * in refuse_calls.c.
+ * The library of the laboratory. It is preloaded before the C library, notes
+ * each place where lined allocates memory or calls the system, and makes the
+ * place fail that tests/laboratory/lab.py asks for. A place is a call and its
+ * chain of return addresses, up to some frames of lined's own. Addresses are
+ * relative to their object, so that they are the same in each process of one
+ * build. The table is a shared mapping, so that it includes the child processes
+ * of lined. This file has the allocations, refuse_calls.c the system calls.
  */
 #include "refuse.h"
 
@@ -27,19 +27,23 @@
 struct table *table;
 
 static __thread bool is_inside
-	__attribute__((tls_model("initial-exec"))); /* in this library */
+	__attribute__((tls_model("initial-exec"))); /* initial-exec: access to
+						     * the variable must not
+						     * allocate */
 
 /* ---- frames ----------------------------------------------------------- */
 
-/* Frames of lined's own that tell one place from another. */
+/* How many frames of lined's own distinguish places. */
 #define OWN_FRAMES_MEMORY 3
 #define OWN_FRAMES_CALL   2
 
-/* Objects by address, so that dladdr() is called once for each. */
+/* Results of dladdr() by address, so that it is called once for each
+ * address. */
 struct known {
 	_Atomic uintptr_t pc;
 	uint32_t object, offset;
-	uint32_t name_hash; /* objects are numbered as they come */
+	uint32_t name_hash; /* object numbers depend on the order of calls,
+			     * names do not */
 	bool is_own, is_skipped;
 };
 
@@ -79,7 +83,7 @@ static void frame_describe(uintptr_t pc, struct known *frame)
 	frame->offset = (uint32_t)(pc - (uintptr_t)info.dli_fbase);
 	frame->is_own = info.dli_fbase == program_base ||
 			strncmp(name, table->own, strlen(table->own)) == 0;
-	/* The sanitizers', which differ from call to call. */
+	/* Frames of sanitizers differ from call to call. */
 	frame->is_skipped = strstr(name, "libasan") != NULL ||
 			    strstr(name, "refuse.so") != NULL;
 }
@@ -92,7 +96,7 @@ static struct known frame_find(uintptr_t pc)
 	if (atomic_load_explicit(&slot->pc, memory_order_acquire) == pc)
 		return *slot;
 	frame_describe(pc, &frame);
-	/* Taken once, by the first: no reader sees it change. */
+	/* Only the first thread fills the slot, so no reader sees it change. */
 	if (slot->pc == 0) {
 		uintptr_t none = 0;
 
@@ -188,7 +192,7 @@ bool fd_is_stream_socket(int fd)
 	       type == SOCK_STREAM;
 }
 
-/* A connection that is said to be lost does not go on. */
+/* If lined is told that a connection is lost, it must really be lost. */
 static void connection_ends(int fd)
 {
 	int fault = table->fault;
@@ -216,7 +220,8 @@ bool place_fails(const char *call, bool is_memory, const void *caller, int fd,
 		return true;
 	}
 	is_inside = true;
-	/* Most calls are others': quickly. */
+	/* Most calls are at other places: compare the first frame only, which
+	 * is fast. */
 	if (table->target != 0) {
 		struct known frame = frame_find((uintptr_t)caller);
 
@@ -273,8 +278,8 @@ __attribute__((constructor)) static void begin(void)
 	    strcmp(strrchr(program, '/'), "/lined") != 0)
 		return;
 	is_inside = true;
-	/* glibc 2.36 crashes if its first lookup of any name, which may be that
-	 * of a resolver thread, has no memory. */
+	/* glibc 2.36 crashes if the first lookup of any name has no memory.
+	 * Such a lookup may be made by a resolver thread: make one here. */
 	getpwuid(0);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd >= 0 && dladdr((void *)getauxval(AT_ENTRY), &info)) {
@@ -292,7 +297,7 @@ __attribute__((constructor)) static void begin(void)
 
 /* ---- memory ----------------------------------------------------------- */
 
-/* dlsym() may allocate before there is anything to allocate with. */
+/* dlsym() may allocate before the real malloc() is known. */
 static char early[65536] __attribute__((aligned(16)));
 static size_t early_used;
 
@@ -363,7 +368,9 @@ void *realloc(void *memory, size_t size)
 		void *copy = malloc(size);
 
 		if (copy != NULL && memory != NULL)
-			memcpy(copy, memory, size); /* from `early` only */
+			memcpy(copy, memory, size); /* memory is in `early`,
+						     * whose blocks have no
+						     * recorded size */
 		return copy;
 	}
 	if (size != 0 && memory_fails("realloc", CALLER))
@@ -405,7 +412,7 @@ void *aligned_alloc(size_t alignment, size_t size)
 						     : real(alignment, size);
 }
 
-/* A sanitizer's own would not call malloc(). */
+/* The strndup() of a sanitizer would not call malloc(). */
 char *strndup(const char *text, size_t len)
 {
 	char *copy;

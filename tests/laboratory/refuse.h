@@ -14,8 +14,8 @@
 #pragma GCC visibility push(hidden)
 
 /* A fault is an errno, or one of these. */
-#define FAULT_SHORT -1 /* one byte, where more was asked for */
-#define FAULT_END   -2 /* the end of the file */
+#define FAULT_SHORT -1 /* transfer one byte, if more was asked for */
+#define FAULT_END   -2 /* report the end of the file */
 
 /* ---- the table, as lab.py reads it ------------------------------------ */
 
@@ -39,10 +39,10 @@ struct table {
 	uint64_t target; /* the place that fails; 0: none, places are noted */
 	int32_t fault;
 	uint32_t how_long;
-	uint32_t first;     /* the offset of its first frame */
+	uint32_t first;     /* the offset of the target's first frame */
 	uint32_t is_memory; /* whether the target is an allocation */
-	uint32_t is_over;   /* the driver: no more faults */
-	uint32_t faults;    /* so many were made */
+	uint32_t is_over;   /* set by lab.py: no more faults */
+	uint32_t faults;    /* how many faults were made */
 	uint32_t place_count, object_count, lock;
 	char own[256]; /* the directory of lined's modules */
 	char objects[OBJECTS_MAX][256];
@@ -51,8 +51,8 @@ struct table {
 
 extern struct table *table; /* NULL: this process is left alone */
 
-/* Notes the place; whether its call fails now. may(fd, fault) says whether the
- * fault can occur at all. */
+/* Notes the place. Returns whether its call must fail now. may(fd, fault) says
+ * whether the fault can occur for this descriptor. */
 bool place_fails(const char *call, bool is_memory, const void *caller, int fd,
 		 bool (*may)(int fd, int fault));
 

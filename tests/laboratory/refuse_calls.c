@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The system calls that the laboratory's library lets fail, and which of the
- * faults can happen to which descriptor.
+ * The system calls that the laboratory's library can make fail, and which
+ * faults can occur for which descriptor.
  */
 #include "refuse.h"
 
@@ -57,7 +57,7 @@ static bool fd_may(int fd, int fault)
 	switch (fault) {
 	case FAULT_SHORT:
 		return fd_is_stream(fd);
-	case FAULT_END: /* a file that is empty is none */
+	case FAULT_END: /* not for files: lined would read an empty file */
 		return fd_is_stream(fd) && !fd_is(fd, S_IFREG);
 	case EAGAIN:
 		flags = fcntl(fd, F_GETFL);
@@ -84,7 +84,7 @@ static bool fd_may(int fd, int fault)
 	if (real == NULL)                                                      \
 	real = (__typeof__(name) *)next(#name)
 
-/* A call that reports a failure by `failed` and errno. */
+/* A call that reports a failure by returning `failed` and setting errno. */
 #define CALL(type, failed, name, parameters, ...)                              \
 	type name parameters                                                   \
 	{                                                                      \
@@ -96,7 +96,7 @@ static bool fd_may(int fd, int fault)
 		return real(__VA_ARGS__);                                      \
 	}
 
-/* The same for what has a descriptor as its first parameter. */
+/* The same for a call whose first parameter is a descriptor. */
 #define FD_CALL(type, failed, name, parameters, fd, ...)                       \
 	type name parameters                                                   \
 	{                                                                      \
@@ -108,7 +108,7 @@ static bool fd_may(int fd, int fault)
 		return real(fd, ##__VA_ARGS__);                                \
 	}
 
-/* A call that returns its errno. */
+/* A call that returns the error instead of setting errno. */
 #define NUMBER_CALL(name, parameters, ...)                                     \
 	int name parameters                                                    \
 	{                                                                      \
@@ -118,7 +118,7 @@ static bool fd_may(int fd, int fault)
 		return real(__VA_ARGS__);                                      \
 	}
 
-/* Reads and writes, which may be short. */
+/* A read or write, which may also be short. */
 #define TRANSFER(name, parameters, size, fd, ...)                              \
 	ssize_t name parameters                                                \
 	{                                                                      \
@@ -146,7 +146,7 @@ TRANSFER(pwrite, (int fd, const void *from, size_t len, off_t at), len, fd,
 TRANSFER(send, (int fd, const void *from, size_t len, int flags), len, fd, from,
 	 len, flags)
 
-/* By the first byte of the first piece. */
+/* Cuts the vector to the first byte of its first piece. */
 static bool vector_is_cut(const struct iovec *from, size_t count,
 			  struct iovec *one)
 {
@@ -228,7 +228,7 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 	return real(fd, message, flags);
 }
 
-/* Fails, but has closed. */
+/* Reports the failure after the descriptor is closed, as Linux does. */
 int close(int fd)
 {
 	bool fails;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A fault planted for linetest to find: this protocol takes the bytes of each
- * read for one line. With a client that writes whole lines, one at a time, it
- * looks right.
+ * A deliberate fault, which linetest must find: this protocol takes the bytes
+ * of each read for one line. With a client that writes one whole line at a
+ * time, the fault does not show.
  */
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A module built with a header that had fewer members, or more, than ours: its
- * size is SIZE. For test-module. Members behind a smaller size must not be
- * read.
+ * A module that was built with a header with fewer or more members than ours:
+ * its size is SIZE. For test-module. The loader must not read members beyond a
+ * smaller size.
  */
 #include <stddef.h>
 

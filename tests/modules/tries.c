@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tries calls that lined may no longer make after its start: a line names a
- * call and a path, and the answer is "done" or the text of errno. A call
- * without a path ignores it.
+ * Tries calls that lined may no longer make after its start. A line names a
+ * call and a path, and the answer is "done" or the text of errno. Calls that
+ * need no path ignore it.
  */
 #define _GNU_SOURCE
 
@@ -154,7 +154,8 @@ static const struct {
 	{"setuid", tries_setuid}, {"tiocsti", tries_tiocsti},
 };
 
-/* With arguments of zero: each of them would fail in another way. */
+/* These calls are made with all arguments zero: if they were permitted, each
+ * would fail with another errno. */
 static const struct {
 	const char *name;
 	long number;

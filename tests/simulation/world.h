@@ -10,12 +10,12 @@
  *
  * Simulated, by functions of the same names in this program, which the linker
  * prefers to those of libc, and by a few functions that it wraps:
- *  *	the clock, random bytes		world.c
- *  *	sockets				net.c, syscalls.c
- *  *	the poller, wakeups, threads	loops.c
- *  *	clients, upstreams		peer.c and what stands on it
- *  *	nats-server and libnats		nats.c, nats_server.c, bucket.c
- *  *	the log				trace.c: into the trace
+ *	the clock, random bytes		world.c
+ *	sockets				net.c, syscalls.c
+ *	the poller, wakeups, threads	loops.c
+ *	clients, upstreams		peer.c and what stands on it
+ *	nats-server and libnats		nats.c, nats_server.c, bucket.c
+ *	the log				trace.c: into the trace
  *
  * One step (run.c) is a turn of one dispatcher, a packet that arrives, an act
  * of a peer, an event of the broker, time that passes, a reload. Locks are real

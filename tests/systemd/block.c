@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A protocol that blocks for ever, with "sleep" in a system call, with "spin"
- * in a loop; "crash" crashes. Any other line comes back.
+ * A protocol that blocks for ever: "sleep" blocks in a system call, "spin" in a
+ * loop. "crash" crashes. Any other line is echoed.
  */
 #include <string.h>
 #include <unistd.h>

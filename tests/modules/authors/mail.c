@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mail: takes mail as SMTP does, and forgets it. For authors: it has DATA, and
- * a time limit for each client with a last answer. mail.py is the same in
- * Twisted.
+ * mail: accepts mail as SMTP does, and discards it. An example for authors of
+ * modules: it has DATA, and a time limit for each client that ends with an
+ * answer. mail.py is the same in Twisted.
  */
 #include <lined/protocol.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * notes: texts under keys, kept for a while, and reminders. For authors: it has
- * options, a table, a task and a timer for each client. notes.py is the same in
- * Twisted.
+ * notes: texts under keys, kept for a while, and reminders. An example for
+ * authors of modules: it has options, a table, a task and a timer for each
+ * client. notes.py is the same in Twisted.
  */
 #include <lined/protocol.h>
 
@@ -110,7 +110,7 @@ static void serve(struct lined_socket *client, const struct lined_line *line)
 		lined_socket_printf(client, "what?\n");
 }
 
-/* Tells everybody when the number of notes has changed. */
+/* Tells all clients when the number of notes has changed. */
 static void tell(struct lined_service *service)
 {
 	const struct options *options = lined_service_options(service);

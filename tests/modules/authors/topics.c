@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * topics: clients with a name may publish, and all may listen. For authors: it
- * uses bus and registry, so it runs on any number of workers. topics.py is the
- * same in Twisted, in one process.
+ * topics: clients with a name may publish, and all may listen. An example for
+ * authors of modules: it uses the bus and the registry, so it runs on any
+ * number of workers. topics.py is the same in Twisted, in one process.
  */
 #include <lined/bus.h>
 #include <lined/protocol.h>
