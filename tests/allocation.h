@@ -8,13 +8,13 @@
 #include <stdbool.h>
 
 /*
- * Counts the allocations of this thread from now on. The one with this number,
- * from 1, fails with ENOMEM; if it is lasting, all after it, too. 0: none
- * fails, and none is counted.
+ * Counts the allocations of this thread from now on. The allocation with this
+ * number, counted from 1, fails with ENOMEM; if `lasting`, all later ones fail,
+ * too. 0: no allocation fails, and none is counted.
  */
 void allocation_fail(unsigned long number, bool lasting);
 
-/* How many were counted, those that failed among them. */
+/* How many allocations were counted, failed ones included. */
 unsigned long allocation_count(void);
 
 /* Counts an allocation of another function. Returns whether it must fail. */

@@ -18,32 +18,33 @@ extern const struct lined_protocol late;
 
 enum { TEXT_MAX = 64 };
 
-/* The messages that a subscription has had, one after the other. */
+/* The messages that a subscription has received, one after the other. */
 struct inbox {
 	struct lined_service *service;
 	const char *topic;
 	char text[TEXT_MAX];
 	unsigned got;
-	struct lined_buffer *last; /* compared, not used */
+	struct lined_buffer *last; /* for comparison only: it may be freed */
 	struct lined_subscription *subscription;
-	/* Further actions of the handler: */
+	/* What the handler also does: it subscribes or unsubscribes an inbox,
+	 * and publishes a text. */
 	struct inbox *subscribe, *unsubscribe;
 	const char *publish;
 };
 
-/* Subscribe an inbox (arg). Of the type that hall_call() takes, as is
- * publish_own(). */
+/* Both subscribe the inbox arg. These functions and publish_own() have the type
+ * that hall_call() takes. */
 void subscribe(struct lined_service *service, void *arg);
 void subscribe_shared(struct lined_service *service, void *arg);
 void unsubscribe(struct inbox *inbox);
 
-/* The handler of an inbox (arg). */
+/* The handler of a subscription; arg is its inbox. */
 void take(void *arg, struct lined_buffer *message);
 
 int publish_text(struct lined_service *service, const char *topic,
 		 const char *text);
 
-/* Publishes a text (arg) to the topic "t". */
+/* Publishes the text arg to the topic "t". */
 void publish_own(struct lined_service *service, void *arg);
 
 /* One turn of the main dispatcher. */

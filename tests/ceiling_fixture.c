@@ -54,7 +54,7 @@ void ceiling_close(struct ceiling_case *c)
 	lined_dispatcher_free(c->d);
 	if (c->others != NULL)
 		lined_dispatcher_free(c->others);
-	/* All that was charged was given back. */
+	/* Everything that was charged must have been given back. */
 	free(c->memory.dispatchers);
 	for (size_t i = 0; i < CEILING_CLIENTS; i++) {
 		close(c->peers[i]);

@@ -17,7 +17,7 @@
 
 struct ceiling_case {
 	struct lined_dispatcher *d;
-	struct lined_dispatcher *others; /* another one, or NULL */
+	struct lined_dispatcher *others; /* the second dispatcher, or NULL */
 	struct memory_ceiling memory;
 	struct lined_socket_group group;
 	struct lined_socket *socks[CEILING_CLIENTS];

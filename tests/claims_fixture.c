@@ -22,7 +22,7 @@ static void answer(struct lined_socket *client, void *arg, bool won)
 	lined_socket_send(client, won ? "won\n" : "lost\n", won ? 4 : 5);
 }
 
-/* Two claims in one go: the second is answered second. */
+/* Makes two claims in one call. The second one is answered second. */
 static void claim_two(struct lined_socket *client, const char *name)
 {
 	struct lined_service *service = lined_client_service(client);
@@ -68,7 +68,7 @@ const struct lined_protocol claiming = {
 	.handle_line = obey,
 };
 
-/* ---- questions and answers ---------------------------------------------- */
+/* ---- clients --------------------------------------------------------- */
 
 struct hall claims_hall;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The node and its broker, see cluster_stage.h.
+ * Plays the broker for a node, and drives the node; see cluster_stage.h.
  */
 #include "config.h"
 

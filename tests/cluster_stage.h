@@ -16,23 +16,24 @@
 #include "threads/bus.h"
 #include "worker_fixture.h"
 
-/* The life of the buckets. */
+/* The number of the buckets' life. */
 #define STAGE_BUCKET UINT64_C(77)
 
-/* More frames than may be on their way. */
+/* More frames than may be under way. */
 #define STAGE_KEPT 1200
 
 /* The broker: the requests that it got from the node, and how it behaves. */
 struct stage_broker {
 	void (*event)(void *arg, struct broker_event *event);
 	void *arg;
-	bool refuses; /* to open */
+	bool refuses; /* refuses to open */
 	size_t opens;
 	bool drops;
 	struct broker_request *last;
 	size_t requests, frames, longest, backlog, frame_max;
 	uint64_t life;
-	uint64_t unwritten; /* lines, when it is closed */
+	uint64_t unwritten; /* how many lines it reports as unwritten when it is
+			     * closed */
 };
 extern struct stage_broker stage_broker;
 
@@ -45,26 +46,26 @@ struct stage {
 	struct cluster_service *service;
 	struct bus_member member;
 	struct lined_subscription *subscription;
-	char heard[256]; /* on the topic "t" of the service "a" */
+	char heard[256]; /* messages on the topic "t" of the service "a" */
 	struct lined_buffer *kept[STAGE_KEPT];
 	size_t kept_count;
 	bool keeps;
-	uint64_t seen; /* the revision as a name changed */
+	uint64_t seen; /* the revision when a name changed */
 	struct cluster_events events;
-	bool whole; /* as it was told last */
+	bool whole; /* whether the cluster was whole, by its last event */
 };
 
-/* Makes a node that has not begun, and ends it. */
+/* stage_open() makes a node that has not joined; stage_close() ends it. */
 void stage_open(struct stage *stage);
 void stage_close(struct stage *stage);
 
-/* A node that is joined, with a lease of a minute. */
+/* The same for a node that has joined, with a lease of a minute. */
 void stage_begin(struct stage *stage);
 
-/* A turn of the node. */
+/* Runs a turn of the node. */
 void stage_turn(struct stage *stage);
 
-/* The broker sends an event; key and text may be NULL. */
+/* The broker reports an event; key and text may be NULL. */
 void stage_tell(struct stage *stage, enum broker_event_kind kind,
 		enum broker_bucket bucket, uint64_t revision, const char *key,
 		const char *text);
@@ -73,11 +74,11 @@ void stage_tell(struct stage *stage, enum broker_event_kind kind,
 void stage_answer(struct stage *stage, enum broker_event_kind kind,
 		  uint64_t tag, uint64_t revision);
 
-/* The link is up, and the node is joined; the stream of names ends with this
+/* The link comes up, and the node joins. The list of names ends with this
  * revision. */
 void stage_join(struct stage *stage, uint64_t revision);
 
-/* Another node is there: node-b. */
+/* Another node joins: node-b. */
 void stage_meet(struct stage *stage);
 
 struct cluster_report stage_report(const struct stage *stage);

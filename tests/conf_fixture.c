@@ -180,7 +180,7 @@ void fixture_write(const char *name, const char *text)
 
 /* ---- loads ----------------------------------------------------------- */
 
-/* All messages, with the directory cut out wherever it stands. */
+/* Joins all messages, and removes the directory wherever it occurs. */
 static void collect(const struct conf_messages *messages, char *text,
 		    size_t size)
 {
@@ -241,7 +241,8 @@ const struct conf *fixture_good(const char *text)
 	return loads[load_count - 1];
 }
 
-/* The section begins on one line: the first line of text is line 2. */
+/* Writes a service section whose beginning is one line: the first line of text
+ * is line 2. */
 static void write_service(const char *text)
 {
 	char whole[8192];
@@ -263,7 +264,7 @@ const struct conf_service *fixture_good_service(const char *text)
 	return &loads[load_count - 1]->services[0];
 }
 
-/* "3: what" of the expected ones means "lined.conf:3: what". */
+/* In the expected messages, "3: what" means "lined.conf:3: what". */
 static void expect(const char *messages)
 {
 	char wanted[sizeof(errors_text)];

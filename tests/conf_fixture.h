@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fixtures of the suites of the configuration: config files in a directory of
- * their own, protocols that are only tables, and loads whose messages are kept.
- * Checks only that its files can be written.
+ * Fixtures for the suites of the config: config files in a directory of their
+ * own, protocols that are only tables, and loads whose messages are kept. The
+ * fixtures check only that their files can be written.
  */
 #pragma once
 
@@ -39,9 +39,9 @@ struct fake_relay {
 
 /*
  * Protocols: "echo" (stream and datagram, no options), "relay" (stream, the
- * options above, no idle timeout; check refuses level = 13), "fixed" (framing
- * of its own, terminator and line-length fixed), "beacon" (datagram only),
- * "faulty" (defaults that cannot be read).
+ * options above, no idle timeout; its check() refuses level = 13), "fixed"
+ * (framing of its own, terminator and line-length fixed), "beacon" (datagram
+ * only), "faulty" (defaults that cannot be read).
  */
 extern const struct conf_env fixture_env;
 
@@ -50,24 +50,24 @@ extern const struct conf_env fixture_env;
 	"service \"" name "\" { protocol = \"echo\" "                          \
 	"listen = \"tcp://127.0.0.1:" port "\" }\n"
 
-/* Before and after each test: an empty directory, and its removal. */
+/* Run before and after each test: make an empty directory, and remove it. */
 void fixture_setup(void);
 void fixture_teardown(void);
 
-/* The path of a file in it. Valid until the next call. */
+/* The path of a file in the directory. Valid until the next call. */
 const char *fixture_path(const char *name);
 
 void fixture_write(const char *name, const char *text);
 void fixture_write_bytes(const char *name, const void *bytes, size_t len);
 
-/* Loads a file of the directory; the result goes at teardown. */
+/* Loads a file in the directory; teardown frees the config. */
 struct conf *fixture_load(const char *name);
 struct conf *fixture_load_with(const char *name, const struct conf_env *env);
 
-/* Writes text as lined.conf and loads it; it must be good. */
+/* Writes text as lined.conf and loads it: the load must succeed. */
 const struct conf *fixture_good(const char *text);
 
-/* The same inside of service "s" { protocol = "echo" listen = ... }. */
+/* The same for text within service "s" { protocol = "echo" listen = ... }. */
 const struct conf_service *fixture_good_service(const char *text);
 
 /*

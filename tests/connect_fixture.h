@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A socket that connects, for the suites of connecting: what its handlers are
- * told, and how the attempt ends.
+ * A socket that connects, for the suites of connecting: which of its handlers
+ * were called, and how the attempt ended.
  */
 #pragma once
 
@@ -36,8 +36,8 @@ TCase *connect_case(Suite *suite, const char *name);
 /* Frees the dispatcher before the end of the test. */
 void free_dispatcher(void);
 
-/* Listens at silent_port until the end of the test with a full backlog: nobody
- * answers. */
+/* Listens at silent_port until the end of the test, with a full backlog:
+ * connection attempts get no answer. */
 void silent_listen(void);
 extern uint16_t silent_port;
 
@@ -63,13 +63,14 @@ void decide(struct attempt *a);
 
 void assert_connected(const struct attempt *a);
 
-/* It has failed for this reason, and nothing more comes. */
+/* The attempt has failed for this reason, and no other callback follows. */
 void assert_failed(struct attempt *a, enum lined_close_reason reason,
 		   int error);
 
-/* The same after decide(). */
+/* The same, after decide(). */
 void assert_connects(struct attempt *a);
 void assert_fails(struct attempt *a, enum lined_close_reason reason, int error);
 
-/* Accepts the connection at a listener; what it sends comes back. */
+/* Accepts the connection at a listener. The socket must echo what this end
+ * sends. */
 void assert_echoes(struct attempt *a, int at);

@@ -38,7 +38,8 @@ void ending_close(struct lined_socket *sock, void *arg,
 	one->closes++;
 	one->reason = reason;
 	one->error = error;
-	/* The socket may still be asked, and its descriptor is still open. */
+	/* In handle_close the socket can still be queried, and its descriptor
+	 * is open. */
 	ck_assert_ptr_eq(lined_socket_arg(sock), one);
 	ck_assert_int_eq(lined_socket_send(sock, "x", 1), -1);
 	if (one->fd >= 0)
@@ -51,7 +52,7 @@ static void ending_group_closed(struct lined_socket *sock,
 {
 	struct ending *one = lined_socket_arg(sock);
 
-	/* After handle_close, with the same arguments. */
+	/* The group is told after handle_close, with the same arguments. */
 	ck_assert_uint_eq(one->closes, 1);
 	ck_assert_int_eq(one->reason, reason);
 	ck_assert_int_eq(one->error, error);

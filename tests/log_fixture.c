@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Puts a pipe in the place of stderr, and a socket in the place of /dev/log.
+ * Replaces stderr by a pipe, and /dev/log by a socket.
  */
 #include "config.h"
 

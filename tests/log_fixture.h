@@ -12,10 +12,10 @@
 
 TCase *log_case(Suite *suite, const char *name);
 
-/* Opens the log, for lines of LOG_LOCAL3 and "lined". */
+/* Opens the log, with the facility LOG_LOCAL3 and the name "lined". */
 void open_to(enum log_target target, enum lined_log_level level);
 
-/* The same to stderr, from LINED_LOG_INFO on. */
+/* Opens the log on stderr, for LINED_LOG_INFO and above. */
 void open_stderr(void);
 
 /* ---- /dev/log -------------------------------------------------------- */
@@ -23,31 +23,33 @@ void open_stderr(void);
 extern int syslog_reader; /* -1: there is no /dev/log */
 extern char syslog_text[4096];
 
-/* SOCK_DGRAM or SOCK_STREAM. */
+/* Makes /dev/log a socket of this type, SOCK_DGRAM or SOCK_STREAM. */
 void serve_syslog(int type);
 void end_syslog(void);
 
-/* The next record without time and process: "<157>lined: text". */
+/* Returns the next record without time and process: "<157>lined: text". */
 const char *read_syslog(int fd);
 
 /* ---- stderr ---------------------------------------------------------- */
 
 #define LOG_FIXTURE_MAX (1 << 20)
 
-extern int out; /* where stderr can be read; -1: nowhere */
+extern int out; /* the read end of stderr; -1: it is not a pipe of the test */
 extern char got[LOG_FIXTURE_MAX];
 
-/* Puts another file in the place of stderr: takes over both descriptors. */
+/* Replaces stderr by another file. Takes over both descriptors. */
 void use_stderr(int fd, int read_end);
 
-/* Everything that went to stderr, which is the one of the process again. */
+/* Returns everything that went to stderr, and restores the process's own
+ * stderr. */
 const char *read_all(void);
 
-/* Adds to got[], which is len long; waits if nothing has come. */
+/* Reads stderr into got[], which has *len bytes already; waits if there is
+ * nothing. */
 void read_more(size_t *len);
 
-/* Reads stderr until this is in it. */
+/* Reads stderr until it has contained this text. */
 const char *read_until(const char *text);
 
-/* How often a part is in a text. */
+/* How often the part occurs in the text. */
 unsigned count_of(const char *text, const char *part);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ports of tests. An abstract socket named after a port reserves the port while
- * nothing is bound to it; the scripts use the same name.
+ * Ports for tests. An abstract UNIX socket named after a port reserves the port
+ * while nothing is bound to it; the scripts use the same names.
  */
 #include "port.h"
 
@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define LOWEST   10000
-#define HIGHEST  22000 /* linetest begins here */
+#define HIGHEST  22000 /* linetest uses the ports above */
 #define TRIES    10000
 #define MARK     "lined-test-port-%u"
 #define LOW_FILE "/proc/sys/net/ipv4/ip_local_port_range"
@@ -35,7 +35,8 @@ static unsigned first_of_clients(void)
 	return first;
 }
 
-/* Stays open, so that the mark lasts as long as the process. */
+/* Reserves the port. The socket stays open, so that the port is reserved as
+ * long as the process runs. */
 static bool mark(unsigned port)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -59,7 +60,7 @@ static bool is_free(int family, int type, unsigned port)
 				  .sin6_port = htons((uint16_t)port)};
 	int fd = socket(family, type | SOCK_CLOEXEC, 0), on = 1, rc;
 
-	/* There may be no IPv6 here. */
+	/* The machine may have no IPv6. */
 	if (fd < 0)
 		return true;
 	if (type == SOCK_STREAM)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* A port for a test alone, in parallel with others. */
+/* A port that no other test uses, although tests run in parallel. */
 #pragma once
 
 #include <stdint.h>
 
 /*
- * A port that is free for TCP and UDP on both families, and this process's own
- * as long as it lives; 0 where there is none. It lies outside of the range from
- * which the kernel takes the ports of clients.
+ * Returns a port that is free for TCP and UDP on both families and reserved for
+ * this process as long as it runs; 0: there is none. The port is outside the
+ * range from which the kernel takes the ports of clients.
  */
 uint16_t private_port(void);

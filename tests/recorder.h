@@ -26,8 +26,8 @@ struct recorder {
 	int error;
 	bool echo;           /* sends each line back */
 	const char *scold;   /* sent on a line that is too long */
-	unsigned stop_after; /* lines a handle_read, 0: all */
-	bool quiet;          /* counts only */
+	unsigned stop_after; /* lines per handle_read; 0: all */
+	bool quiet;          /* only counts */
 };
 
 extern const struct lined_socket_handlers recorder_handlers;

@@ -25,7 +25,7 @@ struct stream {
 
 extern struct stream stream;
 
-/* Opens the stream; without a framing it has the default. */
+/* Opens the stream. framing NULL: the default framing. */
 void stream_open(const struct lined_framing *framing);
 
 /* Opens the stream with handlers of the test; group may be NULL. arg must live
@@ -33,9 +33,8 @@ void stream_open(const struct lined_framing *framing);
 void stream_open_with(const struct lined_socket_handlers *handlers, void *arg,
 		      struct lined_socket_group *group);
 
-/* Opens a pair of UNIX sockets whose buffers are small: the kernel takes
- * little, so that the queue fills soon, and goes on as soon as the peer reads.
- */
+/* Opens the stream as a pair of UNIX sockets with small buffers: the queue
+ * fills soon, and empties as soon as the peer reads. */
 void stream_open_small(uint32_t send_queue);
 
 /* Does nothing if the stream is not open. */
@@ -62,9 +61,10 @@ struct lined_framing framing_of(enum lined_terminator terminator,
 struct reader {
 	char log[512];
 	size_t len;
-	size_t want; /* bytes of the block that comes next, 0: a line */
+	size_t want; /* length of the next block; 0: a line comes next */
 	bool closed;
-	struct lined_framing second; /* what the handler switches to */
+	struct lined_framing second; /* the framing that the handler switches
+				      * to */
 	unsigned reads;
 	enum lined_line_status status;
 	int error;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fixtures of the Check suites, see support.h. Every wait here ends after
- * SUPPORT_WATCHDOG_MS by failing the test; Check's own time limit, and an
- * alarm where no fork guards the run, stand behind it.
+ * The fixtures of the Check suites, see support.h. Every wait here fails the
+ * test after SUPPORT_WATCHDOG_MS. Should that fail, Check's time limit ends the
+ * test or, if Check does not fork, an alarm.
  */
 #include "config.h"
 
@@ -74,7 +74,8 @@ int support_main(Suite *(*make)(void))
 	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* Every test runs in its own process, or one after the other without fork. */
+/* The number of open descriptors before the test. One variable is enough: each
+ * test has its own process or, without fork, runs after the previous one. */
 static size_t fds_before;
 
 static void case_setup(void)
@@ -107,8 +108,8 @@ static void case_teardown(void)
 	uint64_t end_ms = support_now_ms() + SETTLE_MS;
 	size_t fds;
 
-	/* A resolver's thread may still have a file open, or open one later: it
-	 * is enough if the count is as before once. */
+	/* A thread of a resolver may have a file open for some time: wait until
+	 * the count is as before. */
 	while ((fds = support_fd_count()) != fds_before &&
 	       support_now_ms() < end_ms)
 		poll(NULL, 0, 5);
@@ -139,7 +140,7 @@ size_t support_fd_count(void)
 	while ((entry = readdir(dir)) != NULL)
 		count += entry->d_name[0] != '.';
 	closedir(dir);
-	return count - 1; /* the directory's own */
+	return count - 1; /* without the descriptor of the directory */
 }
 
 uint64_t support_now_ms(void)
@@ -209,8 +210,8 @@ int support_listen_fd(int backlog, uint16_t *port)
 	return fd;
 }
 
-/* Below the ports that the system assigns: another test could get one of those
- * a moment later, or a connection could connect to itself. */
+/* Chooses a port below those that the system assigns: another test could get an
+ * assigned port a moment later, or a connection could connect to itself. */
 uint16_t support_refused_port(void)
 {
 	static uint16_t port;
@@ -304,7 +305,7 @@ support_listen(struct lined_dispatcher *d,
 
 /* ---- running --------------------------------------------------------- */
 
-/* One turn of a loop that began at start_ms. */
+/* Runs one turn of a loop that began at start_ms, and checks the time. */
 static void guarded_turn(struct lined_dispatcher *d, uint64_t start_ms)
 {
 	int rc = lined_dispatcher_poll(d, 20);
@@ -399,7 +400,8 @@ void support_wait_readable(int fd)
 		      SUPPORT_WATCHDOG_MS);
 }
 
-/* Up to len bytes from the peer, turning d meanwhile; 0 at the end. */
+/* Reads up to len bytes at the peer's end, and runs turns of d meanwhile; 0:
+ * the end. */
 static ssize_t receive(struct lined_dispatcher *d, int fd, void *data,
 		       size_t len)
 {

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Fixtures of the Check suites of the core: dispatchers, connected pairs with a
- * plain peer descriptor, a loop with a watchdog, a count of open descriptors.
- * Every helper fails the running test by itself; none returns an error. Checks
- * nothing about lined on its own.
+ * plain peer descriptor, a loop with a watchdog, a count of open descriptors. A
+ * helper that fails ends the running test: no helper returns an error.
  */
 #pragma once
 
@@ -77,7 +76,7 @@ support_pair_in_group(struct lined_dispatcher *d,
 		      const struct lined_socket_handlers *handlers, void *arg,
 		      struct lined_socket_group *group, int *peer);
 
-/* A registered socket that listens on 127.0.0.1, and its port. */
+/* Returns a registered socket that listens on 127.0.0.1, and its port. */
 struct lined_socket *
 support_listen(struct lined_dispatcher *d,
 	       const struct lined_socket_handlers *handlers, void *arg,
@@ -100,7 +99,8 @@ struct sockaddr_in support_loopback(uint16_t port);
 
 /* ---- running --------------------------------------------------------- */
 
-/* Polls until done(arg); fails the test after SUPPORT_WATCHDOG_MS. */
+/* Runs turns until done(arg) is true; fails the test after
+ * SUPPORT_WATCHDOG_MS. */
 void support_run_until(struct lined_dispatcher *d, bool (*done)(void *arg),
 		       void *arg);
 
@@ -109,28 +109,29 @@ void support_run_until_set(struct lined_dispatcher *d, const bool *flag);
 void support_run_until_count(struct lined_dispatcher *d, const unsigned *count,
 			     unsigned n);
 
-/* That many turns that do not wait. */
+/* Runs this many turns, which do not wait. */
 void support_run_turns(struct lined_dispatcher *d, unsigned turns);
 
-/* Turns for at least ms milliseconds; how many it took. */
+/* Runs turns for at least ms milliseconds. Returns how many. */
 unsigned support_run_for(struct lined_dispatcher *d, unsigned ms);
 
 /* ---- the peer's side ------------------------------------------------- */
 
-/* Writes all of it to a blocking descriptor. */
+/* Both write everything to a blocking descriptor. */
 void support_write(int fd, const void *data, size_t len);
 void support_puts(int fd, const char *text);
 
 /* Waits (not on a dispatcher) until fd is readable. */
 void support_wait_readable(int fd);
 
-/* Turns until exactly this text has come out at the peer's descriptor. */
+/* Runs turns until the peer's descriptor has received exactly this text. */
 void support_expect(struct lined_dispatcher *d, int fd, const char *text);
 
-/* Turns until the peer's descriptor is at its end; fails on data. */
+/* Runs turns until the peer's descriptor is at its end. Fails if data comes. */
 void support_expect_eof(struct lined_dispatcher *d, int fd);
 
-/* Turns until the end or an error (0 or -errno): how many bytes came. */
+/* Runs turns until the peer's descriptor is at its end or fails (*error is 0 or
+ * -errno). Returns how many bytes came. */
 size_t support_drain(struct lined_dispatcher *d, int fd, int *error);
 
 /* Closes with a reset (SO_LINGER 0). */

@@ -25,8 +25,8 @@ struct server {
 	struct lined_dispatcher *dispatcher;
 	struct lined_socket *listener;
 	uint16_t port;
-	unsigned calls;    /* of handle_accept */
-	unsigned per_call; /* how many to accept in one */
+	unsigned calls;    /* calls of handle_accept */
+	unsigned per_call; /* how many clients to accept in one call */
 	unsigned accepted, refused, lines, closes;
 	int last_error;
 	struct lined_socket *clients[CLIENTS];
@@ -100,7 +100,7 @@ static void server_start(unsigned per_call)
 					 &server, &server.port);
 }
 
-/* After each test, too. */
+/* Called by tests, and after each test. */
 static void server_stop(void)
 {
 	lined_dispatcher_free(server.dispatcher);
@@ -337,7 +337,7 @@ START_TEST(without_descriptors_the_loop_is_idle_and_recovers)
 	rlim_t before;
 
 	server_start(1000);
-	/* Two descriptors that are closed later. */
+	/* These two descriptors are closed later. */
 	spare[0] = dup(0);
 	spare[1] = dup(0);
 	connect_peers(peers, 6);
@@ -573,7 +573,7 @@ START_TEST(a_failed_wrap_leaves_the_descriptor_to_its_owner)
 		lined_socket_wrap(sock, fds[0], LINED_SOCKET_CONNECTED), 0);
 	support_fails(lined_socket_wrap(sock, fds[1], LINED_SOCKET_CONNECTED),
 		      EISCONN);
-	lined_socket_close(sock); /* and closes what it adopted, no more */
+	lined_socket_close(sock); /* closes only what it adopted */
 	ck_assert_int_eq(fcntl(fds[0], F_GETFD), -1);
 	ck_assert_int_ge(fcntl(fds[1], F_GETFD), 0);
 	close(fds[1]);

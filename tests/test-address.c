@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Addresses, hosts with their ports and networks: as text and back, and what
- * is in a network.
+ * Addresses, hosts with ports, and networks: conversion from and to text, and
+ * which addresses a network contains.
  */
 #include "config.h"
 
@@ -214,7 +214,7 @@ START_TEST(bad_hosts_and_ports_say_why)
 }
 END_TEST
 
-/* Hosts of every length around the longest, in memory of just their size. */
+/* Hosts with lengths around the maximum, each in memory of exactly its size. */
 START_TEST(a_long_host_has_its_limit)
 {
 	struct lined_host_port to;

@@ -22,7 +22,7 @@ union address {
 	struct sockaddr_storage storage;
 };
 
-/* An address from its text; NULL: a UNIX socket's. */
+/* Makes an address of its text; NULL: the address of a UNIX socket. */
 static union address address_of(const char *text)
 {
 	union address address = {.any.sa_family = AF_UNIX};
@@ -131,7 +131,7 @@ START_TEST(a_class_with_clients_of_its_own_counts_apart)
 	ck_assert_int_eq(admission_enter(admission, &office, &address.any,
 					 NOW_MS, &entry),
 			 ADMISSION_CLIENTS);
-	/* Without a count of its own it shares the service's. */
+	/* A class without its own count shares the count of the service. */
 	ck_assert_int_eq(admission_enter(admission, &loose, &address.any,
 					 NOW_MS, &entry),
 			 ADMISSION_CLIENTS);
@@ -179,7 +179,7 @@ START_TEST(clients_of_an_address_are_counted_apart)
 }
 END_TEST
 
-/* Pairs that are one address, and pairs that are two. */
+/* Pairs of addresses that count as one address, or as two. */
 static const struct {
 	const char *a, *b;
 	bool same;
@@ -280,8 +280,8 @@ static void enter_and_leave(struct admission *admission, const char *text)
 	admission_gone(admission, NULL);
 }
 
-/* A closing client still has a descriptor, but its address has a place again.
- */
+/* A closing client still has a descriptor, but no longer takes a place of its
+ * address. */
 START_TEST(a_leaving_client_frees_the_place_of_its_address)
 {
 	struct admission *admission = admission_of((struct admission_limits){
@@ -323,7 +323,8 @@ static void *depart(void *arg)
 	return NULL;
 }
 
-/* Workers tell of the same addresses at once, while the main thread counts. */
+/* Workers report departures of the same addresses at once, while the main
+ * thread counts. */
 START_TEST(departures_are_collected_from_many_threads)
 {
 	static const char *const addresses[] = {"192.0.2.1", NULL, "::1"};
@@ -352,7 +353,7 @@ START_TEST(departures_are_collected_from_many_threads)
 }
 END_TEST
 
-/* A million addresses, each there for a moment: only the last are kept. */
+/* A million addresses, each connected for a moment: only the last are kept. */
 START_TEST(a_flood_of_addresses_is_forgotten)
 {
 	struct admission *admission = admission_of(
@@ -389,7 +390,7 @@ static struct admission_ruling ask(struct admission *admission,
 	return ruling;
 }
 
-/* Asks, and then enters: both must say the same. */
+/* Asks, and then enters: both must have the same verdict. */
 static void expect(struct admission *admission, const char *host,
 		   uint64_t now_ms, enum admission_verdict verdict)
 {
@@ -464,7 +465,7 @@ START_TEST(clients_of_an_address_are_told)
 	enter(admission, NULL, 1000, NULL);
 	ck_assert_uint_eq(ask(admission, "192.0.2.1", 1000).clients, 2);
 	ck_assert_uint_eq(ask(admission, "192.0.2.2", 1000).clients, 0);
-	/* A /64 counts as one. */
+	/* All addresses of a /64 count as one. */
 	ck_assert_uint_eq(ask(admission, "2001:db8::3", 1000).clients, 2);
 	ck_assert(ask(admission, "192.0.2.1", 1000).counted);
 	ck_assert(!ask(admission, "unix", 1000).counted);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shared buffers by themselves: copies, room to write, wrapped bytes, and when
- * they are released. test-send tests the references of send queues.
+ * Shared buffers alone: copies, room to write, wrapped bytes, and release.
+ * test-send tests the references of send queues.
  */
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bus over several workers: orders, limits, marks, publishers that pause,
+ * The bus over several workers: order, limits, marks, publishers that pause,
  * and memory that services share. To be run under a thread sanitizer as well.
  */
 #include "config.h"
@@ -47,7 +47,7 @@ static void count_message(void *arg, struct lined_buffer *message)
 	hall_count(&counting->got);
 }
 
-/* A burst a turn, until all are sent. */
+/* Sends one burst in each turn, until all are sent. */
 static void send_burst(struct lined_message *message)
 {
 	struct counting *counting =
@@ -107,7 +107,7 @@ START_TEST(all_workers_get_all_messages_in_each_publishers_order)
 	for (i = 0; i < HALL_WORKERS; i++)
 		for (w = 0; w < HALL_WORKERS; w++)
 			ck_assert_uint_eq(counting[i].next[w], MESSAGES);
-	/* A burst was one post to each of the others. */
+	/* Each burst caused one post to each other worker. */
 	ck_assert_uint_eq(hall.posts, (uint64_t)HALL_WORKERS *
 					      (HALL_WORKERS - 1) *
 					      (MESSAGES / BURST));
@@ -117,7 +117,7 @@ END_TEST
 struct sending {
 	const char *topic;
 	const char *text;
-	size_t size; /* of each, when text is NULL */
+	size_t size; /* the size of each message, if text is NULL */
 	unsigned count;
 	unsigned sent, refused;
 	int error;
@@ -172,7 +172,7 @@ START_TEST(above_the_limit_nothing_is_published_to_anyone)
 	ck_assert_uint_le(sending.sent, 64);
 	ck_assert_uint_eq(sending.sent + sending.refused, 100);
 	ck_assert_int_eq(sending.error, ENOBUFS);
-	/* Others do not wait for the one that stands. */
+	/* Other workers do not wait for the stopped one. */
 	hall_wait_count(&hall, &got[1], sending.sent);
 	hall_wait_count(&hall, &got[0], sending.sent);
 	ck_assert_uint_eq(__atomic_load_n(&got[2], __ATOMIC_RELAXED), 0);
@@ -259,7 +259,8 @@ START_TEST(what_waits_for_a_worker_is_charged_once)
 }
 END_TEST
 
-/* The message has been published and has not come, when somebody subscribes. */
+/* A client subscribes when a message has been published but has not arrived at
+ * its worker. */
 START_TEST(what_was_published_before_does_not_come_later)
 {
 	char old[] = "1", new[] = "2";
@@ -288,7 +289,7 @@ START_TEST(a_mark_parts_what_was_published_before_and_after)
 	unsigned i;
 
 	hall_open(&hall, 2, &quiet, NULL);
-	/* The publisher's own worker agrees. */
+	/* The same on the publisher's own worker. */
 	for (i = 0; i < 2; i++)
 		hall_call(&hall, 0, i, subscribe_marked, &marked[i]);
 	hall_stop_behind(&hall, 0, 0, publish_own, old, &stop);
@@ -304,7 +305,7 @@ START_TEST(a_mark_parts_what_was_published_before_and_after)
 }
 END_TEST
 
-/* Each line of a client publishes as many KiB as it says. */
+/* Each line of a client is a number, and publishes so many KiB. */
 static void publish_line(struct lined_socket *client,
 			 const struct lined_line *line)
 {
@@ -377,8 +378,8 @@ START_TEST(a_worker_that_lags_makes_publishers_pause)
 }
 END_TEST
 
-/* A turn takes what the budget allows, on one worker, too; the rest comes in
- * the next ones, and nothing is lost. */
+/* In each turn, on one worker as well, only as much is published as the budget
+ * allows. The rest follows in later turns; nothing is lost. */
 START_TEST(a_flood_is_cut_into_turns)
 {
 	struct bus_counters counters;
@@ -392,7 +393,7 @@ START_TEST(a_flood_is_cut_into_turns)
 		support_puts(client, "60\n");
 	while (lines < 40) {
 		turn();
-		/* 60 KiB are within it, 120 are not. */
+		/* 60 KiB are within the budget, 120 KiB are not. */
 		ck_assert_uint_le(lines, before + 2);
 		before = lines;
 	}
@@ -509,7 +510,7 @@ START_TEST(a_message_may_be_kept)
 }
 END_TEST
 
-/* Instances come to their end while others publish to them. */
+/* Instances end while others publish to them. */
 START_TEST(an_instance_may_end_with_messages_on_their_way)
 {
 	struct counting counting[HALL_WORKERS];

@@ -111,7 +111,8 @@ START_TEST(unsubscribing_drops_what_is_on_its_way)
 }
 END_TEST
 
-/* One of three subscriptions unsubscribes one of them, perhaps itself. */
+/* The handler of one of three subscriptions unsubscribes one of them, perhaps
+ * its own. */
 START_TEST(a_handler_may_unsubscribe_any)
 {
 	int by = _i / 3, whom = _i % 3, i;
@@ -143,7 +144,7 @@ START_TEST(the_last_one_may_unsubscribe_itself)
 	hall_open(&hall, 1, &quiet, NULL);
 	subscribe(hall.instances[0][0], &inbox);
 	inbox.unsubscribe = &inbox;
-	inbox.publish = "2"; /* finds nobody */
+	inbox.publish = "2"; /* there is no subscription */
 	publish_text(hall.instances[0][0], "t", "1");
 	support_run_turns(hall.main, 3);
 	ck_assert_str_eq(inbox.text, "1");
@@ -161,7 +162,8 @@ START_TEST(a_handler_may_subscribe_and_publish)
 	first.publish = "2";
 	publish_text(hall.instances[0][0], "t", "1");
 	turn();
-	ck_assert_str_eq(first.text, "1"); /* its own waits a turn */
+	ck_assert_str_eq(first.text, "1"); /* its own message comes in the next
+					    * turn */
 	turn();
 	ck_assert_str_eq(first.text, "12");
 	ck_assert_str_eq(second.text, "2");
@@ -209,7 +211,7 @@ START_TEST(topics_are_the_services_own_or_shared)
 
 	hall_open(&hall, (unsigned)_i, &quiet, NULL);
 	for (s = 0; s < 2; s++) {
-		/* On different workers where there are some. */
+		/* On different workers, if there are several. */
 		hall_call(&hall, s, s % hall.count, subscribe, &own[s]);
 		hall_call(&hall, s, s % hall.count, subscribe_shared,
 			  &shared[s]);

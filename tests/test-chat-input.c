@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The independent parts of chat: telnet, names, networks of operators, and the
- * answer to floods.
+ * The parts of chat that need no service: telnet, names, networks of operators,
+ * and the limit against floods.
  */
 #include "config.h"
 
@@ -36,8 +36,8 @@ static void note_answer(void *arg, unsigned char command, unsigned char option)
 				 letters[command - 0xfb], option);
 }
 
-/* Takes the first cut bytes, then the rest, in exactly the room that the socket
- * gives. */
+/* Gives the first `cut` bytes and then the rest to telnet, with exactly the
+ * room that the socket gives. */
 static size_t take_cut(struct chat_telnet *telnet, const char *in, size_t len,
 		       size_t cut, char *out, struct answers *answers)
 {
@@ -87,7 +87,8 @@ START_TEST(commands_are_removed_and_requests_refused)
 	takes("\xff\xfb\x18\xff\xfd\x01hi\n", "hi\n", "D24 W1 ");
 	takes("h\xff\xf1i\n", "hi\n", "");
 	takes("h\xff\xfa\x18\0xterm\xff\xffy\xff\xf0i\n", "hi\n", "");
-	/* No answer if the client refuses an option: it is off already. */
+	/* If the client refuses an option, there is no answer: the option is
+	 * already off. */
 	takes("\xff\xfc\x18\xff\xfe\x01\n", "\n", "");
 }
 END_TEST
@@ -96,7 +97,8 @@ START_TEST(a_request_is_answered_once_a_timing_mark_each_time)
 {
 	takes("\xff\xfd\x03\xff\xfd\x03\n\xff\xfd\x03\xff\xfb\x03\xff\xfb\x03",
 	      "\n", "W3 D3 ");
-	/* ^C of Debian's telnet: IP, then a mark to end its flushing. */
+	/* What Debian's telnet sends for ^C: IP, then a timing mark to end its
+	 * flushing. */
 	takes("\xff\xf4\xff\xfd\x06\n\xff\xf4\xff\xfd\x06\n", "\n\n", "W6 W6 ");
 }
 END_TEST
@@ -123,9 +125,9 @@ START_TEST(a_telnet_client_may_end_lines_in_cr)
 {
 	takes("\xff\xf1one\r\0two\rthree\r\nfour\n\n\r\r\n",
 	      "one\ntwo\nthree\nfour\n\n\n\n", "");
-	/* Commands may come between. */
+	/* Commands may come between CR and LF. */
 	takes("\xff\xf1one\r\xff\xf1\ntwo", "one\ntwo", "");
-	/* Before the first command, a CR is what the framing makes of it. */
+	/* Before the first command, the framing alone handles a CR. */
 	takes("one\r\0\xff\xf1two\r\0", "one\r\0two\n", "");
 }
 END_TEST
@@ -137,7 +139,7 @@ START_TEST(echo_is_off_while_a_secret_is_typed)
 	char typed[] = "pw\n", agrees[] = "\xff\xfd\x01",
 	     later[] = "\xff\xfe\x01";
 
-	/* PuTTY asks for the echo itself. */
+	/* PuTTY itself asks for echo. */
 	takes_bytes("\xff\xfb\x1f\xff\xfd\x01\xff\xfb\x03pw\n", 12, "pw\n", 3,
 		    "w1 D31 D3 ", true);
 	chat_telnet_secret(&telnet, true, note_answer, &answers);
@@ -217,7 +219,7 @@ START_TEST(networks_are_written_in_full)
 					  "::/129", "unix/0",      "localhost"};
 	struct chat_operator_options operator= {
 		.title = "op",
-		/* of crypt(3): "x" */
+		/* crypt(3) of "x" */
 		.hash = "$6$saltsalt$"
 			"qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/"
 			"jctKu9YterLp8"
@@ -276,7 +278,7 @@ START_TEST(a_burst_is_taken_and_then_the_rate)
 	use_up(&flood, now_ms);
 	ck_assert_int_eq(take(&flood, now_ms, &wait_ms), CHAT_FLOOD_SLOW);
 	ck_assert_uint_eq(wait_ms, 200);
-	/* Told once, and slowed to five a second. */
+	/* The client is warned once, and slowed to five lines a second. */
 	for (i = 1; i < 20; i++) {
 		now_ms += wait_ms;
 		ck_assert_int_eq(take(&flood, now_ms, &wait_ms),
@@ -316,7 +318,7 @@ START_TEST(rest_is_rewarded)
 	ck_assert_int_eq(take(&flood, now_ms, &wait_ms), CHAT_FLOOD_DROP);
 	now_ms += 1;
 	ck_assert_int_eq(take(&flood, now_ms, &wait_ms), CHAT_FLOOD_TAKE);
-	/* And after a full rest it would be told again. */
+	/* After a long pause the client would be warned again. */
 	now_ms += 3600 * 1000;
 	for (i = 0; i < 20; i++)
 		ck_assert_int_eq(take(&flood, now_ms, &wait_ms),
@@ -351,7 +353,7 @@ START_TEST(what_was_erased_while_it_was_typed_is_not_said)
 	erases("hello", "hello");
 	erases("helo\blo", "hello");
 	erases("ab\x7f\b\b\bc", "c");
-	/* Whole characters, of one to four bytes. */
+	/* Each backspace erases a whole character, of one to four bytes. */
 	erases("a\xc3\xa9\b", "a");
 	erases("a\xe2\x82\xac\x7f"
 	       "b",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The chat on several workers, where one of them stands still at a bad moment.
- * The transcripts and test_chat.py test all else that clients see.
+ * Chat on several workers, one of which is stopped at a bad moment. The
+ * transcripts and test_chat.py test everything else that clients see.
  */
 #include "config.h"
 
@@ -24,7 +24,7 @@
 #include "threads/registry.h"
 #include "worker_fixture.h"
 
-/* The primary one, the newcomer's, and that of those who speak. */
+/* The workers: 0 is the primary; one has the newcomer, one those who speak. */
 enum { NEWCOMERS = 1, SPEAKERS = 2, WORKERS = 3 };
 
 #define GREETING "* You are guest1. /help lists the commands.\n"
@@ -46,7 +46,7 @@ static const struct chat_options with_history = {
 	.history = 10,
 };
 
-/* As for a member of that worker. */
+/* Sends a line to the room, as if a member on this worker had sent it. */
 static void say(struct lined_service *service, void *text)
 {
 	const struct chat_event event = {
@@ -74,7 +74,8 @@ static void set_topic(struct lined_service *service, void *text)
 			     (const char *)text) == 0);
 }
 
-/* Events from before a client came have not yet arrived at its worker. */
+/* Connects a client while events that happened before are still on their way to
+ * its worker. */
 static int come_late(struct hall *hall, const struct chat_options *options,
 		     void (*happen)(struct lined_service *service, void *arg))
 {
@@ -166,7 +167,7 @@ static void give_up(struct lined_service *service, void *arg)
 	must(lines_kept(chat) == 0);
 }
 
-/* Not a line of each room for one byte. */
+/* A history does not give up a line of each room to free a single byte. */
 START_TEST(histories_give_up_about_as_much_as_is_asked)
 {
 	struct hall hall;
@@ -213,7 +214,8 @@ START_TEST(history_does_not_grow_where_memory_is_short)
 }
 END_TEST
 
-/* The end of one client, which was greeted. */
+/* Opens the hall with one client. Returns the other end of the client, which
+ * has been greeted. */
 static int open_with_client(struct hall *hall)
 {
 	int client;
@@ -224,7 +226,7 @@ static int open_with_client(struct hall *hall)
 	return client;
 }
 
-/* As another node's chat, which need not be one. */
+/* Publishes any bytes on the topic of chat, as a faulty node could. */
 static void publish(struct lined_service *service, void *text)
 {
 	struct lined_buffer *buffer = lined_buffer_new(text, strlen(text));
@@ -263,10 +265,10 @@ START_TEST(a_text_that_is_no_line_is_refused)
 }
 END_TEST
 
-/* In the year 2112. */
+/* A stamp in the year 2112. */
 #define LATER_STAMP (UINT64_C(1) << 52)
 
-/* As after events of a time to which the clock will come again. */
+/* Sets the last stamp as if the clock had been set back after a later event. */
 static void set_clock_back(struct lined_service *service, void *arg)
 {
 	struct chat *chat = lined_service_data(service);
@@ -304,7 +306,7 @@ START_TEST(the_later_topic_wins_while_the_clock_is_behind)
 }
 END_TEST
 
-/* No later topic would be above it. */
+/* No later topic could have a higher stamp. */
 START_TEST(a_stamp_that_no_clock_has_is_refused)
 {
 	char bad[] = "t 1 ffffffffffffffff 3e8 0 0 den alice\n"
@@ -328,7 +330,7 @@ END_TEST
 struct lined_buffer *__real_lined_buffer_alloc(size_t len, char **data);
 struct lined_buffer *__wrap_lined_buffer_alloc(size_t len, char **data);
 
-/* On the worker that has asked for it. */
+/* Set on the worker whose allocations must fail. */
 static _Thread_local bool has_no_memory;
 
 struct lined_buffer *__wrap_lined_buffer_alloc(size_t len, char **data)
@@ -366,7 +368,7 @@ END_TEST
 
 #define LAST_GUEST "guest18446744073709551615"
 
-/* The claim of another node's client, and its end. */
+/* A claim of a client of another node, and a function that ends it. */
 static struct registry_claim *elsewhere;
 
 static void claim(struct lined_service *service, const char *entry,
@@ -463,7 +465,7 @@ END_TEST
 
 #define ROOMS 10000
 
-/* Makes rooms with a member each, and asks for them. */
+/* Makes rooms with one member each, and lists them. */
 static void ask_for_rooms(struct lined_service *service, void *arg)
 {
 	struct chat *chat = lined_service_data(service);
@@ -481,8 +483,8 @@ static void ask_for_rooms(struct lined_service *service, void *arg)
 	must(member->list != NULL && member->list_size < 64 * 1024);
 }
 
-/* A worker that listed all of them in one turn would delay its other clients.
- */
+/* If a worker listed all of them in one turn, its other clients would have to
+ * wait. */
 START_TEST(many_rooms_are_listed_over_several_turns)
 {
 	char item[32], *line = NULL;

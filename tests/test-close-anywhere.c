@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Closing any socket from any callback of any other, in the same turn, with
- * handle_close exactly once and last. It is meant to run under an address
- * sanitizer.
+ * Closes any socket from any callback of any other socket in the same turn.
+ * handle_close must come exactly once, as the last callback. This suite is
+ * meant to run under an address sanitizer.
  */
 #include "config.h"
 
@@ -31,20 +31,22 @@ enum striker {
 	STRIKERS
 };
 
-/* The object that is closed; each has an event in the same turn. */
+/* The object that is closed. Each has an event in the same turn. */
 enum target {
-	TARGET_SELF,       /* where the callback is a socket's */
-	TARGET_EARLIER,    /* input waits, registered before */
-	TARGET_LATER,      /* and after the striker */
-	TARGET_LEFTOVER,   /* lines read but not yet served */
-	TARGET_LISTENER,   /* somebody waits */
-	TARGET_CONNECTING, /* the connection stands, not yet told */
-	TARGET_RESOLVING,  /* a name is looked up */
-	TARGET_QUEUED,     /* more queued than the peer takes */
-	TARGET_DIRTY,      /* queued in this turn */
+	TARGET_SELF,       /* the socket whose callback closes */
+	TARGET_EARLIER,    /* has input, and was registered before the closing
+			    * socket */
+	TARGET_LATER,      /* has input, and was registered after the closing
+			    * socket */
+	TARGET_LEFTOVER,   /* has lines that were received but not handled */
+	TARGET_LISTENER,   /* has a connection to accept */
+	TARGET_CONNECTING, /* is connected, but handle_connect has not run */
+	TARGET_RESOLVING,  /* waits for the lookup of a name */
+	TARGET_QUEUED,     /* has more output than the peer takes */
+	TARGET_DIRTY,      /* got output in this turn */
 	TARGET_TASK,       /* has a task and wants to write */
 	TARGET_DATAGRAM,   /* a datagram waits */
-	TARGET_CLOSED,     /* closed before */
+	TARGET_CLOSED,     /* was closed before */
 	TARGETS,
 	TARGET_ALL = TARGETS,
 };
@@ -55,7 +57,7 @@ struct actor {
 	struct scene *scene;
 	struct lined_socket *sock; /* NULL after handle_close */
 	enum target role;
-	bool struck; /* closed now: no callback but handle_close */
+	bool struck; /* was closed: no callback but handle_close may follow */
 	unsigned closes;
 };
 
@@ -112,7 +114,7 @@ static void strike(struct scene *scene)
 			strike_actor(&scene->actors[i], scene->way);
 }
 
-/* Every callback of every socket passes here. */
+/* All callbacks of all sockets call this function. */
 static struct actor *called(void *arg, enum striker striker)
 {
 	struct actor *actor = arg;
@@ -139,7 +141,7 @@ static void scene_read(struct lined_socket *sock, void *arg)
 	struct actor *actor = called(arg, STRIKE_READ);
 	struct lined_line line;
 
-	/* One line only: the rest is left over for the next turn. */
+	/* Reads only one line: the rest is left over for the next turn. */
 	if (!actor->struck)
 		lined_socket_read_line(sock, &line);
 }
@@ -209,7 +211,7 @@ static void keep_fd(struct scene *scene, int fd)
 	scene->fds[scene->fd_count++] = fd;
 }
 
-/* A connected socket in the role; its peer is kept. */
+/* Adds a connected socket in this role, and keeps its peer. */
 static int add_pair(struct scene *scene, enum target role,
 		    const struct lined_socket_handlers *handlers)
 {
@@ -345,7 +347,7 @@ static void scene_build(struct scene *scene, enum striker striker, int target,
 		scene->actors[i].scene = scene;
 		scene->actors[i].role = (enum target)i;
 	}
-	/* Left over must be read before: a turn of its own. */
+	/* The lines of TARGET_LEFTOVER must be received in an earlier turn. */
 	peer = add_pair(scene, TARGET_LEFTOVER, &scene_handlers);
 	support_puts(peer, "1\n2\n3\n4\n5\n6\n");
 	add_queued(scene);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Closing: what each way promises to the peer, and how an end by the peer is
- * reported. test-close-anywhere.c tests that any socket may be closed from
- * anywhere, test-unregister.c sockets that leave their dispatcher.
+ * Closing: what the peer still gets with each kind of close, and how an end by
+ * the peer is reported. test-close-anywhere.c tests that any socket may be
+ * closed from anywhere, test-unregister.c sockets that leave their dispatcher.
  */
 #include "config.h"
 
@@ -23,7 +23,7 @@ START_TEST(handle_close_never_runs_inside_close)
 	lined_socket_close_for(ending.sock, LINED_CLOSE_LIMIT, EMFILE);
 	ck_assert_uint_eq(ending.closes, 0);
 	ck_assert(lined_socket_is_closed(ending.sock));
-	/* The first reason holds. */
+	/* The first close decides the reason. */
 	lined_socket_close(ending.sock);
 	ck_assert_int_eq(lined_dispatcher_poll(ending.dispatcher, -1), 0);
 	ending_finish(LINED_CLOSE_LIMIT, EMFILE);
@@ -167,8 +167,8 @@ START_TEST(the_last_answer_arrives_though_the_peer_still_sends)
 }
 END_TEST
 
-/* All has been flushed, and nothing waits to be read: but the peer, which has
- * not got it all, says something more a moment later. */
+/* Everything is flushed and no input is unread, but the peer has not received
+ * everything, and sends more a moment later. */
 START_TEST(the_last_answer_arrives_though_the_peer_sends_again)
 {
 	static char answer[1024 * 1024];
@@ -220,7 +220,8 @@ START_TEST(lingering_ends_by_itself)
 }
 END_TEST
 
-/* The client has sent these bytes, although no handler has read them. */
+/* Discarded bytes are counted, because the client has sent them, although no
+ * handler has read them. */
 START_TEST(bytes_that_lingering_discards_are_counted)
 {
 	struct lined_traffic traffic;
@@ -333,7 +334,8 @@ START_TEST(the_end_of_the_peer_waits_for_a_paused_reader_without_spinning)
 }
 END_TEST
 
-/* A long queue stops the reading until the next flush, even if it is sent. */
+/* While the queue is long, the socket is not read until the next flush, even if
+ * the queue was sent meanwhile. */
 START_TEST(unread_input_counts_when_a_long_queue_was_sent)
 {
 	static const char data[5000];
@@ -345,7 +347,8 @@ START_TEST(unread_input_counts_when_a_long_queue_was_sent)
 	support_wait_readable(ending.sock->delegate.fd);
 	ck_assert_int_eq(lined_socket_send(ending.sock, data, 3000), 0);
 	ck_assert(!socket_has_unread(ending.sock));
-	/* What does not fit is refused, after what was queued is written. */
+	/* A send that does not fit is refused; before that, the queue is
+	 * written. */
 	ck_assert_int_eq(lined_socket_send(ending.sock, data, 5000), -1);
 	ck_assert(!lined_socket_is_send_data_buffered(ending.sock));
 	ck_assert(socket_has_unread(ending.sock));
@@ -357,8 +360,9 @@ START_TEST(unread_input_counts_when_a_long_queue_was_sent)
 }
 END_TEST
 
-/* A peer that was kept from sending has more on its way when its first bytes
- * are read: a drain that closed it then would lose them. */
+/* When back-pressure ends, more bytes of the peer may be under way after the
+ * first ones are read. A drain that closed the socket at that moment would lose
+ * them. */
 START_TEST(who_was_kept_from_sending_is_not_quiet_yet)
 {
 	unsigned turns = 0;
@@ -379,8 +383,8 @@ START_TEST(who_was_kept_from_sending_is_not_quiet_yet)
 		support_run_for(ending.dispatcher, 10);
 		ck_assert_uint_lt(turns++, 500);
 	}
-	/* 30 days later: a time of 32 bits in milliseconds has passed half of
-	 * its range. */
+	/* 30 days later. A time of 32 bits in milliseconds would now be in the
+	 * past or in the future, depending on its sign. */
 	ending.sock->resume_at -= 30u * 86400 * 1000;
 	ck_assert(lined_socket_is_quiet(ending.sock));
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lines between nodes: how a node handles the frames of others, also
- * malformed ones, what it sends, and what it counts.
+ * The lines between nodes: how a node handles frames of others, malformed ones
+ * too; what it sends; what it counts.
  */
 #include "config.h"
 
@@ -52,7 +52,7 @@ static void frame_text(struct frame_text *frame, const char *text)
 	frame->len += strlen(text);
 }
 
-/* A message of several lines. */
+/* Adds a message of several lines. */
 static void frame_lines(struct frame_text *frame, const char *topic,
 			const char *text, uint32_t lines)
 {
@@ -99,7 +99,8 @@ static void send_line(struct stage *stage, char kind, uint64_t node,
 
 /* ---- lines --------------------------------------------------------------- */
 
-/* In the last frame that was sent: the node's at 4, its line's at 12. */
+/* Reads a number in the last frame that was sent. At 4 is the node's number, at
+ * 12 the number of the first line. */
 static uint64_t number_at(size_t at)
 {
 	uint64_t number = 0;
@@ -211,7 +212,8 @@ static void publish(struct stage *stage, const char *text)
 	stage_turn(stage);
 }
 
-/* The broker takes frames of so many bytes; another node is there. */
+/* Begins with a broker that takes frames of at most so many bytes; another node
+ * is joined. */
 static void begin_narrow(struct stage *stage, size_t frame_max)
 {
 	stage_open(stage);
@@ -242,7 +244,7 @@ START_TEST(frames_are_no_longer_than_the_broker_takes)
 }
 END_TEST
 
-/* Those who read it here get it all the same. */
+/* Clients of this node get the line, although the broker does not take it. */
 START_TEST(a_line_that_the_broker_does_not_take_is_counted)
 {
 	char text[200];
@@ -284,7 +286,8 @@ START_TEST(a_long_line_does_not_keep_its_memory)
 }
 END_TEST
 
-/* The numbers of its lines grow: a node that comes again sees the gap. */
+/* The numbers of the lines grow although they are not sent: another node that
+ * joins later sees the gap. */
 START_TEST(a_node_that_nobody_hears_sends_no_lines)
 {
 	struct stage stage;
@@ -352,7 +355,7 @@ START_TEST(what_the_broker_drops_is_not_sent)
 	publish(&stage, "two");
 	ck_assert_uint_eq(stage_report(&stage).sent, 1);
 	ck_assert_uint_eq(stage_report(&stage).unsent, 1);
-	/* Its queue had the first line. */
+	/* The broker's queue still had the first line. */
 	down = broker_event_new(BROKER_DOWN, NULL, "cut", 3);
 	ck_assert_ptr_nonnull(down);
 	down->life = stage_broker.life;
@@ -376,7 +379,8 @@ START_TEST(what_a_closed_broker_has_not_written_is_not_sent)
 	publish(&stage, "two");
 	publish(&stage, "three");
 	ck_assert_uint_eq(stage_report(&stage).sent, 3);
-	/* It was told, and nobody has heard it yet. */
+	/* The broker has reported the loss, and the node has not handled the
+	 * report yet. */
 	down = broker_event_new(BROKER_DOWN, NULL, "cut", 3);
 	ck_assert_ptr_nonnull(down);
 	down->life = stage_broker.life;
@@ -392,7 +396,7 @@ START_TEST(what_a_closed_broker_has_not_written_is_not_sent)
 }
 END_TEST
 
-/* The charge for frames, beside names. */
+/* The memory charged for frames, without that for names. */
 static uint64_t frames_held(const struct stage *stage)
 {
 	return memory_held(&stage->hall.memory) -
@@ -437,12 +441,14 @@ START_TEST(a_node_that_has_left_is_heard_out)
 	ck_assert_str_eq(stage.heard, "");
 	stage_tell(&stage, BROKER_ERASED, BROKER_NODES, 3, "n.node-b", "");
 	send_line(&stage, 'l', OTHER, 2, 9, "last ");
-	/* It does not live again because of what it has said. */
+	/* A frame that arrives after the node's end does not bring the node
+	 * back. */
 	ck_assert_uint_eq(stage_report(&stage).nodes, 0);
 	stage_tell(&stage, BROKER_STORED, BROKER_NAMES, 9, "a.bob",
 		   "1 8000000000000b0b 5 6\nvalue");
 	ck_assert_str_eq(stage.heard, "early last ");
-	/* Started again under its name: the entry of before is freed. */
+	/* The node is started again under its name: its earlier entry is
+	 * freed. */
 	send_line(&stage, 'l', OTHER, 3, 10, "forgotten");
 	stage_tell(&stage, BROKER_STORED, BROKER_NODES, 4, "n.node-b",
 		   "1 8000000000000b0c 1.0");
@@ -467,7 +473,8 @@ START_TEST(lines_of_a_damaged_frame_are_lost)
 	ck_assert_str_eq(stage.heard, "good");
 	ck_assert_uint_eq(stage_report(&stage).received, 1);
 	ck_assert_uint_eq(stage_report(&stage).lost, 1);
-	/* So many lines cannot be in it: the next one shows the gap. */
+	/* The frame is too short for so many lines: it is dropped, and the next
+	 * frame shows the gap. */
 	frame_begin(&frame, 'l', OTHER, 3, 0);
 	frame_line(&frame, "t", "never");
 	frame.lines = UINT32_MAX;
@@ -507,7 +514,7 @@ END_TEST
 void *__real_calloc(size_t count, size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 
-/* Which one of this thread fails, from 1; 0: none. */
+/* Which allocation of this thread fails, counted from 1; 0: none. */
 static _Thread_local unsigned failing;
 
 void *__wrap_calloc(size_t count, size_t size)
@@ -516,7 +523,8 @@ void *__wrap_calloc(size_t count, size_t size)
 					     : __real_calloc(count, size);
 }
 
-/* The event itself is the broker's, and comes first. */
+/* Makes an allocation fail, counted after that of the event itself, which the
+ * broker makes. */
 static void send_without_memory(struct stage *stage, unsigned at, uint64_t line,
 				uint64_t revision)
 {
@@ -533,7 +541,7 @@ START_TEST(lines_without_memory_are_lost)
 	send_line(&stage, 'l', OTHER, 1, 0, "one ");
 	send_without_memory(&stage, 1, 2, 0);
 	send_without_memory(&stage, 2, 3, 0);
-	/* This one would wait for a name. */
+	/* This frame would have to wait for a revision of the names. */
 	send_without_memory(&stage, 1, 4, 9);
 	send_line(&stage, 'l', OTHER, 5, 0, "five");
 	ck_assert_str_eq(stage.heard, "one five");
@@ -561,14 +569,14 @@ START_TEST(each_line_of_a_message_counts)
 	frame_send(&stage, &frame);
 	ck_assert_uint_eq(stage_report(&stage).received, 5);
 	ck_assert_uint_eq(stage_report(&stage).lost, 5);
-	/* Less than it says. */
+	/* The frame has fewer lines than its header says. */
 	frame_begin(&frame, 'l', OTHER, 11, 0);
 	frame_line(&frame, "t", " eleven");
 	frame.lines = 2;
 	frame_send(&stage, &frame);
 	ck_assert_uint_eq(stage_report(&stage).received, 6);
 	ck_assert_uint_eq(stage_report(&stage).lost, 6);
-	/* One of no lines is damaged. */
+	/* A message without lines is malformed. */
 	frame_begin(&frame, 'l', OTHER, 13, 0);
 	frame_lines(&frame, "t", "none", 0);
 	frame.lines = 1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One node over a broker that the test plays: how it handles the entries of
- * other nodes, also malformed ones, and changes of its link.
+ * One node with a broker that the test plays: how the node handles entries of
+ * other nodes, malformed ones too, and changes of its link.
  */
 #include "config.h"
 
@@ -28,7 +28,8 @@ static const char *owner_of(const struct registry *registry, const char *name)
 
 START_TEST(two_keys_are_never_one_name)
 {
-	/* The second and the following would be the first name, too. */
+	/* The other keys would decode to the name of the first key, or to no
+	 * name: they are ignored. */
 	static const char *const keys[] = {"a.bob",   "a.=62ob", "a.b=6fb",
 					   "a.b=6Fb", "a.b= 6b", "a.b=00b",
 					   "a.",      "=61.bob"};
@@ -84,7 +85,8 @@ START_TEST(a_service_that_is_replaced_hands_its_names_over)
 }
 END_TEST
 
-/* A reload has failed, and the next one comes before the service has ended. */
+/* A reload has failed. The next reload comes before the service of the first
+ * one has ended. */
 START_TEST(a_service_whose_reload_failed_shows_nothing)
 {
 	struct cluster_service *failed, *other;
@@ -145,7 +147,7 @@ START_TEST(a_service_that_was_removed_is_freed)
 END_TEST
 #endif
 
-/* The claim of a client that the test has not got. */
+/* Makes a claim for a client that does not exist in the test. */
 static struct registry_claim *claim(struct stage *stage, const char *name)
 {
 	struct registry_claim *made =
@@ -202,7 +204,8 @@ static void note_revision(const struct lined_registry_entry *entry, bool here,
 	stage->seen = atomic_load(&stage->cluster->out.revision);
 }
 
-/* Else a line that tells of it could be heard before it is so. */
+/* A line about a change must carry the revision of the change, so that no node
+ * handles the line before the change. */
 START_TEST(a_worker_that_learns_of_a_change_publishes_with_its_revision)
 {
 	struct lined_registry_watch *watch;
@@ -225,9 +228,9 @@ START_TEST(a_worker_that_learns_of_a_change_publishes_with_its_revision)
 }
 END_TEST
 
-/* The broker has connected anew, and the node does not know yet: in buckets
- * that are new, a purge of an old revision would remove a name that is there.
- */
+/* The broker has connected again, and the node does not know it yet. If the
+ * buckets are new ones, a purge with an old revision would remove a name that
+ * is in use. */
 START_TEST(a_request_for_the_connection_before_is_not_sent)
 {
 	struct stage stage;
@@ -248,7 +251,7 @@ START_TEST(a_request_for_the_connection_before_is_not_sent)
 }
 END_TEST
 
-/* The broker gives an answer out of order. */
+/* The broker sends an answer that does not fit the request. */
 START_TEST(an_answer_that_cannot_be_is_not_repeated)
 {
 	struct stage stage;
@@ -309,7 +312,8 @@ static bool is_open_again(void *arg)
 	return stage_broker.event != NULL && stage_broker.opens == 2;
 }
 
-/* Both may have found the bucket empty; which one it has, the broker says. */
+/* Nodes with different leases may both have found the bucket empty. The broker
+ * says which lease the bucket has. */
 START_TEST(a_node_with_another_lease_makes_both_connect_anew)
 {
 	struct stage stage;
@@ -330,7 +334,7 @@ START_TEST(a_node_with_another_lease_makes_both_connect_anew)
 }
 END_TEST
 
-/* Two renewals of the other node have not come. */
+/* Lets the time of two renewals of the other node pass without a renewal. */
 static void miss(struct stage *stage)
 {
 	ck_assert(stage->whole);
@@ -357,7 +361,7 @@ START_TEST(a_node_that_is_missing_may_leave_or_be_started_again)
 }
 END_TEST
 
-/* Those who were cut off together do not come back at one moment. */
+/* Nodes that were cut off together do not come back at the same moment. */
 START_TEST(a_node_that_is_back_waits_for_the_others)
 {
 	struct nodes *nodes;
@@ -386,7 +390,8 @@ START_TEST(a_node_that_is_back_waits_for_the_others)
 }
 END_TEST
 
-/* Its last request: to be primary, or to be that no longer. */
+/* Whether the node's last request was to be the primary (BROKER_STORE), or to
+ * be it no longer (BROKER_ERASE). */
 static bool asks(enum broker_request_kind kind)
 {
 	const struct broker_request *last = stage_broker.last;
@@ -429,7 +434,7 @@ START_TEST(a_node_that_stops_leaves_it_to_others_to_be_primary)
 	nodes_tick(nodes, now_us + nodes->lease_us / 4 * 3);
 	ck_assert(!asks(BROKER_STORE));
 	ck_assert_uint_le(stage_broker.requests, before + 1);
-	/* Nobody else is it so far. */
+	/* No other node is the primary yet. */
 	ck_assert(cluster_is_primary(stage.cluster));
 	stage_tell(&stage, BROKER_STORED, BROKER_NODES, 10, "primary",
 		   "8000000000000b0b");

@@ -47,7 +47,8 @@ static void restore(int fd, int kept, FILE *file, char *text, size_t size)
 	fclose(file);
 }
 
-/* The words are those behind "lined", divided by single spaces. */
+/* words is the rest of the command line after "lined"; single spaces separate
+ * the words. */
 static enum cmdline_result parse(const char *words)
 {
 	static char line[1024], name[] = "lined";
@@ -222,7 +223,7 @@ START_TEST(what_is_wrong_is_named_on_stderr)
 	ck_assert_str_eq(out, "");
 	ck_assert_ptr_nonnull(strstr(err, "lined: "));
 	ck_assert_ptr_nonnull(strstr(err, wrong[_i][1]));
-	/* And how to learn more. */
+	/* The message also says where to find help. */
 	ck_assert_ptr_nonnull(strstr(err, "lined -h"));
 }
 END_TEST

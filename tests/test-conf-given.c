@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Configs that are given to a load in place of the disk: the files of a plan,
- * and the tree that another process has read.
+ * Configs that a load gets from memory instead of from the disk: the files of a
+ * plan, and the tree that another process has read.
  */
 #include "config.h"
 
@@ -14,8 +14,8 @@
 
 /* ---- files ------------------------------------------------------------ */
 
-/* Loads lined.conf from these items (struct conf_env, files). The last errors
- * are in given_errors. */
+/* load_given() loads lined.conf from these items (struct conf_env, files). The
+ * errors of the last load are in given_errors. */
 static struct conf_errors given_errors;
 
 static struct conf *load_given(const char *files)
@@ -50,7 +50,7 @@ START_TEST(files_that_are_given_are_read_in_place_of_the_disk)
 }
 END_TEST
 
-/* Two names of a file are one file; a glob reads what matches it. */
+/* Two names of one file are one file. A glob reads the files that match it. */
 START_TEST(files_that_are_given_include_one_another)
 {
 	struct conf *conf = load_given("file 20 - lined.conf\n"
@@ -92,7 +92,7 @@ static struct conf *load_given_of(const char *head, size_t size,
 	return conf;
 }
 
-/* As on the disk: by whoever may ask, and by somebody's editor. */
+/* Files from memory have the same limits as files on the disk. */
 START_TEST(files_that_are_given_have_the_bounds_of_files)
 {
 	static const char head[] = "file 18 - lined.conf\n"
@@ -105,7 +105,7 @@ START_TEST(files_that_are_given_have_the_bounds_of_files)
 	ck_assert_str_eq(given_error(),
 			 "lined.conf:1: include \"a.conf\": is larger than 1 "
 			 "MiB: not a config file");
-	/* As on the disk, the other files are read. */
+	/* As on the disk, the other files are read in spite of the error. */
 	ck_assert_ptr_null(
 		load_given_of("file 36 - lined.conf\n"
 			      "include(\"a.conf\")\ninclude(\"b.conf\")\nfile ",
@@ -118,7 +118,7 @@ START_TEST(files_that_are_given_have_the_bounds_of_files)
 }
 END_TEST
 
-/* Their paths may name no file: no rights of the user are checked. */
+/* The paths need not exist on the disk: no rights of the user are checked. */
 START_TEST(files_that_are_given_are_not_opened_as_the_user)
 {
 	struct conf *conf = load_given("file 83 - lined.conf\n"
@@ -130,8 +130,8 @@ START_TEST(files_that_are_given_are_not_opened_as_the_user)
 }
 END_TEST
 
-/* It is not looked for on the disk, where the daemon may see more than the
- * person who asks. */
+/* A missing include is not looked for on the disk, where the daemon may have
+ * more rights than the user who asks for the plan. */
 START_TEST(include_that_is_not_given_is_needed)
 {
 	fixture_write("a.conf", GIVEN);
@@ -162,7 +162,7 @@ END_TEST
 
 /* ---- trees ------------------------------------------------------------ */
 
-/* Another load makes the same conf of the tree that one load has read. */
+/* A load makes the same conf of the tree that another load has read. */
 START_TEST(tree_of_a_load_makes_the_same_conf)
 {
 	static const char text[] =
@@ -201,10 +201,11 @@ START_TEST(tree_of_a_load_makes_the_same_conf)
 }
 END_TEST
 
-/* The process that reads a config may be the prey of whoever wrote it. */
+/* The author of a config may have taken over the process that reads it: the
+ * tree may contain anything. */
 START_TEST(tree_that_no_load_has_made_is_damaged)
 {
-	/* In 0xNN bytes: END 0, FILE 1, SECTION 2, SECTION_END 3, KEY 4,
+	/* The kinds of items: END 0, FILE 1, SECTION 2, SECTION_END 3, KEY 4,
 	 * VALUE 5. */
 #define ITEM(kind, line) kind "\0\0\0" line "\0\0\0"
 #define TEXT(text)       "\1\0\0\0" text "\0"

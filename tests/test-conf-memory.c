@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each allocation of a load fails in turn, alone, or with all later ones: the
- * load ends without a configuration and says why; the next load is good. Also
- * errors of libconfuse. The linker puts the functions below, as those of
- * allocation.h, in place of those that allocate, a pool's among them, because
- * most of what they return is in a chunk that is there already.
+ * Makes each allocation of a load fail, alone or with all later ones: the load
+ * must end without a config and with an error, and the next load must succeed.
+ * Also errors of libconfuse. The linker puts the functions below and those of
+ * allocation.h in place of the functions that allocate. This includes those of
+ * a pool, because most of its allocations come from a chunk that exists
+ * already.
  */
 #include "config.h"
 
@@ -51,7 +52,7 @@ char *__wrap_strdup(const char *text)
 	return copy != NULL ? memcpy(copy, text, size) : NULL;
 }
 
-/* For a text of at least len bytes. */
+/* Only for a text of at least len bytes. */
 char *__wrap_strndup(const char *text, size_t len)
 {
 	char *copy = allocation_fails() ? NULL : __real_malloc(len + 1);
@@ -111,7 +112,7 @@ cfg_t *__wrap_cfg_init(cfg_opt_t *opts, cfg_flag_t flags)
 
 /* ---- libconfuse -------------------------------------------------------- */
 
-/* The behaviour of cfg_parse_fp(). */
+/* How cfg_parse_fp() behaves. */
 static enum { READS, SAYS_WHY, FAILS, FINDS_NOTHING } confuse;
 
 int __wrap_cfg_parse_fp(cfg_t *cfg, FILE *fp)
@@ -124,8 +125,8 @@ int __wrap_cfg_parse_fp(cfg_t *cfg, FILE *fp)
 	return confuse == FINDS_NOTHING ? CFG_SUCCESS : CFG_PARSE_ERROR;
 }
 
-/* The syntax check lets nothing pass that libconfuse refuses, as far as is
- * known. */
+/* The syntax check refuses everything that libconfuse refuses, as far as we
+ * know: this test makes libconfuse refuse. */
 START_TEST(what_libconfuse_refuses_is_an_error)
 {
 	static const char text[] = "workers = 1\nlog { }\n";
@@ -143,7 +144,7 @@ END_TEST
 
 /* ---- loads ------------------------------------------------------------ */
 
-/* Every section that the daemon has. */
+/* A config with every section that the daemon knows. */
 static const char everything[] =
 	"workers = 2\nmemory = 64M\nuser = \"root\"\ngroup = \"root\"\n"
 	"module-dir = \"modules\"\npid-file = \"lined.pid\"\n"
@@ -176,7 +177,7 @@ static const char tls[] =
 	"service \"t\" { protocol = \"echo\" tls = \"t\"\n"
 	"listen = \"tls://127.0.0.1:7443\" }\n";
 
-/* Each reader has something to say. */
+/* A config with an error for the reader of each section. */
 static const char wrong[] =
 	"colour = 1\nworkers = 010\nmemory = 1k\nuser = \"nosuch-user\"\n"
 	"pid-file = \"\"\nhardening { writable = \"\" }\n"
@@ -193,7 +194,7 @@ static const char wrong[] =
 	"cluster = true web { origins = \"x\" } }\n";
 
 static const struct conf_env *env;
-static const char *path; /* NULL: of the fixture's lined.conf */
+static const char *path; /* NULL: the fixture's lined.conf */
 
 static struct conf *load(struct conf_errors *errors)
 {
@@ -202,7 +203,8 @@ static struct conf *load(struct conf_errors *errors)
 			 errors);
 }
 
-/* Whether the load met the fault; it must have said so. */
+/* Returns whether the load reached the failing allocation. If so, the load must
+ * have failed with an error about memory. */
 static bool refused(unsigned long at, bool from_then_on)
 {
 	struct conf_errors errors;
@@ -226,7 +228,8 @@ static bool refused(unsigned long at, bool from_then_on)
 	return met;
 }
 
-/* Each allocation of a load of the file; then it loads as before. */
+/* Makes each allocation of a load of the file fail. Afterwards the load has the
+ * same result as before. */
 static void refuse_each(bool good)
 {
 	struct conf_errors errors;
@@ -285,7 +288,8 @@ START_TEST(no_allocation_of_files_that_are_given_fails_unseen)
 }
 END_TEST
 
-/* A config that another process has read, as at a start and a reload. */
+/* A config in the form in which another process has read it, as at a start and
+ * a reload. */
 START_TEST(no_allocation_of_a_tree_fails_unseen)
 {
 	struct conf_env with = fixture_env;

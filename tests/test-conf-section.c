@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A protocol's options: every type of them read into the protocol's struct,
- * refused with their place, and compared.
+ * A protocol's options: every type is read into the protocol's struct, refused
+ * with its place, and compared.
  */
 #include "config.h"
 

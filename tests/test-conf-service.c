@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The service sections of a configuration: keys and refusals, classes, limits,
- * framing and access.
+ * The service sections of a config: keys and refusals, classes, limits, framing
+ * and access.
  */
 #include "config.h"
 
@@ -150,8 +150,8 @@ static const struct lined_protocol *find_unloaded(void *arg, const char *dir,
 	return &conf_protocol_unloaded;
 }
 
-/* The daemon, for a plan: a child has loaded the modules and checked their
- * options. */
+/* For a plan, the daemon does not load modules: a child has loaded them and
+ * checked their options. */
 START_TEST(options_of_modules_that_are_not_loaded_are_passed_over)
 {
 	struct conf_env env = fixture_env;
@@ -337,7 +337,8 @@ START_TEST(the_longest_prefix_decides_the_class)
 	ck_assert_uint_eq(class_of(s, "10.2.0.1"), 1);
 	ck_assert_uint_eq(class_of(s, "2001:db8::1"), 1);
 	ck_assert_uint_eq(class_of(s, "10.1.0.1"), 2);
-	/* Only what a class sets differs, and is counted apart. */
+	/* A class has its own values, and its own counts, only for the keys
+	 * that it sets. */
 	ck_assert_uint_eq(s->classes[0].bounds.admission.clients, 5);
 	ck_assert_ptr_nonnull(s->classes[0].bounds.admission.own_clients);
 	ck_assert_ptr_null(s->classes[0].bounds.admission.own_handshakes);
@@ -365,9 +366,10 @@ START_TEST(classes_of_defaults_lie_below_those_of_the_service)
 	const struct conf_service *s = &conf->services[0];
 
 	ck_assert_uint_eq(s->class_count, 3);
-	/* The same network: the service's own. */
+	/* If both have a class for the same network, the service's class is
+	 * used. */
 	ck_assert_str_eq(s->classes[class_of(s, "10.1.0.1") - 1].name, "c");
-	/* The same name: one class. */
+	/* Two classes with the same name are one class. */
 	ck_assert_str_eq(s->classes[class_of(s, "10.2.0.1") - 1].name, "a");
 	ck_assert_uint_eq(s->classes[1].bounds.admission.clients, 5);
 	ck_assert_uint_eq(s->classes[1].bounds.admission.handshakes, 2);

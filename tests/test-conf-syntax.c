@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The syntax of config files, and names that are unknown or stand twice. Every
+ * The syntax of config files, and names that are unknown or occur twice. Every
  * message is compared whole, with its line number.
  */
 #include "config.h"

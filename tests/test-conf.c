@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sections of a config of which there is one, and those of TLS. Every
+ * The sections that may occur only once in a config, and those of TLS. Every
  * message is compared whole, with its line number.
  */
 #include "config.h"
@@ -15,7 +15,7 @@
 
 #include "tls.h"
 
-/* ---- what stands once ------------------------------------------------ */
+/* ---- sections that occur once ---------------------------------------- */
 
 START_TEST(defaults_are_as_documented)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Connecting to a name: looked up off the loop, one address after another, the
- * deadline. A function of the test looks names up where the answer or its time
- * matters. To be run under a thread sanitizer as well.
+ * Connecting to a name: the lookup outside of the loop, one address after
+ * another, the deadline. A function of the test looks names up if the answer or
+ * its time matters. To be run under a thread sanitizer as well.
  */
 #include "config.h"
 
@@ -92,8 +92,8 @@ static const struct resolver_lookup test_names = {
 	.free = test_free,
 };
 
-/* From here on the test answers for names; held: only after let_answers_go().
- */
+/* From now on the test answers for names. held: answers wait for
+ * let_answers_go(). */
 static void answer_names(bool held)
 {
 	struct resolver *resolver = dispatcher_resolver(dispatcher);
@@ -107,7 +107,7 @@ static void answer_names(bool held)
 	pthread_mutex_unlock(&names.lock);
 }
 
-/* Before the first question. */
+/* Adds an address to the answer. To be called before the first lookup. */
 static void name_add(uint16_t to)
 {
 	names.ports[names.count++] = to;
@@ -169,7 +169,8 @@ START_TEST(the_next_address_is_tried_when_one_is_silent)
 	name_add(silent_port);
 	name_add(port);
 	attempt_start(&attempt, "two", port, 2000);
-	/* The silent address may use only its share of the time. */
+	/* The address that does not answer may use only its share of the
+	 * time. */
 	lined_timer_init(&late, dispatcher, nothing);
 	ck_assert_int_eq(lined_timer_start(&late, 1900, 0), 0);
 	decide(&attempt);
@@ -179,7 +180,7 @@ START_TEST(the_next_address_is_tried_when_one_is_silent)
 }
 END_TEST
 
-/* The loop does something else before it connects. */
+/* The dispatcher is busy before it connects. */
 START_TEST(the_deadline_runs_from_the_call)
 {
 	uint64_t start_ms;
@@ -253,7 +254,8 @@ START_TEST(a_slow_lookup_does_not_block_the_loop)
 }
 END_TEST
 
-/* Lets the answer of a lookup that nobody waits for come, beside another. */
+/* Waits for the answer of a lookup for which no socket waits any more, by
+ * another lookup. */
 static void take_late_answer(void)
 {
 	struct attempt second;
@@ -327,7 +329,7 @@ START_TEST(a_dispatcher_ends_with_questions_unasked)
 }
 END_TEST
 
-/* The answer is in the mailbox, or on its way, when the end comes. */
+/* The dispatcher ends while the answer is in the mailbox or on its way. */
 START_TEST(a_dispatcher_ends_while_an_answer_waits)
 {
 	int i;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Connecting to an address: every family, the deadline, descriptors that are
- * adopted, and that exactly one of handle_connect and handle_close follows. To
- * be run under a thread sanitizer as well.
+ * Connecting to an address: every family, the deadline, adopted descriptors,
+ * and that exactly one of handle_connect and handle_close is called. To be run
+ * under a thread sanitizer as well.
  */
 #include "config.h"
 
@@ -153,7 +153,7 @@ START_TEST(an_address_that_never_answers_meets_the_deadline)
 }
 END_TEST
 
-/* A UNIX listener with nothing accepted and no room for one more. */
+/* A UNIX listener whose backlog is full. */
 struct full_listener {
 	struct sockaddr_un address;
 	socklen_t len;
@@ -216,7 +216,7 @@ START_TEST(a_full_unix_listener_is_tried_until_it_has_room)
 	attempt_open(&attempt);
 	connect_to_full(&attempt, &full, 0);
 	fd = lined_socket_fd(attempt.sock);
-	/* Without spinning. */
+	/* The loop does not spin. */
 	ck_assert_uint_le(support_run_for(dispatcher, 200), 15);
 	ck_assert_uint_eq(attempt.connects + attempt.closes, 0);
 	ck_assert(lined_socket_is_connecting(attempt.sock));
@@ -264,7 +264,7 @@ START_TEST(a_connect_to_a_full_unix_listener_may_be_ended)
 	unlink(full.address.sun_path);
 	assert_fails(&gone, LINED_CLOSE_ERROR, ENOENT);
 	full_listener_close(&full);
-	/* A connect that waits when the dispatcher ends. */
+	/* The dispatcher ends while a connect waits. */
 	full_listener_open(&full);
 	attempt_open(&left);
 	connect_to_full(&left, &full, 0);
@@ -290,7 +290,7 @@ END_TEST
 
 /* ---- descriptors of others ------------------------------------------- */
 
-/* A non-blocking descriptor whose connect has been asked for. */
+/* Returns a non-blocking descriptor whose connect is in progress. */
 static int connecting_fd(uint16_t to)
 {
 	struct sockaddr_in address = support_loopback(to);
@@ -302,7 +302,7 @@ static int connecting_fd(uint16_t to)
 	return fd;
 }
 
-/* Wrapped before (0) or after (1) it is registered. */
+/* Wraps the descriptor before (0) or after (1) the socket is registered. */
 static void adopt_connecting(struct attempt *a, int fd, int when)
 {
 	attempt_init(a);
@@ -345,7 +345,7 @@ START_TEST(an_adopted_connect_may_be_closed)
 }
 END_TEST
 
-/* With options set on it, for instance. */
+/* A protocol may have set options on the descriptor. */
 START_TEST(an_idle_descriptor_is_adopted_and_connects)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -449,7 +449,8 @@ START_TEST(close_after_flush_while_connecting_sends_what_is_queued)
 }
 END_TEST
 
-/* Many at once, some of them refused: one callback for each. */
+/* Many connects at once, some of which are refused: there is one callback for
+ * each. */
 START_TEST(each_of_many_connects_is_told_exactly_once)
 {
 	struct attempt attempts[60];

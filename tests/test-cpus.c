@@ -75,7 +75,8 @@ START_TEST(cgroup_2_has_cpu_max)
 	put("/sys/fs/cgroup/system.slice/lined.service/cpu.max",
 	    "300000 100000\n");
 	ck_assert_uint_eq(cpus_quota(root), 3);
-	/* A group above may allow less; a higher limit has no effect. */
+	/* A parent group may allow less; a higher limit of the parent has no
+	 * effect. */
 	put("/sys/fs/cgroup/system.slice/cpu.max", "500000 100000\n");
 	ck_assert_uint_eq(cpus_quota(root), 3);
 	put("/sys/fs/cgroup/system.slice/cpu.max", "200000 100000\n");

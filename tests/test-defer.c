@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Messages to one's own thread: when they are handled, in which order, that
+ * Messages to the same thread: when and in which order they are handled, that
  * they cost no wakeup, and that they can be taken back.
  */
 #include "config.h"
@@ -15,7 +15,7 @@
 
 #define NOTES_MAX 32
 
-/* Which messages were handled, a letter each. */
+/* The handled messages, a letter for each. */
 struct notes {
 	struct lined_dispatcher *dispatcher;
 	char text[NOTES_MAX];
@@ -107,7 +107,7 @@ START_TEST(posted_messages_come_before_deferred_ones)
 		    c = note_of(&notes, 'c');
 
 	lined_dispatcher_open_mailbox(notes.dispatcher);
-	b.next = &c; /* in the message phase: still for this turn */
+	b.next = &c; /* deferred in the message phase: handled in this turn */
 	defer(&a);
 	ck_assert_int_eq(lined_dispatcher_post(notes.dispatcher, &b.message),
 			 0);

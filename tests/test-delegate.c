@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The user's own delegates: registering them and taking them out, from any
- * callback; their modes, data buffered and tasks; and that any pollable
- * descriptor will do.
+ * Delegates of a user: registering and unregistering them in any callback;
+ * their modes, buffered data and tasks; and that they work for any pollable
+ * descriptor.
  */
 #include "config.h"
 
@@ -25,7 +25,7 @@
 #include "support.h"
 #include "watch.h"
 
-/* Each case begins with it. */
+/* The dispatcher of each test. */
 static struct lined_dispatcher *d;
 
 static void setup(void)
@@ -93,7 +93,7 @@ START_TEST(unregistering_what_is_not_there_is_ENOENT)
 		      ENOENT);
 	ck_assert_int_eq(lined_dispatcher_unregister(d, &watch->delegate), 0);
 	support_fails(lined_dispatcher_unregister(d, &watch->delegate), ENOENT);
-	/* It may be registered again. */
+	/* The delegate may be registered again. */
 	ck_assert_int_eq(lined_dispatcher_register(d, &watch->delegate), 0);
 	watch_fill(watch);
 	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 1);
@@ -186,7 +186,7 @@ START_TEST(a_changed_mode_holds_at_once)
 }
 END_TEST
 
-/* With mode 0 and input waiting a poll must sleep, not spin. */
+/* If the mode is 0 and there is input, a poll must sleep, not spin. */
 START_TEST(a_delegate_of_no_mode_does_not_spin_the_loop)
 {
 	struct watch *watch = watch_add(d, LINED_MODE_READ, &watch_plain);
@@ -195,7 +195,7 @@ START_TEST(a_delegate_of_no_mode_does_not_spin_the_loop)
 	support_run_turns(d, 1);
 	lined_delegate_set_mode(&watch->delegate, 0);
 	ck_assert_uint_le(support_run_for(d, 50), 5);
-	close(watch->other_fd); /* a hang-up comes unasked */
+	close(watch->other_fd); /* a hang-up is reported in any mode */
 	watch->other_fd = -1;
 	ck_assert_uint_le(support_run_for(d, 50), 5);
 	ck_assert_uint_eq(watch->reads, 1);
@@ -236,7 +236,7 @@ START_TEST(a_hang_up_reaches_the_reader)
 }
 END_TEST
 
-/* The writing end of a pipe that nobody reads is in error. */
+/* The writing end of a pipe reports an error if the reading end is closed. */
 static struct watch *broken_pipe(unsigned mode,
 				 const struct lined_delegate_handlers *handlers)
 {
@@ -405,7 +405,7 @@ START_TEST(only_delegates_with_a_task_cost_a_turn)
 }
 END_TEST
 
-/* More are ready than one turn takes: nobody is forgotten. */
+/* More delegates are ready than one turn handles: each is called in the end. */
 START_TEST(more_ready_delegates_than_a_turn_takes_are_all_served)
 {
 	struct watch *watches[400];
@@ -532,8 +532,9 @@ static struct watch *striker_new(struct strike *strike, int kind)
 	return self;
 }
 
-/* In the I/O phase an earlier victim may have been called, a later may not;
- * none of them is called after the strike: ASan would tell. */
+/* In the I/O phase, victims before the striker may have been called already,
+ * later ones not. None may be called after it was unregistered: ASan would
+ * report it. */
 START_TEST(any_callback_may_unregister_and_free_any_delegate)
 {
 	struct strike strike = {0};
@@ -555,8 +556,8 @@ START_TEST(any_callback_may_unregister_and_free_any_delegate)
 }
 END_TEST
 
-/* The first handler removes all other delegates: there is one call
- * altogether. */
+/* The first handler removes all other delegates, so that there is only one
+ * call. */
 START_TEST(the_first_of_many_ready_may_remove_the_others)
 {
 	struct strike strike_all = {0};
@@ -623,7 +624,7 @@ END_TEST
 
 /* ---- any pollable descriptor ----------------------------------------- */
 
-/* One foreign descriptor, read when it is ready. */
+/* A descriptor that lib/ did not make, which is read when it is ready. */
 struct foreign {
 	struct lined_delegate delegate;
 	char data[512];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Detaching: which process ends when and with which code, and the state of the
- * process that continues. Three processes: the test, the one that it starts (as
- * a shell would), and the daemon, which the test reaps.
+ * Detaching: which process ends when and with which exit code, and the state of
+ * the process that continues. There are three processes: the test; one that the
+ * test starts, as a shell would; and the daemon, which the test reaps.
  */
 #include "config.h"
 
@@ -23,12 +23,14 @@
 
 #include "support.h"
 
-/* Test to daemon: "go on"; daemon to test: what it sees. */
+/* go: the test tells the daemon to continue. seen: the daemon tells the test
+ * what it sees. */
 static int go[2], seen[2];
 
 static void setup(void)
 {
-	/* Orphans of this process come to it. */
+	/* This process becomes the parent of the daemon when the process
+	 * between has ended. */
 	ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1L), 0);
 	ck_assert_int_eq(pipe(go), 0);
 	ck_assert_int_eq(pipe(seen), 0);
@@ -49,7 +51,8 @@ static void teardown(void)
 	close_if(&seen[1]);
 }
 
-/* Starts what detaches and then runs as the daemon; its exit is the code. */
+/* Starts a process that detaches and then runs as the daemon. The exit code is
+ * that of run(). */
 static pid_t start(int (*run)(void))
 {
 	pid_t pid = fork();
@@ -60,7 +63,7 @@ static pid_t start(int (*run)(void))
 		close_if(&go[0]);
 		return pid;
 	}
-	/* The process ends with the test, also after a failure. */
+	/* The daemon ends with the test, even if the test fails. */
 	close(go[1]);
 	close(seen[0]);
 	dup2(seen[1], STDERR_FILENO);
@@ -118,7 +121,7 @@ static int run_told(void)
 	tell("here\n");
 	wait_for_go();
 	detach_done(told_code);
-	/* Only the first counts. */
+	/* Only the first call counts. */
 	detach_done(77);
 	return 0;
 }

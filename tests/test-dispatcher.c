@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The dispatcher: what a turn does and in which order, what poll returns and
- * when. test-delegate.c tests registering; sockets appear only where the order
- * of a turn needs them.
+ * The dispatcher: the order of a turn, and what poll returns and when.
+ * test-delegate.c tests registering. Sockets are used only for the order of a
+ * turn.
  */
 #include "config.h"
 
@@ -76,7 +76,7 @@ static void trace_io(struct watch *watch)
 {
 	struct turn *turn = watch->arg;
 
-	/* The same watch has a task. */
+	/* This watch also has a task. */
 	if (strchr(turn->trace, 'i') == NULL) {
 		note(turn, "i");
 		ck_assert_int_eq(lined_socket_send(turn->speaker, "1", 1), 0);
@@ -115,7 +115,7 @@ static void trace_close(struct lined_socket *sock, void *arg,
 	ck_assert_int_eq(reason, LINED_CLOSE_LOCAL);
 	ck_assert_int_eq(error, 0);
 	note(turn, "c");
-	/* The flush has not been: the peer has got nothing yet. */
+	/* The flush comes later: the peer has received nothing yet. */
 	ck_assert_int_eq(recv(turn->speaker_peer, &byte, 1, MSG_DONTWAIT), -1);
 	ck_assert_int_eq(lined_socket_send(turn->speaker, "2", 1), 0);
 }
@@ -151,7 +151,7 @@ START_TEST(a_turn_runs_in_the_promised_order)
 
 	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 1);
 	ck_assert_str_eq(turn.trace, "i.bmtkc");
-	/* Bytes that handle_close queued left in the same turn. */
+	/* Bytes that handle_close queued were sent in the same turn. */
 	ck_assert_int_eq(recv(turn.speaker_peer, got, 4, MSG_DONTWAIT), 2);
 	ck_assert_str_eq(got, "12");
 
@@ -193,7 +193,8 @@ START_TEST(what_handle_close_closes_is_not_left_waiting)
 		chain.socks[i] =
 			support_pair(d, &chain_handlers, &chain, &peers[i]);
 	lined_socket_close(chain.socks[0]);
-	/* Nothing else will happen: a poll that waits fails by time. */
+	/* No other event is coming: a poll that waits would run into the time
+	 * limit. */
 	while (chain.closed < 4)
 		ck_assert_int_eq(lined_dispatcher_poll(d, -1), 1);
 	for (i = 0; i < 4; i++)
@@ -255,7 +256,8 @@ static const struct lined_socket_handlers count_closes = {
 	.handle_close = count_close,
 };
 
-/* The flush is the last phase but one; what fails there is told soon. */
+/* The flush comes late in a turn: a socket that fails there must be told
+ * without delay. */
 START_TEST(what_the_flush_closes_is_not_left_waiting)
 {
 	struct lined_dispatcher *d = support_dispatcher();
@@ -345,7 +347,8 @@ START_TEST(a_signal_is_not_a_failure)
 	struct lined_dispatcher *d = support_dispatcher();
 	struct watch *watch = watch_add(d, LINED_MODE_READ, &watch_plain);
 	const struct sigaction action = {.sa_handler = on_alarm};
-	/* Again and again: the first may come before the wait. */
+	/* The signal is repeated, because the first one may come before the
+	 * wait. */
 	const struct itimerval often = {.it_interval.tv_usec = 20000,
 					.it_value.tv_usec = 20000};
 	const struct itimerval never = {.it_value.tv_sec = 0};

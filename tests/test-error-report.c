@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The messages that a report keeps, and their order.
+ * The messages of an error report, and their order.
  */
 #include "config.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The faults of the asyncio module of Nim, from which this core descends: one
- * test each, named after the fault, that fails when the fault is put back. The
- * other suites test all else.
+ * Faults of the asyncio module of Nim, from which this core descends. Each test
+ * has the name of a fault, and fails if lib/ has this fault again. The other
+ * suites test everything else.
  */
 #include "config.h"
 
@@ -110,7 +110,7 @@ static void probe_fini(struct probe *probe)
 
 /* ---- a failed wait --------------------------------------------------- */
 
-/* A poller that fails, and leaves in the events what looks ready. */
+/* A poller that fails, and leaves events for this delegate in the array. */
 static struct lined_delegate *lie;
 static int wait_error;
 
@@ -142,7 +142,7 @@ START_TEST(fault_a_failed_wait_is_taken_for_everything_ready)
 	d->ops = &failing;
 	wait_error = EBADF;
 	support_fails(lined_dispatcher_poll(d, 0), EBADF);
-	/* An interrupted wait is no failure, and nothing is ready either. */
+	/* An interrupted wait is not a failure, and reports no event. */
 	wait_error = EINTR;
 	ck_assert_int_eq(lined_dispatcher_poll(d, 0), 1);
 	ck_assert_uint_eq(probe.reads + probe.writes, 0);
@@ -179,7 +179,7 @@ static void close_other(struct probe *probe)
 	struct probe *other = probe->arg;
 
 	/* The first one called unregisters the other, which must not be called
-	 * any more. */
+	 * then. */
 	ck_assert(other->delegate.open);
 	ck_assert_int_eq(lined_dispatcher_unregister(probe->dispatcher,
 						     &other->delegate),
@@ -296,7 +296,8 @@ START_TEST(fault_a_delegate_registered_in_a_callback_is_called_unpolled)
 	support_puts(a.other_fd, "x");
 	support_puts(b.other_fd, "x");
 	support_run_turns(d, 1);
-	/* One was called, and made the other anew, which nobody wrote to. */
+	/* One of them was called, and replaced the other by a new descriptor,
+	 * which has no input. */
 	ck_assert_uint_eq(a.reads + b.reads, 1);
 	a.on_read = b.on_read = NULL;
 	support_run_turns(d, 2);
@@ -441,7 +442,7 @@ START_TEST(fault_one_socket_with_buffered_data_starves_poll_and_tasks)
 	support_puts(peers[1], "me too\n");
 	support_run_turns(d, 2);
 	ck_assert_uint_eq(other.lines, 1);
-	/* And the rest is served without waiting for the kernel. */
+	/* The remaining lines are served without waiting for the kernel. */
 	while (flood.lines < sizeof(lines) / 2)
 		ck_assert_int_eq(lined_dispatcher_poll(d, -1), 1);
 	for (i = 0; i < 3; i++)
@@ -481,7 +482,7 @@ START_TEST(fault_the_state_is_set_after_the_connect_handler)
 			 0);
 	support_run_until_count(d, &story.connects, 1);
 	ck_assert_int_eq(story.state_in_connect, LINED_SOCKET_CONNECTED);
-	/* Nor over a close() by the handler. */
+	/* Nor may the state be set after a close() by the handler. */
 	ck_assert_uint_eq(story.closes, (unsigned)_i);
 	if (story.sock != NULL)
 		ck_assert(lined_socket_is_connected(story.sock));
@@ -526,7 +527,7 @@ START_TEST(fault_names_are_looked_up_in_connect)
 }
 END_TEST
 
-/* Ends each piece's read before the next is sent. */
+/* Sends each piece only after the previous one was read. */
 static void send_in_reads(struct lined_dispatcher *d, struct story *story,
 			  int peer, const char *const *pieces)
 {
@@ -623,7 +624,7 @@ START_TEST(fault_the_send_queue_is_unbounded)
 	while (lined_socket_send(story.sock, block, sizeof(block)) == 0) {
 		ck_assert_uint_le(lined_socket_queued(story.sock),
 				  LINED_SEND_QUEUE_DEFAULT);
-		/* The kernel takes some megabytes, no more. */
+		/* The kernel takes only some megabytes. */
 		ck_assert_uint_lt(++sends, 4096);
 		if (sends % 8 == 0)
 			support_run_turns(d, 1);
@@ -643,7 +644,7 @@ START_TEST(fault_a_flush_error_closes_silently)
 	int peer;
 
 	story.sock = support_pair(d, &story_handlers, &story, &peer);
-	/* Paused, so that no read finds the error. */
+	/* The socket is paused, so that no read finds the error. */
 	lined_socket_pause(story.sock);
 	support_run_turns(d, 1);
 	shutdown(lined_socket_fd(story.sock), SHUT_WR);

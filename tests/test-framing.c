@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The property that lines do not depend on packets: random streams, cut at
- * every position and at random, must give the same lines as a reference
- * splitter that sees the whole stream at once. Many go through the framer
- * alone, some through sockets. LINED_TEST_SEED repeats a run; the seed is
- * printed.
+ * Lines do not depend on packets: random streams, cut at every position and at
+ * random, must give the same lines as a reference that sees the whole stream at
+ * once. Many streams go through the framer alone, some through sockets. Each
+ * run prints its seed; LINED_TEST_SEED repeats a run.
  */
 #include "config.h"
 
@@ -30,7 +29,7 @@ static uint32_t draw(uint32_t below)
 	return (uint32_t)(seed >> 32) % below;
 }
 
-/* ---- what came out --------------------------------------------------- */
+/* ---- results --------------------------------------------------------- */
 
 /* Events one after the other: kind, flags, terminator, length, bytes. */
 struct events {
@@ -86,7 +85,8 @@ static void forget(struct events *events)
 
 /* ---- the reference --------------------------------------------------- */
 
-/* Where the terminator at or behind `at` ends (NULL: none); its length. */
+/* Finds the next terminator from `begin` on. Returns its end (NULL: there is
+ * none), and its length. */
 static const char *terminator_end(const struct lined_framing *f,
 				  const char *begin, const char *end,
 				  size_t *len, uint64_t *bare_lf)
@@ -114,8 +114,8 @@ static const char *terminator_end(const struct lined_framing *f,
 	return NULL;
 }
 
-/* The number of a counted message at `at`, and where the message begins. 0:
- * there is none. */
+/* Reads the count of a counted message at `at`, and sets *text to the message.
+ * 0: there is no count. */
 static size_t count_at(const struct lined_framing *f, const char *at,
 		       const char *end, const char **text)
 {
@@ -134,7 +134,8 @@ static size_t count_at(const struct lined_framing *f, const char *at,
 	return strtoul(number, NULL, 10);
 }
 
-/* A counted message; returns what follows it. NULL: the stream is closed. */
+/* Takes a counted message. Returns the bytes after it; NULL: the stream is
+ * closed. */
 static const char *reference_counted(const struct lined_framing *f,
 				     const char *text, const char *end,
 				     size_t count, struct events *out)
@@ -267,7 +268,8 @@ static bool feed_framer(struct framer *framer, struct input_buffer *in,
 				  (size_t)framer->framing.line_length +
 					  FRAMER_COUNT_MAX);
 		ck_assert_int_eq(input_settle(in, shared), 0);
-		memset(shared, '#', room); /* what was lent is gone */
+		memset(shared, '#', room); /* the borrowed bytes are no longer
+					    * valid */
 	}
 	return true;
 }
@@ -410,7 +412,7 @@ static void put(const void *data, size_t len)
 	stream_len += len;
 }
 
-/* Every byte drawn: all the ways in which CR and LF can meet. */
+/* Draws every byte, so that CR and LF meet in all ways. */
 static void draw_noise(size_t len)
 {
 	static const char bytes[] = "\r\r\r\n\n\n\0;abcdef12 ";
@@ -419,7 +421,7 @@ static void draw_noise(size_t len)
 		put(&bytes[draw(sizeof(bytes) - 1)], 1);
 }
 
-/* Lines about as long as the limit, ended in every way. */
+/* Draws lines about as long as the limit, with all terminators. */
 static void draw_lines(uint32_t limit, unsigned lines)
 {
 	static const struct {
@@ -442,7 +444,7 @@ static void draw_lines(uint32_t limit, unsigned lines)
 	}
 }
 
-/* Counted messages with all bytes, and what looks like one. */
+/* Draws counted messages with any bytes, and text that resembles them. */
 static void draw_counted(uint32_t limit)
 {
 	uint32_t len = draw(limit + 3);
@@ -469,21 +471,21 @@ static void draw_counted(uint32_t limit)
 		put("\n\n", 1 + draw(2));
 }
 
-/* A rest of the stream without a terminator. */
+/* Draws an end of the stream without a terminator. */
 static void draw_rest(uint32_t limit)
 {
 	uint32_t len = 1 + draw(limit + 2);
 	char number[32];
 
 	switch (draw(4)) {
-	case 0: /* of the limit, and a CR that may be data */
+	case 0: /* as long as the limit, and a CR that may be data */
 		for (len = limit; len > 0; len--)
 			put("z", 1);
 		/* fall through */
 	case 1:
 		put("\r", 1);
 		break;
-	case 2: /* a counted message of which the end is missing */
+	case 2: /* a counted message without its end */
 		put(number,
 		    (size_t)snprintf(number, sizeof(number), "\n%u ", len));
 		draw_noise(draw(len));
@@ -672,7 +674,7 @@ START_TEST(socket_lines_do_not_depend_on_cuts_in_long_lines)
 }
 END_TEST
 
-/* The reference itself, against answers written by hand. */
+/* Compares the reference with results written by hand. */
 START_TEST(reference_splits_as_designed)
 {
 	struct lined_framing f = {.line_length = 2,

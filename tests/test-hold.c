@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Holding a socket's reading beside the protocol's own pause(): neither undoes
- * the other, and nothing is lost by either.
+ * socket_hold() and the protocol's own pause(): neither undoes the other, and
+ * no input is lost.
  */
 #include "config.h"
 
@@ -16,7 +16,8 @@
 
 enum { FIRST = 1, SECOND = 2 };
 
-/* Holds after the line "hold". text has the first letter of each line. */
+/* Holds the socket after the line "hold". text has the first letter of each
+ * line. */
 struct reader {
 	char text[32];
 	size_t len;
@@ -75,7 +76,7 @@ START_TEST(reading_goes_on_when_no_reason_is_left)
 	struct lined_socket *sock = support_pair(d, &handlers, &reader, &peer);
 
 	socket_hold(sock, FIRST);
-	socket_hold(sock, FIRST); /* does not nest */
+	socket_hold(sock, FIRST); /* does not count twice */
 	socket_hold(sock, SECOND);
 	support_puts(peer, "a\n");
 	socket_unhold(sock, FIRST);

@@ -13,8 +13,8 @@
 
 #include "support.h"
 
-/* Feeds lines separated by LF; the answer, and HTTP_MORE where all of them
- * did not get one. */
+/* Feeds lines, separated by LF. Returns the status, or HTTP_MORE if the request
+ * needs more lines. */
 static enum http_status feed(struct http_request *request, const char *lines)
 {
 	enum http_status status = HTTP_MORE;

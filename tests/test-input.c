@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Input in other ways than line by line: blocks between lines, raw bytes, input
- * that a handler changes, a framing that is switched in the middle; and that
- * input that was read is freed.
+ * Other ways to read input than line by line: blocks between lines, raw bytes,
+ * input that a handler changes, another framing in the middle of the stream.
+ * Also that memory of read input is freed.
  */
 #include "config.h"
 
@@ -84,7 +84,7 @@ static void too_big_read(struct lined_socket *sock, void *arg)
 	s->status = lined_socket_read_block(sock, 11, 10, &line);
 	s->error = errno;
 	if (s->reads++ == 0) {
-		/* The refusal takes nothing. */
+		/* A refused call reads nothing. */
 		ck_assert_int_eq(lined_socket_read(sock, &line),
 				 LINED_LINE_READY);
 		reader_add(s, line.text, line.len);
@@ -337,8 +337,8 @@ static void sip_read(struct lined_socket *sock, void *arg)
 	reader_add(sip, "|", 1);
 }
 
-/* Input left by a call that wanted a longer block is served without an event of
- * the kernel. */
+/* If a call wanted a longer block, the remaining input is handled without
+ * another event of the kernel. */
 START_TEST(what_is_left_behind_a_partial_block_is_served)
 {
 	static const struct lined_socket_handlers handlers = {
@@ -359,7 +359,7 @@ START_TEST(what_is_left_behind_a_partial_block_is_served)
 }
 END_TEST
 
-/* Without handlers input is discarded; new handlers begin with a new line. */
+/* Without handlers, input is discarded. New handlers begin with a new line. */
 static void expect_fresh_start(struct lined_framing f, const char *before,
 			       const char *meanwhile, const char *after,
 			       const char *log)

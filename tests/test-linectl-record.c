@@ -40,7 +40,7 @@ START_TEST(values_are_read_by_their_types)
 	ck_assert_uint_eq(record_number(&record, "no"), 0);
 	ck_assert_str_eq(record_text(&record, "list"), "x y z");
 	ck_assert_str_eq(record_find(&record, "none")->text, "");
-	/* Neither is a number or text. */
+	/* One value is no text, the other does not exist. */
 	ck_assert_str_eq(record_text(&record, "id"), "");
 	ck_assert_uint_eq(record_number(&record, "missing"), 0);
 	ck_assert_str_eq(record_text(&record, "missing"), "");
@@ -76,7 +76,8 @@ START_TEST(what_would_command_a_terminal_is_shown_as_escapes)
 }
 END_TEST
 
-/* Nothing is written behind what was taken for it: for sanitizers. */
+/* Writes the longest escapes: a sanitizer finds a write past the end of the
+ * memory. */
 START_TEST(there_is_room_for_every_escape)
 {
 	char line[4096];
@@ -207,7 +208,7 @@ START_TEST(records_become_objects_and_groups_objects_in_them)
 		    "{\"a\":1,\"closed\":{\"peer\":2,\"too-long\":3},\"b\":4,"
 		    "\"bus\":{\"x\":5}}");
 	expect_json("{\"kind\":\"ok\"}", "{}");
-	/* Bytes that are not UTF-8 would not be JSON. */
+	/* JSON cannot contain bytes that are not UTF-8. */
 	expect_json("{\"kind\":\"a\",\"b\":\"\303\244\377\303\",\"c\":["
 		    "\"\355\240\200\200\"]}",
 		    "{\"b\":\"\303\244??\",\"c\":[\"????\"]}");

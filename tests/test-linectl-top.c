@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The samples that `linectl top` computes from one answer after another, and
- * numbers and tables for people.
+ * The samples that `linectl top` computes from its answers, and numbers and
+ * tables as people read them.
  */
 #include "config.h"
 
@@ -32,7 +32,7 @@ static void take(struct samples *samples, uint64_t now_ms, const char *lines)
 	samples_take(samples, &answer, now_ms);
 }
 
-/* Sums of fractions are equal only about. */
+/* Sums of fractions are only approximately equal. */
 static void expect_near(double value, double wanted)
 {
 	ck_assert_msg(value > wanted - 1e-9 && value < wanted + 1e-9,
@@ -111,7 +111,8 @@ START_TEST(services_come_and_go)
 	ck_assert_uint_eq(s.service_count, 2);
 	ck_assert_str_eq(s.services[0].name, "b");
 	expect_near(s.services[0].lines, 1);
-	/* One that drains has a namesake that is open, and comes first. */
+	/* A service that drains has the same name as an open one. The open one
+	 * comes first. */
 	take(&s, 3000,
 	     "{\"kind\":\"service\",\"name\":\"b\",\"state\":\"open\",\"lines_"
 	     "in\":7}\n{\"kind\":\"service\",\"name\":\"b\",\"state\":"
@@ -143,7 +144,7 @@ START_TEST(load_and_delay_are_of_the_time_between)
 	worker = &s.workers[0];
 	expect_near(worker->load, 0);
 	expect_near(worker->delay_ms, 5);
-	/* A long turn is counted at once, at its end. */
+	/* A long turn is counted at its end, with its whole duration. */
 	take(&s, 4000, WORKER("1201", "15250000", "197", "3", "1001"));
 	worker = &s.workers[0];
 	expect_near(worker->load, 1);

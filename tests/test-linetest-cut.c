@@ -17,7 +17,8 @@ static const char text[] = "one\r\n\r\ntwo\n\nthree \r x\r\nfour";
 
 #define LEN (sizeof(text) - 1)
 
-/* The sizes of the pieces, 0 behind the last; how many. */
+/* Cuts the text. Sets sizes to the sizes of the pieces, followed by 0, and
+ * returns how many there are. */
 static size_t cut_all(struct cut *cut, size_t sizes[LEN + 1])
 {
 	size_t at = 0, count = 0;
@@ -97,7 +98,8 @@ START_TEST(a_seed_is_the_same_cuts_again)
 		cut_all(&cut, b);
 		different += memcmp(a, b, sizeof(*a)) != 0;
 	}
-	/* Few pieces, many pieces, and all between. */
+	/* There are cuts into few pieces, into many, and all numbers
+	 * between. */
 	ck_assert(seen[1] && seen[2] && seen[LEN / 2]);
 	ck_assert_uint_gt(joined, 60);
 	ck_assert_uint_lt(joined, 140);

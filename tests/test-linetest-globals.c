@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The variables of modules, found in files of a compiler, and in damaged files.
+ * Finds global variables in modules, that is, in files that a compiler has
+ * made, and in damaged files.
  */
 #include "config.h"
 
@@ -15,7 +16,7 @@
 
 #include "support.h"
 
-/* A variable of this program, whose file is the module. */
+/* A variable of this program. The test uses the program's file as a module. */
 int globals_seen = 1;
 
 static char dir[64], path[80];
@@ -107,7 +108,7 @@ START_TEST(a_damaged_module_ends_nothing)
 	write_module(size);
 	fd = open(path, O_WRONLY);
 	ck_assert_int_ge(fd, 0);
-	/* Each byte of a field, in turn of the sections. */
+	/* Changes each byte of a field, in one section after another. */
 	for (i = 0; i < count; i += 5) {
 		changed = (char)(text[table + i] ^ (i % 2 != 0 ? 0xff : 0x15));
 		ck_assert_int_eq(pwrite(fd, &changed, 1, (off_t)(table + i)),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading transcripts: every statement, the config that they make, and errors
- * with their lines.
+ * Reading transcripts: every statement, the config that statements make, and
+ * errors with their lines.
  */
 #include "config.h"
 
@@ -23,7 +23,7 @@ static void make_dir(void)
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 }
 
-/* Only files of these names are written. */
+/* A test may write files with these names only. */
 static const char *const names[] = {"a.lt", "b.lt", "c.lt", "x.conf"};
 
 static void remove_dir(void)
@@ -79,7 +79,7 @@ static struct transcript *good(const char *text)
 	return transcript;
 }
 
-/* The messages are those of a.lt where they begin with a number. */
+/* A message that begins with a number is one for a.lt. */
 static void bad_file(const char *wanted)
 {
 	struct bytes errors = {0};
@@ -119,7 +119,7 @@ static const char *const kinds[] = {
 	[STEP_LOG] = "log",         [STEP_WAIT] = "wait",
 };
 
-/* Each step in a word or two. */
+/* Compares the steps, each written in a word or two. */
 static void has_steps(const struct transcript *transcript, const char *wanted)
 {
 	struct bytes out = {0};
@@ -259,17 +259,18 @@ END_TEST
 
 START_TEST(who_is_to_hear_comes_before_it_is_said)
 {
-	/* As a person writes it down; the third hears it as well. */
+	/* The order in which a person writes it down: the third client hears
+	 * the line as well. */
 	steps_of("protocol relay\n"
 		 "a> x\na> y\nb< x\nb< y\nc< ...\nc< y\nd! 10ms\n",
 		 "start, a connect unix:relay, b connect unix:relay, "
 		 "c connect unix:relay, d connect unix:relay, a >, a >, b <, "
 		 "b <, c ..., c <, d ! 10");
-	/* Consecutive sends of two clients. */
+	/* A connect moves before consecutive sends of two clients. */
 	steps_of("protocol relay\na> x\nb>> y\nc<< x\n",
 		 "start, a connect unix:relay, c connect unix:relay, a >, "
 		 "b connect unix:relay, b >>, c <<");
-	/* Not past what was seen meanwhile, nor past what is done. */
+	/* A connect does not move before an expectation or an action. */
 	steps_of("protocol chat\na> x\na< x\nb< x\n",
 		 "start, a connect unix:chat, a >, a <, b connect unix:chat, "
 		 "b <");
@@ -422,7 +423,7 @@ START_TEST(services_have_blocks)
 }
 END_TEST
 
-/* As the shell gives it, in a string of the config. */
+/* The command as the shell passes it, written as a string in the config. */
 START_TEST(a_command_is_served_in_place_of_a_protocol)
 {
 	struct transcript *transcript;

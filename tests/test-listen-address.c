@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Listen addresses as the config writes them.
+ * Listen addresses in the syntax of the config.
  */
 #include "config.h"
 
@@ -42,7 +42,7 @@ static void refused(const char *text, const char *why)
 		      why);
 }
 
-/* The endpoints as text, with a ? behind the optional ones. */
+/* Returns the endpoints as text, with a ? after each optional one. */
 static const char *endpoints(const struct listen_address *listen)
 {
 	static char text[200];

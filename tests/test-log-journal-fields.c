@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The fields that the journal gets with a message. */
+/* The fields of a message in the journal. */
 #include "config.h"
 
 #include <string.h>
@@ -64,7 +64,8 @@ START_TEST(what_is_no_subject_makes_no_field)
 }
 END_TEST
 
-/* A protocol's words stand behind its service. */
+/* A message of a protocol comes after the name of its service, and adds no
+ * fields. */
 START_TEST(nobody_else_makes_fields)
 {
 	fields_are("service chat: client 9 1.2.3.4:5: access: reason=peer",

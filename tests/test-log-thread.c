@@ -23,7 +23,7 @@
 #include "log_fixture.h"
 #include "support.h"
 
-/* So few that the buffer holds them all, even if the thread starts late. */
+/* Few enough for the buffer, even if the log thread starts late. */
 #define THREADS    4
 #define PER_THREAD 1000
 
@@ -36,7 +36,7 @@ static void *log_a_lot(void *arg)
 	return NULL;
 }
 
-/* Each line whole, each thread's in its order. */
+/* Each line must be whole, and the lines of each thread in order. */
 static void expect_in_order(char *text)
 {
 	int next[THREADS] = {0}, thread, number, used;
@@ -63,7 +63,8 @@ START_TEST(lines_of_many_threads_stay_whole_and_in_order)
 
 	ck_assert_int_ge(fd, 0);
 	unlink(name);
-	/* A file, so that nothing needs to be dropped or read meanwhile. */
+	/* stderr is a file: nothing is dropped, and nobody has to read
+	 * meanwhile. */
 	use_stderr(dup(fd), fd);
 	open_to(LOG_TARGET_STDERR, LINED_LOG_DEBUG);
 	for (i = 0; i < THREADS; i++)
@@ -80,8 +81,8 @@ START_TEST(lines_of_many_threads_stay_whole_and_in_order)
 END_TEST
 
 struct ticks {
-	unsigned count; /* so far */
-	unsigned soon;  /* how many of them come at once */
+	unsigned count; /* how many calls there were */
+	unsigned soon;  /* the first calls, which follow one another at once */
 	pthread_t thread;
 };
 
@@ -117,10 +118,10 @@ END_TEST
 struct nap {
 	atomic_uint count;
 	atomic_bool inside;
-	atomic_bool taken_back; /* soon: log_tick() is about to be called */
+	atomic_bool taken_back; /* log_tick() is about to take the tick back */
 };
 
-/* Lasts until the test takes the tick back, and a little longer. */
+/* Runs until the test takes the tick back, and a little longer. */
 static uint32_t take_a_nap(void *arg)
 {
 	struct nap *nap = arg;
@@ -158,7 +159,7 @@ START_TEST(a_tick_that_was_taken_back_is_over)
 }
 END_TEST
 
-/* The number of messages in the text, and of those that its notices report as
+/* Returns the number of messages in the text and of those that it reports as
  * dropped. */
 static unsigned long long accounted_for(const char *text)
 {
@@ -179,7 +180,8 @@ START_TEST(what_is_dropped_is_counted)
 	open_to(LOG_TARGET_STDERR, LINED_LOG_DEBUG);
 	for (i = 0; i < 20000; i++)
 		log_debug("message %05d %0100d", i, 0);
-	/* Twice the buffer and the pipe are full; now somebody reads. */
+	/* Twice as many messages as fit into the buffer and the pipe were
+	 * logged. Now read them. */
 	do {
 		read_more(&len);
 	} while (accounted_for(got) < 20000);
@@ -232,7 +234,7 @@ START_TEST(a_reader_that_never_reads_holds_nobody_up)
 	/* A later message does not wait either. */
 	log_err("last words");
 	ck_assert_uint_lt(support_now_ms() - start_ms, 8000);
-	/* Once stderr is read the thread goes on, and ends. */
+	/* Once stderr is read, the log thread continues and ends. */
 	threads = thread_count();
 	null = open("/dev/null", O_WRONLY);
 	ck_assert_int_eq(dup2(null, STDERR_FILENO), STDERR_FILENO);
@@ -281,8 +283,7 @@ START_TEST(the_thread_takes_no_signals)
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
 	ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
-	/* If another thread did not block the signal, it would end the process.
-	 */
+	/* The signal would end the process if a thread did not block it. */
 	ck_assert_int_eq(kill(getpid(), SIGUSR1), 0);
 	log_err("still");
 	read_until("still");
@@ -299,7 +300,7 @@ START_TEST(without_a_thread_messages_are_written_all_the_same)
 	const char *text;
 	int i;
 
-	/* The system cannot give such a stack. */
+	/* The system has no room for a stack of this size. */
 	ck_assert_int_eq(pthread_getattr_default_np(&before), 0);
 	ck_assert_int_eq(pthread_attr_init(&attr), 0);
 	ck_assert_int_eq(pthread_attr_setstacksize(&attr, (size_t)1 << 47), 0);

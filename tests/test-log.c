@@ -57,7 +57,7 @@ START_TEST(before_it_is_open_messages_go_to_stderr_at_once)
 }
 END_TEST
 
-/* JOURNAL_STREAM names stderr (0) or another stream (1). */
+/* Sets JOURNAL_STREAM to stderr (other 0) or to another stream (other 1). */
 static void set_journal_stream(unsigned other)
 {
 	char stream[64];
@@ -196,7 +196,7 @@ START_TEST(what_syslog_does_not_take_is_counted_and_told)
 		sched_yield();
 	serve_syslog(SOCK_DGRAM);
 	log_notice("taken");
-	/* The count may still have been on its way. */
+	/* The notice about dropped messages may come before the message. */
 	if (strcmp(read_syslog(syslog_reader), "<157>lined: taken") == 0) {
 		ck_assert_str_eq(read_syslog(syslog_reader),
 				 "<156>lined: log: 1 messages dropped");
@@ -206,7 +206,7 @@ START_TEST(what_syslog_does_not_take_is_counted_and_told)
 		ck_assert_str_eq(read_syslog(syslog_reader),
 				 "<157>lined: taken");
 	}
-	/* A reader that was restarted is found again. */
+	/* A reader of /dev/log that was restarted is found again. */
 	end_syslog();
 	serve_syslog(SOCK_DGRAM);
 	log_notice("again");
@@ -328,7 +328,7 @@ START_TEST(a_long_message_is_cut_and_says_so)
 	line = read_all();
 	ck_assert_uint_eq(strchr(line, '\n') - line, 3 + LOG_TEXT_MAX - 1);
 	ck_assert_int_eq(strncmp(strchr(line, '\n') - 4, "x...", 4), 0);
-	/* One that just fits is whole. */
+	/* A message that just fits is not cut. */
 	ck_assert_uint_eq(strlen(line), 2 * (3 + LOG_TEXT_MAX));
 	ck_assert_str_eq(line + strlen(line) - 4, "xxx\n");
 }
@@ -463,7 +463,7 @@ START_TEST(no_service_reason_or_address_hides_another)
 		log_warning("service c: client 1 192.0.2.%d:5: no", i < 39);
 	log_close();
 	text = read_all();
-	/* The limit is for an address with any port. */
+	/* An address has one limit for all its ports. */
 	ck_assert_uint_eq(
 		count_of(text, "<6>service a: refused 192.0.2.1:5: access"),
 		100);
@@ -485,7 +485,7 @@ START_TEST(no_service_reason_or_address_hides_another)
 }
 END_TEST
 
-/* The keys of a set differ in their low bits only. */
+/* Keys of one set differ only in their low bits. */
 START_TEST(address_does_not_take_the_window_of_its_kind)
 {
 	static const struct log_burst burst = {.each = 20, .all = 100};
@@ -523,7 +523,7 @@ START_TEST(many_addresses_do_not_fill_the_log)
 		snprintf(peer, sizeof(peer), "10.0.%d.%d:5", i / 250, i % 250);
 		log_refusals("a", peer, access, 1);
 	}
-	/* One network is one address. */
+	/* All addresses of one IPv6 network have one limit. */
 	for (i = 0; i < 200; i++) {
 		snprintf(peer, sizeof(peer), "[2001:db8::%x]:5", i + 1);
 		log_refusals("b", peer, access, 1);

@@ -93,7 +93,8 @@ static void post(struct office *office, unsigned thread, unsigned number)
 			 0);
 }
 
-/* No ck_assert here: Check's belong to the test's own thread. */
+/* No ck_assert here: Check's assertions may be used only on the test's own
+ * thread. */
 static void *post_many(void *arg)
 {
 	struct poster *poster = arg;
@@ -135,7 +136,7 @@ START_TEST(posts_of_many_threads_arrive_all_and_in_order)
 
 	office_open(&office);
 	start_posters(&office, threads, posters);
-	/* -1: a wakeup that is missed hangs the test. */
+	/* With -1, a wakeup that is missed makes the test hang. */
 	while (office.handled < THREADS * POSTS)
 		ck_assert_int_eq(lined_dispatcher_poll(office.dispatcher, -1),
 				 1);
@@ -149,7 +150,8 @@ START_TEST(posts_of_many_threads_arrive_all_and_in_order)
 }
 END_TEST
 
-/* How often the wakeup was signalled and not yet seen; it is reset. */
+/* Returns how many signals of the wakeup are not handled yet, and resets
+ * them. */
 static uint64_t take_wakeups(struct lined_dispatcher *d)
 {
 	uint64_t value = 0;
@@ -157,13 +159,14 @@ static uint64_t take_wakeups(struct lined_dispatcher *d)
 	ssize_t n = read(d->mailbox.wakeup.read_fd, bytes, sizeof(bytes));
 
 	if (d->mailbox.wakeup.read_fd != d->mailbox.wakeup.write_fd)
-		return n < 0 ? 0 : (uint64_t)n; /* a pipe: a byte each */
+		return n < 0 ? 0 : (uint64_t)n; /* a pipe has a byte for each
+						 * signal */
 	if (n == sizeof(value))
 		__builtin_memcpy(&value, bytes, sizeof(value));
 	return value;
 }
 
-/* Memory of two threads has no cache line in common. */
+/* The memory of two threads shares no cache line. */
 START_TEST(memory_of_a_thread_is_on_lines_of_its_own)
 {
 	size_t size;
@@ -218,7 +221,7 @@ START_TEST(a_full_mailbox_wakes_once)
 }
 END_TEST
 
-/* Ten batches: a turn each, not one a message. */
+/* Ten batches take ten turns, not one turn for each message. */
 START_TEST(a_batch_is_one_turn)
 {
 	struct office office;
@@ -232,7 +235,7 @@ START_TEST(a_batch_is_one_turn)
 				 1);
 		ck_assert_uint_eq(office.handled, (batch + 1) * 100);
 	}
-	/* And nothing is left to wake for. */
+	/* Afterwards nothing wakes the dispatcher. */
 	ck_assert_uint_le(support_run_for(office.dispatcher, 30), 3);
 	lined_dispatcher_free(office.dispatcher);
 }
@@ -281,7 +284,7 @@ START_TEST(a_post_to_a_closed_mailbox_is_EPIPE)
 	lined_dispatcher_open_mailbox(d);
 	lined_dispatcher_close_mailbox(d);
 	support_fails(lined_dispatcher_post(d, &letter->message), EPIPE);
-	free(letter); /* it stayed ours */
+	free(letter); /* the letter was not taken */
 	lined_dispatcher_free(d);
 	ck_assert_uint_eq(office.handled + office.cancelled, 0);
 }
@@ -316,7 +319,8 @@ START_TEST(what_is_left_at_the_end_is_cancelled)
 }
 END_TEST
 
-/* Closing races with posts: each is either handled or refused. */
+/* The mailbox closes while threads post: each post is either handled or
+ * refused. */
 START_TEST(closing_while_threads_post_loses_nothing)
 {
 	struct office office;
@@ -344,7 +348,7 @@ END_TEST
 
 struct waker {
 	struct lined_dispatcher *dispatcher;
-	int told; /* no atomic: the wakeup is all that orders it */
+	int told; /* not atomic: only the wakeup orders the accesses */
 	atomic_bool woke;
 };
 
@@ -358,8 +362,9 @@ static void *tell_and_wake(void *arg)
 	return NULL;
 }
 
-/* A thread sanitizer would see that a wakeup on its way already, of which the
- * second needs no system call, left the flag behind. */
+/* If a wakeup is already under way, a second wake makes no system call, but
+ * must still order memory: a thread sanitizer would report a race on the
+ * flag. */
 START_TEST(what_was_written_before_any_wake_is_seen_by_the_turn)
 {
 	struct waker waker = {.dispatcher = support_dispatcher()};

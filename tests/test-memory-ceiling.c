@@ -2,7 +2,7 @@
 /*
  * The charges for the sockets of a dispatcher, and the ceiling: which sockets
  * it closes, and which it does not. test-send tests the limit of a single
- * queue, test-memory-keepers what protocols give up.
+ * queue; test-memory-keepers tests what protocols give up.
  */
 #include "config.h"
 
@@ -61,7 +61,8 @@ START_TEST(input_that_waits_is_charged_until_it_is_read)
 }
 END_TEST
 
-/* Each of many short parts of buffers of their own, and never a read. */
+/* The queue has many short pieces, each of another buffer, and the peer never
+ * reads. */
 START_TEST(queue_of_the_shortest_lines_takes_twice_its_limit_at_most)
 {
 	struct ceiling_case c;
@@ -119,7 +120,8 @@ START_TEST(ceiling_closes_the_longest_queue_first)
 }
 END_TEST
 
-/* The limit is passed within a turn: a check at its end would be too late. */
+/* A turn exceeds the limit. A check at the end of the turn would be too
+ * late. */
 START_TEST(ceiling_holds_within_a_turn)
 {
 	struct ceiling_case c;
@@ -138,7 +140,7 @@ START_TEST(ceiling_holds_within_a_turn)
 }
 END_TEST
 
-/* Bytes that the kernel would still take are no reason. */
+/* Bytes that the kernel still takes are no reason to close a socket. */
 START_TEST(ceiling_sends_before_it_closes)
 {
 	struct ceiling_case c;
@@ -162,8 +164,8 @@ START_TEST(ceiling_sends_before_it_closes)
 }
 END_TEST
 
-/* The dispatcher that notices the limit closes nothing; the one that holds more
- * does. */
+/* The dispatcher that notices the excess closes nothing; the dispatcher that
+ * holds more closes a socket. */
 START_TEST(ceiling_closes_the_longest_of_all_dispatchers)
 {
 	struct ceiling_case c;
@@ -171,7 +173,8 @@ START_TEST(ceiling_closes_the_longest_of_all_dispatchers)
 	ceiling_open(&c, true);
 	ceiling_fill(&c, 0, 300000);
 	ceiling_fill(&c, CEILING_CLIENTS - 1, 600000);
-	memory_set_limit(&c.memory, 930000); /* near: both look */
+	memory_set_limit(&c.memory, 930000); /* near the limit: both dispatchers
+					      * check */
 	ceiling_run(&c);
 	ck_assert_uint_eq(c.memory.closed, 0);
 	ceiling_fill(&c, 0, 100000);
@@ -183,7 +186,7 @@ START_TEST(ceiling_closes_the_longest_of_all_dispatchers)
 }
 END_TEST
 
-/* How long it has waited for the other one counts each time anew. */
+/* The time for which a dispatcher waits for another begins anew each time. */
 START_TEST(ceiling_waits_for_other_dispatchers_each_time)
 {
 	struct ceiling_case c;
@@ -195,7 +198,7 @@ START_TEST(ceiling_waits_for_other_dispatchers_each_time)
 	ceiling_run(&c);
 	ceiling_fill(&c, 0, 100000);
 	ck_assert(ceiling_is_closed(&c, CEILING_CLIENTS - 1));
-	/* Longer than a dispatcher waits. */
+	/* This is longer than a dispatcher waits. */
 	support_run_for(c.d, 100);
 	close(c.peers[CEILING_CLIENTS - 1]);
 	recorder_fini(&c.recorders[CEILING_CLIENTS - 1]);
@@ -213,8 +216,8 @@ START_TEST(ceiling_waits_for_other_dispatchers_each_time)
 }
 END_TEST
 
-/* Messages are charged to the dispatcher that sends them: the other one, whose
- * socket holds most, does not notice that its memory grows. */
+/* Messages are charged to the dispatcher that sends them. The other dispatcher,
+ * whose socket holds most, does not notice that its memory grows. */
 START_TEST(ceiling_asks_dispatchers_that_have_not_measured)
 {
 	struct ceiling_case c;
@@ -242,7 +245,7 @@ END_TEST
 
 static struct memory_ceiling *asked;
 
-/* As another thread does, at any time. */
+/* Another thread may ask for a check at any time. */
 static enum memory_closing ask_meanwhile(const struct lined_socket *sock)
 {
 	memory_ask_all(asked);
@@ -312,13 +315,14 @@ START_TEST(ceiling_waits_for_what_an_owner_keeps)
 	memory_check(c.d);
 	memory_check(c.d);
 	ck_assert_uint_eq(c.memory.closed, 1);
-	dispatcher_unkeep(c.d, buffer); /* as in handle_close */
+	dispatcher_unkeep(c.d, buffer); /* what handle_close would do */
 	lined_buffer_unref(buffer);
 	ceiling_run(&c);
 	ck_assert(ceiling_is_closed(&c, 1));
 	ck_assert(!ceiling_is_closed(&c, 0));
 	ck_assert_uint_eq(c.memory.closed, 1);
-	/* The next socket is closed if that was not enough. */
+	/* If closing the first socket was not enough, the next one is
+	 * closed. */
 	memory_set_limit(&c.memory, 200000);
 	ceiling_run(&c);
 	ck_assert(ceiling_is_closed(&c, 0));
@@ -337,7 +341,8 @@ static void return_owned(struct lined_socket *sock, void *arg,
 	dispatcher_hold(c->d, -OWNED);
 }
 
-/* The owner of another socket gets its bytes, and a third one a line. */
+/* Charges bytes that the owner of another socket keeps, and sends a line to a
+ * third socket. */
 static void pass_on(struct lined_socket *sock, void *arg,
 		    enum lined_close_reason reason, int error)
 {
@@ -347,8 +352,9 @@ static void pass_on(struct lined_socket *sock, void *arg,
 	lined_socket_send(c->socks[3], "line\n", 5);
 }
 
-/* A close that the flush of output has caused is told after the flush. A socket
- * that is closed then is told in the next turn. */
+/* If the flush of output closes a socket, its handle_close is called after the
+ * flush. If another socket is closed at that time, its handle_close is called
+ * in the next turn. */
 START_TEST(ceiling_waits_for_what_an_owner_keeps_in_the_next_turn)
 {
 	static const struct lined_socket_handlers owner = {
@@ -369,13 +375,15 @@ START_TEST(ceiling_waits_for_what_an_owner_keeps_in_the_next_turn)
 	ceiling_run(&c);
 	ck_assert_uint_eq(c.memory.closed, 0);
 	lined_socket_close_after_flush(c.socks[2], LINED_CLOSE_LOCAL, 0);
-	/* In the second turn the socket whose owner keeps bytes is told. */
+	/* In the second turn, handle_close of the socket whose owner keeps
+	 * bytes is called. */
 	support_run_turns(c.d, 1);
 	ck_assert_uint_eq(c.memory.closed, 1);
 	ceiling_run(&c);
 	ck_assert_uint_eq(c.memory.closed, 1);
 	ck_assert(!ceiling_is_closed(&c, 0));
-	/* The next socket is closed if that was not enough. */
+	/* If closing the first socket was not enough, the next one is
+	 * closed. */
 	memory_set_limit(&c.memory, 250000);
 	ceiling_run(&c);
 	ck_assert(ceiling_is_closed(&c, 0));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The keepers of a dispatcher: what protocols keep for their clients, and give
- * up before the ceiling closes a socket.
+ * The keepers of a dispatcher. A keeper is what a protocol keeps for its
+ * clients, and gives up before the ceiling closes a socket.
  */
 #include "config.h"
 
@@ -17,7 +17,7 @@ struct keeper_case {
 	struct memory_keeper keeper;
 	struct lined_dispatcher *d;
 	int64_t kept;
-	bool spare; /* it can give it up */
+	bool spare; /* the keeper can do without it */
 	unsigned asked;
 };
 
@@ -54,7 +54,7 @@ static void keep_fini(struct keeper_case *k)
 	dispatcher_remove_keeper(&k->keeper);
 }
 
-/* Each its share, and before a socket is closed. */
+/* Each keeper gives up its share, before any socket is closed. */
 START_TEST(keepers_give_up_from_three_quarters_on)
 {
 	struct keeper_case a, b;
@@ -84,8 +84,8 @@ START_TEST(keepers_give_up_from_three_quarters_on)
 }
 END_TEST
 
-/* Queues of clients take nothing that somebody waits for; a lower ceiling
- * does. */
+/* Because of long queues, keepers do not give up what somebody waits for;
+ * because of a lower ceiling they do. */
 START_TEST(keepers_give_up_more_only_if_they_keep_too_much)
 {
 	struct keeper_case k;
@@ -110,7 +110,8 @@ START_TEST(keepers_give_up_more_only_if_they_keep_too_much)
 }
 END_TEST
 
-/* A buffer that is kept twice counts twice as kept, but it is held once. */
+/* A buffer with two keepers is counted twice as kept memory, but only once as
+ * held memory. */
 START_TEST(keepers_give_up_nothing_more_if_what_is_spare_was_enough)
 {
 	struct lined_buffer *buffer = lined_buffer_alloc(500000, NULL);
@@ -162,7 +163,8 @@ START_TEST(keepers_of_other_dispatchers_are_asked)
 }
 END_TEST
 
-/* Also one that sends before the end of the turn in which it was asked. */
+/* Also if a dispatcher sends before the end of the turn in which it was
+ * asked. */
 START_TEST(keepers_that_were_asked_ask_nobody_while_clients_queue)
 {
 	struct keeper_case a, b;

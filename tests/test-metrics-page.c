@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The metrics page for records of the test: its content, its format, and that
- * no series comes twice.
+ * The metrics page of given records: its content, its format, and that no
+ * series comes twice.
  */
 #include "config.h"
 
@@ -14,7 +14,7 @@
 #include "control/response.h"
 #include "support.h"
 
-/* The page of an answer, NUL-terminated; freed by the caller. */
+/* Returns the page of an answer, NUL-terminated. The caller frees it. */
 static char *page_of(struct response *response)
 {
 	struct text text = {.len = 0};
@@ -143,7 +143,8 @@ START_TEST(daemon_has_its_build_and_no_labels)
 }
 END_TEST
 
-/* Each line is a comment or a sample; families stand together, once. */
+/* Each line is a comment or a sample. The lines of a family follow one another,
+ * and each family comes once. */
 START_TEST(every_family_is_described_once_and_before_its_samples)
 {
 	struct response response = {.oom = false};
@@ -182,7 +183,7 @@ START_TEST(every_family_is_described_once_and_before_its_samples)
 }
 END_TEST
 
-/* Linked with --wrap=strcmp. */
+/* This program is linked with --wrap=strcmp, to count comparisons. */
 static size_t comparisons;
 int __real_strcmp(const char *a, const char *b);
 int __wrap_strcmp(const char *a, const char *b);
@@ -208,7 +209,7 @@ static size_t comparisons_of(unsigned services)
 	return comparisons;
 }
 
-/* Four times the services: 4 times the work, not 16. */
+/* Four times the services make 4 times the work, not 16 times. */
 START_TEST(the_cost_does_not_grow_with_the_square)
 {
 	ck_assert_uint_gt(comparisons_of(500), 500);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The module loader: which files it accepts, how it refuses the others, and
- * what happens when a file changes. The modules are tests/modules/, built here
- * with $CC into a directory of the test's.
+ * what happens when a file changes. The modules of tests/modules/ are built
+ * here with $CC, in a directory of the test.
  */
 #include "config.h"
 
@@ -40,7 +40,7 @@ static void run(const char *format, ...)
 	ck_assert_msg(system(command) == 0, "failed: %s", command);
 }
 
-/* Builds tests/modules/SOURCE.c as NAME.so, a new file. */
+/* Builds tests/modules/SOURCE.c as a new file NAME.so. */
 static void build(const char *source, const char *name, const char *flags)
 {
 	const char *cc = getenv("CC"), *top = getenv("srcdir");
@@ -74,7 +74,7 @@ static const struct lined_protocol *loaded(const char *name)
 	return protocol;
 }
 
-/* The file is named, and then why. */
+/* The error must have the file's name, and then the reason. */
 static void refused(const char *name, const char *why)
 {
 	char want[1024];
@@ -99,7 +99,7 @@ static void teardown(void)
 	run("rm -rf '%s'", dir);
 }
 
-/* ---- listed ones ----------------------------------------------------- */
+/* ---- lists --------------------------------------------------------- */
 
 START_TEST(the_list_has_the_names_of_all_module_files)
 {
@@ -111,7 +111,7 @@ START_TEST(the_list_has_the_names_of_all_module_files)
 	snprintf(error, sizeof(error), "%s/[a]*", dir);
 	module_list(error, text, sizeof(text));
 	ck_assert_str_eq(text, "a, b");
-	/* The list is cut to what there is room for. */
+	/* The list is cut to the given size. */
 	module_list(error, text, 3);
 	ck_assert_str_eq(text, "a,");
 	module_list("/nowhere", text, sizeof(text));
@@ -119,7 +119,7 @@ START_TEST(the_list_has_the_names_of_all_module_files)
 }
 END_TEST
 
-/* ---- good ones ------------------------------------------------------- */
+/* ---- good modules -------------------------------------------------- */
 
 START_TEST(a_good_module_is_loaded_once)
 {
@@ -248,7 +248,7 @@ START_TEST(another_name_is_refused_and_escaped)
 	refused("wrong-name", "it claims to be \"x\\x1b[31m\"");
 	run("cp '%s/good.so' '%s/bad.so'", dir, dir);
 	refused("bad", "it claims to be \"good\"");
-	/* The same file by another name. */
+	/* The same file has another name. */
 	loaded("good");
 	run("ln '%s/good.so' '%s/better.so'", dir, dir);
 	refused("better", "it claims to be \"good\"");
@@ -274,7 +274,7 @@ START_TEST(what_is_no_file_is_refused)
 	path_of(path, sizeof(path), "folder");
 	ck_assert_int_eq(mkdir(path, 0755), 0);
 	refused("folder", "not a regular file");
-	/* Opened, it would wait for somebody to write. */
+	/* To open a FIFO would wait for a writer. */
 	path_of(path, sizeof(path), "fifo");
 	ck_assert_int_eq(mkfifo(path, 0644), 0);
 	refused("fifo", "not a regular file");
@@ -305,7 +305,7 @@ START_TEST(a_name_that_is_none_is_refused)
 			strstr(error, ".so: not the name of a protocol"));
 		ck_assert_ptr_null(strchr(error, '\x1b'));
 	}
-	/* The longest. */
+	/* The longest name that is allowed. */
 	refused("a2345678901234567890123456789012",
 		"No such file or directory");
 }
@@ -322,7 +322,7 @@ START_TEST(a_directory_that_is_none_is_refused)
 	memset(longer, '/', sizeof(longer) - 1);
 	ck_assert_ptr_null(
 		module_load(modules, longer, "good", error, sizeof(error)));
-	/* The error is cut to what there is room for. */
+	/* The error is cut to the given size. */
 	ck_assert_ptr_null(module_load(modules, "/nowhere", "good", text, 8));
 	ck_assert_str_eq(text, "/now...");
 }
@@ -339,7 +339,7 @@ START_TEST(a_file_that_others_may_write_is_refused)
 	refused("good", "is world-writable");
 	ck_assert_int_eq(chmod(path, 0755), 0);
 	loaded("good");
-	/* Also when we have it already. */
+	/* Also if the module is already loaded. */
 	ck_assert_int_eq(chmod(path, 0777), 0);
 	refused("good", "is group-writable");
 }
@@ -380,7 +380,7 @@ START_TEST(a_file_of_another_user_is_refused)
 		 "started",
 		 dir);
 	refused("good", want);
-	/* The rule stays the same once root has become that user. */
+	/* The rule is the same after root has become that user. */
 	ck_assert_int_eq(seteuid(1), 0);
 	refused("good", want);
 	modules_free(modules);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The names of three nodes over a bucket in memory, which sends answers and
- * changes to the nodes in any order and is cut off from each of them at any
- * time. With every seed, each name has one owner at the end, and all nodes
- * agree.
+ * The names of three nodes, with a bucket in memory. The bucket sends answers
+ * and changes to the nodes in any order, and each node may be cut off from the
+ * bucket at any time. With every seed, each name has one owner at the end, and
+ * all nodes agree.
  */
 #include "config.h"
 
@@ -20,7 +20,7 @@
 #define CLAIMS 400
 #define QUEUE  65536
 
-/* A request on its way to the bucket, or an event on its way back. */
+/* A request under way to the bucket, or an event under way to a node. */
 struct item {
 	enum { STORE, ERASE, STORED, ERASED, ANSWER } kind;
 	unsigned key;
@@ -45,7 +45,7 @@ struct node {
 	struct names names;
 	bool up;
 	struct queue out, in;
-	const struct claim *shown[KEYS]; /* a claim of another node */
+	const struct claim *shown[KEYS]; /* the shown claim, of another node */
 	struct claim *held[KEYS];
 };
 
@@ -54,7 +54,7 @@ static struct claim claims[CLAIMS];
 static size_t claim_count;
 static struct {
 	uint64_t revision;
-	uint64_t last[KEYS]; /* the key's last revision */
+	uint64_t last[KEYS]; /* by key: its last revision */
 	bool stored[KEYS];
 	struct names_value value[KEYS];
 } bucket;
@@ -202,7 +202,7 @@ static void bucket_serve(struct node *node)
 		bucket.value[item->key] = item->value;
 		change.kind = item->kind == STORE ? STORED : ERASED;
 		change.revision = bucket.revision;
-		/* The answer may come before, or after what is told. */
+		/* The answer comes before or after the event of the watch. */
 		answer.revision = bucket.revision;
 		if (any(2) == 0) {
 			put(&node->in, &answer);
@@ -215,8 +215,8 @@ static void bucket_serve(struct node *node)
 	put(&node->in, &answer);
 }
 
-/* A change that is told is shown at once, even if this node has asked for the
- * name: changes of different names keep their order. */
+/* A reported change is shown at once, even if this node has asked for the name:
+ * changes of different names keep their order. */
 static void check_shown(const struct node *node, const struct item *item)
 {
 	const struct claim *told = NULL;
@@ -248,8 +248,8 @@ static void node_part(struct node *node)
 {
 	if (!node->up)
 		return;
-	/* Requests that were sent may be carried out without an answer, or be
-	 * lost. */
+	/* Some of the sent requests are executed without an answer, the others
+	 * are lost. */
 	while (any(2) == 0 && node->out.first < node->out.last)
 		bucket_serve(node);
 	node->up = false;
@@ -268,7 +268,7 @@ static void node_join(struct node *node)
 		return;
 	node->up = true;
 	names_begin(&node->names);
-	/* In the order of revisions. */
+	/* A watch sends the entries in the order of their revisions. */
 	for (revision = 1; revision <= bucket.revision; revision++)
 		for (k = 0; k < KEYS; k++)
 			if (bucket.last[k] != revision)
@@ -281,7 +281,7 @@ static void node_join(struct node *node)
 	names_join(&node->names);
 }
 
-/* nats-server was started again: its memory is lost. */
+/* nats-server is started again, and has lost its memory. */
 static void bucket_restart(void)
 {
 	size_t i;

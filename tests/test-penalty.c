@@ -85,7 +85,7 @@ START_TEST(causes_while_it_runs_do_not_prolong_it)
 
 	ck_assert_uint_eq(add(penalties, "192.0.2.1", NOW_MS), 1000);
 	ck_assert_uint_eq(add(penalties, "192.0.2.1", NOW_MS + 999), 0);
-	/* The clock of another thread is a little behind. */
+	/* Another thread's clock is a little behind. */
 	ck_assert_uint_eq(add(penalties, "192.0.2.1", NOW_MS - 5), 0);
 	ck_assert(hold(penalties, "192.0.2.1", NOW_MS - 5));
 	ck_assert(!hold(penalties, "192.0.2.1", NOW_MS + 1000));
@@ -195,7 +195,8 @@ START_TEST(changed_limits_shorten_and_end_penalties)
 }
 END_TEST
 
-/* The oldest make room, and the table stays as large as it may be. */
+/* The oldest penalties make room for new ones: the table does not grow beyond
+ * its bound. */
 START_TEST(a_flood_of_prefixes_is_bounded)
 {
 	struct sockaddr_in6 address = {.sin6_family = AF_INET6};
@@ -217,7 +218,7 @@ START_TEST(a_flood_of_prefixes_is_bounded)
 	ck_assert(!hold(penalties, "192.0.2.1", NOW_MS));
 	ck_assert(penalties_hold(penalties, &limits,
 				 (struct sockaddr *)&address, NOW_MS, NULL));
-	/* A forgotten penalty takes no memory. */
+	/* An expired penalty takes no memory. */
 	ck_assert_uint_eq(penalties_count(penalties, NOW_MS + 11000), 0);
 	add(penalties, "192.0.2.1", NOW_MS + 11000);
 	ck_assert_uint_eq(penalties_count(penalties, NOW_MS + 11000), 1);

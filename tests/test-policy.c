@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Senders that differ with each mail, and whitelists. test_policy.py tests all
- * else.
+ * policy's treatment of sender addresses that differ with each mail, and
+ * whitelists. test_policy.py tests everything else.
  */
 #include "config.h"
 
@@ -61,7 +61,7 @@ START_TEST(srs_and_batv_lose_what_changes)
 	folds("SRS1=ABC=first.example==HHH=TT=example.net=bob@relay.example",
 	      "srs1=#=first.example==#=#=example.net=bob@relay.example");
 	folds("prvs=1234abcdef=bob@example.net", "prvs=#=bob@example.net");
-	/* Addresses that are cut short. */
+	/* Incomplete addresses. */
 	folds("SRS0=", "srs0=#");
 	folds("SRS0=HHH", "srs0=#");
 	folds("SRS1=A==", "srs1=#==#");
@@ -208,7 +208,7 @@ END_TEST
 
 extern const struct lined_protocol lined_protocol;
 
-/* Where the module's options have this one. */
+/* Returns the place of an option in the module's options. */
 static void *option(void *options, const char *name)
 {
 	const struct lined_option *o = lined_protocol.options;
@@ -229,7 +229,7 @@ static void expect_verdict(struct hall *hall, int client, const char *recipient,
 	support_expect(hall->main, client, answer);
 }
 
-/* The files may have changed since the check of the config. */
+/* A list may have become unreadable since the config was checked. */
 START_TEST(a_list_that_cannot_be_loaded_costs_no_other_list)
 {
 	void *options = calloc(1, lined_protocol.options_size);

@@ -37,7 +37,7 @@
 #define BIND_SERVICE "0000000000000400"
 #define NOTHING      "0000000000000000"
 
-/* ---- a child and what it tells --------------------------------------- */
+/* ---- a child and its report ------------------------------------------ */
 
 static int told;
 static char text[4096];
@@ -80,7 +80,7 @@ static const char *in_child(void (*run)(void))
 	return text;
 }
 
-/* A line of a status file of /proc, told without its blanks doubled. */
+/* Reports a line of a status file of /proc, with single blanks. */
 static void tell_status(const char *file, const char *key)
 {
 	char line[256], *word, *rest;
@@ -155,7 +155,7 @@ START_TEST(files_are_raised_to_the_hard_limit)
 }
 END_TEST
 
-/* ---- anybody --------------------------------------------------------- */
+/* ---- any user ---------------------------------------------------------- */
 
 static void drop_to_nobody_known(void)
 {
@@ -196,7 +196,7 @@ END_TEST
 
 static void drop_without_right(void)
 {
-	/* Root drops its rights first. */
+	/* Root becomes another user first. */
 	if (geteuid() == 0)
 		drop("daemon", NULL);
 	drop("root", NULL);
@@ -279,7 +279,7 @@ START_TEST(the_group_alone_may_change)
 }
 END_TEST
 
-/* The highest free port below 1024; -1 where none can be bound. */
+/* Binds the highest free port below 1024. -1: no such port can be bound. */
 static int bind_low_port(void)
 {
 	struct sockaddr_in address = support_loopback(0);
@@ -340,7 +340,7 @@ START_TEST(a_thread_that_is_there_already_keeps_nothing)
 }
 END_TEST
 
-/* ---- for a while ----------------------------------------------------- */
+/* ---- temporary changes --------------------------------------------------- */
 
 static void tell_access(const char *path)
 {
@@ -426,7 +426,7 @@ END_TEST
 
 #ifdef __linux__
 
-/* On some machines the call with large ids is another one. */
+/* On some machines, another system call has large ids. */
 #ifdef SYS_setresuid32
 #define SET_UID SYS_setresuid32
 #define SET_GID SYS_setresgid32
@@ -452,8 +452,8 @@ static void visit_without(unsigned call)
 	if (setgroups(2, groups) < 0)
 		_exit(1);
 	visit = privileges_visit_new("daemon", NULL);
-	/* For all threads: a sanitizer may have one, and the C library ends a
-	 * process whose threads are of two minds. */
+	/* The filter is for all threads: a sanitizer may have one, and the C
+	 * library ends a process whose threads have different ids. */
 	if (visit == NULL || syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
 				     SECCOMP_FILTER_FLAG_TSYNC, &program) != 0)
 		_exit(2);
@@ -474,7 +474,7 @@ static void visit_without_gid(void)
 	visit_without(SET_GID);
 }
 
-/* As in a sandbox that permits only some of the calls. */
+/* A sandbox may permit only some of the calls. */
 START_TEST(a_call_that_is_forbidden_leaves_root_as_it_was)
 {
 	ck_assert_str_eq(

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The processes that act for lined, with requests from the test: the keeper
- * starts programs and reports how each ended, the helper removes, opens and
- * looks. A malformed request changes nothing.
+ * The processes that act for lined, with requests from the test. The keeper
+ * starts programs and reports how each of them ended; the helper removes, opens
+ * and examines files. A malformed request changes nothing.
  */
 #include "config.h"
 
@@ -28,7 +28,7 @@
 
 /* ---- the process -------------------------------------------------------- */
 
-/* The socket to it, and what the last program writes. */
+/* The socket to the process, and the output of the last program. */
 static int sock = -1, output = -1;
 static pid_t process;
 
@@ -49,7 +49,7 @@ static void begin(int (*run)(void))
 	sock = ends[0];
 }
 
-/* It ends with its socket. */
+/* Closes the socket: the process must end. */
 static void end(void)
 {
 	int status;
@@ -69,7 +69,7 @@ static void next_report(void)
 	ck_assert_int_eq(keeper_receive(sock, &report), 0);
 }
 
-/* The texts are divided by "|". */
+/* Sends a request to start a program. "|" separates the texts. */
 static void ask(struct keeper_request request, const char *texts)
 {
 	int fds[3] = {STDERR_FILENO, STDERR_FILENO, STDERR_FILENO}, ends[2];
@@ -142,7 +142,8 @@ START_TEST(a_program_is_killed_with_what_it_has_started)
 	next_report();
 	ck_assert_uint_eq(report.kind, KEEPER_ENDED);
 	ck_assert_int_eq(WTERMSIG(report.status), SIGTERM);
-	/* The end of what it has written: nobody else has the pipe. */
+	/* Waits for the end of the output: no other process has the pipe
+	 * open. */
 	while (read(output, &(char){0}, 1) > 0)
 		;
 }
@@ -185,7 +186,7 @@ START_TEST(what_is_no_request_starts_nothing)
 {
 	const struct keeper_request none = {.id = 3, .arguments = 1};
 
-	/* Texts that are cut off, or fewer than it says. */
+	/* Texts that are incomplete, or fewer than the request says. */
 	fails(none, "", KEEPER_FORK, ENOMEM);
 	fails(none, "/bin/true|/|true", KEEPER_FORK, ENOMEM);
 	fails(none, "/bin/true|/|", KEEPER_FORK, ENOMEM);
@@ -193,13 +194,13 @@ START_TEST(what_is_no_request_starts_nothing)
 	      "/bin/true|/|true|", KEEPER_FORK, ENOMEM);
 	fails((struct keeper_request){.id = 3, .variables = UINT32_MAX},
 	      "/bin/true|/|true|", KEEPER_FORK, ENOMEM);
-	/* Its descriptors are missing. */
+	/* A request without its descriptors. */
 	ck_assert_int_eq(keeper_send(sock, &none, "/bin/true\0/\0x", 14, NULL),
 			 0);
 	next_report();
 	ck_assert_uint_eq(report.kind, KEEPER_FAILED);
 	ck_assert_int_eq(report.error, EMFILE);
-	/* A part of one ends it, as lined's end does. */
+	/* An incomplete request ends the process, as the end of lined does. */
 	ck_assert_int_eq(send(sock, &none, 8, 0), 8);
 	support_fails(keeper_receive(sock, &report), EPIPE);
 }
@@ -212,7 +213,8 @@ static void begin_helper(void)
 	begin(helper_main);
 }
 
-/* The value; errno is that of the answer. */
+/* Sends a request to the helper. Returns the value of the answer, and sets
+ * errno to its error. */
 static int request(enum helper_kind kind, int number, const char *path)
 {
 	struct helper_request request = {.kind = (int32_t)kind,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The checks of a protocol's constant: each fault alone in an otherwise correct
- * protocol, and its message.
+ * The checks of a protocol's constant. Each test has a single fault in an
+ * otherwise correct protocol, and checks the message.
  */
 #include "config.h"
 
@@ -31,7 +31,7 @@ struct room {
 	int64_t seats;
 };
 
-/* One of each kind; a test spoils one thing. */
+/* An option of each type. Each test makes one thing wrong. */
 static struct lined_option room[2], options[6];
 static struct lined_protocol protocol;
 
@@ -96,7 +96,7 @@ static void refused(const char *want)
 	ck_assert_str_eq(error, want);
 }
 
-/* The option "number" at this offset. */
+/* The protocol is refused with the option "number" at this offset. */
 static void refused_at(size_t offset)
 {
 	char want[200];
@@ -236,7 +236,7 @@ START_TEST(an_option_must_lie_within_the_struct)
 	refused_at(SIZE_MAX - 7);
 	refused_at(4); /* not aligned */
 	sound();
-	/* Over the title of its section. */
+	/* An option of a section overlaps the section's title. */
 	room[0].offset = 0;
 	ck_assert_int_eq(
 		protocol_check(&protocol, "sound", error, sizeof(error)), -1);
@@ -296,7 +296,7 @@ START_TEST(a_section_must_have_a_struct_and_no_section)
 	options[4].section = NULL;
 	refused("option room: a section of no struct");
 	sound();
-	/* Its own: without end, were it followed. */
+	/* A section that contains itself: following it would never end. */
 	options[4].section = options;
 	options[4].section_size = sizeof(struct settings) + 8;
 	options[0].offset = 8;

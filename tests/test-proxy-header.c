@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The headers of the PROXY protocol: those of the specification's text, each
- * cut at every byte and with bytes behind it, and what is not a header.
+ * The headers of the PROXY protocol: those in the text of the specification,
+ * each cut at every byte and followed by other bytes; and bytes that are no
+ * header.
  */
 #include "config.h"
 
@@ -94,7 +95,7 @@ static const struct sample bad[] = {
 	  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 	  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n",
 	  ""),
-	/* Version 1 and 3, a command and families that are not assigned. */
+	/* Versions 1 and 3; a command and families that are not assigned. */
 	S(V2 "\x11\x11\0\x0c" V4, ""),
 	S(V2 "\x31\x11\0\x0c" V4, ""),
 	S(V2 "\x22\x11\0\x0c" V4, ""),
@@ -115,7 +116,8 @@ static const struct sample bad[] = {
 static enum proxy_header_status parse(struct proxy_header *header,
 				      const char *bytes, size_t len)
 {
-	/* A copy of just that size, so that a sanitizer sees a read behind. */
+	/* A copy of exactly this size, so that a sanitizer finds a read beyond
+	 * it. */
 	char *copy = malloc(len > 0 ? len : 1);
 	enum proxy_header_status status;
 
@@ -146,7 +148,7 @@ START_TEST(headers_of_the_specification_are_read_however_they_are_cut)
 	size_t cut;
 
 	if (sample->client != NULL && sample->client[0] == '\0') {
-		/* The text of the specification writes an address short. */
+		/* The specification writes this address in a short form. */
 		ck_assert_int_eq(parse(&header, sample->bytes, sample->len),
 				 PROXY_HEADER_BAD);
 		return;
@@ -180,7 +182,7 @@ START_TEST(what_is_no_header_is_refused)
 	size_t cut;
 
 	ck_assert_int_eq(parse(&header, sample->bytes, sample->len), want);
-	/* No beginning of it is taken for a whole header. */
+	/* No beginning of the header is taken for a whole header. */
 	for (cut = 0; cut < sample->len; cut++)
 		ck_assert_int_ne(parse(&header, sample->bytes, cut),
 				 PROXY_HEADER_READY);
@@ -243,7 +245,7 @@ START_TEST(tlvs_say_what_the_client_spoke)
 }
 END_TEST
 
-/* Values that are cut off within the SSL one, at each of its bytes. */
+/* The values within the SSL value are cut off at each of its bytes. */
 START_TEST(tlvs_end_where_theirs_ends)
 {
 	char bytes[64] = V2 "\x21\x11\0\x1a" V4 "\x20\0\x0b\x01\0\0\0\0"
@@ -267,7 +269,7 @@ END_TEST
 
 START_TEST(certificate_that_was_not_verified_is_not)
 {
-	/* No certificate; one that was refused; no TLS at all. */
+	/* No certificate; a refused certificate; no TLS at all. */
 	static const char *const tlvs[] = {
 		"\x20\0\x05\x01\0\0\0\0",
 		"\x20\0\x05\x07\0\0\0\x01",
@@ -285,7 +287,7 @@ END_TEST
 
 START_TEST(checksum_that_fits_is_taken)
 {
-	/* CRC32c over the header, with zeros in place of the checksum. */
+	/* The CRC32c of the header with zeros in place of the checksum. */
 	static const char bytes[] =
 		V2 "\x21\x11\0\x13" V4 "\x03\0\x04\xbb\xf6\xfe\x6c";
 	struct proxy_header header;
@@ -332,7 +334,7 @@ START_TEST(written_headers_are_read_again)
 					  &server.any);
 		ck_assert_int_eq(parse(&header, bytes, len),
 				 PROXY_HEADER_READY);
-		/* Two families have no header. */
+		/* There is no header for addresses of two families. */
 		ck_assert(header.is_local == (_i == 1));
 		lined_address_set(&server, _i == 0 ? "192.0.2.2" : "::1", 7007);
 		len = proxy_header_format(bytes, version, &client.any,

@@ -2,7 +2,7 @@
 /*
  * read_line on a socket: statuses, terminators, limits and policies, the end of
  * a stream, fair turns, pause. test-framing tests that cuts do not matter,
- * test-input the other ways to read, test-socket-deadline the deadlines.
+ * test-input tests other ways to read, test-socket-deadline tests deadlines.
  */
 #include "config.h"
 
@@ -37,7 +37,7 @@ static void expect_log(const struct lined_framing *f, const char *data,
 	stream_close();
 }
 
-/* Whole, and byte by byte. */
+/* The peer sends the data whole, and byte by byte. */
 static void expect(struct lined_framing f, const char *data, size_t len,
 		   const char *want)
 {
@@ -282,7 +282,7 @@ START_TEST(data_before_a_reset_is_delivered_first)
 
 	stream_open(NULL);
 	stream.recorder.stop_after =
-		1; /* the reset comes while a line is unread */
+		1; /* so that the reset comes while a line is unread */
 	support_puts(stream.peer, "a\nb\n");
 	support_run_until_count(stream.d, &stream.recorder.lines, 1);
 	support_reset(stream.peer);
@@ -343,13 +343,14 @@ START_TEST(flooding_client_does_not_starve_another)
 	stream_open(NULL);
 	stream.recorder.quiet = true;
 	support_pair(stream.d, &recorder_handlers, &calm, &peer);
-	memset(lines, '\n', sizeof(lines)); /* empty lines: the most a byte */
+	memset(lines, '\n', sizeof(lines)); /* empty lines: as many as possible
+					     * for the bytes */
 	support_write(stream.peer, lines, sizeof(lines));
 	support_puts(peer, "hello\n");
 	support_run_turns(stream.d, 2);
 	ck_assert_uint_eq(calm.lines, 1);
 	ck_assert_uint_gt(stream.recorder.lines, 0);
-	/* Lines are bounded, not bytes alone: a read holds 65,536 of these. */
+	/* The number of lines is bounded, too: a read holds 65,536 of these. */
 	ck_assert_uint_lt(stream.recorder.lines, 16384);
 	support_run_until_count(stream.d, &stream.recorder.lines,
 				sizeof(lines));

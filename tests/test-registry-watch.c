@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Watches of the registry: each change is told, on all workers in the same
- * order. To be run under a thread sanitizer as well.
+ * Watches of the registry: all workers see each change, and in the same order.
+ * To be run under a thread sanitizer as well.
  */
 #include "config.h"
 
@@ -131,7 +131,7 @@ END_TEST
 
 enum { NAMES = 5, ROUNDS = 40 };
 
-/* The changes as one worker sees them, as a hash, and who has what. */
+/* A hash of the changes that a worker has seen, and the current owners. */
 struct witness {
 	struct lined_service *service;
 	uint64_t hash;
@@ -196,7 +196,7 @@ START_TEST(all_workers_see_the_same_changes_in_the_same_order)
 		if (i % 2 == 0)
 			support_puts(fds[i], "end\n");
 		else
-			close(fds[i]); /* with answers on their way */
+			close(fds[i]); /* while answers are under way */
 	}
 	for (i = 0; i < 20; i += 2) {
 		read_to_end(fds[i]);
@@ -204,7 +204,8 @@ START_TEST(all_workers_see_the_same_changes_in_the_same_order)
 	}
 	claims_expect_list("", "");
 	hall_close(&claims_hall);
-	/* How many depends on who comes first: 36 to 390 were seen. */
+	/* The number depends on the order of the claims: 36 to 390 were
+	 * seen. */
 	ck_assert_uint_gt(witnesses[0].changes, 2 * NAMES);
 	for (w = 1; w < HALL_WORKERS; w++) {
 		ck_assert_uint_eq(witnesses[w].changes, witnesses[0].changes);

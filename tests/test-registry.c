@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Claims of the registry: one winner a name, names that die with their owner.
- * To be run under a thread sanitizer as well.
+ * Claims of the registry: a name has one winner, and is released when its owner
+ * is closed. To be run under a thread sanitizer as well.
  */
 #include "config.h"
 
@@ -28,7 +28,8 @@ START_TEST(the_first_claim_wins)
 	b = hall_client(&claims_hall, 0, claims_hall.count - 1);
 	claims_ask(a, "c alice\n", "won\n");
 	claims_ask(b, "c alice\n", "lost\n");
-	claims_ask(a, "c alice\n", "lost\n"); /* not even its owner's again */
+	claims_ask(a, "c alice\n", "lost\n"); /* lost, although the client
+					       * itself owns the name */
 	claims_expect_list("", "alice=alice:1 ");
 	close(a);
 	close(b);
@@ -36,7 +37,7 @@ START_TEST(the_first_claim_wins)
 }
 END_TEST
 
-/* The claim once, and a copy for each worker. */
+/* The claim is charged once, and its copy once for each worker. */
 START_TEST(a_name_is_charged_until_it_is_free)
 {
 	uint64_t before, most;
@@ -90,7 +91,7 @@ START_TEST(a_released_name_is_free)
 	a = hall_client(&claims_hall, 0, claims_hall.count - 1);
 	b = hall_client(&claims_hall, 0, 0);
 	claims_ask(a, "c x\n", "won\n");
-	claims_ask(b, "r x\nr y\nc x\n", "lost\n"); /* not b's to release */
+	claims_ask(b, "r x\nr y\nc x\n", "lost\n"); /* b cannot release x */
 	support_puts(a, "r x\n");
 	claims_expect_list("", "");
 	claims_ask(b, "c x\n", "won\n");
@@ -112,7 +113,7 @@ START_TEST(a_release_may_overtake_the_answer)
 	claims_expect_list("", "");
 	claims_ask(b, "c x\n", "won\n");
 	claims_ask(a, "d x\n1\n",
-		   "lost\n1\n"); /* lost: there is nothing to release */
+		   "lost\n1\n"); /* lost, so there is nothing to release */
 	claims_expect_list("", "x=x:2 ");
 	close(a);
 	close(b);
@@ -222,8 +223,7 @@ START_TEST(a_bad_claim_gets_no_answer)
 	support_fails(lined_registry_claim(service, client, "x", value,
 					   sizeof(value), never, NULL),
 		      EINVAL);
-	claims_ask(fd, "1\n",
-		   "1\n"); /* and the client does not wait for an answer */
+	claims_ask(fd, "1\n", "1\n"); /* the client waits for no answer */
 	close(fd);
 	hall_close(&claims_hall);
 }
@@ -285,7 +285,7 @@ START_TEST(of_many_who_claim_a_name_one_wins)
 	for (i = 0; i < CROWD; i++)
 		support_puts(fds[i], "c alice\n");
 	for (i = 0; i < CROWD; i++) {
-		claims_expect(fds[i], ""); /* a turn for one worker */
+		claims_expect(fds[i], ""); /* lets one worker run a turn */
 		while (poll(&(struct pollfd){.fd = fds[i], .events = POLLIN}, 1,
 			    1) == 0)
 			lined_dispatcher_poll(claims_hall.main, 1);
@@ -301,7 +301,7 @@ START_TEST(of_many_who_claim_a_name_one_wins)
 }
 END_TEST
 
-/* The daemon ends with claims and releases on their way. */
+/* The daemon ends while claims and releases are under way. */
 START_TEST(ending_with_claims_on_their_way_loses_no_memory)
 {
 	struct hall_stop stop;
@@ -318,7 +318,7 @@ START_TEST(ending_with_claims_on_their_way_loses_no_memory)
 		support_puts(fds[i], text);
 		claims_expect(fds[i], "won\n");
 	}
-	hall_stop(&claims_hall, 0, &stop); /* who decides */
+	hall_stop(&claims_hall, 0, &stop); /* the primary, which decides */
 	for (i = 1; i < claims_hall.count; i++)
 		support_puts(fds[i], "c more\n");
 	for (i = 1; i < claims_hall.count; i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Addresses of upstreams as text, and the back-off. Connecting is tested in
- * tests/behaviour, but for a connection to itself, which is rare there.
+ * Addresses of upstreams as text, and the back-off. tests/behaviour tests
+ * connecting, except a connection to itself, which is rare there.
  */
 #include "config.h"
 
@@ -225,7 +225,8 @@ START_TEST(retries_double_up_to_retry_max)
 			low = ms < low ? ms : low;
 			high = ms > high ? ms : high;
 		}
-		/* Spread, so that not all clients return at once. */
+		/* The times are spread, so that not all clients return at
+		 * once. */
 		ck_assert_uint_ge(high - low,
 				  (steps[i].most - steps[i].least) * 9 / 10);
 	}
@@ -256,7 +257,7 @@ START_TEST(retries_stay_within_odd_bounds)
 }
 END_TEST
 
-/* ---- why ---------------------------------------------------------------- */
+/* ---- reasons ------------------------------------------------------------ */
 
 static const char *why(const char *text, enum lined_close_reason reason,
 		       int error, bool connected)
@@ -278,7 +279,7 @@ START_TEST(a_failure_has_words)
 		"Connection refused");
 	ck_assert_str_eq(why("tcp://a.b:1", LINED_CLOSE_ERROR, EAGAIN, false),
 			 "the name cannot be looked up now");
-	/* The resolver says this where the name does not exist. */
+	/* The resolver has this error for a name that does not exist. */
 	ck_assert_str_eq(
 		why("tcp://a.b:1", LINED_CLOSE_ERROR, EHOSTUNREACH, false),
 		"the name is not known, or there is no route to it");
@@ -308,7 +309,7 @@ END_TEST
 
 /* ---- devices ------------------------------------------------------------ */
 
-/* A pseudo-terminal keeps the bits of its lines at 8 and N. */
+/* A pseudo-terminal cannot change its lines from 8 bits without parity. */
 START_TEST(a_serial_line_is_set_as_its_address_says)
 {
 	int terminal = posix_openpt(O_RDWR | O_NOCTTY), fd;
@@ -379,7 +380,8 @@ static int bind_any(struct sockaddr_in *address)
 	return fd;
 }
 
-/* TCP connects to itself if the source port happens to be the one called. */
+/* A TCP connection connects to itself if its source port happens to be its
+ * destination port. */
 START_TEST(a_connection_to_itself_is_none)
 {
 	struct lined_dispatcher *d = support_dispatcher();

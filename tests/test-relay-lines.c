@@ -21,7 +21,8 @@
 
 enum { LINES = 3000 };
 
-/* The line of a number: its length, and that of its tag, differ much. */
+/* Makes the line with this number. The lengths of lines and tags differ
+ * much. */
 static struct relay_line line_of(unsigned number)
 {
 	static char text[20000];
@@ -86,7 +87,8 @@ END_TEST
 
 /* ---- batches ------------------------------------------------------------ */
 
-/* Sixteen bytes of lines and this table of their lengths. */
+/* Whether a batch with sixteen bytes of lines and this table of lengths is
+ * valid. */
 static bool is_batch(uint32_t count, const struct relay_lengths lengths[2])
 {
 	struct {
@@ -115,7 +117,7 @@ static bool is_batch(uint32_t count, const struct relay_lengths lengths[2])
 	return whole;
 }
 
-/* A machine of another byte order reads the same. */
+/* A machine with another byte order reads the same batch. */
 START_TEST(a_batch_is_in_network_byte_order)
 {
 	static const char wanted[] = "\1\2\3\4\5\6\7\10" /* the sender */
@@ -175,7 +177,7 @@ START_TEST(a_batch_whose_lengths_are_not_its_lines_is_refused)
 		{{0, 1, 0}, {16, 1, 2}},
 		{{5, 1, 0}, {11, 1, 2}},
 	};
-	static const char empty[16]; /* a head that says: no line */
+	static const char empty[16]; /* a header for zero lines */
 	struct lined_buffer *buffer = lined_buffer_new("short", 5);
 	struct relay_message message;
 	size_t i;
@@ -213,7 +215,7 @@ START_TEST(a_line_is_a_repeat_within_its_own_window)
 	ck_assert_ptr_nonnull(dedupe);
 	ck_assert(!seen(dedupe, "one", 1000, 5000));
 	ck_assert(seen(dedupe, "one", 1000, 5999));
-	/* A dropped repeat does not make the time longer. */
+	/* A dropped repeat does not prolong the window. */
 	ck_assert(!seen(dedupe, "one", 1000, 6000));
 	/* Another service has a shorter window, or none. */
 	ck_assert(!seen(dedupe, "one", 100, 6200));
@@ -254,7 +256,7 @@ static bool seen_number(struct relay_dedupe *dedupe, unsigned number,
 	return seen(dedupe, text, 1000, now_ms);
 }
 
-/* `first` more or fewer of them: the ring is wrapped, or not. */
+/* With many old entries (`first`) the ring is wrapped, with few it is not. */
 static void check_shrunk(unsigned first, unsigned count)
 {
 	struct relay_dedupe *dedupe = relay_dedupe_new(1000);
@@ -312,7 +314,7 @@ START_TEST(lines_whose_window_has_passed_do_not_count_as_evicted)
 		seen_number(dedupe, i, 0);
 	relay_dedupe_shrink(dedupe, 0, 1000);
 	ck_assert_uint_eq(relay_dedupe_take_evicted(dedupe), 0);
-	/* There is no room for more, which may not be taken. */
+	/* Memory is short: the table cannot grow. */
 	for (i = 0; i < 300; i++) {
 		struct relay_digest digest =
 			relay_dedupe_digest(dedupe, (const char *)&i, 4);
@@ -325,7 +327,7 @@ START_TEST(lines_whose_window_has_passed_do_not_count_as_evicted)
 }
 END_TEST
 
-/* No byte and no length is without effect. */
+/* Every byte and the length change the digest. */
 START_TEST(digests_depend_on_every_byte_and_on_the_key)
 {
 	struct relay_dedupe *dedupe = relay_dedupe_new(1);
@@ -376,7 +378,7 @@ START_TEST(an_expression_without_memory_is_an_error)
 	ck_assert_str_eq(error, "out of memory");
 	pattern = relay_pattern_new("[0-9]", error, sizeof(error));
 	ck_assert_ptr_nonnull(pattern);
-	/* A line is then compared as it is. */
+	/* Without memory, the line is compared unchanged. */
 	allocation_fail(1, false);
 	relay_pattern_leave_out(pattern, &text, &len);
 	ck_assert_uint_eq(len, 4);
@@ -431,7 +433,8 @@ static bool allows(const char *rule, const char *text, size_t len)
 	return allowed;
 }
 
-/* An expression may be compiled in several forms; all match alike. */
+/* An expression may be compiled in several ways; all of them match the same
+ * lines. */
 START_TEST(expressions_match_anywhere_and_any_bytes)
 {
 	ck_assert(!allows("deny b", "abc", 3));

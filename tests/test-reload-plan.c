@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The plan of a reload for services of the test: which are kept, which
- * addresses open, move and close, and how many comparisons the plan takes.
+ * The plan of a reload, for services that the test makes: which services are
+ * kept, which addresses open, move and close, and how many comparisons the plan
+ * takes.
  */
 #include "config.h"
 
@@ -16,7 +17,8 @@
 #include "serve/service.h"
 #include "support.h"
 
-/* Linked with --wrap=strcmp: names and paths are compared by it. */
+/* This program is linked with --wrap=strcmp, to count comparisons of names and
+ * paths. */
 static size_t comparisons;
 int __real_strcmp(const char *a, const char *b);
 int __wrap_strcmp(const char *a, const char *b);
@@ -29,7 +31,7 @@ int __wrap_strcmp(const char *a, const char *b)
 
 static const struct lined_protocol echo, chat;
 
-/* A config of so many services, each with an address of its own. */
+/* A config with several services, each with its own address. */
 struct config {
 	struct conf conf;
 	struct conf_service *services;

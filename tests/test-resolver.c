@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The resolver: several lookups at a time, one for equal names, and none
- * without a caller that waits. Lookups of names that begin with "slow" wait
- * until the test releases them.
+ * The resolver: several lookups at a time, one for equal names, none if no
+ * caller waits any more. Lookups of names that begin with "slow" wait until the
+ * test releases them.
  */
 #include "config.h"
 
@@ -75,7 +75,7 @@ static struct resolver *resolver;
 struct asked {
 	unsigned answers;
 	int error;
-	struct lined_lookup *cancels; /* when it is answered */
+	struct lined_lookup *cancels; /* the handler cancels this lookup */
 };
 
 static void setup(void)
@@ -84,7 +84,7 @@ static void setup(void)
 	resolver = dispatcher_resolver(d);
 	ck_assert_ptr_nonnull(resolver);
 	resolver_set_lookup(resolver, &name_table);
-	/* Nothing else keeps the dispatcher open. */
+	/* The mailbox keeps the dispatcher running: nothing else does. */
 	lined_dispatcher_open_mailbox(d);
 	names.begun = names.running = names.most = 0;
 	names_hold(true);
@@ -155,7 +155,7 @@ START_TEST(an_idle_thread_is_for_one_name_only)
 	struct asked first, slow, quick;
 	unsigned i;
 
-	/* Repeated, because the thread of the first name may be in any
+	/* Repeated, because the thread of the first lookup may be in any
 	 * state. */
 	for (i = 0; i < 50; i++) {
 		ask("first", &first);
@@ -301,7 +301,7 @@ static void lookup_answered(void *arg, int error,
 	looked_up->last = addresses[count - 1];
 }
 
-/* More addresses than are used, 192.0.2.1 and up. */
+/* Returns more addresses than lib/ uses, from 192.0.2.1 on. */
 static int many_look_up(const char *host, const char *service,
 			const struct addrinfo *hints, struct addrinfo **result)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Responses as they are built, and as lines of the control protocol.
+ * Responses: how they are built, and their lines in the control protocol.
  */
 #include "config.h"
 
@@ -15,7 +15,7 @@
 #include "system/peercred.h"
 #include "support.h"
 
-/* All records as the control protocol writes them. */
+/* Compares all records, as the control protocol writes them. */
 static void expect(struct response *response, const char *lines)
 {
 	struct text text = {.len = 0};
@@ -154,7 +154,7 @@ START_TEST(memory_that_ran_out_is_told_at_the_end)
 }
 END_TEST
 
-/* ---- who asks ------------------------------------------------------------ */
+/* ---- rights of the client -------------------------------------------- */
 
 START_TEST(the_other_end_is_who_made_it)
 {

@@ -28,7 +28,8 @@
 static char path[] = "/tmp/lined-test-notify-XXXXXX/socket";
 static int manager = -1;
 
-/* Descriptors are held back with the first message: before any count. */
+/* The first message opens a descriptor that stays open: send one before
+ * descriptors are counted. */
 static void open_once(void)
 {
 	ck_assert_int_eq(setenv("NOTIFY_SOCKET", "/nowhere", 1), 0);
@@ -65,7 +66,8 @@ static void teardown(void)
 	unsetenv("NOTIFY_SOCKET");
 }
 
-/* All that the manager heard, a datagram a line; "|" for its newlines. */
+/* Returns all datagrams that the manager has received, a line for each, with
+ * "|" for newlines within them. */
 static const char *heard(void)
 {
 	static char text[4096];
@@ -141,7 +143,8 @@ START_TEST(a_manager_that_is_gone_is_no_harm)
 }
 END_TEST
 
-/* Until the manager takes no more; how many it took. */
+/* Sends until the manager's queue is full. Returns how many messages it
+ * took. */
 static unsigned fill(void)
 {
 	unsigned sent = 0;
@@ -167,7 +170,8 @@ START_TEST(a_manager_that_does_not_read_is_not_waited_for)
 {
 	unsigned full = fill();
 
-	/* Sent late and in order: the last status, and no watchdog message. */
+	/* Delayed messages are sent in order: only the last status, and no
+	 * watchdog message. */
 	sd_notify_status("one");
 	sd_notify_status("two");
 	sd_notify_watchdog();
@@ -199,7 +203,7 @@ START_TEST(what_waits_is_sent_in_order)
 }
 END_TEST
 
-/* The descriptor that comes with the next message, which is in text. */
+/* Receives a message into text. Returns the descriptor that came with it. */
 static int receive(char *text, size_t size)
 {
 	union {
@@ -257,7 +261,7 @@ START_TEST(a_descriptor_is_given_to_be_kept)
 	got = receive(text, sizeof(text));
 	ck_assert_str_eq(text, "BARRIER=1");
 	close(got);
-	/* Once. */
+	/* Only the first call has something to send. */
 	ck_assert(!sd_notify_settle());
 }
 END_TEST
@@ -330,7 +334,7 @@ START_TEST(the_watchdogs_interval_is_ours_alone)
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
 	ck_assert_int_eq(setenv("WATCHDOG_PID", pid, 1), 0);
 	ck_assert_uint_eq(sd_notify_watchdog_ms(), 30000);
-	/* Meant for another process. */
+	/* The watchdog is for another process. */
 	snprintf(pid, sizeof(pid), "%d", (int)getpid() + 1);
 	ck_assert_int_eq(setenv("WATCHDOG_PID", pid, 1), 0);
 	ck_assert_uint_eq(sd_notify_watchdog_ms(), 0);
@@ -344,8 +348,9 @@ END_TEST
 /* ---- sockets that are passed on -------------------------------------- */
 
 /*
- * The descriptors from 3 on are the test framework's; a child may overwrite
- * them. It says what it found by its exit code: 0, or the line at fault.
+ * The test framework uses the descriptors from 3 on; a child process may
+ * overwrite them. The child's exit code is 0, or the line of the failed
+ * condition.
  */
 #define EXPECT(condition)                                                      \
 	do {                                                                   \
@@ -399,7 +404,8 @@ static void take_two(void)
 	EXPECT(strcmp(inherited->items[1].name, "lobby") == 0);
 	EXPECT((fcntl(3, F_GETFD) & FD_CLOEXEC) != 0);
 	EXPECT((fcntl(4, F_GETFD) & FD_CLOEXEC) != 0);
-	/* Taken once: nobody that we might start takes them again. */
+	/* The sockets are taken only once: no program that we start takes them
+	 * again. */
 	EXPECT(getenv("LISTEN_FDS") == NULL && getenv("LISTEN_PID") == NULL &&
 	       getenv("LISTEN_FDNAMES") == NULL);
 	EXPECT(inherited_take() == NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A send queue that fills: the overflow policies as the receiver sees them,
+ * A send queue that fills up: what the receiver sees with each overflow policy,
  * back-pressure, water marks, and the memory of the queue.
  */
 #include "config.h"
@@ -36,7 +36,7 @@ START_TEST(full_queue_closes_a_slow_reader)
 }
 END_TEST
 
-/* Sends of one length, each full of its own number. */
+/* Sends of the same length, each filled with its number. */
 #define RECORDS 3000
 
 struct records {
@@ -83,7 +83,8 @@ static void send_records(struct records *r, unsigned count)
 	free(record);
 }
 
-/* Reads until the end; every record whole, numbers ascending; how many. */
+/* Reads until the end. Every record must be whole, and numbers must ascend.
+ * Returns how many records came. */
 static unsigned receive_records(const struct records *r, unsigned *last)
 {
 	char *record = malloc(r->size), *want = malloc(r->size);
@@ -121,7 +122,7 @@ static unsigned receive_records(const struct records *r, unsigned *last)
 		*last = number;
 		count++;
 	}
-	ck_assert_uint_eq(have, 0); /* none was cut off */
+	ck_assert_uint_eq(have, 0); /* no record was cut off */
 	free(record);
 	free(want);
 	return count;
@@ -183,7 +184,8 @@ START_TEST(drop_oldest_never_cuts_one_already_begun)
 }
 END_TEST
 
-/* The send in the middle stays, so there may be no room for a big one. */
+/* A send that is partly written stays in the queue, so there may be no room for
+ * a big one. */
 START_TEST(drop_oldest_drops_the_new_one_where_nothing_else_can_go)
 {
 	static char big[100000];
@@ -207,7 +209,7 @@ START_TEST(drop_oldest_drops_the_new_one_where_nothing_else_can_go)
 }
 END_TEST
 
-/* A send that would still not fit drops no other one. */
+/* If a send would not fit anyway, no other send is dropped for it. */
 START_TEST(drop_oldest_drops_nothing_where_that_makes_no_room)
 {
 	static char big[100000], got[100050];
@@ -227,7 +229,7 @@ START_TEST(drop_oldest_drops_nothing_where_that_makes_no_room)
 		ENOBUFS);
 	ck_assert_uint_eq(lined_socket_take_dropped(stream.sock), 1);
 	ck_assert_uint_eq(lined_socket_queued(stream.sock), rest + 5);
-	/* The oldest is dropped if that makes room. */
+	/* The oldest send is dropped if that makes room. */
 	ck_assert_int_eq(lined_socket_send(stream.sock, "too", 3), 0);
 	more = sizeof(big) - rest - 3 - 48;
 	ck_assert_int_eq(lined_socket_send(stream.sock, big, more), 0);
@@ -254,7 +256,7 @@ START_TEST(short_sends_count_what_holds_them)
 }
 END_TEST
 
-/* The one that has begun to leave stays. */
+/* The send that is partly written stays. */
 START_TEST(old_sends_are_dropped_by_age)
 {
 	static char big[100000];
@@ -304,10 +306,11 @@ END_TEST
 
 #define QUEUE (64 * 1024)
 
-/* An echo that watches at which fill it is called. */
+/* An echo that checks how full its queue is when it is called. */
 struct watcher {
 	unsigned lines;
-	bool above; /* the queue was left above its high mark */
+	bool above; /* at the end of a call, the queue was above its high
+		     * mark */
 	unsigned resumed;
 };
 
@@ -326,7 +329,8 @@ static void watcher_read(struct lined_socket *sock, void *arg)
 		w->lines++;
 		ck_assert_int_eq(lined_socket_send_line(sock, &line), 0);
 	}
-	/* One line may pass the mark, then no other is given. */
+	/* One answer may exceed the mark. After that, no other line may be
+	 * delivered. */
 	ck_assert_uint_le(lined_socket_queued(sock), QUEUE / 4 + 1024);
 	w->above = lined_socket_queued(sock) > QUEUE / 4;
 }
@@ -373,8 +377,8 @@ START_TEST(peer_that_never_reads_is_not_read_until_it_does)
 	ck_assert_uint_lt(sent, len);
 	ck_assert_uint_gt(lined_socket_queued(stream.sock), QUEUE / 4);
 	ck_assert(!lined_socket_is_writeable(stream.sock));
-	/* The bytes that it has read and not sent back: one read and the
-	 * queue. */
+	/* The socket may hold one read and a full queue of bytes that it has
+	 * not sent back. */
 	ck_assert_uint_le(stream.group.counters.bytes_in -
 				  stream.group.counters.bytes_out,
 			  QUEUE + 65536);
@@ -420,7 +424,8 @@ static size_t resident_kib(void)
 
 enum { SMALL_SENDS, MIXED_SENDS, SHARED_SENDS, KINDS };
 
-/* A queue of the smallest sends costs a small multiple of its bytes. */
+/* The memory of a queue is a small multiple of its bytes, even with the
+ * smallest sends. */
 START_TEST(memory_follows_the_queue_whatever_is_sent)
 {
 	struct lined_buffer *shared = lined_buffer_new("0123456789abcdef", 16);
@@ -441,7 +446,7 @@ START_TEST(memory_follows_the_queue_whatever_is_sent)
 				result = lined_socket_send(stream.sock,
 							   "little\n", 7);
 			ck_assert_int_eq(result, 0);
-			if (i == 5000) /* the kernel has had its fill */
+			if (i == 5000) /* the buffers of the kernel are full */
 				support_run_turns(stream.d, 2);
 		}
 		ck_assert_uint_ge(lined_socket_queued(stream.sock), 100000);
@@ -476,14 +481,15 @@ START_TEST(handle_write_comes_while_wanted_and_writeable)
 	support_run_turns(stream.d, 3);
 	ck_assert_uint_eq(writes, 0);
 	lined_socket_want_write(stream.sock, true);
-	/* Until the kernel and the queue up to its low mark are full. */
+	/* Writes until the kernel's buffers, and the queue up to its low mark,
+	 * are full. */
 	do {
 		before = writes;
 		support_run_for(stream.d, 20);
 	} while (writes > before);
 	ck_assert_uint_gt(writes, 3);
 	ck_assert_uint_le(lined_socket_queued(stream.sock), QUEUE / 8 + 1000);
-	/* The peer reads: it goes on. */
+	/* The peer reads: writing goes on. */
 	for (int i = 0; i < 50; i++) {
 		char sink[65536];
 
@@ -499,7 +505,8 @@ START_TEST(handle_write_comes_while_wanted_and_writeable)
 }
 END_TEST
 
-/* A queue that never rose above its high mark has to be low as well. */
+/* A queue must be below its low mark even if it was never above the high
+ * one. */
 START_TEST(handle_write_waits_until_the_queue_is_low)
 {
 	static const struct lined_socket_handlers handlers = {
@@ -546,7 +553,7 @@ START_TEST(longer_queue_is_read_again)
 }
 END_TEST
 
-/* After the write side has ended there is nothing to be asked for. */
+/* After the end of the write side, handle_write is not called. */
 START_TEST(handle_write_ends_with_the_write_side)
 {
 	static const struct lined_socket_handlers handlers = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sending: order and ownership of what is queued, the errors of a flush, and
- * the stall deadline. test-send-overflow tests full queues, test-close how a
+ * Sending: order and ownership of queued bytes, errors of a flush, and the
+ * stall deadline. test-send-overflow tests full queues, test-close tests how a
  * closing socket flushes.
  */
 #include "config.h"
@@ -45,7 +45,7 @@ START_TEST(all_kinds_of_sends_keep_their_order)
 	lined_socket_close(alone);
 	stream.group.limits.send_queue = 100;
 	ck_assert_uint_eq(lined_socket_room(stream.sock), 100 - 26);
-	stream.group.limits.send_queue = 20; /* reloaded */
+	stream.group.limits.send_queue = 20; /* as a reload may do */
 	ck_assert_uint_eq(lined_socket_room(stream.sock), 0);
 	stream.group.limits.send_queue = 0;
 	ck_assert(lined_socket_is_send_data_buffered(stream.sock));
@@ -78,7 +78,7 @@ START_TEST(a_formatted_text_is_one_send_of_any_length)
 	ck_assert_int_eq(lined_socket_printf(stream.sock, "%s %d;", "one", 1),
 			 0);
 	ck_assert_int_eq(lined_socket_printf(stream.sock, "%s", ""), 0);
-	/* Lengths around the size of the buffer in printf. */
+	/* The lengths are around the size of printf's buffer. */
 	ck_assert_int_eq(lined_socket_printf(stream.sock, "%.1023s;", longer),
 			 0);
 	ck_assert_int_eq(lined_socket_printf(stream.sock, "%.1022s;", longer),
@@ -94,7 +94,7 @@ START_TEST(a_formatted_text_is_one_send_of_any_length)
 }
 END_TEST
 
-/* Such a length comes from a subtraction below zero. */
+/* Such a length is the result of a subtraction below zero. */
 START_TEST(size_that_no_send_has_is_refused)
 {
 	static char byte;
@@ -181,7 +181,7 @@ START_TEST(shared_buffer_is_released_by_a_close)
 		lined_socket_send_shared(stream.sock, buffer, 0, sizeof(bytes)),
 		0);
 	lined_buffer_unref(buffer);
-	support_run_turns(stream.d, 3); /* sent in part */
+	support_run_turns(stream.d, 3); /* one part is sent */
 	ck_assert_uint_gt(lined_socket_queued(stream.sock), 0);
 	ck_assert_uint_lt(lined_socket_queued(stream.sock), sizeof(bytes));
 	ck_assert_uint_eq(released, 0);
@@ -293,7 +293,7 @@ START_TEST(lines_before_a_failed_send_are_served)
 			 MSG_DONTWAIT | MSG_NOSIGNAL);
 		bytes += n > 0 ? (size_t)n : 0;
 	}
-	/* Some are read by now, and answered. */
+	/* Some lines have been read and answered. */
 	if (_i == 0)
 		support_run_turns(d, 1);
 	close(fds[1]);
@@ -363,7 +363,7 @@ START_TEST(sends_in_handle_close_reach_the_others)
 	lined_socket_close(sock);
 	support_run_turns(stream.d, 1);
 	ck_assert_uint_eq(m.closes, 1);
-	/* Flushed in the same turn. */
+	/* The answer was flushed in the same turn. */
 	support_expect(NULL, stream.peer, "gone\n");
 	close(peer);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The limits in time of the reading side of a socket: the rate of lines, and
- * the deadlines of idle clients, first lines and lines.
+ * Time limits of reading: the rate of lines, and the deadlines for idle
+ * clients, first lines and lines.
  */
 #include "config.h"
 
@@ -30,8 +30,8 @@ START_TEST(line_rate_slows_and_never_closes)
 }
 END_TEST
 
-/* With the old limits the rest of the lines would take a minute, and the debt a
- * quarter of an hour. */
+/* With the old limits the remaining lines would take a minute, and the debt of
+ * the rate a quarter of an hour. */
 static void expect_free_under(uint32_t rate, uint32_t burst)
 {
 	stream_open(NULL);
@@ -58,7 +58,8 @@ START_TEST(changed_rate_holds_at_once_for_who_was_slowed)
 }
 END_TEST
 
-/* Slowed input must not be polled for, nor lost at the peer's end. */
+/* Slowed input must not make the loop spin, and must not be lost when the peer
+ * closes. */
 START_TEST(slowed_lines_survive_the_peers_end)
 {
 	stream_open(NULL);
@@ -170,12 +171,13 @@ START_TEST(line_timeout_runs_from_the_first_byte)
 	stream.group.limits.line_ms = 60;
 	lined_socket_limits_changed(stream.sock);
 	support_puts(stream.peer, "a\n");
-	support_run_for(stream.d, 150); /* no line has begun: nothing runs */
+	support_run_for(stream.d, 150); /* no line has begun: no deadline
+					 * runs */
 	ck_assert_str_eq(recorder_log(&stream.recorder), "<a\\n>");
 }
 END_TEST
 
-/* Limits are 32 bits wide, the longest of them 49 days. */
+/* A limit has 32 bits: the longest one is 49 days. */
 START_TEST(the_longest_deadlines_close_nobody_now)
 {
 	stream_open(NULL);
@@ -196,7 +198,7 @@ START_TEST(the_longest_deadlines_close_nobody_now)
 }
 END_TEST
 
-/* Single bytes are no line: no deadline moves. */
+/* Single bytes are no line: they do not move a deadline. */
 static void expect_drip_to_end(struct lined_limits limits)
 {
 	uint64_t start_ms;
@@ -224,7 +226,8 @@ START_TEST(dripping_bytes_moves_no_deadline)
 }
 END_TEST
 
-/* Reads a turn later, as a protocol that must ask another thread first. */
+/* Reads only in the next turn, like a protocol that must ask another thread
+ * first. */
 static void read_every_other_time(struct lined_socket *sock, void *arg)
 {
 	unsigned *calls = arg;

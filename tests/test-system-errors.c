@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Errors of system calls: the core's calls fail with the errno that a test
- * chooses, as often as it chooses. Errors of the network (resets, refusals,
- * full buffers) are in the other suites.
+ * Errors of system calls: calls of the core fail with an errno of the test, as
+ * often as the test says. Other suites test errors of the network (resets,
+ * refusals, full buffers).
  */
 #include "config.h"
 
@@ -22,7 +22,7 @@
 
 struct refusal {
 	int error;
-	unsigned times; /* to go */
+	unsigned times; /* how many calls will still fail */
 	unsigned calls;
 };
 
@@ -47,7 +47,7 @@ static void refuse(struct refusal *refusal, int error, unsigned times)
 	*refusal = (struct refusal){.error = error, .times = times};
 }
 
-/* These stand before the C library's: the core is linked to them. */
+/* The core is linked with these functions instead of the C library's. */
 int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
 {
 	if (is_refused(&system_calls.accept))
@@ -124,7 +124,7 @@ static void server_start(struct server *server)
 					  &server->port);
 }
 
-/* No error of accept(2) blocks the loop or keeps it busy. */
+/* No error of accept(2) stops the loop or keeps it busy. */
 START_TEST(an_accept_that_always_fails_rests_and_recovers)
 {
 	static const int errors[] = {EPERM,   EINVAL,     ENOMEM,
@@ -218,7 +218,7 @@ END_TEST
 
 /* ---- epoll_ctl --------------------------------------------------------- */
 
-/* Interest that could not be taken back is taken back the next time. */
+/* If a change of interest fails, it is made the next time. */
 START_TEST(a_failed_change_of_interest_does_not_spin_the_loop)
 {
 	struct lined_dispatcher *d = support_dispatcher();
@@ -243,7 +243,7 @@ START_TEST(a_failed_change_of_interest_does_not_spin_the_loop)
 }
 END_TEST
 
-/* One that cannot be watched any more says so, once. */
+/* A listener that can no longer be watched reports that once. */
 START_TEST(a_listener_that_cannot_go_on_is_told_of)
 {
 	struct server server;
@@ -252,7 +252,8 @@ START_TEST(a_listener_that_cannot_go_on_is_told_of)
 	server_start(&server);
 	peer = support_connect_fd(server.port);
 	refuse(&system_calls.accept, EMFILE, FOREVER);
-	support_run_turns(server.d, 3); /* rests, is no longer watched */
+	support_run_turns(server.d, 3); /* it pauses, then is no longer
+					 * watched */
 	refuse(&system_calls.epoll_change, ENOMEM, FOREVER);
 	if (is_epoll(server.d)) {
 		support_run_until_count(server.d, &server.closes, 1);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Listening sockets over a restart. The manager is a datagram socket of the
- * test, which keeps the descriptors and passes them on; this process is the
- * lined before and after.
+ * Listening sockets that survive a restart. The manager is a datagram socket of
+ * the test; it keeps the descriptors and passes them on. This process is lined
+ * both before and after the restart.
  */
 #include "config.h"
 
@@ -49,7 +49,7 @@ static void open_manager(void)
 	ck_assert_int_eq(setenv("FDSTORE", "16", 1), 0);
 }
 
-/* Opens the descriptor that stays open after the first message, before
+/* The first message opens a descriptor that stays open: send one before
  * descriptors are counted. */
 static void open_once(void)
 {
@@ -93,7 +93,7 @@ static void forget(const char *name)
 	ck_abort_msg("nothing is kept as \"%s\"", name);
 }
 
-/* Does what the messages say. */
+/* Does what the messages to the manager ask for. */
 static void manage(void)
 {
 	union {
@@ -144,7 +144,7 @@ static void forget_all(void)
 	}
 }
 
-/* The manager passes on copies. */
+/* Restarts lined: the manager passes on copies of the descriptors. */
 static struct inherited *restart(void)
 {
 	struct inherited *passed = calloc(1, sizeof(*passed));
@@ -212,7 +212,7 @@ static const struct sockaddr *address_of(const struct listener *listener)
 	return (const struct sockaddr *)&address;
 }
 
-/* Whether a client gets in; it waits in the queue. */
+/* Whether a client can connect. The client waits in the backlog. */
 static bool gets_in(const char *scheme)
 {
 	struct sockaddr_in inet = {.sin_family = AF_INET,
@@ -260,7 +260,7 @@ START_TEST(a_socket_is_taken_up_where_it_was_left)
 	ck_assert_uint_eq(inode_of(listener->sockets[0].fd), inode);
 	ck_assert_uint_eq(fd_store_taken(passed), 1);
 	fd_store_drop(passed);
-	/* It is told again, under the name that it has. */
+	/* The listener is stored again, under the same name. */
 	fd_store_add(listener);
 	ck_assert_str_eq(listener->sockets[0].stored, items[0].name);
 	listener_free(listener);
@@ -316,7 +316,7 @@ START_TEST(one_that_is_in_the_way_goes)
 
 	stop_stored(listener);
 	passed = restart();
-	/* The manager closes what it has before anybody binds anew. */
+	/* The manager closes its descriptors before lined binds again. */
 	forget_all();
 	listener = open_listener(text_of(scheme, "0.0.0.0"), passed);
 	ck_assert_uint_eq(fd_store_taken(passed), 0);
@@ -439,7 +439,7 @@ START_TEST(a_name_is_what_the_manager_takes)
 	strcpy(path.sun_path, "/nowhere/at all");
 	ck_assert_int_eq(
 		fd_store_name((struct sockaddr *)&path, SOCK_STREAM, name), -1);
-	/* Abstract ones are not listened on. */
+	/* lined does not listen on abstract addresses. */
 	path.sun_path[0] = '\0';
 	ck_assert_int_eq(
 		fd_store_name((struct sockaddr *)&path, SOCK_STREAM, name), -1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tables: entries are found until they expire, within the bound; and a long
- * random sequence of calls, compared with an array.
+ * Tables: entries are found until they expire, the bound is kept, and a long
+ * random sequence of calls has the same results as with an array.
  */
 #include "config.h"
 
@@ -140,7 +140,7 @@ START_TEST(an_entry_is_a_value_a_number_or_both)
 	ck_assert_ptr_eq(entry->value, value);
 	ck_assert_uint_eq(entry->tag, 7);
 	ck_assert_uint_eq(entry->expires_ms, expires_ms);
-	/* A number is kept within the bound, too. */
+	/* Entries with numbers count for the bound, too. */
 	lined_table_set_max(table, 0);
 	support_fails(put_entry("number", NULL, 1, 0), ENOBUFS);
 	lined_buffer_unref(value);
@@ -175,7 +175,7 @@ START_TEST(a_value_goes_by_itself_and_not_before_its_time)
 {
 	uint64_t start_ms = support_now_ms(), until;
 
-	/* The clock of a dispatcher that has not run is old. */
+	/* A dispatcher that has not run has an old time. */
 	lined_dispatcher_poll(d, 0);
 	until = in_ms(40);
 	ck_assert_int_eq(put("a", "one", until), 0);
@@ -226,7 +226,7 @@ START_TEST(what_was_not_used_for_longest_goes_first)
 	full = i - 1;
 	ck_assert_uint_eq(lined_table_len(table), full);
 	expect("0", NULL);
-	/* Found, 1 is no longer the oldest. */
+	/* Because 1 was found, it is no longer the oldest. */
 	expect("1", "value");
 	ck_assert_int_eq(put("x", "value", 0), 0);
 	expect("1", "value");
@@ -268,7 +268,7 @@ START_TEST(a_lower_bound_holds_at_once)
 }
 END_TEST
 
-/* ---- a story ------------------------------------------------------------- */
+/* ---- random calls ---------------------------------------------------- */
 
 enum { KEYS = 50, STEPS = 20000 };
 
@@ -309,7 +309,7 @@ START_TEST(it_agrees_with_an_array)
 }
 END_TEST
 
-/* The keys in the order of the cursor. */
+/* Returns the keys in the order of the cursor. */
 static const char *walk(void)
 {
 	static char keys[100];
@@ -321,7 +321,7 @@ static const char *walk(void)
 		len += at.key_len;
 		ck_assert_ptr_nonnull(at.entry->value);
 	}
-	/* The end stays the end. */
+	/* At the end, the cursor stays there. */
 	ck_assert(!lined_table_next(table, &at));
 	keys[len] = '\0';
 	return keys;
@@ -339,7 +339,7 @@ START_TEST(a_cursor_sees_each_entry_once)
 	ck_assert_str_eq(walk(), "abc");
 	find("a");
 	ck_assert_str_eq(walk(), "bca");
-	/* Its entry may be removed. */
+	/* The cursor's entry may be removed. */
 	while (lined_table_next(table, &at))
 		if (*(const char *)at.key != 'c')
 			lined_table_remove(table, at.key, at.key_len);

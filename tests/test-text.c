@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * UTF-8: what is a character, what may be shown, and how text is cleaned and
- * escaped.
+ * UTF-8: which bytes are a character, which characters may be shown, and how
+ * text is cleaned and escaped.
  */
 #include "config.h"
 
@@ -17,7 +17,8 @@
 
 /* ---- decoding ------------------------------------------------------------ */
 
-/* From memory of that size: a byte read behind it is seen by ASan. */
+/* Decodes from memory of exactly this size, so that ASan sees a read beyond
+ * it. */
 static size_t decode(const char *bytes, size_t len, uint32_t *code)
 {
 	char *copy = malloc(len);
@@ -80,7 +81,7 @@ START_TEST(what_is_no_character_is_as_long_as_it_could_be_one)
 		{"\xe2\x82x", 3, 2},
 		{"\xf0\x9f\x98", 3, 3},
 		{"\xf0\x9f\x98x", 4, 3},
-		/* too long forms, a surrogate, beyond the last */
+		/* overlong, a surrogate, beyond the last */
 		{"\xc0\xaf", 2, 1},
 		{"\xe0\x80\xaf", 3, 1},
 		{"\xf0\x8f\xbf\xbf", 4, 1},
@@ -123,7 +124,7 @@ END_TEST
 
 #define REPLACED "\xef\xbf\xbd"
 
-/* In memory of exactly the size that is asked for, the text at its end. */
+/* Cleans text that is at the end of memory of exactly the required size. */
 static void cleans_bytes(const char *text, size_t len, const char *wanted)
 {
 	char *out = malloc(LINED_TEXT_CLEAN_ROOM(len));
@@ -287,7 +288,7 @@ START_TEST(no_bytes_at_all_pass_a_control)
 	unsigned i, j, controls = 0;
 	size_t len;
 
-	/* An assertion for each byte would take longer than a test may. */
+	/* An assertion for each byte would take too long for a test. */
 	for (i = 0; i < 65536; i++) {
 		bytes[0] = (unsigned char)(i >> 8);
 		bytes[1] = (unsigned char)i;

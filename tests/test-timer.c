@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Timers: handlers are called in order, not before their time and as often as
- * asked. Nothing is asserted on delays, which depend on the machine.
+ * Timers: handlers are called in order, not too early, and as often as asked.
+ * Delays depend on the machine: there are no assertions about them.
  */
 #include "config.h"
 
@@ -87,7 +87,7 @@ static void stop_at_five(struct tick *tick)
 {
 	uint64_t now_ms = lined_dispatcher_now_ms(tick->timer.dispatcher);
 
-	/* Armed again before the handler ran. */
+	/* The timer was armed again before the handler was called. */
 	ck_assert(lined_timer_is_armed(&tick->timer));
 	ck_assert_uint_ge(now_ms, tick->due_ms);
 	tick->due_ms = now_ms + 5;
@@ -146,7 +146,7 @@ START_TEST(a_stopped_timer_does_not_fire)
 
 	tick_init(&tick, d);
 	tick_init(&other, d);
-	lined_timer_stop(&tick.timer); /* not armed: nothing */
+	lined_timer_stop(&tick.timer); /* not armed: does nothing */
 	tick_start(&tick, 0, 0);
 	tick_start(&other, 20, 0);
 	lined_timer_stop(&tick.timer);
@@ -289,7 +289,7 @@ enum { MANY = 5000 };
 
 struct many {
 	struct tick ticks[MANY];
-	/* In the order of their firing. */
+	/* The due times, in the order of firing. */
 	uint64_t fired_due_ms[MANY];
 	unsigned fired;
 };
@@ -310,7 +310,8 @@ static int compare_u64(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Starts, stops and moves at random; what is left must come sorted. */
+/* Starts, stops and moves timers at random. The remaining ones must fire in
+ * order. */
 START_TEST(many_timers_fire_in_the_order_of_their_due_times)
 {
 	struct lined_dispatcher *d = support_dispatcher();

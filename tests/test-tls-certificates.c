@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The certificates of TLS: which one a server shows, those of clients, sessions
- * that are resumed, the files; and how a client of lib/ verifies a server.
+ * The certificates of TLS: which certificate a server shows, certificates of
+ * clients, resumed sessions, the files; and how a client of lib/ verifies a
+ * server.
  */
 #include "config.h"
 
@@ -42,7 +43,7 @@ START_TEST(sni_chooses_by_names_and_wildcards)
 	shown = SSL_get0_peer_certificate(conn.ssl);
 	ck_assert_int_eq(X509_cmp(shown, other_id.certificate), 0);
 	close_case();
-	/* All keys of the section hold: its min-version too. */
+	/* All keys of the section apply, its min-version too. */
 	open_with(settings, 2);
 	case_accept(5000);
 	SSL_set_tlsext_host_name(conn.ssl, "c.example");
@@ -125,7 +126,7 @@ START_TEST(bad_client_certificate_is_refused_even_if_optional)
 }
 END_TEST
 
-/* One handshake with a session, if there is one; the session of this one. */
+/* Makes a handshake, with `session` unless NULL. Returns the new session. */
 static SSL_SESSION *session_after(const struct tls_settings *settings,
 				  SSL_SESSION *session, bool *resumed)
 {
@@ -138,7 +139,7 @@ static SSL_SESSION *session_after(const struct tls_settings *settings,
 		SSL_set_session(conn.ssl, session);
 	shake();
 	peer_writes("x\n");
-	peer_expects("x\n"); /* the ticket came before it */
+	peer_expects("x\n"); /* the ticket has come before this line */
 	*resumed = SSL_session_reused(conn.ssl);
 	session = SSL_get1_session(conn.ssl);
 	SSL_shutdown(conn.ssl);
@@ -159,12 +160,14 @@ START_TEST(sessions_are_resumed_by_other_contexts)
 	next = session_after(&settings, first, &resumed);
 	ck_assert(resumed);
 	SSL_SESSION_free(next);
-	/* Another client CA: no resumption, but a full handshake. */
+	/* With another client CA, there is a full handshake instead of a
+	 * resumption. */
 	next = session_after(&strict, first, &resumed);
 	ck_assert(!resumed);
 	SSL_SESSION_free(next);
 	SSL_SESSION_free(first);
-	/* A ticket of the last key but one is accepted, an older one is not. */
+	/* A ticket of the last key but one is accepted, a ticket of an older
+	 * key is not. */
 	first = session_after(&settings, NULL, &resumed);
 	tls_tickets_turn(&tickets);
 	next = session_after(&settings, first, &resumed);
@@ -293,7 +296,7 @@ END_TEST
 
 /* ---- the client's side --------------------------------------------------- */
 
-/* lib/'s client connects to lib/'s server over loopback. */
+/* A client of lib/ and a server of lib/, connected over loopback. */
 struct both {
 	struct lined_dispatcher *d;
 	struct tls_server *server;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The handshake of TLS as a server (lib/tls_handshake.c): whole and in pieces,
- * and every way in which it can fail.
+ * The handshake of TLS as a server (lib/tls_handshake.c): in one piece and in
+ * many, and every way in which it can fail.
  */
 #include "config.h"
 
@@ -64,7 +64,7 @@ START_TEST(records_of_one_byte)
 }
 END_TEST
 
-/* Both sides' bytes one by one, through a memory BIO. */
+/* The bytes of both sides pass one by one through a memory BIO. */
 START_TEST(bytes_may_be_cut_anywhere)
 {
 	BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
@@ -94,7 +94,7 @@ START_TEST(bytes_may_be_cut_anywhere)
 }
 END_TEST
 
-/* The client's first line in one piece with the end of its handshake. */
+/* The client's first line comes in one piece with the end of the handshake. */
 START_TEST(input_behind_the_handshake_is_served)
 {
 	BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
@@ -125,7 +125,7 @@ START_TEST(input_behind_the_handshake_is_served)
 }
 END_TEST
 
-/* The same from a client that is gone before the server has sent the end of its
+/* The same for a client that has gone before the server sends the end of its
  * handshake. */
 START_TEST(input_of_a_peer_that_has_gone_is_served)
 {
@@ -190,7 +190,7 @@ START_TEST(peer_that_leaves_in_the_handshake_is_gone)
 }
 END_TEST
 
-/* A peer that sends this much of its flight (0: the hello, 1: the rest) and is
+/* A peer sends `cut` bytes of its flight (0: the hello, 1: the rest), and has
  * gone. Returns the length of the flight. */
 static size_t peer_vanishes(int version, unsigned flight, size_t cut)
 {
@@ -251,7 +251,8 @@ START_TEST(peer_that_vanishes_in_any_state_of_the_handshake_is_gone)
 }
 END_TEST
 
-/* One turn does only some of the handshakes, so that others are served. */
+/* A turn handles only some of the handshakes, so that other clients are
+ * served. */
 START_TEST(crowd_of_handshakes_takes_several_turns)
 {
 	struct tls_settings settings = settings_of(&server_id);

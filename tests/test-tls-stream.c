@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The stream of TLS after the handshake (lib/transport_tls.c): records, its
- * end, slow readers, key updates; and STARTTLS.
+ * The stream of TLS after the handshake (lib/transport_tls.c): records, the end
+ * of the stream, slow readers, key updates; and STARTTLS.
  */
 #include "config.h"
 
@@ -53,8 +53,8 @@ START_TEST(long_output_meets_a_slow_reader)
 	ck_assert_int_eq(lined_socket_send(conn.sock, data, size), 0);
 	lined_socket_close_after_flush(conn.sock, LINED_CLOSE_LOCAL, 0);
 	support_run_turns(conn.d, 1);
-	/* Records that are not sent yet are charged, in addition to the queue.
-	 */
+	/* Records that are not sent yet are charged in addition to the
+	 * queue. */
 	queued = (int64_t)lined_socket_queued(conn.sock);
 	ck_assert_int_gt(queued, 500 * 1000);
 	ck_assert_int_gt(conn.d->pool.memory.held, before + queued + 16 * 1024);
@@ -92,7 +92,7 @@ START_TEST(input_waits_while_the_socket_is_paused)
 }
 END_TEST
 
-/* A line longer than a read's room, in full records. */
+/* A line in full records that is longer than the room of a read. */
 START_TEST(long_line_arrives_whole)
 {
 	struct lined_framing framing = LINED_FRAMING_DEFAULT;
@@ -158,7 +158,7 @@ START_TEST(end_without_close_notify_drops_the_rest)
 	conn.recorder.echo = true;
 	peer_writes("last\nrest");
 	shutdown(conn.fd, SHUT_WR);
-	/* Queued output still arrives. */
+	/* Output that was queued still arrives. */
 	peer_expects("last\n");
 	ck_assert_int_eq(peer_end(), SSL_ERROR_ZERO_RETURN);
 	support_run_until_count(conn.d, &conn.recorder.closes, 1);
@@ -230,13 +230,13 @@ START_TEST(key_updates_are_answered_and_bounded)
 	}
 	support_run_until_count(conn.d, &conn.recorder.closes, 1);
 	ck_assert_int_eq(conn.recorder.error, EPROTO);
-	/* The first key updates were within the bound. */
+	/* The first key updates were within the limit. */
 	ck_assert_uint_gt(conn.recorder.lines, 5);
 	ck_assert_uint_lt(conn.recorder.lines, 20);
 }
 END_TEST
 
-/* Bytes that leave the kernel no room, as if others were on the way. */
+/* Fills the kernel's buffer, as if other bytes were under way. */
 static size_t fill_kernel(void)
 {
 	static const char junk[1024];
@@ -254,7 +254,8 @@ static enum memory_closing every_socket(const struct lined_socket *sock)
 	return MEMORY_CLOSE;
 }
 
-/* The queue is empty: all is in records that the kernel has not taken. */
+/* The queue is empty: everything is in records that the kernel has not
+ * taken. */
 START_TEST(ceiling_closes_a_peer_that_takes_no_records)
 {
 	struct lined_dispatcher **dispatchers = calloc(1, sizeof(*dispatchers));
@@ -274,7 +275,7 @@ START_TEST(ceiling_closes_a_peer_that_takes_no_records)
 	ck_assert_uint_gt(memory_held(&memory), before + sizeof(data));
 	memory_set_limit(&memory, before + 10000);
 	memory_check(conn.d);
-	/* The memory is free before the socket is. */
+	/* The memory is freed before the socket. */
 	ck_assert_uint_le(memory_held(&memory), before);
 	support_run_until_count(conn.d, &conn.recorder.closes, 1);
 	ck_assert_int_eq(conn.recorder.reason, LINED_CLOSE_SLOW);
@@ -306,14 +307,16 @@ START_TEST(answer_to_a_key_update_waits_for_the_kernel)
 }
 END_TEST
 
-/* The answers cannot be sent any more, but the line behind them is served. */
+/* The answers to the key updates cannot be sent any more, but the following
+ * line is served. */
 START_TEST(line_behind_a_key_update_of_a_peer_that_has_gone)
 {
 	char byte[1];
 
 	open_case();
 	shake();
-	/* Tickets that are unread would make the end a reset. */
+	/* Read the tickets first: unread tickets would turn the close into a
+	 * reset. */
 	ck_assert_int_lt(SSL_read(conn.ssl, byte, 1), 0);
 	/* OpenSSL answers a KeyUpdate when the next record comes. */
 	peer_updates_keys();

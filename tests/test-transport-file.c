@@ -30,7 +30,7 @@ static void file_case_wrap(struct file_case *c, int fd)
 	support_wrap(c->d, c->sock, fd);
 }
 
-/* The end of a new pipe with this index becomes the socket. */
+/* Makes a socket of one end of a new pipe (0: reading, 1: writing). */
 static void file_case_open(struct file_case *c, int end)
 {
 	int fds[2];

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * WebSocket as a transport: frames that the kernel takes in part, queues that
- * overflow, and closes, where a frame must not be cut. The kernel is a
- * transport of this test, which takes as many bytes as a test says. The frames
- * themselves are test-websocket's.
+ * WebSocket as a transport: frames that the kernel takes only in part, queues
+ * that overflow, and closes. In all of them a frame must not be cut. In place
+ * of the kernel, a transport of this test takes as many bytes as the test says.
+ * test-websocket tests the frames themselves.
  */
 #include "config.h"
 
@@ -84,11 +84,11 @@ static void close_case(struct web_case *c)
 	recorder_fini(&c->recorder);
 }
 
-/* The masks are zeros. */
+/* A mask of zeros. */
 #define M             "\0\0\0\0"
 #define PUTS(c, text) support_write((c)->peer, text, sizeof(text) - 1)
 
-/* Turns until just these bytes have come. */
+/* Runs turns until exactly these bytes have come. */
 static void peer_expects(struct web_case *c, const char *bytes, size_t len)
 {
 	char got[256];
@@ -110,7 +110,8 @@ static void peer_expects(struct web_case *c, const char *bytes, size_t len)
 
 #define EXPECT(c, text) peer_expects(c, text, sizeof(text) - 1)
 
-/* Lines of which the limit of 32 bytes has room for one. */
+/* Sends lines until the queue overflows: the limit of 32 bytes has room for
+ * one. */
 static void overflow(struct web_case *c)
 {
 	c->group.limits.send_queue = 32;
@@ -125,7 +126,7 @@ static void wait_for_queue(struct web_case *c)
 		support_run_turns(c->d, 1);
 }
 
-/* ---- half sent, or to be dropped ----------------------------------------- */
+/* ---- partly sent or dropped frames --------------------------------------- */
 
 START_TEST(response_is_not_dropped)
 {
@@ -232,8 +233,8 @@ START_TEST(ping_in_a_queue_is_not_dropped)
 }
 END_TEST
 
-/* The next ping is due: no memory for one does not close a client that can
- * answer. */
+/* A ping is due, but there is no memory for it: a client that can answer is not
+ * closed. */
 START_TEST(ping_without_memory_is_sent_later)
 {
 	struct web_case c;
@@ -248,7 +249,7 @@ START_TEST(ping_without_memory_is_sent_later)
 	socket_transport(c.sock)->wake(c.sock);
 	ck_assert_uint_eq(c.recorder.closes, 0);
 	EXPECT(&c, "\x89\x00");
-	/* No answer to this one closes it. */
+	/* Without an answer to this ping, the socket is closed. */
 	socket_transport(c.sock)->wake(c.sock);
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	ck_assert_str_eq(recorder_log(&c.recorder), "#timeout");
@@ -256,7 +257,7 @@ START_TEST(ping_without_memory_is_sent_later)
 }
 END_TEST
 
-/* Leaves zeros in the memory that short segments get next. */
+/* Fills with zeros the memory that short segments will get next. */
 static void clear_free_memory(void)
 {
 	void *blocks[7];
@@ -298,7 +299,7 @@ static size_t count_input(struct lined_socket *sock, void *arg, char *bytes,
 	return len;
 }
 
-/* The bytes behind a ping. */
+/* The bytes that follow a ping. */
 static const struct {
 	const char *bytes;
 	size_t len;
@@ -308,7 +309,8 @@ static const struct {
 	{"\x81\x01x", 3},
 };
 
-/* The answer to a ping is what closes: the line behind it comes too late. */
+/* The answer to a ping makes the queue overflow and closes the socket: the line
+ * after the ping is not handled. */
 START_TEST(overflow_by_an_answer_to_a_ping_ends_the_input)
 {
 	struct lined_socket_handlers handlers = recorder_handlers;
@@ -319,7 +321,7 @@ START_TEST(overflow_by_an_answer_to_a_ping_ends_the_input)
 	handlers.handle_input = count_input;
 	lined_socket_set_handlers(c.sock, &handlers, &c.recorder);
 	inputs = 0;
-	/* The queue has room for the line, and not for the answer. */
+	/* The queue has room for the line, but not for the answer. */
 	kernel_room = 0;
 	c.group.limits.send_queue = 100;
 	lined_socket_send(c.sock, "hello\n", 6);
@@ -396,7 +398,7 @@ START_TEST(text_without_end_is_charged)
 	lined_socket_send(c.sock, text, sizeof(text));
 	memory_set_limit(&memory, before);
 	memory_check(c.d);
-	/* The memory is free before the socket is. */
+	/* The memory is freed before the socket. */
 	ck_assert_uint_le(memory_held(&memory), before);
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	ck_assert_int_eq(c.recorder.reason, LINED_CLOSE_SLOW);

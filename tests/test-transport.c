@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of a transport (lib/transport.h) with a toy transport that has a
- * handshake, records that stay in the transport, and a last message. A record
- * is a byte with its length and that many bytes, each with its bits turned; one
- * of length 0 is the last.
+ * The table of a transport (lib/transport.h), with a toy transport that has a
+ * handshake, records that may stay in the transport, and a last message. A
+ * record is a byte with the length and so many bytes, with all bits inverted. A
+ * record of length 0 is the last message.
  */
 #include "config.h"
 
@@ -43,7 +43,7 @@ static size_t toy_held_output(const struct lined_socket *sock)
 	return toy.out_len;
 }
 
-/* One record at most, so that others are left. */
+/* Returns at most one record, so that others are left over. */
 static ssize_t toy_recv(struct lined_socket *sock, char *to, size_t size)
 {
 	size_t len, i;
@@ -126,7 +126,7 @@ static bool toy_end_output(struct lined_socket *sock)
 	return true;
 }
 
-/* Waits for HI, answers OK. */
+/* The handshake: waits for HI, and answers OK. */
 static void toy_greeted(struct lined_socket *sock)
 {
 	char text[2];
@@ -208,7 +208,7 @@ static void close_case(struct toy_case *c)
 	recorder_fini(&c->recorder);
 }
 
-/* The lines as one write of a record each. */
+/* Sends the lines in one write, each as a record. */
 static void peer_says(struct toy_case *c, const char *const *lines)
 {
 	char bytes[256];
@@ -222,7 +222,7 @@ static void peer_says(struct toy_case *c, const char *const *lines)
 	support_write(c->peer, bytes, len);
 }
 
-/* Reads what has come at the peer and undoes its records. */
+/* Reads at the peer, and decodes the records. */
 static size_t peer_reads(struct toy_case *c, char *text, bool *last)
 {
 	unsigned char bytes[ROOM];
@@ -380,7 +380,7 @@ START_TEST(output_that_the_transport_holds_is_written_later)
 	memset(data, 'x', sizeof(data));
 	ck_assert_int_eq(lined_socket_send(c.sock, data, sizeof(data)), 0);
 	lined_socket_close_after_flush(c.sock, LINED_CLOSE_LOCAL, 0);
-	/* Records may come in parts: only the bytes are counted. */
+	/* Records may come in parts: count bytes only. */
 	while ((n = recv(c.peer, text, 512, MSG_DONTWAIT)) != 0) {
 		if (n < 0) {
 			support_run_turns(c.d, 1);

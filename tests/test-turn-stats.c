@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The load that a dispatcher reports: which bucket counts a turn, and that
- * waiting does not count.
+ * waiting time is not counted.
  */
 #include "config.h"
 
@@ -69,14 +69,14 @@ START_TEST(work_is_counted_and_waiting_is_not)
 	lined_dispatcher_open_mailbox(d);
 	while (stats->busy_ns < 20000000) {
 		ck_assert_int_eq(lined_dispatcher_poll(d, 1000), 1);
-		/* A turn is counted when the next begins. */
+		/* A turn is counted when the next one begins. */
 		lined_dispatcher_wake(d);
 	}
 	took_ns = (support_now_ms() + 1 - begin_ms) * 1000000;
 	/* The 50 ms before the timer were spent waiting. */
 	ck_assert_uint_le(stats->busy_ns, took_ns - 45 * 1000000);
 	ck_assert_uint_eq(all(stats), stats->turns);
-	/* One of them lasted longer than 10 ms. */
+	/* One turn lasted longer than 10 ms. */
 	ck_assert_uint_gt(stats->turns, stats->lasted[0] + stats->lasted[1] +
 						stats->lasted[2] +
 						stats->lasted[3] +

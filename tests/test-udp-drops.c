@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Datagrams that wait or are dropped, and how they are counted; and how a
- * datagram socket closes.
+ * Datagrams that wait or are dropped, how they are counted, and how a datagram
+ * socket closes.
  */
 #include "config.h"
 
@@ -58,7 +58,7 @@ struct late_reader {
 	size_t len;
 };
 
-/* Reads nothing the first time. */
+/* Reads nothing at its first call. */
 static void late_read(struct lined_socket *sock, void *arg)
 {
 	struct late_reader *late = arg;
@@ -106,7 +106,8 @@ START_TEST(datagram_waits_for_a_reader_that_looks_away)
 }
 END_TEST
 
-/* Neither a discarded rest nor its last CR is carried into the next one. */
+/* The state of framing (a discarded rest, a last CR) is not carried into the
+ * next datagram. */
 START_TEST(datagrams_share_nothing_of_the_framing)
 {
 	struct lined_framing f = LINED_FRAMING_DEFAULT;
@@ -256,7 +257,7 @@ START_TEST(queue_is_sent_before_a_datagram_is_dropped)
 }
 END_TEST
 
-/* Each takes more than the one byte that it has. */
+/* Each datagram takes more memory than its single byte. */
 START_TEST(queue_of_the_shortest_datagrams_is_charged_and_has_its_limit)
 {
 	struct sockaddr_in address = support_loopback(support_refused_port());
@@ -311,7 +312,7 @@ START_TEST(truncated_datagram_is_counted_and_never_half_used)
 }
 END_TEST
 
-/* The kernel would install a descriptor that nobody closes. */
+/* Otherwise the kernel would install a descriptor that nobody closes. */
 START_TEST(descriptors_that_a_sender_passes_are_not_taken)
 {
 	struct lined_dispatcher *d = support_dispatcher();
@@ -348,7 +349,7 @@ START_TEST(descriptors_that_a_sender_passes_are_not_taken)
 }
 END_TEST
 
-/* Answers a line, and wants to see no more. */
+/* Answers a line, and closes the socket after the flush. */
 static void last_read(struct lined_socket *sock, void *arg)
 {
 	struct recorder *recorder = arg;

@@ -31,7 +31,7 @@ START_TEST(bound_socket_knows_what_it_is)
 }
 END_TEST
 
-/* Takes the first line of a datagram, and leaves the rest. */
+/* Reads the first line of a datagram, and leaves the others. */
 static void first_line_read(struct lined_socket *sock, void *arg)
 {
 	unsigned *lines = arg;
@@ -85,7 +85,7 @@ START_TEST(last_terminator_is_optional_and_stays_so)
 	EXPECT("cr\r");
 	ck_assert_str_eq(recorder_log(&udp.recorder),
 			 "<one\\n><two><alone><cr\\r>");
-	/* It is no loss: `unterminated` counts rests dropped. */
+	/* Nothing is lost: `unterminated` counts dropped rests only. */
 	ck_assert_uint_eq(udp.group.counters.unterminated, 0);
 }
 END_TEST
@@ -169,7 +169,7 @@ START_TEST(binary_junk_comes_back_as_it_went)
 
 		for (size_t i = 0; i < len; i++)
 			junk[i] = (char)(i * 167 + round * 31 + i / 7);
-		junk[len - 1] |= 1; /* NULs at the end are not read */
+		junk[len - 1] |= 1; /* because NULs at the end are not read */
 		udp_put(udp.peer, junk, len);
 		udp_expect(udp.d, udp.peer, junk, len);
 	}
@@ -266,7 +266,8 @@ static void expect_sender_known(int family)
 			 0);
 	ck_assert_uint_eq(caller.len, len);
 	ck_assert_mem_eq(&caller.from, &local, len);
-	/* The address is known and kept: an answer later, by send_to. */
+	/* The sender's address is known: the handler can keep it, and answer
+	 * later with send_to. */
 	support_fails(lined_socket_send(udp.sock, "no\n", 3), EDESTADDRREQ);
 	ck_assert_int_eq(lined_socket_send_to(udp.sock, "late\n", 5,
 					      (struct sockaddr *)&caller.from,
@@ -286,7 +287,7 @@ struct reluctant {
 	unsigned reads, lines;
 };
 
-/* The first time it reads nothing. */
+/* Reads nothing at its first call. */
 static void reluctant_read(struct lined_socket *sock, void *arg)
 {
 	struct reluctant *late = arg;
@@ -300,7 +301,7 @@ static void reluctant_read(struct lined_socket *sock, void *arg)
 		late->lines++;
 }
 
-/* It holds a datagram, though not one byte. */
+/* The socket holds a datagram, although it has no byte. */
 START_TEST(empty_datagram_moves_with_its_socket)
 {
 	static const struct lined_socket_handlers handlers = {
@@ -322,7 +323,7 @@ START_TEST(empty_datagram_moves_with_its_socket)
 }
 END_TEST
 
-/* Such a length comes from a subtraction below zero. */
+/* Such a length is the result of a subtraction below zero. */
 START_TEST(size_that_no_datagram_has_is_refused)
 {
 	const struct sockaddr_in to = support_loopback(9);

@@ -33,7 +33,7 @@ static void teardown(void)
 	ck_assert_int_eq(rmdir(dir), 0);
 }
 
-/* Opens the path; this process can open so many more descriptors. */
+/* Opens the path, with a limit of so many further descriptors. */
 static int open_with_fds(rlim_t count, struct unix_path_file *file, char *error,
 			 size_t size)
 {
@@ -51,8 +51,8 @@ static int open_with_fds(rlim_t count, struct unix_path_file *file, char *error,
 	return fd;
 }
 
-/* The directory's lock and the socket take a descriptor each, the mode needs a
- * third one. */
+/* The directory's lock and the socket take a descriptor each, the change of
+ * mode takes a third one. */
 START_TEST(path_whose_open_fails_is_removed)
 {
 	struct unix_path_file file;

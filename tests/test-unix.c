@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stream sockets over AF_UNIX: listening at a path, connecting to it, and the
- * ends that TCP does not have, a peer that closes with data pending.
+ * Stream sockets over AF_UNIX: listening at a path, connecting to it, and what
+ * TCP does not have: a peer that closes with unread data.
  */
 #include "config.h"
 
@@ -19,7 +19,7 @@
 struct unix_case {
 	struct lined_dispatcher *d;
 	struct lined_socket *listener;
-	struct lined_socket *client; /* the last accepted */
+	struct lined_socket *client; /* the last accepted client */
 	struct recorder recorder;
 	char dir[64];
 	struct sockaddr_un address;
@@ -137,7 +137,8 @@ START_TEST(data_before_the_peers_close_is_read)
 }
 END_TEST
 
-/* Unread answers make the close a reset; the lines come first all the same. */
+/* Unread answers turn the peer's close into a reset, but its lines come
+ * first. */
 START_TEST(data_before_a_close_with_answers_pending_is_read)
 {
 	struct unix_case c;
@@ -244,7 +245,8 @@ START_TEST(path_where_nobody_listens_is_refused)
 	lined_socket_close(c.listener);
 	support_run_turns(c.d, 2);
 	dial(&c, &dialer);
-	ck_assert_uint_eq(dialer.recorder.closes, 0); /* never within */
+	ck_assert_uint_eq(dialer.recorder.closes, 0); /* never within the
+						       * call */
 	support_run_until_count(c.d, &dialer.recorder.closes, 1);
 	ck_assert_uint_eq(dialer.connects, 0);
 	ck_assert_int_eq(dialer.recorder.reason, LINED_CLOSE_ERROR);

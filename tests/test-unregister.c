@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sockets that are taken out of their dispatcher, and those that are left when
- * it ends.
+ * Sockets that are taken out of their dispatcher, and sockets that are left
+ * when the dispatcher ends.
  */
 #include "config.h"
 
@@ -26,7 +26,7 @@ static struct lined_delegate *register_again(struct lined_dispatcher *d)
 	return delegate;
 }
 
-/* By its delegate. The socket keeps what it holds. */
+/* A socket is moved by its delegate, and keeps its input and output. */
 START_TEST(a_socket_moves_to_another_dispatcher)
 {
 	struct lined_dispatcher *other = support_dispatcher();
@@ -61,7 +61,8 @@ START_TEST(a_socket_moves_to_another_dispatcher)
 }
 END_TEST
 
-/* The delegate is all that a caller of both may have kept. */
+/* A caller may have kept only the delegate, for sockets as well as for its own
+ * delegates. */
 START_TEST(a_socket_comes_back_by_its_delegate)
 {
 	struct lined_delegate *delegate;
@@ -117,7 +118,8 @@ START_TEST(a_socket_that_connects_is_not_taken_out)
 }
 END_TEST
 
-/* Then the socket and the dispatcher keep nothing of each other. */
+/* After a failure the socket and the dispatcher have no reference to each
+ * other. */
 START_TEST(a_socket_that_could_not_be_registered_is_of_nobody)
 {
 	static const struct lined_delegate_handlers nothing;
@@ -156,7 +158,7 @@ static void try_to_take_out(struct lined_socket *sock, void *arg)
 	lined_socket_want_write(sock, false);
 }
 
-/* The handler could close it next: it would be freed before the handler
+/* If the handler then closed the socket, it would be freed before the handler
  * returns. */
 START_TEST(a_socket_is_not_taken_out_in_its_own_handler)
 {
@@ -241,7 +243,8 @@ static void reopen(struct lined_socket *sock, void *arg,
 	support_wrap(reborn->dispatcher, next, fd);
 }
 
-/* A relay reconnects in handle_close: the dispatcher ends all the same. */
+/* A relay opens a new connection in handle_close: the dispatcher must end in
+ * spite of that. */
 START_TEST(what_is_opened_at_the_end_is_closed_too)
 {
 	static const struct lined_socket_handlers first = {
@@ -289,7 +292,7 @@ static void reconnect(struct lined_socket *sock, void *arg,
 		return;
 	}
 	ck_assert_int_eq(lined_socket_connect(next, "127.0.0.1", 1, 0), 0);
-	/* From the second on: the first is queued to be flushed. */
+	/* Every socket but the first also has output to flush. */
 	if (stubborn->opened++ > 0)
 		ck_assert_int_eq(lined_socket_send(next, "again\n", 6), 0);
 }

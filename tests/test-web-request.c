@@ -17,7 +17,7 @@
 #include "config/conf.h"
 #include "support.h"
 
-/* A request with these fields, in memory of just its size. */
+/* The parsed request, and its bytes in memory of exactly their size. */
 static struct web_request request;
 static char *bytes;
 
@@ -43,7 +43,7 @@ static void forget(void)
 
 /* ---- the address --------------------------------------------------------- */
 
-/* NULL: there is none. */
+/* Compares the client's address. wanted NULL: there is no address. */
 static void is_from(const char *fields, const char *wanted)
 {
 	struct lined_network proxies[2];
@@ -87,7 +87,7 @@ START_TEST(the_last_address_that_is_no_proxy_counts)
 }
 END_TEST
 
-/* Not the address before it: a client could have written that one itself. */
+/* The address before a bad one is not used: a client could have written it. */
 START_TEST(what_is_no_address_is_not_passed_over)
 {
 	static const char *const words[] = {
@@ -143,7 +143,7 @@ START_TEST(an_origin_is_the_hosts_own_or_listed)
 	ck_assert(!origin_is_good(HOST "Origin: null\r\n"));
 	ck_assert(!origin_is_good(HOST "Origin:\r\n"));
 	ck_assert(!origin_is_good(HOST "Origin: https://\r\n"));
-	/* If there are two fields, both must be good. */
+	/* If the field occurs twice, both must be good. */
 	ck_assert(!origin_is_good(HOST "Origin: https://a.example\r\n"
 				       "Origin: https://c.example\r\n"));
 }

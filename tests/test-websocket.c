@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The frames of WebSocket: the examples of RFC 6455, each opcode and length,
- * cut at every byte, what is forbidden, and the messages that lines become.
+ * cut at every byte, forbidden frames, and the messages that are made of lines.
  */
 #include "config.h"
 
@@ -55,8 +55,9 @@ static size_t decode(struct websocket_decoder *decoder, char *out,
 struct sample {
 	const char *bytes;
 	size_t len;
-	const char *lines; /* what the reader gets */
-	int code;          /* of failing (below 0), of a closing frame, or 0 */
+	const char *lines; /* the lines that the reader gets */
+	int code;          /* the code of a failure (negative) or of a closing
+			    * frame, or 0 */
 };
 
 #define S(bytes, lines, code)                                                  \
@@ -80,7 +81,7 @@ static const struct sample samples[] = {
 	S("\x01\x81" M "a\x89\x81" M "?\x8a\x80" M "\x80\x81" M "\n", "a\n", 0),
 	S("\x81\x81" M "a\x82\x81" M "b", "a\nb\n", 0),
 	S("\x01\x81" M "\xe4\x80\x82" M "\xb8\x96", "\xe4\xb8\x96\n", 0),
-	/* Closing: nothing behind it counts. */
+	/* After a closing frame, further frames are ignored. */
 	S("\x81\x81" M "a\x88\x80" M "\x81\x81" M "b", "a\n", 0),
 	S("\x88\x82" M "\x03\xe8", "", 1000),
 	S("\x88\x85" M "\x0f\xa0"
@@ -105,21 +106,21 @@ static const struct sample samples[] = {
 	S("\x81\xfe\x00\x7d" M, "", -1002),
 	S("\x81\xff\0\0\0\0\0\0\xff\xff" M, "", -1002),
 	S("\x81\xff\x80\0\0\0\0\0\0\0" M, "", -1002),
-	/* Closing frames that are none. */
+	/* Invalid closing frames. */
 	S("\x88\x81" M "\x03", "", -1002),
 	S("\x88\x82" M "\x03\xe7", "", -1002),
 	S("\x88\x82" M "\x03\xed", "", -1002),
 	S("\x88\x82" M "\x03\xf7", "", -1002),
 	S("\x88\x82" M "\x13\x88", "", -1002),
 	S("\x88\x83" M "\x03\xe8\xff", "", -1007),
-	/* Text that is not UTF-8, as soon as that is certain. */
+	/* Text that is not UTF-8 is refused as soon as that is certain. */
 	S("\x81\x82" M "\xc0\x80", "", -1007),
 	S("\x01\x81" M "\xf5", "", -1007),
 	S("\x81\x81" M "\xe4", "\xe4", -1007),
 	S("\x81\x81" M "a\x81\x83" M "\xed\xa0\x80", "a\n", -1007),
 };
 
-/* The lines that are whole; what is behind them depends on the cuts. */
+/* Returns the length of all whole lines. The rest depends on the cuts. */
 static size_t whole_lines(const char *text)
 {
 	const char *end = strrchr(text, '\n');
@@ -149,7 +150,7 @@ START_TEST(frames_are_the_same_however_they_are_cut)
 }
 END_TEST
 
-/* A client's frame, with a mask. */
+/* Makes a frame of a client, with a mask. */
 static size_t make_frame(char *out, enum websocket_opcode opcode, size_t len)
 {
 	static const unsigned char mask[4] = {0xa1, 0x02, 0xf3, 0x44};
@@ -330,7 +331,7 @@ START_TEST(shared_lines_are_encoded_once)
 			 10);
 	ck_assert_ptr_ne(websocket_cache_get(&cache, source, 4, 4, any),
 			 frames);
-	/* A part without its terminator cannot be a message yet. */
+	/* A part of a line without terminator is no message yet. */
 	ck_assert_ptr_null(websocket_cache_get(&cache, source, 4, 7, any));
 	for (i = 0; i < 20; i++)
 		ck_assert_ptr_nonnull(websocket_cache_get(&cache, source, i % 4,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Words of a line, and numbers up to the bounds.
+ * Words of a line, and numbers up to their bounds.
  */
 #include "config.h"
 
@@ -14,10 +14,11 @@
 
 enum { WORDS = 4 };
 
-/* Cuts a text, and says its first words as they would be written "a|b|c". */
+/* Cuts a text, and writes its first words as "a|b|c". */
 static size_t cut(const char *bytes, size_t len, char *said)
 {
-	/* The exact size, so that a read past the end is found. */
+	/* A copy of exactly this size, so that a sanitizer finds a read past
+	 * its end. */
 	char *text = malloc(len > 0 ? len : 1);
 	struct lined_word words[WORDS];
 	struct lined_line line = {.text = text, .len = len};
@@ -154,7 +155,7 @@ START_TEST(a_signed_number_may_have_a_minus)
 }
 END_TEST
 
-/* All numbers up to a bound, under all bounds. */
+/* Reads every number up to a maximum, with every bound. */
 START_TEST(bounds_hold_for_every_number)
 {
 	char text[8];

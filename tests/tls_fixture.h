@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A TLS connection of a test: a socket of lib/ at one end of a socket pair,
- * OpenSSL as the peer at the other; and certificates, which are made for each
- * test: EC keys, which are quick.
+ * A TLS connection for tests: a socket of lib/ at one end of a socket pair, and
+ * OpenSSL as the peer at the other end. Also certificates, which each test
+ * makes, with EC keys, because they are quick to make.
  */
 #pragma once
 
@@ -23,7 +23,7 @@ struct identity {
 	char certificate_path[128], key_path[128];
 };
 
-/* Where their files are. */
+/* The directory of the certificates' files. */
 extern char tls_directory[64];
 
 extern struct identity ca, server_id, other_id, client_id, stranger_ca;
@@ -48,14 +48,15 @@ struct tls_connection {
 	struct lined_socket *sock;
 	struct recorder recorder;
 	struct tls_server *server;
-	int fd; /* the peer's; -1: the test has closed it */
+	int fd; /* the peer's end; -1: the test has closed it */
 	SSL_CTX *ctx;
 	SSL *ssl;
 };
 
 extern struct tls_connection conn;
 
-/* The handshakes that the socket has reported: how many, and the last one. */
+/* The handshakes that the socket has reported: their number, and the last
+ * result. */
 extern struct outcome {
 	unsigned count;
 	enum tls_result result;
@@ -66,12 +67,12 @@ extern struct outcome {
  * closed after each test. */
 TCase *tls_case(Suite *suite, const char *name);
 
-/* Opens the connection with these settings; the handshake waits for
+/* Opens the connection with these settings. The handshake does not begin before
  * case_accept(). */
 void open_with(const struct tls_settings *settings, size_t count);
 void case_accept(uint32_t timeout_ms);
 
-/* The same with server_id, and the handshake begins. */
+/* Opens the connection with server_id, and begins the handshake. */
 void open_case(void);
 
 /* Does nothing if the connection is not open. */
@@ -85,8 +86,8 @@ void shake(void);
 
 void peer_writes(const char *text);
 
-/* Reads this text, in whatever records. */
+/* The peer must receive this text, in any records. */
 void peer_expects(const char *text);
 
-/* Runs to the end of the stream, and returns what SSL_get_error() says. */
+/* Reads to the end of the stream. Returns the result of SSL_get_error(). */
 int peer_end(void);

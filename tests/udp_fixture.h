@@ -16,31 +16,31 @@
 struct udp {
 	struct lined_dispatcher *d;
 	struct lined_socket *sock;
-	struct lined_delegate *delegate; /* the socket's */
+	struct lined_delegate *delegate; /* the delegate of the socket */
 	struct lined_socket_group group;
 	struct recorder recorder;
-	int peer; /* connected to it */
+	int peer; /* a plain socket, connected to sock */
 };
 
 extern struct udp udp;
 
 TCase *udp_case(Suite *suite, const char *name);
 
-/* Over IPv4, and over AF_INET or AF_INET6. */
+/* Opens the socket, over IPv4 or over the given family. */
 void udp_open(void);
 void udp_open_family(int family);
 
-/* Does nothing if it is not open. */
+/* Does nothing if the socket is not open. */
 void udp_close(void);
 
 void udp_bind_loopback(struct lined_socket *sock, int family);
 
-/* A plain socket connected to this one. */
+/* Returns a plain socket that is connected to this one. */
 int udp_connect_to(struct lined_socket *sock);
 
 void udp_put(int fd, const void *data, size_t len);
 
-/* The next datagram that fd gets is exactly this. */
+/* The next datagram at fd must be exactly this. */
 void udp_expect(struct lined_dispatcher *d, int fd, const void *data,
 		size_t len);
 void udp_expect_nothing(struct lined_dispatcher *d, int fd);

@@ -72,7 +72,6 @@ const struct lined_delegate_handlers watch_with_buffer = {
 	.has_data_buffered = is_buffered,
 };
 
-/* On one end of a pipe, which end the mode says. Not registered. */
 struct watch *watch_new(struct lined_dispatcher *d, unsigned mode,
 			const struct lined_delegate_handlers *handlers)
 {
@@ -103,7 +102,6 @@ void watch_fill(struct watch *watch)
 	ck_assert_int_eq(write(watch->other_fd, "x", 1), 1);
 }
 
-/* Its memory and descriptors; it is not registered any more. */
 void watch_free(struct watch *watch)
 {
 	close(watch->delegate.fd);

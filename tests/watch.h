@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A delegate for the suites: over one end of a pipe, counting what is called.
+ * A delegate for the suites: one end of a pipe, with counts of its callbacks.
  */
 #pragma once
 
@@ -8,7 +8,7 @@
 
 #include <lined/dispatcher.h>
 
-/* `act` runs in each callback. */
+/* Each callback calls `act`. */
 struct watch {
 	struct lined_delegate delegate;
 	struct lined_dispatcher *dispatcher;
@@ -19,18 +19,20 @@ struct watch {
 	void *arg;
 };
 
-/* Tables to choose from: reading and writing, with what the name says. */
+/* Tables of handlers: all have reading and writing, some also what their name
+ * says. */
 extern const struct lined_delegate_handlers watch_plain, watch_with_error,
 	watch_with_task, watch_with_buffer;
 
-/* For tables of a test's own. */
+/* Handlers for a test's own tables. */
 void watch_count_read(struct lined_delegate *delegate);
 void watch_count_error(struct lined_delegate *delegate);
 void watch_count_task(struct lined_delegate *delegate);
 
 struct watch *watch_of(struct lined_delegate *delegate);
 
-/* On one end of a pipe, which end the mode says. Not registered. */
+/* Makes a watch for one end of a pipe; the mode decides which end. The watch is
+ * not registered. */
 struct watch *watch_new(struct lined_dispatcher *d, unsigned mode,
 			const struct lined_delegate_handlers *handlers);
 /* The same, registered. */
@@ -40,7 +42,7 @@ struct watch *watch_add(struct lined_dispatcher *d, unsigned mode,
 /* Writes a byte, so that a reading watch is ready. */
 void watch_fill(struct watch *watch);
 
-/* Frees it and closes its descriptors; it is not registered any more. */
+/* Frees a watch and closes its descriptors. It must not be registered. */
 void watch_free(struct watch *watch);
 /* The same for a registered watch. */
 void watch_remove(struct watch *watch);

@@ -39,7 +39,8 @@ static void run_departures(struct worker_call *call)
 		     0);
 }
 
-/* drain_instance() closes all clients, whoever has unread lines. */
+/* Nothing to do: drain_instance() closes all clients, even those with unread
+ * lines. */
 static void run_heard(struct worker_call *call)
 {
 }
@@ -50,7 +51,7 @@ static void run_finish(struct worker_call *call)
 		lined_container_of(call, struct lined_service, calls.finish));
 }
 
-/* Each instance finishes by itself. */
+/* Lets each instance finish without waiting for the others. */
 static void run_emptied(struct worker_call *call)
 {
 	struct lined_service *instance =

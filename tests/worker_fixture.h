@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Workers with instances of services on them, for the suites of the bus and of
- * the registry: as a server has them, without a config and listeners.
- * hall_call() runs code on a worker, where must() takes the place of Check's
- * macros.
+ * Workers with instances of services, as in a server but without a config and
+ * listeners, for the suites of the bus and the registry. hall_call() runs code
+ * on a worker; such code must use must() instead of Check's macros.
  */
 #pragma once
 
@@ -18,7 +17,7 @@
 
 enum { HALL_WORKERS = 4, HALL_SERVICES = 2 };
 
-/* Ends the test from any thread. */
+/* Ends the test if the condition is false. For any thread. */
 #define must(condition)                                                        \
 	do {                                                                   \
 		if (!(condition))                                              \
@@ -35,18 +34,19 @@ struct hall {
 	struct conf_service conf[HALL_SERVICES];
 	struct registry *registries[HALL_SERVICES];
 	struct lined_service *instances[HALL_SERVICES][HALL_WORKERS];
-	struct admission *admission; /* of all services, without limits */
+	struct admission *admission; /* shared by all services, without
+				      * limits */
 	struct penalties *penalties;
-	struct memory_ceiling memory; /* of the workers, without a ceiling */
-	unsigned ended;               /* instances */
+	struct memory_ceiling memory; /* of all workers, without a limit */
+	unsigned ended;               /* how many instances have ended */
 	uint64_t clients;
-	uint64_t posts; /* of the bus, once it is closed */
+	uint64_t posts; /* posts of the bus, set when the hall is closed */
 };
 
 /*
  * Starts so many workers (one: on the caller's thread) with two services of
- * this protocol, "a" and "b", whose options is arg. The primary of both is the
- * worker 0.
+ * this protocol, "a" and "b", whose options are arg. Worker 0 is the primary of
+ * both.
  */
 void hall_open(struct hall *hall, unsigned workers,
 	       const struct lined_protocol *protocol, const void *arg);
@@ -59,10 +59,11 @@ void hall_call(struct hall *hall, unsigned service, unsigned worker,
 	       void (*run)(struct lined_service *service, void *arg),
 	       void *arg);
 
-/* Ends one instance and waits until it has. */
+/* Ends one instance, and waits for its end. */
 void hall_end_instance(struct hall *hall, unsigned service, unsigned worker);
 
-/* A client of the instance; the other end's descriptor, a blocking one. */
+/* Makes a client of the instance. Returns the blocking descriptor of the other
+ * end. */
 int hall_client(struct hall *hall, unsigned service, unsigned worker);
 
 /* Polls the main dispatcher until done(arg); fails the test after 20 s. */
@@ -71,7 +72,7 @@ void hall_wait(struct hall *hall, bool (*done)(void *arg), void *arg);
 /* The same until a counter, which another thread may write, is at least n. */
 void hall_wait_count(struct hall *hall, const unsigned *counter, unsigned n);
 
-/* The same until so many bytes are charged at least, or at most. */
+/* The same until the charged bytes are between least and most. */
 void hall_wait_held(struct hall *hall, uint64_t least, uint64_t most);
 
 /* Adds one to a counter of hall_wait_count(). Each counter has one writer. */
@@ -87,8 +88,8 @@ struct hall_stop {
 	unsigned stopped;
 };
 void hall_stop(struct hall *hall, unsigned worker, struct hall_stop *stop);
-/* The same behind a call, as hall_call() would make it: what that publishes
- * has not left the worker while it stands. */
+/* Calls run() as hall_call() does, and then blocks the worker: what run()
+ * publishes stays on the worker. */
 void hall_stop_behind(struct hall *hall, unsigned service, unsigned worker,
 		      void (*run)(struct lined_service *service, void *arg),
 		      void *arg, struct hall_stop *stop);
