@@ -41,8 +41,9 @@ struct client {
 		struct client_via *via; /* only if peer.proxied */
 	};
 	struct admission_entry *entry;  /* NULL: no longer counted */
-	struct client_pending *pending; /* what ends with the client */
-	struct client_address peer;     /* of a datagram socket: its own */
+	struct client_pending *pending; /* requests that end with the client */
+	struct client_address peer;     /* for a datagram socket: its own
+					 * address */
 };
 
 /* The offset of the protocol's bytes after struct client. */
@@ -84,9 +85,9 @@ struct client_arrival {
 	uint8_t class; /* conf_class_of() */
 	bool datagram; /* a datagram socket, not a client */
 	/*
-	 * The protocol gets the client only after a handshake, which
-	 * admission_begin_handshake() has counted and client_start() begins.
-	 * The end of the handshake ends the count.
+	 * The client needs a handshake before the protocol gets it.
+	 * admission_begin_handshake() has counted the handshake, which counts
+	 * until it ends. client_start() begins it.
 	 */
 	bool handshake;
 	bool tls; /* the handshake is TLS */

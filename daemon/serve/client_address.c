@@ -51,7 +51,7 @@ void client_address_unpack(struct sockaddr_storage *to,
 /* ---- clients behind a proxy --------------------------------------------- */
 
 /* Copies the text to *at and moves *at behind the copy. A NUL in the text ends
- * it. */
+ * the copy. */
 static const char *via_copy(char **at, struct proxy_header_text text)
 {
 	char *copy = *at;

@@ -21,7 +21,7 @@ struct client_address {
 	bool is_program : 1;  /* keeper_may_have(); valid if looked_at */
 	bool looked_at : 1;
 	bool judged : 1; /* client_penalize() has run */
-	bool heard : 1;  /* a drain has once found no unread input */
+	bool heard : 1;  /* a drain has found all input read */
 	uint32_t scope;
 };
 
@@ -37,7 +37,7 @@ struct proxy_header;
 
 struct client_via {
 	const char *listen;            /* as client.listen */
-	struct client_address address; /* the proxy's */
+	struct client_address address; /* the proxy's address */
 	/* The TLS between client and proxy. The texts are in the same memory;
 	 * "": not given by the proxy. */
 	bool tls, verified;

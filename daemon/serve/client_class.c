@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Gives clients their classes, and moves them to others after a reload.
+ * Gives clients their classes, and moves clients to other classes after a
+ * reload.
  */
 #include "config.h"
 

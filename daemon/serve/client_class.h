@@ -10,15 +10,17 @@ struct conf_service;
 struct lined_service;
 struct lined_socket;
 
-/* Sets the class of a client. The limits of the class apply at once; send-stall
- * is also set as the user timeout of TCP. */
+/* Sets the class of a client. The limits of the class apply at once. If its
+ * send-stall differs from the service's, it also becomes the user timeout of
+ * TCP. */
 void client_set_class(struct lined_socket *sock, uint8_t class);
 
-/* Sets the user timeout of TCP to send-stall; no effect on other sockets. A new
- * client inherits the listener's user timeout, the service's own send-stall. */
+/* Sets the user timeout of TCP to send-stall. Other sockets are left alone. A
+ * new client inherits the listener's user timeout, which is the service's
+ * send-stall. */
 void client_set_user_timeout(struct lined_socket *sock);
 
-/* The instance has a new config with other classes: finds the class of each
- * client again. */
+/* Call this when the instance has a new config: finds the class of each client
+ * again. */
 void client_classes_changed(struct lined_service *instance,
 			    const struct conf_service *before);

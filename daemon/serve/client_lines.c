@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads lines and blocks until no more are complete, or until the protocol sets
- * its own handlers.
+ * Reads all complete lines and blocks, unless the protocol sets its own
+ * handlers.
  */
 #include "config.h"
 
@@ -17,8 +17,8 @@
 /*
  * A block that the protocol expects. This struct is the argument of the
  * socket's handlers until the block is read, so an idle client needs no memory
- * for it. For handle_block it keeps a copy of the line that asked for the
- * block.
+ * for blocks. For handle_block, the struct keeps a copy of the line that asked
+ * for the block.
  */
 struct client_block {
 	size_t len;     /* 0: the block has been read */

@@ -77,7 +77,8 @@ void client_log_refusal(const char *service, const struct sockaddr *address,
 
 	if (!log_enabled(LINED_LOG_INFO))
 		return;
-	/* Each reason has its own rate limit: none suppresses another. */
+	/* Each reason has its own rate limit, so that no reason hides another.
+	 */
 	log_msg_of(why, LINED_LOG_INFO, "service %s: refused %s: %s", service,
 		   lined_address_format(address, text, sizeof(text)), why);
 }
@@ -107,7 +108,7 @@ void client_log_connected(struct lined_socket *sock)
 	       client_listen(client));
 }
 
-/* lined_socket_missed_deadline()'s names, and the config keys. */
+/* The names of lined_socket_missed_deadline(), and the config keys. */
 static const char *const timeout_keys[TIMEOUTS][2] = {
 	[TIMEOUT_IDLE] = {"idle", "idle-timeout"},
 	[TIMEOUT_FIRST_LINE] = {"first line", "first-line-timeout"},
@@ -147,8 +148,8 @@ static uint32_t client_timeout_ms(const struct lined_socket *sock,
 		return limits->line_ms;
 	case TIMEOUT_SEND_STALL:
 		return limits->send_stall_ms;
-	/* A reload changes the next two for new clients only: the config may
-	 * have another time. */
+	/* A reload changes the next two for new clients only, so the config may
+	 * have another value. */
 	case TIMEOUT_HANDSHAKE:
 		return socket_handshake_ms(sock);
 	case TIMEOUT_PING:

@@ -45,8 +45,9 @@ const char *timeout_key(enum timeout timeout);
 /* The timeout that has closed the socket; TIMEOUTS: none. */
 enum timeout timeout_missed(const struct lined_socket *sock);
 
-/* The `tap` hooks of an instance's groups: called before each line of a client,
- * or of a socket that the protocol has opened, is handled. */
+/* The `tap` hooks of an instance's groups, called before a line is handled:
+ * client_tap() for lines of clients, client_opened_tap() for lines of sockets
+ * that the protocol has opened. */
 void client_tap(struct lined_socket *sock, const struct lined_line *line);
 void client_opened_tap(struct lined_socket *sock,
 		       const struct lined_line *line);

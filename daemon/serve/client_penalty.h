@@ -24,6 +24,6 @@ void client_penalize_address(struct penalties *penalties,
  * before the client is admitted: the address may be a proxy's. */
 void client_penalize(struct lined_socket *sock, const char *cause);
 
-/* The client closes: penalizes its address if the close reason is a line that
- * is too long, or a timeout of a line or handshake. */
+/* Call this when the client closes: penalizes its address if the close reason
+ * is a line that is too long, or a timeout of a line or handshake. */
 void client_penalize_close(struct lined_socket *sock);

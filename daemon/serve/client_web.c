@@ -256,8 +256,8 @@ static void web_answered(struct worker_call *call)
 	free(ask);
 }
 
-/* Asks the main thread to admit the client: with the address in a header field,
- * or else with the connection's address. */
+/* Asks the main thread to admit the client. Uses the address in a header field
+ * or, if there is none, the connection's address. */
 static void web_ask(struct lined_socket *sock, struct client_web *web,
 		    const char *bytes)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reads exactly the PROXY header of a connection: the bytes after it stay in
- * the kernel for the client's instance. Bytes are first peeked (MSG_PEEK), then
- * those of the header are consumed, so that an incomplete header does not wake
- * the thread again and again.
+ * the kernel for the client's instance. Bytes are first peeked (MSG_PEEK). Then
+ * the bytes that belong to the header are consumed, so that an incomplete
+ * header does not wake the thread again and again.
  */
 #include "config.h"
 
@@ -60,7 +60,7 @@ static void arrival_close(struct proxy_arrival *proxied)
 	arrival_free(proxied);
 }
 
-/* Writes bytes with unprintable ones as \xNN. */
+/* Writes bytes, with \xNN for each unprintable byte. */
 static void arrival_show(char *out, const char *bytes, size_t len)
 {
 	size_t i;
@@ -93,7 +93,7 @@ static void arrival_refuse(struct proxy_arrival *proxied, const char *why,
 	arrival_close(proxied);
 }
 
-/* Calls ready(). header: NULL if there is none. */
+/* Calls ready(). header: NULL if the connection has none. */
 static void arrival_is_ready(struct proxy_arrival *proxied,
 			     const struct proxy_header *header)
 {

@@ -138,7 +138,7 @@ static void apply_end_services(const struct reload_plan *plan)
 }
 
 /* Workers take the new config and close datagram sockets before other services
- * open these addresses. */
+ * open the same addresses. */
 static void apply_tell_workers(struct reload_plan *plan,
 			       struct worker_batch *batch,
 			       struct report *report)
@@ -152,7 +152,7 @@ static void apply_tell_workers(struct reload_plan *plan,
 	service_run_batch(batch, apply_timeout_ms(plan), report);
 }
 
-/* -1: an address is not served; reported. */
+/* -1, reported: an address is not served. */
 static int apply_commit(struct reload_plan *plan, struct worker_batch *batch,
 			struct worker_batch *datagrams, struct report *report)
 {

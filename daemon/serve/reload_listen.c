@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The listen addresses of a reload plan: opens new ones, takes over and closes
- * open ones.
+ * The listen addresses of a reload plan: opens new addresses, takes over or
+ * closes addresses that are open.
  */
 #include "config.h"
 
@@ -222,7 +222,7 @@ static void listen_set_modes(struct service *service,
 				   listener->text, error);
 }
 
-/* -1: an address is not served; reported. */
+/* -1, reported: an address is not served. */
 static int listen_start(struct reload_service *service,
 			struct worker_batch *datagrams, struct report *report)
 {

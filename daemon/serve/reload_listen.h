@@ -17,7 +17,7 @@ void reload_listen_undo(struct reload_plan *plan);
 void reload_listen_close(const struct reload_plan *plan,
 			 struct service *service);
 /* Starts to accept on the opened addresses, and sets the modes of UNIX paths;
- * datagram sockets are served when the batch has run. -1: an address is not
- * served; reported. */
+ * datagram sockets are served when the batch has run. -1, reported: an address
+ * is not served. */
 int reload_listen_start(struct reload_plan *plan,
 			struct worker_batch *datagrams, struct report *report);

@@ -38,9 +38,9 @@ struct reload_listen {
 struct reload_service {
 	const struct conf_service *conf;
 	struct service *running; /* the service of this name; NULL: none */
-	/* The running service is kept. False: there is none, or it is replaced,
-	 * because its protocol or module has changed or because it enters or
-	 * leaves the cluster. */
+	/* The running service is kept. False: no service of this name runs, or
+	 * it is replaced, because its module or an option that needs a new
+	 * instance has changed, or because it enters or leaves the cluster. */
 	bool kept;
 	/* If kept: what changes, a mask of enum conf_change. */
 	unsigned changes;
@@ -79,8 +79,8 @@ struct reload_plan {
 	struct reload_address *addresses; /* sorted by address */
 	size_t address_count;
 
-	/* Keys that differ from those at the start and need a restart; ends
-	 * with NULL. */
+	/* Keys that need a restart, and whose values have changed after the
+	 * start. Ends with NULL. */
 	const char *restart_keys[6];
 	/* The top-level settings that this reload changes. reload.c sets
 	 * `log`. */

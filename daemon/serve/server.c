@@ -97,7 +97,7 @@ static void server_log_slow_turns(const struct server *server)
 	}
 }
 
-/* Drains the internal services last: until then control can show how the others
+/* Drains the internal services last, so that control can show how the others
  * drain. */
 static void server_check_stopped(struct server *server)
 {
@@ -156,8 +156,8 @@ static void server_cluster_changed(struct cluster *cluster, void *arg)
 	struct server *server = arg;
 	struct service *service;
 
-	/* Draining services come first: one may stop being primary, and then
-	 * its successor is primary. */
+	/* Draining services come first: a draining service must stop being
+	 * primary before the new service of its name becomes primary. */
 	list_for_each(service, &server->draining, link)
 		if (service->cluster != NULL)
 			service_tell_cluster(service);
@@ -244,8 +244,8 @@ static enum memory_closing server_may_close(const struct lined_socket *sock)
 	    !lined_container_of(group, const struct lined_service, group)
 		     ->conf->internal)
 		return MEMORY_CLOSE;
-	/* A connection that a protocol has opened is closed for its output, but
-	 * not for its input. */
+	/* A connection that a protocol has opened is closed if it has queued
+	 * output. Its input alone is no reason. */
 	if (group->tap == client_opened_tap && lined_socket_queued(sock) > 0)
 		return MEMORY_CLOSE_AND_WAIT;
 	return MEMORY_SPARE;

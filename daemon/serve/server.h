@@ -41,7 +41,7 @@ struct server {
 	 * read them on the log's thread. */
 	pthread_mutex_t lists;
 	struct conf *conf;
-	struct conf *start_conf; /* for keys that need a restart */
+	struct conf *start_conf; /* the first config */
 	const struct inherited *inherited;
 	struct service_env env;
 	struct listen_texts listen_texts; /* texts of all listeners so far */
@@ -49,11 +49,12 @@ struct server {
 		memory; /* usage of all clients, and the ceiling */
 	struct cluster_events cluster_events;
 	struct conf *cluster_conf; /* config of the cluster; NULL: none */
-	bool cluster_leaving;      /* once its services have drained */
+	bool cluster_leaving;      /* waits until clustered services have
+				    * drained */
 	struct server_tls tls;
 	bool stopping;
 	uint64_t stop_end_ms;   /* while stopping: when the drains must end */
-	bool internal_stopping; /* the internal services drain, too */
+	bool internal_stopping; /* the internal services also drain */
 	const struct server_events *events;
 };
 
@@ -77,11 +78,12 @@ void server_fini(struct server *server);
 /* Drains an open service, within drain-timeout. */
 void server_drain(struct server *server, struct service *service);
 
-/* server_prepare_cluster() makes the cluster if the config has one and the
- * server does not (-1: reported). server_use_cluster() joins or changes the
- * cluster, and reports errors. If the config has none, server_leave_cluster()
- * leaves the cluster, but only when the last clustered service has drained: the
- * messages about its closing clients still reach the other nodes. */
+/* server_prepare_cluster() makes the cluster if the config has a cluster and
+ * the server has none (-1: reported). server_use_cluster() joins or changes the
+ * cluster, and reports errors. server_leave_cluster() leaves a cluster that the
+ * config no longer has, but only when the last clustered service has drained:
+ * the messages about the clients that it closes must still reach the other
+ * nodes. */
 int server_prepare_cluster(struct server *server, const struct conf *conf,
 			   struct report *report);
 void server_use_cluster(struct server *server, const struct conf *conf,
@@ -98,8 +100,8 @@ void server_abandon(struct server *server);
 /* The number of clients refused because of the memory ceiling. */
 uint64_t server_memory_refused(const struct server *server);
 
-/* The service after `at` (NULL: the first), of the open and then the draining
- * ones, without internal ones. NULL: no more. */
+/* The service after `at` (NULL: the first): first the open services, then the
+ * draining ones. Internal services are left out. NULL: no more. */
 struct service *server_next_service(struct server *server, struct service *at);
 
 /* Whether every service has ended. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The life of a service on the main thread: makes, listens, reloads and drains.
+ * Makes a service, starts its listeners, gives it a new config, and drains it.
  * service_workers.c makes its instances, instance_calls.c calls them,
  * service_accept.c admits clients, service_counters.c sums counters.
  */

@@ -35,7 +35,7 @@ struct service_env {
 	const struct memory_ceiling *memory; /* usage of all clients */
 	struct cluster *cluster;             /* NULL: no cluster */
 	uint64_t last_client_id, last_service_id;
-	size_t clients; /* of all services but internal ones */
+	size_t clients; /* without those of internal services */
 	/* All instances of the service have ended: the owner frees it. */
 	void (*ended)(struct service *service);
 };
@@ -69,7 +69,7 @@ struct service {
 	bool draining;
 };
 
-/* The service's instance on the worker; NULL: no instance there. MT-safe. */
+/* The service's instance on the worker; NULL: none. MT-safe. */
 struct lined_service *service_instance_on(const struct service *service,
 					  const struct worker *worker);
 
@@ -101,9 +101,9 @@ int service_add_datagrams(struct service *service, struct listener *listener,
 
 /*
  * Runs the batch on all workers and waits at most timeout_ms (0: without
- * limit). Reports errors and warnings of the protocols. -1: an instance could
- * not start (the service must be drained then), an address is not served, or a
- * worker has not answered; reported.
+ * limit). Reports errors and warnings of the protocols. -1, reported: an
+ * instance could not start (its service must then be drained), an address is
+ * not served, or a worker has not answered.
  */
 int service_run_batch(struct worker_batch *batch, uint32_t timeout_ms,
 		      struct report *report);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Accepts connections, admits or refuses each, chooses a worker and passes the
- * connection to the instance there.
+ * connection to the instance on this worker.
  */
 #include "config.h"
 
@@ -35,7 +35,7 @@ struct arrival_call {
 };
 
 /* Undoes the counting of a connection that does not become a client. limits:
- * those of its class. */
+ * the limits of its class. */
 static void accept_undo(struct admission *admission,
 			const struct client_arrival *arrival,
 			const struct admission_limits *limits)
@@ -78,8 +78,9 @@ static void accept_run_arrival(struct worker_call *call)
 	free(arrival);
 }
 
-/* The least loaded worker. The search begins with another worker each time:
- * otherwise the first would get all clients while loads are equal. */
+/* The least loaded worker, or the primary worker of a protocol with
+ * LINED_ONE_WORKER. The search begins with another worker each time: otherwise
+ * the first worker would get all clients while loads are equal. */
 static size_t accept_choose_worker(struct service *service)
 {
 	const struct worker *workers = service->env->workers;
@@ -105,8 +106,8 @@ void service_clients_left(struct service *service, struct worker *worker,
 }
 
 /* Passes a connection to the service's instance on that worker, which then owns
- * the descriptor. A WebSocket client need not be admitted: see struct
- * client_arrival. limits: those of the client's class. Without memory the
+ * the descriptor. A WebSocket client may come before its admission: see struct
+ * client_arrival. limits: the limits of the client's class. Without memory the
  * connection is closed. */
 static void accept_place(struct service *service, size_t worker,
 			 const struct client_arrival *arrival,
@@ -136,8 +137,8 @@ static void accept_place(struct service *service, size_t worker,
 }
 
 /* Tells a process on the control socket the reason in a JSON line, which
- * linectl reads (lined/control.h). The buffer of a new socket has room for
- * it. */
+ * linectl reads (lined/control.h). The buffer of a new socket has room for the
+ * line. */
 static void accept_tell_refusal(const struct service *service, int fd,
 				enum admission_verdict verdict)
 {
@@ -163,7 +164,6 @@ static void accept_tell_refusal(const struct service *service, int fd,
 	(void)!send(fd, line, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* Logs the refusal and closes the connection. */
 static void accept_refuse(struct service *service,
 			  const struct client_arrival *arrival,
 			  enum admission_verdict verdict)
@@ -336,7 +336,8 @@ static void accept_log_error(struct listener *listener, int error)
 }
 
 /* Accepts a connection. First takes back the spare descriptors that were lent;
- * the control socket borrows one when no other descriptor is left. */
+ * the control socket borrows a spare descriptor when no other descriptor is
+ * left. */
 static int accept_take(const struct service *service, struct lined_socket *sock,
 		       struct client_arrival *arrival, socklen_t *len)
 {

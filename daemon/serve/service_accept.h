@@ -20,13 +20,13 @@ extern const struct lined_socket_handlers service_accept_handlers;
  * kernel would reset these connections. */
 void service_accept_last(struct listener *listener);
 
-/* Clients on that worker have closed: stops counting them. */
+/* Call this when clients on this worker have closed: they no longer count. */
 void service_clients_left(struct service *service, struct worker *worker,
 			  unsigned count);
 
 /* Whether access and limits admit a client from the address; a refusal is
- * counted and logged. ADMISSION_OK: the client is counted, with *entry and
- * *class. */
+ * counted and logged. ADMISSION_OK: the client is counted, and *entry and
+ * *class are set. */
 enum admission_verdict service_admit(struct service *service,
 				     const struct sockaddr *address,
 				     struct admission_entry **entry,

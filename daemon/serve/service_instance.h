@@ -57,7 +57,8 @@ struct lined_service {
 			      const struct lined_line *line);
 	size_t client_count; /* length of `clients` */
 	unsigned asking;     /* client_ask not answered yet */
-	unsigned hold_first; /* where the next hold begins */
+	unsigned hold_first; /* index of the client to resume first when the
+			      * next hold ends */
 	struct bus_member bus;
 	struct registry_member registry;
 	struct programs programs;
@@ -70,35 +71,35 @@ struct lined_service {
 	struct lined_timer task;
 	struct memory_keeper keeper; /* calls the protocol's give_up() */
 	/* Collects the protocol's errors and warnings while start() or reload()
-	 * runs; else NULL. */
+	 * runs; NULL at other times. */
 	struct report *report;
 	struct instance_counter counters[INSTANCE_COUNTERS_MAX];
 	uint64_t timeouts[TIMEOUTS]; /* clients closed by each timeout */
 
 	struct lined_timer drain;
 	uint64_t drain_end_ms, datagrams_end_ms;
-	/* Set in this order at the end; emptied at any time after heard. heard:
-	 * this instance has handled the lines that its clients sent before the
-	 * drain; parting: all instances of the service have. emptied: this
-	 * instance has no clients; finishing: no instance of the service has
-	 * any. ending: stop() was called. */
+	/* The steps of a drain, set in this order, except that emptied may come
+	 * at any time. heard: this instance has handled the lines that its
+	 * clients sent before the drain; parting: all instances of the service
+	 * have done so. emptied: this instance has no clients; finishing: no
+	 * instance of the service has clients. ending: stop() was called. */
 	bool draining, heard, parting, emptied, finishing, ending;
 
 	/* Shared with the other instances of the service. datagram_admission:
 	 * used on the primary worker only. */
 	struct admission *admission, *datagram_admission;
 	struct penalties *penalties;
-	bool line_refused; /* of the current datagram; logged already */
+	bool line_refused; /* a line of this datagram was refused */
 
 	struct service *service;
-	/* Calls between the instance and its service, which sets their
-	 * functions. They are part of this struct, because they must not fail
-	 * for lack of memory. */
+	/* Calls between the instance and its service. The service sets their
+	 * functions. The calls are part of this struct, because they must not
+	 * fail for lack of memory. */
 	struct {
 		/* To the main thread. departures: `departed` clients have
 		 * closed. heard: the instance drains, and has handled the lines
-		 * from before. emptied: it has no clients any more. ended: the
-		 * service may free it. */
+		 * from before the drain. emptied: it has no clients any more.
+		 * ended: the service may free it. */
 		struct worker_call departures, heard, emptied, ended;
 		struct worker_call drain, part, finish; /* to the worker */
 		/* To the main thread and back, for struct client_ask. */
@@ -134,8 +135,8 @@ void instance_free(struct lined_service *instance);
  * there is no memory. */
 int instance_start(struct lined_service *instance);
 
-/* Takes the new config: limits change for all clients, framing for new ones.
- * Then calls the protocol's reload(). */
+/* Takes the new config: limits change for all clients, framing only for new
+ * clients. Then calls the protocol's reload(). */
 void instance_reload(struct lined_service *instance,
 		     const struct conf_service *conf);
 

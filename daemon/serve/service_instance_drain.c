@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ends an instance: when the service has handled the lines that its clients
- * sent before the drain, closes each client whose lines have been answered,
- * then calls the protocol's finish() and stop().
+ * Ends an instance. First the service handles the lines that its clients sent
+ * before the drain. Then each client is closed when its lines have been
+ * answered. At last the protocol's finish() and stop() are called.
  */
 #include "config.h"
 
@@ -62,8 +62,8 @@ static bool instance_is_answered(const struct lined_socket *sock)
 /*
  * Marks each client without unread input: its lines from before the drain,
  * which may be for other clients, are handled. Returns whether all clients are
- * marked. A mark stays: of many clients that go on sending, one would always
- * have unread input.
+ * marked. A mark stays: otherwise, while many clients go on sending, there
+ * would always be a client with unread input.
  */
 static bool instance_mark_heard(const struct list *clients)
 {
@@ -90,8 +90,8 @@ static bool instance_has_heard(const struct lined_service *instance,
 		instance_mark_heard(&instance->datagrams));
 }
 
-/* Closes each client whose lines have been answered, or all clients, and all
- * clients in a handshake. */
+/* Closes all clients in a handshake, and each client whose lines have been
+ * answered. `all`: closes all clients. */
 static void instance_drain_clients(struct lined_service *instance, bool all)
 {
 	struct client *client, *next;
@@ -175,8 +175,8 @@ static void instance_drain_fired(struct lined_timer *timer)
 		worker_answer(instance->worker, &instance->calls.heard);
 	}
 	instance_drain_clients(instance, late);
-	/* Closes each datagram socket whose input has been handled; late, or
-	 * after DATAGRAMS_MS: all. */
+	/* Closes each datagram socket whose input has been handled. Closes all
+	 * of them when it is late, or after DATAGRAMS_MS. */
 	list_for_each_safe(client, next, &instance->datagrams, link) {
 		struct lined_socket *sock = client_socket(client);
 

@@ -148,7 +148,7 @@ void service_instances_drain(struct service *service, uint32_t timeout_ms)
 	}
 }
 
-/* ---- making them -------------------------------------------------------- */
+/* ---- making instances --------------------------------------------------- */
 
 struct tls_server *service_make_tls(const struct service *service,
 				    const struct lined_service *instance,

@@ -9,8 +9,9 @@
 
 #include "serve/service.h"
 
-/* Makes an instance on each worker of the service, after its registry. -1: no
- * memory; service_instances_free() then frees those already made. */
+/* Makes an instance on each worker of the service. The service must have its
+ * registry. -1: no memory; service_instances_free() must then free the
+ * instances already made. */
 int service_instances_make(struct service *service);
 /* Call this after the instances have ended. */
 void service_instances_free(struct service *service);

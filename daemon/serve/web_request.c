@@ -36,7 +36,8 @@ enum http_status web_request_read(struct web_request *request, const char *path,
 
 /* ---- fields -------------------------------------------------------------- */
 
-/* The next field of this name after *at, which is moved. NULL: no more. */
+/* The next field of this name from offset *at on. Moves *at behind the field.
+ * NULL: no more. */
 static const char *web_field(const struct web_request *request,
 			     const char *bytes, size_t *at, const char *name,
 			     size_t *len)
@@ -269,8 +270,8 @@ static bool web_read_for(const char *text, size_t len,
 }
 
 struct web_hop {
-	/* seen: there is an element that is not a proxy; good: it has a valid
-	 * address. */
+	/* seen: there is an element that is not a proxy. good: the last such
+	 * element has a valid address. */
 	bool seen, good;
 	struct sockaddr_storage address;
 };

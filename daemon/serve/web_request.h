@@ -14,7 +14,7 @@
 struct conf_service;
 struct conf_web;
 
-/* All zero: a request of which nothing was read. */
+/* A zeroed struct is a request of which nothing was read. */
 struct web_request {
 	struct http_request http;
 	size_t len;        /* bytes parsed, whole lines */
@@ -39,8 +39,8 @@ enum web_wish {
 	WEB_IS_BAD, /* a faulty upgrade: see fault */
 };
 
-/* The wish of the request. For WEB_WANTS_UPGRADE stores the key, without a
- * NUL. */
+/* Finds out what the request asks for. For WEB_WANTS_UPGRADE stores the key,
+ * without a NUL. */
 enum web_wish web_request_wish(struct web_request *request, const char *bytes,
 			       char key[WEB_KEY_LEN]);
 
@@ -53,8 +53,9 @@ bool web_request_origin_is_good(const struct web_request *request,
 const char *web_request_host(const struct web_request *request,
 			     const char *bytes, size_t *len);
 
-/* The last address in Forwarded, or else in X-Forwarded-For, that is not one of
- * the service's proxies; its port is 0. False: none. */
+/* Finds the last address in Forwarded that is not a proxy of the service.
+ * Without such an address, searches X-Forwarded-For. The port is set to 0.
+ * False: none found, or the address is malformed. */
 bool web_request_forwarded(const struct web_request *request, const char *bytes,
 			   const struct conf_service *service,
 			   struct sockaddr_storage *address);
