@@ -21,12 +21,13 @@
 #include "threads/worker.h"
 
 /*
- * Back-pressure. The backlog is the number of bytes that the slowest other end
- * has not handled yet. An end is behind if its backlog is more than it delivers
- * in four turns (bus_budget.h), at most 4 MiB. While another end is behind, an
- * instance that publishes is held: its clients are not read. An instance that
- * has published more than its share of a turn is held to the end of the turn.
- * If the backlog exceeds BUS_BACKLOG_MAX, publishing fails.
+ * Back-pressure. The backlog of an end is the number of bytes that the end has
+ * not handled yet. An end is behind if its backlog is more than it delivers in
+ * four turns (bus_budget.h), at most 4 MiB. While another end is behind, an
+ * instance that publishes is held: its clients are not read. When an end has
+ * published more than its share of a turn, an instance that publishes is held
+ * until the end of the turn. If the backlog of another end exceeds
+ * BUS_BACKLOG_MAX, publishing fails.
  */
 #define BUS_BACKLOG_MAX ((size_t)64 << 20)
 
@@ -50,7 +51,7 @@ struct bus_counters {
 	uint64_t published;
 	uint64_t posts;   /* batches of messages, from worker to worker */
 	uint64_t wakeups; /* wakeups of workers by other threads */
-	uint64_t refused; /* not published, because too many wait */
+	uint64_t refused; /* messages not taken: too many wait */
 	uint64_t pauses;  /* how often members were held */
 };
 
@@ -72,7 +73,7 @@ struct bus_member {
 	struct lined_service *instance;
 	uint64_t scope;
 	/* The service's name (borrowed) if the service shares its topics with
-	 * other nodes; else NULL. */
+	 * other nodes; otherwise NULL. */
 	const char *clustered;
 	/* Stops (on) or resumes reading the instance's clients. */
 	void (*hold)(struct bus_member *member, bool on);
@@ -86,14 +87,15 @@ void bus_member_init(struct bus_member *member, const struct worker *worker,
 		     struct lined_service *instance, uint64_t scope,
 		     void (*hold)(struct bus_member *member, bool on));
 
-/* The instance ends: none of its handlers is called any more. Subscriptions
- * remain valid for lined_bus_unsubscribe(). */
+/* Call this when the instance ends: none of its handlers is called any more.
+ * Subscriptions remain valid for lined_bus_unsubscribe(). */
 void bus_member_leave(struct bus_member *member);
 
 /* Frees the remaining subscriptions. Any thread, after bus_member_leave(). */
 void bus_member_fini(struct bus_member *member);
 
-/* Whether the instance's clients are held; a new client must be held, too. */
+/* Whether the instance's clients are held. If so, a new client must also be
+ * held. */
 static inline bool bus_member_is_held(const struct bus_member *member)
 {
 	return list_is_linked(&member->held_link);
@@ -125,7 +127,7 @@ struct bus_backend {
 	int (*publish)(void *link, const struct bus_topic_name *topic,
 		       uint64_t stamp, struct lined_buffer *message);
 	void (*flush)(void *link);
-	/* The bytes not flushed yet, and those that the slowest other end has
+	/* The bytes not flushed yet, plus those that the slowest other end has
 	 * not handled yet. */
 	size_t (*backlog)(const void *link);
 	/* is_behind: whether another end is behind. allowance: the smallest
@@ -141,16 +143,15 @@ uint64_t bus_end_allowance(const struct bus_end *end);
 
 /*
  * Delivers a message from another end to this end's subscriptions. stamp:
- * bus_end_stamp() when it was published. The bytes must not change until
- * release(arg) is called; release NULL: the bytes are copied. False: no
+ * bus_end_stamp() when the message was published. The bytes must not change
+ * until release(arg) is called; release NULL: the bytes are copied. False: no
  * subscription or no memory, and release is not called.
  */
 bool bus_end_deliver(struct bus_end *end, const struct bus_topic_name *topic,
 		     uint64_t stamp, const void *data, size_t len,
 		     void (*release)(void *arg), void *arg);
 
-/* Marks the messages delivered from now on as those of another node (on) or of
- * this node. */
+/* on: the messages delivered from now on come from another node. */
 void bus_end_set_elsewhere(struct bus_end *end, bool on);
 
 /* Members are held while more bytes than this wait to leave for other nodes. */
@@ -158,8 +159,8 @@ void bus_end_set_elsewhere(struct bus_end *end, bool on);
 
 /* How messages of clustered members leave for other nodes. */
 struct bus_uplink {
-	/* service: its name, or "" for a shared topic. -1 and errno: not
-	 * queued. */
+	/* service: the service's name, or "" for a shared topic. -1 and errno:
+	 * not queued. */
 	int (*publish)(void *link, const char *service,
 		       const struct bus_topic_name *topic,
 		       struct lined_buffer *message);

@@ -238,7 +238,8 @@ static const struct bus_backend bus_batch_backend = {
 
 /* ---- arriving --------------------------------------------------------- */
 
-/* Drops the parcel. True: it was the last of its batch, which is freed. */
+/* Drops the parcel. True: it was the last parcel of its batch, and the batch is
+ * freed. */
 static bool parcel_done(struct parcel *parcel)
 {
 	atomic_fetch_sub_explicit(&parcel->to->backlog, parcel->batch->bytes,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The subscriptions of an instance. bus_member_leave() ends the remaining ones.
+ * The subscriptions of an instance. bus_member_leave() ends those that remain.
  */
 #include "config.h"
 

@@ -92,7 +92,7 @@ void bus_hold_init(struct bus_end *end);
  * turn is used up, or if others are behind. */
 void bus_hold_spend(struct bus_end *end, struct bus_member *member,
 		    size_t cost);
-/* The message phase has delivered its messages: ends holds. */
+/* Call this when the message phase has delivered its messages: ends holds. */
 void bus_hold_check(struct bus_end *end);
 /* Resumes reading the member's clients if they are held. */
 void bus_hold_end(struct bus_member *member);

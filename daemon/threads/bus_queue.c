@@ -183,8 +183,9 @@ static int bus_queue_publish_to_others(struct bus_end *end,
 	return 0;
 }
 
-/* Publishes to other nodes, after the other workers: a message that the uplink
- * refuses is counted as refused, but stays published on this node. */
+/* Publishes to other nodes. The other workers have the message already: if the
+ * uplink refuses the message, the refusal is counted, but the message stays
+ * published on this node. */
 static void bus_queue_publish_to_nodes(struct bus_end *end,
 				       const struct bus_member *member,
 				       uint64_t scope,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hash table of topics. It grows with their number, to keep buckets short.
+ * The hash table of topics. The table grows with the number of topics, to keep
+ * its buckets short.
  */
 #include "config.h"
 

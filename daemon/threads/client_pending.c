@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The list of what is pending for a client. The list is short, and singly
- * linked to save memory in idle clients.
+ * The list of a client's pending entries. The list is short, and singly linked
+ * to save memory in idle clients.
  */
 #include "config.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is pending for a client: an answer from the registry, the verifier or
- * the main thread. Until the answer the client's socket is held: otherwise its
- * next line would be handled first. An entry may stay in the client's list
- * after the answer: if the client owns a name, gone() releases the name when
- * the client closes. The timer and the topics of a client are entries that hold
- * nothing: they end with the client.
+ * An entry stands for an answer that a client waits for: from the registry, the
+ * verifier or the main thread. Until the answer comes, the client's socket is
+ * held: otherwise the client's next line would be handled first. An entry may
+ * stay in the client's list after the answer: if the client owns a name, gone()
+ * releases the name when the client closes. The timer and the topics of a
+ * client are entries that hold nothing: they end with the client.
  *
  * Thread: the client's worker.
  */
@@ -43,8 +43,8 @@ void client_pending_begin(struct client_pending *pending,
 			  struct lined_socket *sock, unsigned hold,
 			  void (*gone)(struct client_pending *pending));
 
-/* The answer has come: resumes reading, unless another entry holds the
- * client for the same reason. The entry stays in the list. */
+/* Call this when the answer has come: resumes reading, unless another entry
+ * holds the client for the same reason. The entry stays in the list. */
 void client_pending_answered(struct client_pending *pending);
 
 /* As client_pending_answered(), and removes the entry: gone() will not be
@@ -58,5 +58,5 @@ static inline bool client_pending_is_open(const struct client_pending *pending)
 	return pending->first != NULL;
 }
 
-/* The client closes: removes each entry and calls gone(). */
+/* Call this when the client closes: removes each entry and calls its gone(). */
 void client_pending_end_all(struct client_pending **first);

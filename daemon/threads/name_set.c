@@ -30,7 +30,8 @@ static unsigned name_set_height(struct name_set *set)
 	return height;
 }
 
-/* Finds on each level the link to the first name not before text. */
+/* Finds on each level the link to the first name that equals text or follows
+ * it. */
 static void name_set_links(struct name_node *first[NAME_SET_LEVELS],
 			   const char *text,
 			   struct name_node **links[NAME_SET_LEVELS])

@@ -34,6 +34,6 @@ void name_set_remove(struct name_set *set, struct name_node *node);
 /* Finds the name with this text; NULL: none. */
 struct name_node *name_set_find(const struct name_set *set, const char *text);
 
-/* Finds the first name not before text; NULL: none. node->next[0] is the
- * following name. */
+/* Finds the first name that equals text or follows it; NULL: none.
+ * node->next[0] is the next name. */
 struct name_node *name_set_from(const struct name_set *set, const char *text);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Makes pipes and pseudo-terminals, sends requests to the keeper, and passes on
- * its reports. If the keeper itself ends, its programs are gone, too.
+ * its reports. If the keeper itself ends, its programs have also ended.
  */
 #include "config.h"
 

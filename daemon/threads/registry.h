@@ -46,8 +46,8 @@ struct registry *registry_new(struct worker *workers, size_t count,
 void registry_count(const struct registry *registry,
 		    struct registry_counters *counters);
 
-/* Drops the service's reference. Claims have references, too: the last one
- * frees the registry. NULL is fine. */
+/* Drops the service's reference. Claims also have references. The registry is
+ * freed with its last reference. NULL is fine. */
 void registry_unref(struct registry *registry);
 
 /* ---- members, on their worker's thread -------------------------------- */
@@ -66,8 +66,8 @@ void registry_join(struct registry *registry, size_t worker,
 		   struct registry_member *member,
 		   const struct lined_service *instance);
 
-/* The instance ends: none of its handlers is called any more. Watches remain
- * valid for lined_registry_unwatch(). */
+/* Call this when the instance ends: none of its handlers is called any more.
+ * Watches remain valid for lined_registry_unwatch(). */
 void registry_member_leave(struct registry_member *member);
 
 /* Frees the remaining watches. Any thread, after registry_member_leave(). */
@@ -108,8 +108,8 @@ registry_watch(struct registry_member *member, const char *prefix,
  * claim() and release() are called on the claimant's worker and cannot fail.
  * The backend answers later, never within these calls: it delivers the messages
  * in claim->copies, each to the copy's worker. After claim(): if the claim
- * wins, registry_copy_added() on every worker; else registry_copy_refused() on
- * the claimant's worker. After release() of a claim that has won:
+ * wins, registry_copy_added() on every worker; if not, registry_copy_refused()
+ * on the claimant's worker. After release() of a claim that has won:
  * registry_copy_removed() on every worker.
  */
 struct registry_backend {
@@ -129,15 +129,15 @@ struct registry_replica {
 	/* NULL: not set. */
 	void (*taken)(struct lined_socket *client, const char *name, void *arg);
 	void *taken_arg;
-	/* The number of changes so far: a watch reports those after its
+	/* The number of changes so far. A watch reports only changes after its
 	 * `since`. */
 	uint64_t changes;
 	struct list *cursor; /* the watch to call next */
 	struct registry_counters counters;
 };
 
-/* A claim's part for one worker: messages to that worker, and the entry there.
- */
+/* A claim's part for one worker: messages to this worker, and the entry in its
+ * replica. */
 struct registry_copy {
 	struct registry_claim *claim;
 	struct lined_message add, remove;
@@ -189,10 +189,11 @@ struct registry_claim *registry_claim_new(struct registry *registry,
 					  const void *value, size_t value_len);
 
 /*
- * registry_copies_init() sets the handlers of the messages in all copies.
- * `add`: added (the claim has won), or refused (only to the claimant's worker).
- * `remove`: removed (the name was released), or taken (only to the claimant's
- * worker: another node's claim has the name). Each message owns a reference.
+ * The handlers of a copy's messages, `add` and `remove`. registry_copies_init()
+ * sets registry_copy_added() and registry_copy_removed() in all copies.
+ * registry_copy_refused() is for `add` if the claim has lost;
+ * registry_copy_taken() is for `remove` if another node's claim has the name.
+ * These two are only for the claimant's worker. Each message owns a reference.
  */
 void registry_copies_init(struct registry_claim *claim);
 void registry_copy_added(struct lined_message *message);
@@ -206,11 +207,12 @@ void registry_copy_forget(struct registry_copy *copy);
 void registry_copy_deliver(struct registry *registry, size_t from, size_t to,
 			   struct lined_message *message);
 
-/* The claim is decided: calls claimed() on the claimant's worker, if the client
- * is open. */
+/* Call this on the claimant's worker when the claim is decided: calls
+ * claimed(), if the client is open. */
 void registry_claim_answered(struct registry_claim *claim);
 
-/* Another node's claim has the name: the client loses it. Calls taken(). */
+/* Call this on the claimant's worker when another node's claim has the name:
+ * the client loses the name. Calls taken(). */
 void registry_claim_taken(struct registry_claim *claim);
 
 void registry_claim_ref(struct registry_claim *claim);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A claim is posted to the service's primary worker. The claim wins if the
- * replica there does not have the name; then the claim is posted to all other
- * workers; for the claimant's worker this is the answer. Messages between two
- * workers keep their order, so all replicas change in the same order.
+ * primary's replica does not have the name. A claim that has won is posted to
+ * all other workers. For the claimant's worker this is the answer. Messages
+ * between two workers keep their order, so all replicas change in the same
+ * order.
  *
  * The cancel functions run when the daemon ends and all workers have stopped:
- * they only free memory, for any worker.
+ * they only free memory, also that of other workers.
  */
 #include "config.h"
 
@@ -15,9 +16,9 @@
 /* ---- at the primary worker --------------------------------------------- */
 
 /*
- * Posts the change to all workers but the primary; the claimant's worker comes
- * last. The claimant may publish on the bus at once, and that message must not
- * arrive anywhere before the change.
+ * Posts the change to all workers except the primary. The claimant's worker
+ * comes last. The claimant may publish on the bus at once, and that message
+ * must not arrive anywhere before the change.
  */
 static void arbiter_deliver_to_others(struct registry_claim *claim, bool added)
 {

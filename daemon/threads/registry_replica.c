@@ -6,7 +6,7 @@
  * message phase, so they do not change during a call from the protocol.
  *
  * The cancel functions run when the daemon ends and all workers have stopped:
- * they only free memory, for any worker.
+ * they only free memory, also that of other workers.
  */
 #include "config.h"
 

@@ -25,7 +25,8 @@
 /* How long an address pauses after a wrong password. */
 #define PAUSE_MS 1000
 
-/* A longer password is cut to this length, which crypt(3) refuses as well. */
+/* A longer password is cut to this length. crypt(3) refuses a password that is
+ * this long. */
 #define VERIFIER_PASSWORD_MAX 512
 
 enum job_state {
@@ -63,7 +64,7 @@ struct verifier_job {
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t queue_changed;
-	struct list peers; /* next in turn first */
+	struct list peers; /* the first is next */
 	bool started;
 } verifier = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
@@ -82,9 +83,9 @@ static struct verifier_job *verifier_first_job(const struct verifier_peer *peer)
 	return list_entry(peer->jobs.next, struct verifier_job, link);
 }
 
-/* Returns the peer whose turn it is. NULL: none; *due_ms is when the first
- * pause of a peer with jobs ends (UINT64_MAX: never). Frees peers without jobs
- * whose pause is over. */
+/* Returns the first peer in the list that has jobs and does not pause. NULL:
+ * none; *due_ms is the time when the first pause of a peer with jobs ends
+ * (UINT64_MAX: never). Frees peers without jobs whose pause is over. */
 static struct verifier_peer *verifier_choose(uint64_t now_ms, uint64_t *due_ms)
 {
 	struct verifier_peer *peer, *next;
@@ -230,7 +231,8 @@ static void job_cancelled(struct lined_message *message)
 	job_free(job);
 }
 
-/* Frees the job, unless the verifier or the message's handler will. */
+/* Frees the job, unless the verifier or the message's handler frees it later.
+ */
 static void job_client_gone(struct client_pending *pending)
 {
 	struct verifier_job *job =

@@ -11,12 +11,12 @@
 #include "threads/worker.h"
 
 /*
- * lined_service_verify_password(), for a client of the instance on this worker.
- * `pending`: the client's list; key: of the client's address or user.
- * Each address has one password verified at a time, in turn with other
- * addresses, and pauses for a second after a wrong password; if this password
- * waited for such a pause, delayed() is called before verified(). Thread: the
- * worker's.
+ * Implements lined_service_verify_password() for a client of the instance on
+ * this worker. `pending`: the client's list. key: stands for the client's
+ * address or user. The passwords of an address are verified one at a time, in
+ * turn with those of other addresses. After a wrong password the address pauses
+ * for a second. If this password waited for such a pause, delayed() is called
+ * before verified(). Thread: the worker's.
  */
 int verifier_verify(struct worker *worker, struct lined_service *instance,
 		    struct lined_socket *client,

@@ -29,7 +29,7 @@ struct worker {
 
 	/* Atomic: written by the worker's thread, read by others. */
 	uint32_t turns;
-	const struct lined_service *inside; /* whose protocol runs; or NULL */
+	const struct lined_service *inside; /* its protocol runs; NULL: none */
 
 	/* Open clients placed on this worker. Main thread only. */
 	_Alignas(CACHE_LINE) uint32_t load;
@@ -55,8 +55,9 @@ struct worker_call {
 };
 
 /*
- * Starts the worker `index`: threaded with its own thread and dispatcher,
- * otherwise with the main dispatcher, which the caller keeps. -1 and errno.
+ * Starts the worker `index`: threaded: the worker has its own thread and
+ * dispatcher. Otherwise it uses the main dispatcher, which the caller keeps. -1
+ * and errno.
  */
 int worker_start(struct worker *worker, unsigned index, bool threaded,
 		 struct lined_dispatcher *main);
@@ -78,7 +79,7 @@ void worker_post(struct worker *worker, struct worker_call *call);
 
 /*
  * Calls to several workers, posted together; the main thread waits once for
- * all. The batch owns the calls. Main thread, but for `run`.
+ * all. The batch owns the calls. Main thread, except `run`.
  */
 struct worker_batch;
 
@@ -102,10 +103,9 @@ void *worker_batch_add(struct worker_batch *batch, struct worker *worker,
 		       size_t size, void (*run)(struct batch_call *call),
 		       void (*end)(struct batch_call *call));
 
-/* Posts the calls. */
 void worker_batch_post(struct worker_batch *batch);
 /* Waits until all calls have run, at most timeout_ms (0: without limit). False:
- * some have not; they run later. */
+ * some calls have not run yet; they run later. */
 bool worker_batch_wait(struct worker_batch *batch, uint32_t timeout_ms);
 
 struct batch_call *worker_batch_first(const struct worker_batch *batch);
