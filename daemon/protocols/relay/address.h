@@ -16,7 +16,7 @@
 
 struct relay_tls;
 
-/* How long a connection attempt may take, and the TLS handshake after it. */
+/* The longest time for connecting, and again for the TLS handshake. */
 #define RELAY_CONNECT_MS 10000
 
 /* Uses of addresses; not every kind of address is allowed for each use. */
@@ -38,8 +38,8 @@ struct relay_address {
 struct relay_scheme {
 	const char *prefix; /* "tcp://" */
 	unsigned uses;      /* enum relay_use */
-	/* Parses what follows the prefix. Returns NULL, or what is wrong as a
-	 * constant text. */
+	/* Parses what follows the prefix. Returns NULL, or a constant text that
+	 * says what is wrong. */
 	const char *(*parse)(struct relay_address *address, const char *rest);
 	/* Starts connecting a new socket. `to`: one of the addresses of a name;
 	 * NULL: the socket looks up a name itself. -1 and errno. */
@@ -53,7 +53,6 @@ int relay_address_parse(enum relay_use use, const char *text,
 			struct relay_address *address, char *error,
 			size_t size);
 
-/* Whether the address is tls://. */
 bool relay_address_is_tls(const struct relay_address *address);
 
 /* Whether the address only provides lines: nothing may be sent to it. */
@@ -62,8 +61,8 @@ bool relay_address_is_source(const struct relay_address *address);
 /* Whether a name must be looked up before connecting. */
 bool relay_address_is_name(const struct relay_address *address);
 
-/* The socket address, unless the address is a name; len 0: this kind has none.
- * -1 with errno: ENODEV (no such interface). */
+/* Fills in the socket address of an address that is not a name. len 0: this
+ * kind of address has none. -1 with errno: ENODEV (no such interface). */
 int relay_address_socket(const struct relay_address *address,
 			 struct lined_address *to);
 
@@ -87,16 +86,17 @@ struct lined_socket *relay_address_connect(
 	const struct lined_address *to, const struct relay_tls *tls,
 	const struct lined_socket_handlers *handlers, void *arg);
 
-/* Call this first in handle_connect. False, and the socket is closed: it is
- * connected to itself, which TCP allows on a local port without a listener. */
+/* Call this first in handle_connect. Sets keep-alive and TCP's user timeout. A
+ * socket that is connected to itself is closed, and false returned: TCP allows
+ * this on a local port without a listener. */
 bool relay_address_connected(struct lined_socket *sock);
 
-/* Call this when the limits of the socket's group have changed: sets its
- * deadlines anew, and TCP's user timeout from send-stall. sock NULL: does
- * nothing. */
+/* Call this when the limits of the socket's group have changed: sets the
+ * socket's deadlines anew, and TCP's user timeout from send-stall. sock NULL:
+ * does nothing. */
 void relay_address_limits_changed(struct lined_socket *sock);
 
-/* strerror(3), with texts for errors of relay_address_connect(). */
+/* As strerror(3), with other texts for errors of relay_address_connect(). */
 const char *relay_address_error_text(int error);
 
 /* Why a socket was closed, before or after it was connected. sock NULL: there

@@ -85,7 +85,7 @@ static void batch_append(struct relay_batch *batch, const char *bytes,
 	batch->len += len;
 }
 
-/* Enters the line that was appended last. */
+/* Records the lengths of the line that was appended last. */
 static void batch_enter_line(struct relay_batch *batch, size_t len,
 			     size_t tag_len, size_t terminator_len)
 {

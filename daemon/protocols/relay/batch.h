@@ -40,13 +40,13 @@ struct relay_batch {
 
 void relay_batch_fini(struct relay_batch *batch);
 
-/* Copies a line after a tag. A line without a terminator gets the terminator of
- * framing. -1/ENOMEM. */
+/* Adds a copy of a line, with a tag before it. A line without a terminator gets
+ * the terminator of framing. -1/ENOMEM. */
 int relay_batch_add(struct relay_batch *batch, const char *tag, size_t tag_len,
 		    const struct lined_line *line,
 		    const struct lined_framing *framing);
 
-/* Copies a line that has a terminator. -1/ENOMEM. */
+/* Adds a copy of a line that has a terminator. -1/ENOMEM. */
 int relay_batch_copy(struct relay_batch *batch, const struct relay_line *line);
 
 /* The bytes of all lines so far. */
@@ -55,11 +55,10 @@ size_t relay_batch_bytes(const struct relay_batch *batch);
 /* The bytes of the first line; the other lines follow. */
 const char *relay_batch_text(const struct relay_batch *batch);
 
-/* Drops all lines. */
 void relay_batch_clear(struct relay_batch *batch);
 
-/* Turns a non-empty batch into a message, which the caller owns; the batch is
- * empty then. NULL/ENOMEM. */
+/* Turns a non-empty batch into a message, which the caller owns, and empties
+ * the batch. NULL/ENOMEM. */
 struct lined_buffer *relay_batch_seal(struct relay_batch *batch,
 				      uint64_t sender);
 
@@ -78,8 +77,8 @@ bool relay_message_read(struct relay_message *message,
 			struct lined_buffer *buffer);
 
 /* Fills in a line, which is valid as long as the buffer. Call this for the
- * lines in order, with the same struct: a line begins where the one before
- * ends. */
+ * lines in order, with the same struct: each line begins where the previous
+ * line ends. */
 void relay_message_line(const struct relay_message *message, uint32_t i,
 			struct relay_line *line);
 

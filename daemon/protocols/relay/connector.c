@@ -79,7 +79,7 @@ static int connector_set_targets(struct relay_connector *connector,
 }
 
 /* Chooses an address not yet tried in this round, with the fewest failures; of
- * several the first. False: none is left. */
+ * several such addresses the first. False: none is left. */
 static bool connector_choose(struct relay_connector *connector)
 {
 	const struct relay_connector_target *target, *best = NULL;
@@ -417,8 +417,8 @@ void relay_connector_read_out(struct relay_connector *connector)
 
 /* ---- time --------------------------------------------------------------- */
 
-/* Fires when a wait is over, a device is open, a lookup takes too long, or to
- * check whether there is more to read. */
+/* Fires when a wait is over, when a device is open, and when a lookup takes too
+ * long. While the connector finishes, checks whether there is more to read. */
 static void connector_retry_fired(struct lined_timer *timer)
 {
 	struct relay_connector *connector =

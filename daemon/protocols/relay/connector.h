@@ -3,7 +3,8 @@
  * A connector: the connection to one configured address, made again whenever it
  * ends. A name may have several addresses: each is tried once in a round, and
  * rounds are repeated with back-off. The connector is part of its owner's
- * struct; the owner reads from it and decides when it is good.
+ * struct. The owner reads from the connection, and decides when the connector
+ * is good.
  */
 #pragma once
 
@@ -24,7 +25,7 @@ struct relay_connector_handlers {
 	const char *kind; /* "upstream", for the log */
 	/* The names of counters. */
 	const char *connects, *losses, *failures;
-	/* The lines to send first: the offset of their list in struct
+	/* The list of lines to send first, as an offset in struct
 	 * relay_options. */
 	size_t preamble;
 	/* The connector is connected, and the preamble is queued. handle_write
@@ -56,8 +57,8 @@ enum relay_connector_state {
 /* An address to connect to; a name may have several. */
 struct relay_connector_target {
 	struct lined_address to; /* len 0: a device has no socket address */
-	unsigned failures;       /* failures since it was good for retry-max */
-	bool tried;              /* was tried in this round */
+	unsigned failures;       /* since the target was good for retry-max */
+	bool tried;              /* in this round */
 };
 
 struct relay_connector {
@@ -68,8 +69,8 @@ struct relay_connector {
 	struct lined_socket *sock; /* NULL: neither connected nor connecting */
 	struct lined_lookup *lookup;
 	struct relay_connector_target *targets;
-	size_t target_count, target; /* target: the one tried last */
-	unsigned failures;           /* rounds without a connection good for
+	size_t target_count, target; /* target: index of the last tried */
+	unsigned failures;           /* rounds since a connection was good for
 				      * retry-max */
 	bool wasted;      /* the last connection was not good for retry-max */
 	bool patient;     /* set by the owner: another connector is good */
@@ -89,7 +90,7 @@ struct relay_connector {
 	char error[120];                      /* the last failure, or "" */
 };
 
-/* Fills a zeroed connector, which is idle then. */
+/* Fills in a zeroed connector. Its state is then idle. */
 void relay_connector_init(struct relay_connector *connector,
 			  struct relay *relay,
 			  const struct relay_address *address,
@@ -97,9 +98,9 @@ void relay_connector_init(struct relay_connector *connector,
 /* Drops the connection and frees the connector's memory. */
 void relay_connector_fini(struct relay_connector *connector);
 
-/* Starts the connector, which connects, and connects again after a loss, until
- * it is stopped. If an earlier round has failed, the first round waits for the
- * rest of the delay after this failure. */
+/* Starts the connector: it connects, and connects again after a loss, until it
+ * is stopped. If an earlier round has failed, the first round waits until the
+ * delay after that failure is over. */
 void relay_connector_start(struct relay_connector *connector);
 
 /* Makes the connector idle at once; only handle_unsent is called. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sends on the connection of a connector, and counts what has left.
+ * Sends on the connection of a connector, and counts the bytes that have left.
  */
 #include <string.h>
 
@@ -14,10 +14,10 @@ bool relay_connector_is_open(const struct relay_connector *connector)
 }
 
 /*
- * Above the high mark, a quarter of the queue, the core stops reading: an
- * upstream that does not read would stop its own feed. So the queue is made
- * four times as long as configured and filled only to the high mark, which
- * equals the configured size.
+ * Above the high mark, a quarter of the queue, lined stops reading: an upstream
+ * that does not read would stop its own feed. So the queue is made four times
+ * as long as configured and filled only to the high mark, which equals the
+ * configured size.
  */
 void relay_connector_set_limits(struct relay *relay)
 {

@@ -8,8 +8,8 @@
 
 struct relay_dedupe;
 
-/* A line's digest, which is remembered in its place. A client that does not
- * know the key cannot find two lines with the same digest. */
+/* The digest of a line. It is remembered instead of the line. A client that
+ * does not know the key cannot find two lines with the same digest. */
 struct relay_digest {
 	uint64_t a, b;
 };
@@ -25,7 +25,8 @@ struct relay_digest relay_dedupe_digest(const struct relay_dedupe *dedupe,
 					const char *text, size_t len);
 
 /* Whether the line was remembered less than window_ms ago; otherwise remembers
- * it now. Without may_grow the oldest line makes room. */
+ * it now. If the memory is full and may not grow, the oldest line is forgotten.
+ */
 bool relay_dedupe_seen(struct relay_dedupe *dedupe,
 		       const struct relay_digest *digest, uint32_t window_ms,
 		       uint64_t now_ms, bool may_grow);

@@ -12,7 +12,8 @@ struct relay_device {
 	char mode[4];  /* data bits, parity N, E or O, stop bits; 8N1 */
 };
 
-/* Parses an address. Returns NULL, or what is wrong as a constant text. */
+/* Parses an address. Returns NULL, or a constant text that says what is wrong.
+ */
 const char *relay_device_parse(struct relay_device *device, const char *text);
 
 /* Opens a serial line for reading and writing: exclusive, raw, with the

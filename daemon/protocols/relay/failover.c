@@ -15,10 +15,11 @@
 #define FAIL_BACK_MS 10000
 
 /* The interval between checks whether the feeding upstream is between two
- * lines: it may have just ended one and say nothing more. */
+ * lines: the upstream may have ended a line and send nothing more. */
 #define FAIL_BACK_STEP_MS 50
 
-/* The longest time for which the previous upstream then stays connected. */
+/* The longest time for which the previous upstream stays connected after a
+ * fail-back. */
 #define SPARE_MS_MAX 10000
 
 static struct relay_upstreams *
@@ -140,7 +141,7 @@ static void failover_replace(struct relay_upstreams *upstreams)
 		failover_choose(upstreams, other, "feeds in its place");
 }
 
-/* ---- which ones are connected ------------------------------------------- */
+/* ---- which upstreams are connected -------------------------------------- */
 
 /* Whether upstreams after this one must wait. They wait for the first attempt
  * only, not for the retries of an upstream that has failed. */
@@ -162,7 +163,7 @@ static void failover_update_first(struct relay_upstreams *upstreams)
 		struct relay_upstream *upstream = upstreams->list[i];
 		bool feeds = upstream == upstreams->feed;
 
-		/* An upstream that has just taken over is patient, too: if its
+		/* An upstream that has just taken over is also patient: if its
 		 * connection is lost now, spare feeds again. */
 		upstream->connector.patient =
 			upstreams->feed != NULL &&
@@ -202,8 +203,8 @@ void relay_failover_update(struct relay_upstreams *upstreams)
 	}
 	upstreams->updating = false;
 	/* The target of waiting lines may have changed. Without up-hold, lines
-	 * that it does not take are dropped, because later lines would pass
-	 * them. */
+	 * that the new target does not take are dropped, because later lines
+	 * would pass them. */
 	relay_lines_up_send(upstreams);
 }
 
@@ -250,8 +251,8 @@ static void failover_on_room(struct relay_upstream *upstream)
 	relay_lines_up_send(failover_of(upstream));
 }
 
-/* A removed upstream has ended and is idle: send now. Otherwise handle_close
- * or relay_failover_update() follows. */
+/* An idle upstream was removed: no other call would send the lines that wait
+ * again. In other cases handle_close or relay_failover_update() follows. */
 static void failover_on_unsent(struct relay_upstream *upstream)
 {
 	struct relay_upstreams *upstreams = failover_of(upstream);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The filters of a relay service: a list of rules. The first rule that matches
- * decides; if none matches, the line is allowed. The expression of
- * dedupe-without is here, too.
+ * decides; if none matches, the line is allowed. Also compiles the expression
+ * of dedupe-without.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The option hold: keeps lines while the topic has no reader, and gives them to
- * the first one.
+ * the first reader.
  */
 #include "relay/hold.h"
 
@@ -108,8 +108,8 @@ bool relay_hold_set_readers(struct relay *relay, size_t readers,
 		*held = topic->held;
 		memset(&topic->held, 0, sizeof(topic->held));
 	}
-	/* The mark is taken under the lock, so that lines which other workers
-	 * do not hold any more are published after it. */
+	/* From now on the other workers publish their lines. The mark is taken
+	 * under the lock, so that these lines are published after it. */
 	if (held->lines > 0)
 		*since = lined_bus_mark(relay->service);
 	lined_shared_unlock(seat->shared);

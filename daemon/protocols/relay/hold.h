@@ -23,9 +23,10 @@ bool relay_hold_batch(struct relay *relay, const struct relay_batch *batch,
 void relay_hold_give_up(struct relay *relay, uint64_t bytes);
 
 /*
- * The number of this instance's readers has changed. For the first reader of
- * the topic, moves the held lines to *held, still charged. *since: the bus mark
- * after which lines were published, not held. False: no lines are held.
+ * Call this when the number of this instance's readers has changed. For the
+ * first reader of the topic, moves the held lines to *held; they stay charged.
+ * *since: the bus mark from which on lines are published. False: no lines were
+ * held.
  */
 bool relay_hold_set_readers(struct relay *relay, size_t readers,
 			    struct relay_store *held, uint64_t *since);

@@ -19,15 +19,15 @@ struct relay;
 bool relay_input_line(struct relay *relay, const char *tag, size_t tag_len,
 		      uint64_t sender, const struct lined_line *line);
 
-/* Publishes the batch to the feed; in mode upstream, a client's batch goes to
+/* Publishes the batch to the feed. In mode upstream, a client's batch goes to
  * the upstream instead. */
 void relay_input_publish(struct relay *relay, uint64_t sender);
 
-/* Whether the filter allows the line; otherwise counts it. */
+/* Whether the filter allows the line. A denied line is counted. */
 bool relay_input_passes(struct relay *relay, const struct lined_line *line);
 
-/* Reads all lines of a client that are available, and publishes them; in a
- * service that takes no lines from clients, as relay_input_discard(). */
+/* Reads all lines of a client that are available, and publishes them. If the
+ * service takes no lines from clients, does as relay_input_discard(). */
 void relay_input_read(struct relay *relay, struct lined_socket *sock);
 
 /* Reads all lines that are available, and only counts them. Returns the status

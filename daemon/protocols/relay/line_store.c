@@ -62,8 +62,8 @@ static struct store_chunk *store_grow(struct relay_store *store, size_t wanted)
 	return chunk;
 }
 
-/* A line that does not fit into the last chunk leaves the rest of this chunk
- * unused: less than the size of the line. */
+/* A line that does not fit into the last chunk leaves the end of this chunk
+ * unused. The unused part is smaller than the line. */
 size_t relay_store_line_max(size_t length)
 {
 	size_t line = sizeof(struct store_chunk) + length + 2 + 3 * LENGTH_MAX;

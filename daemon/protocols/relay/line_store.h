@@ -33,7 +33,7 @@ int relay_store_add(struct relay_store *store, const struct relay_line *line);
 /* The most memory of a line of `length` bytes without a tag. */
 size_t relay_store_line_max(size_t length);
 
-/* Drops the oldest lines; the store must have as many. */
+/* Drops the `lines` oldest lines. The store must have at least as many. */
 void relay_store_drop(struct relay_store *store, size_t lines);
 
 /* Fills in the line after the place and moves the place after it. The line is

@@ -14,9 +14,10 @@ static size_t lines_up_hold(const struct relay_upstreams *upstreams)
 	return (size_t)upstreams->relay->options->up_hold;
 }
 
-/* Returns the upstream that feeds; with `all`, the one that was given lines of
- * `hold` last. If that one is not open, returns the first open upstream, a
- * source only if there is no other. NULL: none is open. */
+/* Finds the upstream that feeds, or with `all` the upstream that was last given
+ * lines of `hold`. If this upstream is not open, finds the first open upstream;
+ * a source, which takes no lines, only if no other upstream is open. NULL: none
+ * is open. */
 static struct relay_upstream *
 lines_up_find_target(const struct relay_upstreams *upstreams)
 {

@@ -3,7 +3,7 @@
  * Mode proxy: an upstream connection for each client. Bytes, and the end of a
  * stream, are passed on in both directions as they arrive. The directions do
  * not block each other: a send queue is filled only to its high mark, because
- * above it the core would stop reading the same socket.
+ * above it lined would stop reading the same socket.
  */
 #include "relay/mode_proxy.h"
 
@@ -21,8 +21,8 @@
 #include "relay/tls.h"
 #include "relay/unreached.h"
 
-/* Time for sending the rest after the other side has closed: to a client (whose
- * limits apply, too), and to the upstream of a client that is gone. */
+/* Time to send the last data after the other side has closed. A client's limits
+ * may shorten this time. */
 #define FLUSH_CLIENT_MS   (5 * 60 * 1000)
 #define FLUSH_UPSTREAM_MS 5000
 
@@ -119,9 +119,8 @@ static bool side_give(const struct relay_pair *pair, struct side *to,
 	return false;
 }
 
-/* Passes on the end of the other side's stream. If this is the end of the
- * second stream, frees the client's place first, before the client can see the
- * end. */
+/* Passes on the end of the other side's stream. If both streams have ended now,
+ * frees the client's place before the client can see the end. */
 static void side_pass_end(struct relay_pair *pair, struct side *to)
 {
 	if (to == &pair->client && pair->upstream.ended &&
@@ -445,7 +444,7 @@ void relay_proxy_accept(struct relay *relay, struct lined_socket *client)
 
 /* Only the upstream knows whether the client waits for a response. So the
  * client is no longer read, the upstream gets the end of its input, and the
- * client gets the upstream's output until the output ends, too. */
+ * client gets the upstream's output until that ends. */
 void relay_proxy_drain(struct relay_pair *pair)
 {
 	struct side *client = &pair->client, *upstream = &pair->upstream;

@@ -17,14 +17,14 @@ void relay_proxy_accept(struct relay *relay, struct lined_socket *client);
  * together less than the send queue. */
 uint64_t relay_proxy_pair_max(const struct lined_option_list *upstreams);
 
-/* The service drains: half-closes the connection to the upstream, and closes
- * the client when the upstream has ended. */
+/* Call this when the service drains. Half-closes the connection to the
+ * upstream, and closes the client when the upstream has ended. */
 void relay_proxy_drain(struct relay_pair *pair);
 
 /* Applies changed limits to the connections to upstreams. */
 void relay_proxy_reload(const struct relay *relay);
 
-/* Call this when no client is left. True: the upstreams have received all data.
+/* Call this when no client is left. True: no connection to an upstream is left.
  */
 bool relay_proxy_finish(const struct relay *relay);
 

@@ -103,7 +103,7 @@ static uint64_t options_history_most(const struct relay_options *options,
 }
 
 /* Each service is counted as if it made the shared memory of its topic: any
- * service of the topic may be the one that makes it. */
+ * service of the topic may do so. */
 uint64_t relay_options_keeps_most(const void *arg, size_t line_length,
 				  uint64_t clients, unsigned workers)
 {
@@ -139,7 +139,7 @@ uint32_t relay_options_connects_most(const void *arg)
 /* ---- effects ------------------------------------------------------------ */
 
 /*
- * Where an option has an effect, by mode and role: "a" a service with all
+ * In which modes and roles an option has an effect: "a" a service with all
  * roles, "p" with publish-only, "s" with subscribe-only, "-" none. In mode
  * upstream with subscribe-only a service still receives the upstream's lines.
  * tests/behaviour/test_relay_options.py reads this table.
@@ -148,7 +148,7 @@ struct option_effect {
 	const char *name;
 	const char *roles[3]; /* in mode hub, upstream, proxy */
 	const char *needs;    /* no effect without this option */
-	const char *instead;  /* what a subscriber should use, or NULL */
+	const char *instead;  /* the option for subscribe-only, or NULL */
 };
 
 static const struct option_effect option_effects[] = {

@@ -81,5 +81,6 @@ uint64_t relay_options_keeps_most(const void *options, size_t line_length,
  * relay_options_keeps_most() counts these connections. */
 uint32_t relay_options_connects_most(const void *options);
 
-/* As configured; the default is true in mode upstream. */
+/* The option's value. If it is not set: true in mode upstream, false in the
+ * others. */
 bool relay_options_subscribe_only(const struct relay_options *options);

@@ -14,8 +14,8 @@
 #include "relay/relay.h"
 #include "relay/unsent_lines.h"
 
-/* Time for targets to take their last lines when pushing ends but the service
- * does not. */
+/* Time for targets to take their last lines when pushing ends and the service
+ * goes on. */
 #define PUSH_LEAVE_MS 10000
 
 struct push_target {
@@ -92,8 +92,8 @@ static const struct relay_connector_handlers push_handlers = {
 
 /* ---- datagrams ---------------------------------------------------------- */
 
-/* Opens a datagram socket of the target's family. NULL: no memory, or failed
- * and logged. */
+/* Opens a datagram socket of the target's family. NULL: no memory, or a failure
+ * that was logged. */
 static struct lined_socket *push_open(const struct push_target *target)
 {
 	struct lined_service *service = target->connector.relay->service;
@@ -117,7 +117,6 @@ static struct lined_socket *push_open(const struct push_target *target)
 	return NULL;
 }
 
-/* Sends each line as a datagram. */
 static void push_send_datagrams(struct push_target *target,
 				const struct relay_message *message)
 {
@@ -271,8 +270,8 @@ static void push_leave_fired(struct lined_timer *timer)
 		relay_push_stop(relay);
 }
 
-/* Ends pushing after the lines under way: another instance, or none, pushes
- * from now on. */
+/* Ends pushing when the lines under way are sent. Another instance pushes from
+ * now on, or the config has no target any more. */
 static void push_leave(struct relay_push *push)
 {
 	if (push->leave_mark != 0)

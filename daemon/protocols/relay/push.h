@@ -15,8 +15,9 @@ int relay_push_start(struct relay *relay);
 void relay_push_stop(struct relay *relay);
 void relay_push_reload(struct relay *relay);
 
-/* Call this when no client is left. True: the targets have received all lines
- * under way. */
+/* Call this when no client is left, repeatedly until it returns true. Closes
+ * each connection when no line waits for it. True: all connections are closed.
+ */
 bool relay_push_finish(struct relay *relay);
 
 /* Drops about `bytes` of the oldest waiting lines, because memory is short. */

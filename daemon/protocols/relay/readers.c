@@ -80,7 +80,8 @@ static bool readers_is_late(const struct relay *relay)
 	       lined_bus_is_before(relay->service, relay->held_since);
 }
 
-/* Delivers to all readers but the sender; or only to one reader. */
+/* Delivers to all readers except the sender. `only`: NULL, or the one reader
+ * that gets the lines. */
 static void readers_deliver(struct relay *relay,
 			    const struct relay_message *message,
 			    struct relay_client *only)
@@ -270,7 +271,7 @@ void relay_readers_join(struct relay *relay, struct relay_client *client)
 	relay->clients = client;
 	relay->client_count++;
 	/* The history may contain lines that were held: messages published
-	 * before they were given out must not follow. */
+	 * before those lines were given out must not follow. */
 	client->since = relay->held_since;
 	readers_changed(relay);
 }

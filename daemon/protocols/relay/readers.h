@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Delivers the feed, lines from the bus, to its readers, the clients of this
- * worker, and keeps the last lines for new clients.
+ * Delivers the feed (lines from the bus) to the clients of this worker, and
+ * keeps its last lines for new clients.
  */
 #pragma once
 
@@ -22,7 +22,7 @@ void relay_readers_reload(struct relay *relay);
  * short; returns how many bytes. */
 uint64_t relay_readers_give_up(struct relay *relay, uint64_t bytes);
 
-/* A client joins: sends it the history, then the feed, unless clients only
+/* Adds a client. Sends it the history, then the feed, unless clients only
  * publish. */
 void relay_readers_join(struct relay *relay, struct relay_client *client);
 void relay_readers_leave(struct relay *relay, struct relay_client *client);

@@ -110,8 +110,9 @@ static int relay_log_filter(const struct relay *relay, const char *what,
 	return -1;
 }
 
-/* Reads the filters; if one fails, the old one and those after it stay. Fails
- * only without memory: relay_options_check() has checked the rules. */
+/* Reads the filters. If a filter cannot be made, this filter and the following
+ * filters stay as they were. This happens only without memory:
+ * relay_options_check() has checked the rules. */
 static int relay_read_filters(struct relay *relay)
 {
 	const struct relay_options *options = relay->options;
@@ -200,8 +201,8 @@ static void relay_reload(struct lined_service *service)
 	relay_proxy_reload(relay);
 }
 
-/* This node, or another one, has become primary: it takes over upstreams and
- * targets. */
+/* The primary node has changed. Only the primary node has connections to
+ * upstreams and push targets. */
 static void relay_cluster(struct lined_service *service,
 			  enum lined_cluster_event event)
 {
@@ -218,7 +219,8 @@ static bool relay_finish(struct lined_service *service)
 	struct relay *relay = lined_service_data(service);
 	bool proxied = relay_proxy_finish(relay);
 
-	/* Push comes after upstreams: their last lines are pushed, too. */
+	/* Push comes after upstreams, so that the last lines of upstreams are
+	 * pushed. */
 	return relay_upstreams_finish(relay) && relay_push_finish(relay) &&
 	       proxied;
 }

@@ -65,8 +65,8 @@ static inline uint64_t relay_now_ms(const struct relay *relay)
 		lined_service_dispatcher(relay->service));
 }
 
-/* Adds n to the service's counter of this name, a string literal. Does nothing
- * if n is 0: a counter is shown once something was counted. */
+/* Adds n to the service's counter of this name, a string literal. If n is 0,
+ * the counter is not created. */
 static inline void relay_count(const struct relay *relay, const char *name,
 			       uint64_t n)
 {
@@ -74,7 +74,8 @@ static inline void relay_count(const struct relay *relay, const char *name,
 		lined_service_count(relay->service, name, n);
 }
 
-/* Sends a line of the service's own. -1 and errno, as lined_socket_send(). */
+/* Sends a line that the service itself writes. Returns as
+ * lined_socket_send_line(). */
 static inline int relay_send_text(struct lined_socket *sock, const char *text,
 				  size_t len)
 {
@@ -85,8 +86,8 @@ static inline int relay_send_text(struct lined_socket *sock, const char *text,
 	return lined_socket_send_line(sock, &line);
 }
 
-/* Starts a one-shot timer for an upstream or a push target. False: out of
- * memory; logged. */
+/* Starts a one-shot timer for an upstream or a push target. False, logged: out
+ * of memory. */
 static inline bool relay_start_timer(const struct relay *relay,
 				     struct lined_timer *timer,
 				     uint64_t delay_ms)

@@ -145,7 +145,7 @@ static void slow_set_aging(const struct relay *relay, struct lined_socket *sock)
 	if (relay->options->max_age_ms == 0)
 		return;
 	/* Errors are ignored: the reader then gets more old lines. A UNIX
-	 * socket does not have the second option. */
+	 * socket does not have TCP_NOTSENT_LOWAT. */
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent,
 			 sizeof(unsent));

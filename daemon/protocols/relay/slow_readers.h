@@ -27,8 +27,8 @@ bool relay_slow_loses_lines(const struct relay *relay);
 void relay_slow_send(struct relay_client *client,
 		     const struct relay_message *message);
 
-/* Sends the gap-notice when the client's send queue is low again; later if the
- * queue could drop the notice. */
+/* Call this when the client's send queue is low. Sends the gap-notice, unless
+ * the queue could drop the notice: a later call then sends it. */
 void relay_slow_send_notice(struct relay_client *client);
 
 /* Counts lines that the client's send queue has dropped. */

@@ -21,7 +21,7 @@ bool relay_tls_is_in(const struct lined_option_list *list);
 /* Whether an upstream or a push target is tls://. */
 bool relay_tls_is_wanted(const struct relay_options *options);
 
-/* Checks the files, and options that need each other. */
+/* Checks the files, and that options which need each other are set together. */
 void relay_tls_check(struct lined_check *check,
 		     const struct relay_options *options);
 

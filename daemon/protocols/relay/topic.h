@@ -35,7 +35,8 @@ struct relay_seat {
 };
 
 /* Subscribes to the feed: batches of lines for all clients of the services with
- * this topic. "": of this service. NULL: failed and logged. */
+ * this topic. topic "": only the lines of this service. NULL: failed and
+ * logged. */
 struct lined_subscription *
 relay_topic_subscribe(struct relay *relay, const char *topic,
 		      void (*handler)(void *arg, struct lined_buffer *message),
@@ -56,10 +57,11 @@ bool relay_topic_is_repeat(struct relay *relay, const char *text, size_t len);
  * repeats. */
 void relay_topic_hear(struct relay *relay, const struct relay_message *message);
 
-/* Frees at least `bytes` of the memory of dedupe, or all but its minimum: each
+/* Frees at least `bytes` of the memory of dedupe, but keeps a minimum. Each
  * step halves the memory. Counts the lines that are forgotten within their
  * window. */
 void relay_topic_forget(struct relay *relay, uint64_t bytes);
 
-/* The most memory of held lines with this value of the option hold. */
+/* The most memory that held lines can take with this value of the option hold.
+ */
 size_t relay_topic_memory_max(size_t hold);

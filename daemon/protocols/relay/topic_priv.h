@@ -13,8 +13,8 @@ struct relay;
 struct relay_dedupe;
 struct relay_seat;
 
-/* Under the lock of relay_seat.shared; atomic fields are also read without the
- * lock. */
+/* Protected by the lock of relay_seat.shared. Atomic fields are also read
+ * without the lock. */
 struct relay_topic {
 	uint32_t window_ms; /* atomic: the longest dedupe; 0: none */
 	uint32_t holds;     /* atomic: some service has the option hold */
@@ -22,7 +22,7 @@ struct relay_topic {
 	size_t hold;        /* the largest option hold */
 	size_t readers;
 	struct relay_seat *seats;
-	struct relay_dedupe *dedupe; /* made with the first window */
+	struct relay_dedupe *dedupe; /* made when first needed */
 	size_t dedupe_charged;       /* memory of dedupe charged so far */
 	struct relay_store held;
 };

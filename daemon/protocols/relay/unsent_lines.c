@@ -28,9 +28,10 @@
 struct relay_unsent_batch {
 	struct relay_unsent_batch *next;
 	struct relay_message message;
-	uint32_t first; /* lines before it have left or were dropped */
+	uint32_t first; /* index of the first line that has neither left nor
+			 * been dropped */
 	size_t first_at;
-	uint64_t at; /* if given: the first line's offset in the connection */
+	uint64_t at; /* if given: offset of line `first` in the stream */
 	bool late;   /* given; later lines went to another connection */
 	char *join;  /* the buffer's bytes, if lines may be added */
 };
@@ -65,7 +66,7 @@ static bool unsent_join(struct relay_unsent_batch *batch,
 	return true;
 }
 
-/* Starts a batch with these lines, to which more can be added; the lengths
+/* Starts a batch with these lines. More lines can be added to it. The lengths
  * precede the lines. NULL: too many lines, or no memory. */
 static struct lined_buffer *
 unsent_new_joined(struct relay_unsent_batch *batch,
@@ -93,7 +94,7 @@ static int unsent_append(struct relay_unsent *unsent,
 	struct relay_unsent_batch *batch = unsent->last;
 	struct lined_buffer *joined = NULL;
 
-	/* A batch is copied only if other lines wait before it: it could not
+	/* A batch is copied only while other lines wait: such a batch could not
 	 * leave at once anyway. */
 	if (unsent->waiting > 0 && unsent_join(batch, message)) {
 		unsent->waiting += message->bytes;

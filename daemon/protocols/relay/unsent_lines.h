@@ -14,22 +14,23 @@
 
 struct relay_unsent_batch;
 
-/* A zeroed struct with relay and dropped has no lines. */
+/* Before use, zero the struct and set relay and dropped. */
 struct relay_unsent {
 	struct relay *relay;
 	const char *dropped; /* the counter of lines that are dropped */
 	struct relay_unsent_batch *first, *last;
 	size_t waiting;             /* bytes of the waiting lines */
 	size_t cost;                /* memory of the waiting batches */
-	struct relay_connector *to; /* was given lines last; NULL: it has
-				     * ended */
+	struct relay_connector *to; /* the connector that was given lines
+				     * last; NULL: its connection has ended */
 };
 
 /*
  * Adds a batch, takes a reference to its buffer, and sends. While memory is
- * short, no more bytes stay waiting than wait now. If there is no memory for
- * the batch and lines wait, the batch is dropped, because it would pass them.
- * -1/ENOMEM: no line waits, and the caller must send or drop the batch.
+ * short, the number of waiting bytes does not grow. If there is no memory for
+ * the batch, and other lines wait, the batch is dropped: it must not overtake
+ * them. -1/ENOMEM: no other line waits, and the caller must send or drop the
+ * batch.
  */
 int relay_unsent_add(struct relay_unsent *unsent,
 		     const struct relay_message *message,
@@ -41,8 +42,8 @@ int relay_unsent_add(struct relay_unsent *unsent,
 void relay_unsent_send(struct relay_unsent *unsent,
 		       struct relay_connector *connector, size_t hold);
 
-/* The connection has ended: lines that have not left wait again; they are
- * dropped if another connection was already given later lines. */
+/* Call this when the connection has ended. Lines that have not left wait again.
+ * They are dropped if another connection was already given later lines. */
 void relay_unsent_return(struct relay_unsent *unsent,
 			 struct relay_connector *connector);
 

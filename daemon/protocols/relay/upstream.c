@@ -206,8 +206,8 @@ static void upstream_on_read(struct relay_connector *connector)
 					       ? LINED_CLOSE_TOO_LONG
 					       : LINED_CLOSE_PEER,
 				       0);
-	/* Pauses the upstream while a worker lags, as the core does for
-	 * clients. */
+	/* Pauses the upstream while a worker lags, as lined does for clients.
+	 */
 	else if (status == LINED_LINE_PARTIAL &&
 		 lined_bus_is_lagging(upstream->connector.relay->service) &&
 		 lined_timer_start(&upstream->lag, LAG_MS, 0) == 0)

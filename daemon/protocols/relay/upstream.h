@@ -37,7 +37,7 @@ struct relay_upstream {
 	bool feeds;              /* lines are relayed */
 	bool waits;              /* paused by failover.c */
 	bool leaving;            /* handle_line_end must be called */
-	bool stale_fired, stale; /* the last connection ended as stale */
+	bool stale_fired, stale; /* stale: the last connection was stale */
 	struct lined_line kept;  /* the first good line; text NULL: none */
 	uint64_t line_ms;        /* when the last line passed the filter */
 	uint64_t lines;          /* number of lines received */
@@ -52,11 +52,11 @@ relay_upstream_new(struct relay *relay, const struct relay_address *address,
 /* Drops the connection. */
 void relay_upstream_free(struct relay_upstream *upstream);
 
-/* Closes at once; no handler but handle_unsent is called. */
+/* Closes at once. Only handle_unsent is called. */
 void relay_upstream_stop(struct relay_upstream *upstream);
 
-/* Closes after reading the last lines, if the upstream feeds, and flushing the
- * send queue; no handler but handle_unsent is called. */
+/* Closes the connection after flushing the send queue. If the upstream feeds,
+ * its last lines are read first. Only handle_unsent is called. */
 void relay_upstream_finish(struct relay_upstream *upstream);
 
 /* Whether the stream is between two lines. */

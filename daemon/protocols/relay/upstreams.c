@@ -52,7 +52,8 @@ static void upstreams_remove(struct relay_upstreams *upstreams,
 	upstreams->left = upstream;
 }
 
-/* Frees removed upstreams that have ended, or all removed ones. */
+/* Frees the removed upstreams that are idle; `all`: frees all removed
+ * upstreams. */
 static void upstreams_free_left(struct relay_upstreams *upstreams, bool all)
 {
 	struct relay_upstream **at = &upstreams->left, *upstream;
@@ -129,7 +130,6 @@ static int upstreams_log_error(const struct relay *relay)
 	return -1;
 }
 
-/* Applies the options. */
 static int upstreams_read_options(struct relay_upstreams *upstreams)
 {
 	const struct relay_options *options = upstreams->relay->options;
@@ -200,8 +200,8 @@ bool relay_upstreams_finish(struct relay *relay)
 	return finished && upstreams->left == NULL;
 }
 
-/* Reads all that the upstreams have sent, sends the lines that wait for them,
- * then stops. Lines of clients are no longer taken. */
+/* Reads the last lines from the upstreams, sends them the waiting lines, then
+ * stops. Lines of clients are no longer taken. */
 static void upstreams_leave(struct relay *relay)
 {
 	struct relay_upstreams *upstreams = relay->upstreams;

@@ -26,23 +26,26 @@ struct relay_upstreams {
 	bool all; /* all upstreams feed */
 	int64_t retry_min_ms, retry_max_ms;
 	struct lined_subscription *lines; /* lines of clients */
-	/* Without `all`. feed: the upstream that feeds. next: a better upstream
-	 * that waits until `feed` has ended a line. spare: the upstream that
-	 * fed before. next and spare are connected and paused. NULL: none. */
+	/* Without `all`. feed: the upstream that feeds. next: a better
+	 * upstream, which takes over when `feed` is between two lines. spare:
+	 * the upstream that fed before. next and spare are connected and
+	 * paused. NULL: none. */
 	struct relay_upstream *feed, *next, *spare;
 	struct relay_unsent hold; /* lines of clients that wait (up-hold) */
-	/* To check whether `next` can take over; at fail_back_ms it does in any
-	 * case. */
+	/* Checks whether `next` can take over. At fail_back_ms `next` takes
+	 * over in any case. */
 	struct lined_timer fail_back;
 	uint64_t fail_back_ms;
-	struct lined_timer spare_timer; /* spare is no longer needed */
+	struct lined_timer spare_timer; /* closes spare */
 	struct relay_handover handover;
-	/* While leaving: to check whether all have ended. Before the first
-	 * connection: to check whether the previous instance has left. */
+	/* While this instance leaves: checks whether all connections have
+	 * ended. Before the first connection: checks whether the previous
+	 * instance has left. */
 	struct lined_timer leave_timer;
 	struct relay_upstream *left; /* removed, perhaps still being read */
-	uint64_t leave_ms; /* if handover.leaves: when the rest is dropped */
-	/* With `all`: an upstream has got lines that are later than those of
+	uint64_t leave_ms; /* if handover.leaves: when open connections are
+			    * dropped */
+	/* With `all`: another upstream was given lines that came after those of
 	 * `hold`. */
 	bool passed;
 	bool updating, finishing;
@@ -58,12 +61,12 @@ void relay_failover_init(struct relay_upstreams *upstreams);
 /* Connects the upstreams that are to be connected now. */
 void relay_failover_update(struct relay_upstreams *upstreams);
 
-/* The upstream is not in the list any more. */
+/* Call this when the upstream is no longer in the list. */
 void relay_failover_remove(struct relay_upstreams *upstreams,
 			   struct relay_upstream *upstream);
 
-/* The option use: either no upstream is better than another, or they are tried
- * in order. */
+/* Applies the option use. all: every upstream feeds. Otherwise one upstream
+ * feeds, and the upstreams are tried in order. */
 void relay_failover_set_all(struct relay_upstreams *upstreams, bool all);
 
 /* From now on no upstream is connected again, and none takes over. */
@@ -74,14 +77,15 @@ void relay_failover_end(struct relay_upstreams *upstreams);
 /* Gives a batch of clients' lines to the upstreams; a handler of the bus. */
 void relay_lines_up_on_batch(void *arg, struct lined_buffer *buffer);
 
-/* Sends lines that wait, as far as there is room. True: some still wait for an
- * open upstream. */
+/* Sends waiting lines while there is room. True: lines still wait, and an
+ * upstream that takes lines is open. */
 bool relay_lines_up_send(struct relay_upstreams *upstreams);
 
-/* A connection has ended: lines that have not left on it wait again, unless the
- * next upstream was given later ones. */
+/* Call this when a connection has ended. Lines that have not left wait again,
+ * unless another upstream was already given later lines. */
 void relay_lines_up_return(struct relay_upstreams *upstreams,
 			   struct relay_upstream *upstream);
 
-/* `use` has changed: drops lines that would come behind later ones. */
+/* Call this when `use` has changed: drops waiting lines if later lines have
+ * been sent before them. */
 void relay_lines_up_drop_passed(struct relay_upstreams *upstreams);
