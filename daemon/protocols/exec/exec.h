@@ -20,7 +20,7 @@ struct exec {
 	struct lined_service *service;
 	const struct exec_options *options;
 	struct exec_shared *shared; /* mode shared */
-	struct exec_program *all;   /* running, replaced ones included */
+	struct exec_program *all;   /* running or replaced */
 	size_t programs;            /* mode each: number of programs */
 	size_t old_programs;        /* mode shared: programs that a reload has
 				     * replaced */

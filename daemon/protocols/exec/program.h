@@ -76,7 +76,7 @@ void exec_program_reload(struct exec_program *program,
  * program still runs after wait_ms, and SIGKILL after another kill-after. */
 void exec_program_end(struct exec_program *program, uint32_t wait_ms);
 
-/* Kills the process and frees the program, without a call of a handler. */
+/* Kills the process and frees the program. No handler is called. */
 void exec_program_free(struct exec_program *program);
 
 /* Whether the program takes more input now. */
