@@ -24,7 +24,7 @@ struct chat {
 	struct lined_subscription *events;
 	void (*handle_event)(struct chat *chat, struct chat_event *event);
 	uint64_t origin;     /* a random number in this instance's events */
-	uint64_t last_stamp; /* the last stamp of all events seen here */
+	uint64_t last_stamp; /* the highest stamp of all events seen here */
 
 	/* Trees made by tsearch(3). */
 	void *members; /* clients of this worker, by id */
@@ -36,7 +36,7 @@ struct chat {
 	uint64_t guest_asked; /* the highest number claimed here */
 
 	uint64_t delivery; /* number of the current delivery */
-	size_t waiting;    /* members waiting for another worker's answer */
+	size_t waiting;    /* members that wait for another worker */
 	/* phase counts how often this worker has handled the messages of the
 	 * other workers. Input waits until phase increases: see
 	 * session_is_due(). */

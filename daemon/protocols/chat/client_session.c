@@ -28,10 +28,10 @@ static void session_phase(struct lined_message *message)
 }
 
 /*
- * False: the input must wait until the messages posted by the workers so far
- * are handled. A client may have read what a client on another worker has done,
- * and ask about it: the answer must include that change. The input is read in
- * the next turn, which follows at once.
+ * Whether input may be read. False: it must wait until the messages posted by
+ * the workers so far are handled. A client may have read what a client on
+ * another worker has done, and ask about it: the answer must include that
+ * change. The input is read in the next turn, which follows at once.
  */
 static bool session_is_due(struct chat_member *member)
 {
@@ -199,7 +199,7 @@ void chat_session_accept(struct lined_service *service,
 	chat_nick_guest(member);
 }
 
-/* ---- all of them -------------------------------------------------------- */
+/* ---- all sessions ------------------------------------------------------- */
 
 static void session_taken(struct lined_socket *client, const char *name,
 			  void *arg)

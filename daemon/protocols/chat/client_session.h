@@ -26,5 +26,5 @@ void chat_sessions_tell_parted(struct chat *chat, bool parted);
 
 /* Implements struct lined_protocol.handle_task: resumes members whose request
  * another worker has not answered in time, and gives a new nickname to members
- * that lost theirs. */
+ * that lost their nickname. */
 void chat_sessions_check(struct lined_service *service);

@@ -166,8 +166,8 @@ static void command_run(struct chat_member *member, char *text)
 		chat_member_tell(member, "! operators only");
 		return;
 	}
-	/* Cut trailing spaces: a name with them would look like another name.
-	 */
+	/* Cut trailing spaces: otherwise they would belong to the last word,
+	 * which may be a name. */
 	len = strlen(args.rest);
 	while (len > 0 && args.rest[len - 1] == ' ')
 		args.rest[--len] = '\0';

@@ -2,9 +2,8 @@
 /*
  * /nick, and the nicknames of guests. A guest's number is claimed in the
  * registry: each worker remembers the highest number that it has seen there and
- * claims the next one.
- * If two workers claim the same number, one of them loses and tries a higher
- * number.
+ * claims the next number. If two workers claim the same number, one of them
+ * loses and tries a higher number.
  */
 #include "chat/command_nick.h"
 
@@ -71,8 +70,8 @@ static void nick_greet(struct chat_member *member)
 }
 
 /* The claim has been decided. A claim can also win a number that its owner has
- * released just before. Such a number was already used, so it is released: no
- * two clients may get the same number. */
+ * released just before. Such a number was already used, so the claim is
+ * released: no two clients may get the same number. */
 static void nick_guest_claimed(struct lined_socket *client, void *arg, bool won)
 {
 	struct chat_member *member = arg;

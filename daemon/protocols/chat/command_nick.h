@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Gives a member its nickname: first a guest's nickname, later the one that the
- * member asks for. Nicknames are claimed in the registry; nicknames.h describes
- * the entries.
+ * Gives a member its nickname: first a guest's nickname, later a nickname that
+ * the member asks for. Nicknames are claimed in the registry; nicknames.h
+ * describes the entries.
  */
 #pragma once
 

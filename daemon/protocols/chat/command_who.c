@@ -25,8 +25,8 @@
 /* A list that is not completely sent. */
 struct chat_list {
 	char heading[CHAT_NAME_MAX + 1];
-	char last_room[CHAT_NAME_MAX + 1]; /* /rooms: the last in items */
-	bool goes_on;                      /* /rooms: more may follow it */
+	char last_room[CHAT_NAME_MAX + 1]; /* /rooms: last room in items */
+	bool goes_on;                      /* /rooms: more rooms may follow */
 	bool begun;                        /* a line was sent */
 	const char *rest;                  /* items that are not sent */
 	char items[];                      /* each item ends with a newline */

@@ -37,7 +37,7 @@ static uint64_t event_clock(void)
 }
 
 /* Returns a stamp above those of all events sent or seen here, even if the
- * clock was set back: if a room gets two topics, the later one wins. */
+ * clock was set back: if a room gets two topics, the later topic wins. */
 static uint64_t event_next_stamp(struct chat *chat)
 {
 	uint64_t stamp = event_clock();
@@ -166,9 +166,8 @@ int chat_event_send(struct chat *chat, const struct chat_event *event,
 	return result;
 }
 
-/* Whether clients may get the event's text, and its names in notices: an event
- * may come from another node, and so from any program that can publish there.
- */
+/* Whether the event's text and names may be sent to clients. An event may come
+ * from another node, and so from any program that can publish on NATS. */
 static bool event_is_clean(const struct chat_event *event)
 {
 	const char *text = lined_buffer_data(event->buffer) + event->offset;
@@ -193,8 +192,9 @@ static void event_received(void *arg, struct lined_buffer *message)
 	}
 	if (header.origin == chat->origin)
 		return;
-	/* Later stamps here must be above this stamp, whatever the clock says:
-	 * so a clock that is ahead fixes no topic and no ban. */
+	/* Later stamps here must be above this stamp, whatever the clock says.
+	 * Otherwise a node whose clock is ahead could set a topic or a ban that
+	 * no other node can change. */
 	if (event.stamp > chat->last_stamp)
 		chat->last_stamp = event.stamp;
 	event.received = true;

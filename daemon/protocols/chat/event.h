@@ -14,9 +14,9 @@
 
 enum chat_event_kind {
 	CHAT_EVENT_MESSAGE = 'm',  /* a line to a room, kept in its history */
-	CHAT_EVENT_NOTICE = 'n',   /* to rooms, once to each member, and to
-				    * `to`. If `number` is 1: not to `from`; if
-				    * it is 2: only on other nodes */
+	CHAT_EVENT_NOTICE = 'n',   /* a line to rooms and to `to`; each member
+				    * gets it once. `number` 1: not to `from`;
+				    * 2: only on other nodes */
 	CHAT_EVENT_PRIVATE = 'p',  /* a private line to `to` */
 	CHAT_EVENT_ANNOUNCE = 'a', /* a line to all members */
 	CHAT_EVENT_TOPIC = 't',    /* a notice that sets the topic */
@@ -39,7 +39,7 @@ struct chat_event {
 	uint64_t from, to; /* ids; 0: nobody */
 	int64_t number;
 	const char *rooms; /* room names, with commas; NULL: none */
-	const char *name;  /* nickname of `from`, unless the kind says else */
+	const char *name;  /* nickname of `from`, unless said above */
 	/* Set for the handler: */
 	bool received;  /* it came from another worker */
 	uint64_t stamp; /* microseconds of UTC; increases on each worker */

@@ -29,8 +29,9 @@ static void deliver_to(struct chat_event *event, struct chat_member *member)
 					 event->offset, event->len);
 }
 
-/* Whether the member should get the event. Senders get their own messages only
- * with the option `echo`; members that ignore the sender do not get them. */
+/* Whether the member should get the event. A sender gets its own messages only
+ * with the option `echo`. Members that ignore the sender do not get its
+ * messages. */
 static bool deliver_is_wanted(struct chat *chat, const struct chat_event *event,
 			      const struct chat_member *member)
 {
@@ -53,8 +54,8 @@ static bool deliver_is_late(const struct chat *chat,
 	       lined_bus_is_before(chat->service, seat->mark);
 }
 
-/* Sends the member what it would have got on joining, if the event had arrived
- * before. */
+/* The event has arrived late: sends the member what it would have got when it
+ * joined. */
 static void deliver_late(struct chat *chat, const struct chat_event *event,
 			 const struct chat_seat *seat)
 {

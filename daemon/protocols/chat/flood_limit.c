@@ -32,8 +32,8 @@ enum chat_flood_verdict chat_flood_take(struct chat_flood *flood, uint32_t rate,
 		flood->over = 0;
 		return CHAT_FLOOD_MUTE;
 	}
-	/* Wait until the debt of tokens is paid. The next line is then over the
-	 * rate, too, unless the client pauses longer. */
+	/* Wait until the debt of tokens is paid. The next line is again over
+	 * the rate, unless the client pauses longer. */
 	*wait_ms = lined_rate_wait_ms(&flood->lines, rate, burst + 1, now_ms);
 	if (flood->told)
 		return CHAT_FLOOD_TAKE;

@@ -19,8 +19,8 @@ struct chat_history {
 	size_t bytes; /* bytes of all messages */
 };
 
-/* Adds a message; drops the oldest if there are more than limit. Charges the
- * service for what is kept. */
+/* Adds a message. If there are more than limit, drops the oldest. Charges the
+ * service for the memory. */
 void chat_history_add(struct lined_service *service,
 		      struct chat_history *history,
 		      const struct chat_event *event, size_t limit);
@@ -43,8 +43,8 @@ uint64_t chat_history_memory_max(size_t limit, size_t line_length);
 void chat_history_tell(const struct chat_history *history, const char *room,
 		       struct chat_member *member, size_t count);
 
-/* Sends one message, with its time, that was sent before the member joined but
- * has arrived after the member had joined. */
+/* Sends one message, with its time. The message was sent before the member
+ * joined, but has arrived later. */
 void chat_history_tell_late(const struct chat_event *event,
 			    struct chat_member *member);
 

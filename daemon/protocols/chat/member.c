@@ -130,7 +130,7 @@ bool chat_member_may_be_read(struct chat_member *member)
 	bool ready = member_is_ready(member);
 
 	/* The registry resumes a client after answering a claim, even if the
-	 * member still waits for something else: pause it again. */
+	 * member still waits for another answer: pause the client again. */
 	if (!ready)
 		member_pause_or_resume(member);
 	return ready;

@@ -23,7 +23,7 @@ struct chat_member {
 	struct lined_socket *socket;      /* NULL: the client has closed */
 	char nickname[CHAT_NAME_MAX + 1]; /* "": none yet */
 	/* The nickname or room being claimed, or the operator's name given with
-	 * /oper: one at a time. */
+	 * /oper: only one of them at a time. */
 	char wanted[CHAT_NAME_MAX + 1];
 	/* The registry's entry of the nickname, and the entry of another
 	 * spelling of the nickname or "": see nicknames.h. */
@@ -37,8 +37,8 @@ struct chat_member {
 	size_t seat_count;
 	uint64_t delivery; /* number of the last delivery to the member */
 
-	uint64_t phase;           /* no input before this chat.phase; 0: any */
-	unsigned busy;            /* awaited answers; only read if 0 */
+	uint64_t phase;           /* the chat.phase to wait for; 0: none */
+	unsigned busy;            /* awaited answers; the client is read at 0 */
 	uint64_t answer_until_ms; /* end of the wait for a worker; 0: none */
 	struct chat_flood flood;
 	struct lined_timer slow; /* armed: the member is not read */
@@ -68,7 +68,7 @@ struct chat_member *chat_member_new(struct chat *chat,
 /* The member must have no seats. */
 void chat_member_free(struct chat_member *member);
 
-/* The client has closed, and the member's seats are freed. */
+/* Call this when the client has closed and the member's seats are freed. */
 void chat_member_gone(struct chat_member *member);
 
 /* Counts an entry of the registry that was added (`here`) or removed. A member
@@ -97,8 +97,8 @@ void chat_member_tell(struct chat_member *member, const char *format, ...)
 struct chat_event chat_member_event(const struct chat_member *member,
 				    enum chat_event_kind kind);
 
-/* Whether the result of chat_event_send() is success. If not, the member is
- * told to slow down. */
+/* result: of chat_event_send(). Returns whether the event was sent; if not,
+ * tells the member to slow down. */
 bool chat_member_has_sent(struct chat_member *member, int result);
 
 /* Logs, and tells the member, that a request failed for lack of memory. */
@@ -121,11 +121,11 @@ void chat_member_close(struct chat_member *member,
 void chat_member_hold(struct chat_member *member);
 void chat_member_release(struct chat_member *member);
 
-/* As hold and release, around a request to another worker. A request without an
- * answer ends after two seconds. */
+/* As chat_member_hold() and chat_member_release(), for a request to another
+ * worker. A request without an answer ends after two seconds. */
 void chat_member_await(struct chat_member *member);
 void chat_member_answered(struct chat_member *member);
-/* Ends the wait for another worker after its two seconds. */
+/* Ends the wait for another worker if two seconds are over. */
 void chat_member_check_answer(struct chat_member *member);
 
 /* Stops reading the member for wait_ms. */

@@ -40,7 +40,7 @@ void chat_nicknames_entry(char entry[CHAT_NICKNAME_ENTRY_MAX],
 /* The number in a guest's entry; 0: the entry is not a guest's. */
 uint64_t chat_nicknames_guest(const char *entry);
 
-/* An entry with CHAT_NICKNAME_PREFIX was added or removed. */
+/* Call these when an entry with CHAT_NICKNAME_PREFIX was added or removed. */
 void chat_nicknames_came(struct chat *chat,
 			 const struct lined_registry_entry *entry);
 void chat_nicknames_gone(struct chat *chat,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Watches the entries of nicknames and seats. On all workers the same entries
- * are added and removed in the same order: so all count the same members and
- * have the same nicknames.
+ * are added and removed in the same order, so all workers count the same
+ * members and have the same nicknames.
  */
 #include "chat/registry_watch.h"
 
@@ -30,8 +30,8 @@ static void watch_nickname(const struct lined_registry_entry *entry, bool here,
 	chat_member_entry_changed(chat, entry->owner, here);
 }
 
-/* The room of the entry "m/den/42", created if the entry was added. NULL: there
- * is none, or no memory for it. */
+/* The room of the entry "m/den/42", created if the entry was added. NULL: the
+ * room does not exist, its name is bad, or there is no memory. */
 static struct chat_room *watch_room(struct chat *chat, const char *entry,
 				    bool here)
 {

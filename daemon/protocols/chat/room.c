@@ -207,7 +207,7 @@ bool chat_room_is_banned(const struct chat_room *room, uint64_t id,
 	return false;
 }
 
-/* ---- all of them ------------------------------------------------------- */
+/* ---- all rooms --------------------------------------------------------- */
 
 void chat_rooms_reload(struct chat *chat)
 {

@@ -30,7 +30,7 @@ struct chat_room {
 struct chat_room *chat_room_find(struct chat *chat, const char *name);
 struct chat_room *chat_room_get(struct chat *chat, const char *name);
 
-/* The first room in the order of names after this name; NULL: none. */
+/* The room with the next name in alphabetical order; NULL: none. */
 struct chat_room *chat_room_next(struct chat *chat, const char *name);
 
 /* Frees a room without members, unless the config names it. */

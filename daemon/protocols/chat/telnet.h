@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Telnet (RFC 854): removes commands from a client's input and answers them.
- * All options are refused; only ECHO is used, to turn off the client's echo
- * while a secret is typed. A client without commands is not a telnet client: it
- * gets no commands, and its line ends stay as they are.
+ * All options that a client asks for are refused. The server uses ECHO, to turn
+ * off the client's echo while a secret is typed. A client that has sent no
+ * command is not a telnet client: it gets no commands, and its line ends stay
+ * as they are.
  */
 #pragma once
 
@@ -15,7 +16,7 @@
 struct chat_telnet {
 	uint8_t state, command; /* while a command is read */
 	bool used;              /* a command was received: a telnet client */
-	bool after_cr;          /* an LF or NUL now would end the same line */
+	bool after_cr;          /* after a CR: an LF or NUL belongs to it */
 	bool ends_in_cr;        /* a line has ended in CR LF, CR NUL or CR */
 	bool is_binary;         /* set by the caller: no line ends in LF */
 	bool secret;     /* a secret is being typed: chat_telnet_secret() */
