@@ -4,7 +4,7 @@
  * response is a line of JSON for each record; the last record is of kind "ok"
  * or "error". This file checks the client's rights and passes requests to the
  * daemon (lined/control.h), which has all data. linectl(1) uses this protocol;
- * nc -U works, too.
+ * nc -U also works.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -34,7 +34,7 @@ struct session {
 	struct lined_socket *client;
 	const struct verb *verb; /* verb of the current request */
 	bool tapping;
-	uint64_t lost; /* lines of a tap dropped since the last line sent */
+	uint64_t lost; /* lines of the tap dropped after the last line sent */
 	/* Length and name of the file, or files, that follow `plan`. */
 	size_t plan_len;
 	char *plan_name;
@@ -194,8 +194,8 @@ static uint64_t control_count_lines(const struct lined_response *response)
 	return lines;
 }
 
-/* Lines arrive even while the client does not read, and are then counted as
- * lost. When the client reads again, it gets the number of lost lines first. */
+/* A line that arrives while the client does not read is counted as lost. When
+ * the client reads again, it first gets the number of lost lines. */
 static void control_respond_tap(struct lined_socket *client, void *arg,
 				const struct lined_response *response)
 {
@@ -224,9 +224,9 @@ static void control_respond_tap(struct lined_socket *client, void *arg,
 
 /* ---- requests ----------------------------------------------------------- */
 
-/* Sends a request. After a failed write no answer can reach the client: only
- * requests that change something are sent then, so that a client that sends
- * thousands of requests and closes costs no time. */
+/* Sends a request. If the client cannot be written to, only a request that
+ * changes something is sent: a client that sends thousands of requests and
+ * closes must not cost time. */
 static void control_request(struct session *session, const struct verb *verb,
 			    const char *argument, const char *text, size_t len)
 {
@@ -336,8 +336,8 @@ static bool control_fits(struct session *session, const struct verb *verb,
 	return false;
 }
 
-/* Runs a line. Blanks separate the verb from the argument, which may contain
- * blanks, too. */
+/* Runs a line. Blanks separate the verb from the argument. The argument may
+ * contain blanks. */
 static void control_obey(struct session *session, char *line)
 {
 	char *name = line + strspn(line, " \t");
@@ -474,8 +474,8 @@ static void control_accept(struct lined_service *service,
 		return;
 	}
 	session->client = client;
-	/* Caches whether the client is a program of exec, while its process
-	 * exists. */
+	/* Find out now whether the client is a program of exec, while its
+	 * process exists. The answer is cached. */
 	lined_client_right(client);
 	lined_socket_set_handlers(client, &control_handlers, session);
 }

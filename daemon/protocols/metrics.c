@@ -31,7 +31,7 @@
 struct metrics_server {
 	struct lined_buffer *page; /* NULL: none yet */
 	uint64_t made_ms;
-	struct session *asking;       /* has asked for records; NULL: none */
+	struct session *asking;       /* asks for records; NULL: none */
 	struct session *first, **end; /* waiting, in order */
 	struct lined_timer next;
 	uint64_t sent_ms; /* the ms in which `sent` pages were sent */
@@ -59,8 +59,8 @@ static void metrics_finish(struct session *session)
 					       LINED_CLOSE_LOCAL, 0);
 }
 
-/* Sends the head of a response with a body of len bytes, then `body`: the whole
- * body, or "" if the request is HEAD or the caller sends the body. */
+/* Sends the head of a response, and `body`. len: the length of the whole body.
+ * `body` is "" if the request is HEAD, or if the caller sends the body. */
 static void metrics_send(struct session *session, enum http_status status,
 			 const char *type, size_t len, const char *body)
 {
@@ -142,7 +142,7 @@ static struct session *metrics_next_session(struct metrics_server *server)
 	return session;
 }
 
-/* Answers this session and all that wait with an error. */
+/* Answers this session and all waiting sessions with an error. */
 static void metrics_refuse(struct metrics_server *server,
 			   struct session *session, const char *why)
 {

@@ -198,7 +198,7 @@ static void metrics_write_samples(struct text *text,
 	}
 }
 
-/* ---- families of their own form ---------------------------------- */
+/* ---- families with a form of their own --------------------------- */
 
 static void metrics_write_build(struct text *text, const struct family *family,
 				const struct lined_record *record)
@@ -221,7 +221,8 @@ static void metrics_write_open(struct text *text, const struct family *family,
 				: "0\n");
 }
 
-/* The duration of a turn is the longest time that an event in it waited. */
+/* An event can wait for as long as a turn lasts: so turns are shown as delays.
+ */
 static void metrics_write_delays(struct text *text, const struct family *family,
 				 const struct lined_record *record)
 {

@@ -53,8 +53,8 @@ const char *kv_no_room(const struct kv_request *r, const char *answer);
  * whose length is unknown. */
 const char *kv_quit(struct kv_request *r);
 
-/* set, add, replace, append, prepend, cas: the value follows as a block; then
- * this is called again with the block. */
+/* set, add, replace, append, prepend, cas: the value follows as a block. This
+ * function is called for the line, and again for the block. */
 const char *kv_storage(struct kv_request *r);
 
 /* Refuses a storage command whose block follows. `length`: the word with the

@@ -87,8 +87,8 @@ static const char *storage_store(struct kv_request *r, uint64_t flags,
 	return "STORED";
 }
 
-/* If there is no room, a value is not stored. A `set` then also removes the old
- * value: otherwise clients would take the old value for the new one. */
+/* If there is no room, a value is not stored, and a `set` also removes the old
+ * value: otherwise clients would take the old value for the new value. */
 const char *kv_storage(struct kv_request *r)
 {
 	uint64_t flags, len, cas = 0, expires_ms;

@@ -14,7 +14,8 @@
 #include <lined/table.h>
 #include <lined/word.h>
 
-/* Seconds above a month are UNIX times; none may exceed KV_FAR_S. */
+/* A number of seconds above a month is a UNIX time. KV_FAR_S is the largest
+ * valid number. */
 #define KV_MONTH_S ((int64_t)60 * 60 * 24 * 30)
 #define KV_FAR_S   (KV_MONTH_S * 12 * 10000)
 
@@ -41,8 +42,8 @@ void kv_store_init(struct kv_store *store, struct lined_service *service);
 bool kv_store_find(const struct kv_store *store, const struct lined_word *key,
 		   struct kv_item *item);
 
-/* Stores head followed by tail, with a new cas unique. -1 with errno, and the
- * key has no item then: ENOSPC (too little of the daemon's `memory`; counted),
+/* Stores head followed by tail, with a new cas unique. -1 with errno, and then
+ * the key has no item: ENOSPC (too little of the daemon's `memory`; counted),
  * or as lined_table_put(). */
 int kv_store_put(struct kv_store *store, const struct lined_word *key,
 		 const struct lined_word *head, const struct lined_word *tail,

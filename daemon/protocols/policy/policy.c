@@ -192,9 +192,9 @@ static void policy_handle_line(struct lined_socket *client,
 
 /* ---- the service ------------------------------------------------------ */
 
-/* Loads both lists. -1: a file cannot be read or is malformed. Its list stays
- * as before; error names key, file and line, those of the clients if both are
- * bad. */
+/* Loads both lists. -1: a file cannot be read or is malformed, and its list is
+ * unchanged. error names the key, the file and the line; if both files are bad,
+ * those of whitelist-clients. */
 static int policy_load_lists(struct policy_lists *lists,
 			     const struct policy_options *options, char *error,
 			     size_t size)
@@ -240,7 +240,7 @@ static int policy_check(const void *values, char *error, size_t size)
 	return rc;
 }
 
-/* A file may have changed since the check. */
+/* Loads the lists again, because a file may have changed after the check. */
 static void policy_reload(struct lined_service *service)
 {
 	struct policy_lists *lists = lined_service_data(service);
