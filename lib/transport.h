@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A transport: how the bytes of a socket get over its descriptor. Plain
- * streams, datagrams and TLS have one constant table each, and the code above
- * them (framing, limits, queues, deadlines) does not know which one a socket
- * has. Two more tables are for sockets without a connection: those that
- * connect (socket_connect.c) and those that listen (socket_accept.c).
+ * streams, files, datagrams, TLS and WebSocket have one constant table each,
+ * and the code above them (framing, limits, queues, deadlines) does not know
+ * which one a socket has. Two more tables are for sockets without a connection:
+ * those that connect (socket_connect.c) and those that listen
+ * (socket_accept.c).
  *
  * The delegate's handlers are the first member of the table: a socket finds its
  * table by its handlers, and needs no other pointer. A transport that needs

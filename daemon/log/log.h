@@ -10,9 +10,9 @@
  * log_close() the calling thread writes to stderr, so that errors of the start
  * are seen. All functions keep errno.
  *
- * Before log_open() a line on stderr begins with its priority, "<3>"
- * (sd-daemon(3)), if JOURNAL_STREAM says that stderr is the journal; later the
- * settings decide.
+ * While the log is not open, a line on stderr begins with its priority, "<3>"
+ * (sd-daemon(3)), if JOURNAL_STREAM says that stderr is the journal. While the
+ * log is open, the settings decide.
  */
 #pragma once
 
@@ -28,7 +28,8 @@ enum log_target {
 	LOG_TARGET_AUTO,
 	LOG_TARGET_STDERR,
 	LOG_TARGET_SYSLOG,
-	LOG_TARGET_JOURNAL, /* without a journal: as AUTO */
+	/* without a journal: syslog if there is one, else stderr */
+	LOG_TARGET_JOURNAL,
 };
 
 /* The prefix of each line on stderr. */

@@ -2,9 +2,9 @@
 /*
  * Runs in the keeper's process: starts programs, and kills them when lined
  * ends. The process has one thread, no memory shared with lined, no descriptor
- * but its socket and standard error. Each program gets its own session and
- * process group; when the program ends, the other processes of its group are
- * killed.
+ * but its socket, standard output and standard error. Each program gets its own
+ * session and process group; when the program ends, the other processes of its
+ * group are killed.
  */
 #include "config.h"
 
