@@ -42,8 +42,8 @@ enum conf_tls_version {
 	CONF_TLS_1_3,
 };
 
-/* Paths are relative to the working directory if the path of the config file
- * is, otherwise absolute. client_ca and crl: NULL if not set. */
+/* A path that is not absolute is relative to the working directory, not to the
+ * config file. client_ca and crl: NULL if not set. */
 struct conf_tls {
 	const char *name;
 	const char *certificate;

@@ -34,8 +34,8 @@ struct admission_entry {
 struct admission {
 	struct admission_limits limits;
 	uint64_t seed;
-	atomic_uint all;     /* all clients */
-	atomic_uint clients; /* clients not counted in a class */
+	atomic_uint all;     /* clients, with or without a class */
+	atomic_uint clients; /* clients not counted by their class */
 	atomic_uint handshakes;
 	struct admission_entry **buckets;
 	size_t bucket_count, entries;

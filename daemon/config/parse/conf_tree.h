@@ -88,8 +88,8 @@ struct conf_tree_writer {
 
 void conf_tree_begin(struct conf_tree_writer *writer, struct conf_tree *tree);
 
-/* Texts are borrowed. -1: no memory, or name or text is NULL. The caller checks
- * depth and key. */
+/* Texts are borrowed. -1: no memory, or name or text is NULL. The caller makes
+ * sure that depth is in range and that key is set. */
 int conf_tree_open(struct conf_tree_writer *writer, const char *name,
 		   const char *title, struct conf_place place);
 void conf_tree_close(struct conf_tree_writer *writer);
