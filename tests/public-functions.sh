@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Prints the name of every function that the public headers declare, a line
-# each, whatever else a declaration bears: it reads what the preprocessor
-# leaves of them. The compiler's flags to find them: -I DIRECTORY...
+# Prints the name of every function that the public headers declare, a line for
+# each. Reads the output of the preprocessor, so that attributes do not matter.
+# Arguments: the compiler's flags that find the headers, -I DIRECTORY...
 set -eu
 
 : "${CC:=cc}"
@@ -11,14 +11,14 @@ for header in ${PUBLIC_HEADERS:-"$top"/lib/lined/*.h "$top"/daemon/lined/*.h}; d
 	echo "#include <lined/${header##*/}>"
 done |
 	$CC -E -x c -std=c11 "$@" - |
-	# Only what comes from those headers, in one piece.
+	# Keeps only the text of these headers, in one piece.
 	awk '/^# [0-9]+ / { mine = $3 ~ /\/lined\/[a-z]+\.h"$/; next }
 		mine { print }' |
 	tr '\n\t' '  ' |
 	sed -E 's/__attribute__ *\(\([^()]*(\([^()]*\))?[^()]*\)\)/ /g
 		s/([;{}])/\1\n/g' |
 	awk '
-	# What stands outside of braces and has a name before a parenthesis.
+	# Finds text outside of braces with a name before a parenthesis.
 	depth == 0 && match($0, /[A-Za-z_0-9]+ *\(/) {
 		name = substr($0, RSTART, RLENGTH)
 		sub(/ *\(/, "", name)

@@ -3,8 +3,9 @@
 """The shape of the tree: which file may call and include which, and how static
 functions are named.
 
-A circle is a set of object files that call each other in a loop, as nm shows
-it: a reader of one of them has to read all. Runs in the build directory.
+A circle is a set of object files that call each other in a loop, as found by
+nm: to understand one of them, a reader has to read all of them. Runs in the
+build directory.
 """
 import collections
 import pathlib
@@ -13,11 +14,11 @@ import subprocess
 import sys
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-# From the top down: a file includes what stands in its folder or below.
+# From the top down: a file may include what is in its own folder or below.
 FOLDERS = ['.', 'watch', 'control', 'module', 'serve', 'cluster', 'threads',
            'config', 'config/parse', 'net', 'system', 'log']
-# The objects of each program or library, and the largest circle it may have.
-# A socket is one object in several files, hence lib's.
+# By program or library: its objects, and the largest circle that it may have. A
+# socket is one object in several files: that explains the number of lib.
 GROUPS = {
     'lib': (['lib/*.o'], 5),
     'daemon': (['daemon/*.o', 'daemon/*/*.o', 'daemon/config/parse/*.o'], 1),
@@ -29,7 +30,8 @@ GROUPS = {
 
 
 def symbols(path):
-    """The symbols that an object file defines, and those that it needs."""
+    """Returns the symbols that an object file defines, and those that it needs.
+    """
     out = subprocess.run(['nm', '-P', str(path)], capture_output=True,
                          text=True, check=True).stdout
     rows = [line.split() for line in out.splitlines()]
@@ -38,7 +40,8 @@ def symbols(path):
 
 
 def circles(calls):
-    """Strongly connected components of {file: files}, by Tarjan."""
+    """Returns the strongly connected components of {file: files}, by Tarjan's
+    algorithm."""
     index, low, stack, found = {}, {}, [], []
 
     def visit(node):
@@ -91,7 +94,7 @@ def check_includes():
         place = path.relative_to(TOP / 'daemon')
         folder = place.parent.as_posix()
         if folder not in FOLDERS:
-            continue  # protocols and public headers: test-structure.sh
+            continue  # test-structure.sh checks protocols and public headers
         for name in re.findall(r'^#include "([^"]+)"', path.read_text(),
                                re.M):
             if not (TOP / 'daemon' / name).exists():

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# A short run of the configuration's fuzzer, from the shipped files on.
+# Runs the fuzzer of the config for a short time, beginning with the shipped
+# files.
 set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# make install into an empty directory, what is there afterwards, a module
-# written against what was installed, and make uninstall. Runs in the build
-# directory and needs a build that is complete.
+# Runs make install into an empty directory, checks the installed files, builds
+# a module with them, and runs make uninstall. Runs in the build directory,
+# which must have a complete build.
 set -eu
 
 : "${CC:=cc}" "${MAKE:=make}"
@@ -26,7 +26,7 @@ check()
 	fi
 }
 
-# Where configure put things, asked of the Makefile.
+# Prints a directory that configure has chosen, as the Makefile has it.
 value()
 {
 	printf 'include Makefile\nvalue-of:\n\t@echo "%s"\n' "\$($1)" \
@@ -47,8 +47,8 @@ unitdir=$(value systemdsystemunitdir)
 sysusersdir=$(value sysusersdir)
 tmpfilesdir=$(value tmpfilesdir)
 
-# only_own_places DIRECTORY...: no text there names a place that is not one of
-# this build.
+# only_own_places DIRECTORY...: checks that no text there names a place that is
+# not one of this build.
 only_own_places()
 {
 	! grep -rnoE '[A-Za-z0-9_./+-]*/(etc|lib|share/doc)/lined[a-z./-]*' "$@" |
@@ -97,7 +97,8 @@ fi
 [ "$tmpfilesdir" = no ] ||
 	check "its directory" test -f "$root$tmpfilesdir/lined.conf"
 
-# A prefix of one's own is not left, unless configure was told to.
+# With another prefix, nothing is installed outside of it, unless configure was
+# told to.
 case $prefix:$(./config.status --config) in
 /usr:* | /usr/local:* | /opt:* | /opt/* | *dir=*) ;;
 *)
@@ -109,7 +110,7 @@ esac
 check "the config is good" \
 	"$root$sbindir/lined" -t -c "$root$sysconfdir/lined/lined.conf" \
 	-m "$root$pkglibdir"
-# What is commented out can be switched on.
+# Lines that are commented out must be valid when they are switched on.
 sed -E 's/^#([[:lower:]	}])/\1/' "$root$sysconfdir/lined/lined.conf" \
 	>"$tmp/switched-on.conf"
 check "with all of it switched on, too" \
@@ -117,7 +118,7 @@ check "with all of it switched on, too" \
 
 # ---- what a protocol's author gets -----------------------------------------
 
-# The whole of it was moved below $root: its file for pkg-config says so.
+# Everything is below $root: tell pkg-config.
 mkdir "$tmp/pkgconfig"
 check "lined.pc" sh -c 'sed "s|^prefix=|&$1|" "$2" >"$3"' - "$root" \
 	"$root$pkgconfigdir/lined.pc" "$tmp/pkgconfig/lined.pc"
@@ -134,7 +135,7 @@ abi=$(printf '#include <lined/protocol.h>\nLINED_ABI\n' |
 	$CC -E -P -I"$top/lib" -I"$top/daemon" - | tail -n 1 | tr -d u)
 check "its modules are where lined looks" \
 	variable_is moduledir "$root$pkglibdir"
-# It moves with the prefix if it is below it.
+# It moves with the prefix, if it is below the prefix.
 case $sysconfdir in
 "$prefix"/*) moved=$root ;;
 *) moved= ;;
@@ -147,7 +148,8 @@ check "its ABI is the header's" variable_is abi "$abi"
 check "and nothing is left to be filled in" \
 	sh -c '! grep -n @ "$1"' - "$root$pkgconfigdir/lined.pc"
 
-# As lined-module(3) has it, and nothing else. $CC may bring sanitizers along.
+# Builds a module as lined-module(3) says, with nothing else. $CC may add
+# sanitizers.
 build_module()
 {
 	# shellcheck disable=SC2046 # words
@@ -188,7 +190,7 @@ printf 'protocol shout\nalice> hello\nalice< hello\nalice< !\n' >"$tmp/shout.lt"
 check "and linetest plays it" env -u LINED -u LINED_MODULES \
 	"$root$bindir/linetest" --fragment -m "$root$pkglibdir" "$tmp/shout.lt"
 
-# LINED_OPTION takes no member but one that its option can be stored in.
+# LINED_OPTION must accept only members of the option's type.
 option_module()
 {
 	printf '#include <lined/protocol.h>\n' >"$tmp/$1.c"
@@ -207,8 +209,7 @@ check "an option of the right type is taken" option_module right int64_t
 check "of another it is not" refuses_option_module wrong int
 rm -f "$root$pkglibdir/right.so"
 
-# A module that uses all there is: it loads only where each function is found.
-# shellcheck disable=SC2046 # words
+# A module that uses every function: it loads only if each of them is found.
 "$top/tests/public-functions.sh" $(pkg-config --cflags lined) \
 	>"$tmp/functions"
 {
@@ -242,7 +243,7 @@ check "and refused, by that name" names_the_missing
 rm -f "$root$pkglibdir"/shout.so "$root$pkglibdir"/all.so \
 	"$root$pkglibdir"/more.so
 
-# The template as it is, in a directory of its own.
+# The template must build as it is, in another directory.
 cp -r "$root$examplesdir/template" "$tmp/myproto"
 chmod 755 "$tmp/myproto"
 template()

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The documents: files that they name and link to exist. The manual pages: what
-# mandoc's lint says, but for manuals of other projects that are not installed
-# here; and whether the pages rendered in doc/man are current.
+# The documents: the files that they name, and those to which they link, must
+# exist. The manual pages: mandoc's lint must find nothing, except missing
+# manuals of other projects; and the rendered pages in doc/man must be current.
 set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -14,7 +14,8 @@ cd "$top"
 texts="README.md CONTRIBUTING.md SECURITY.md doc/architecture.md
 	doc/production.md doc/writing-a-protocol.md"
 for text in $texts; do
-	# Whole paths, as `lib/socket_register.c`, or a program; and links, from the text's directory.
+	# Finds whole paths such as `lib/socket_register.c`, and programs; and
+	# links, relative to the text's directory.
 	grep -oE '`(conf|daemon|doc|lib|man|systemd|tests|tools)/[A-Za-z0-9_./-]*`' \
 		"$text" | tr -d '`' | sed "s|^|$text names |"
 	sed -nE 's/\]\(/\n&/gp' "$text" |

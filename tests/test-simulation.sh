@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The simulation (tests/simulation/world.h): a seed replays, no seed of many
-# violates an invariant, and faults that are put in on purpose are found.
+# The simulation (tests/simulation/world.h): a seed can be replayed, no seed of
+# many violates an invariant, and deliberate faults are found.
 #
 #	SIMULATION_SEEDS	how many seeds; default 2000, and a fifth of them
 #				with three machines
@@ -11,7 +11,7 @@ set -eu
 seeds=${SIMULATION_SEEDS:-2000}
 first=${SIMULATION_FIRST:-1}
 simulate=tests/simulation/simulate
-# There is one thread: nothing that a thread sanitizer could see.
+# There is only one thread, so a thread sanitizer could find nothing.
 if nm "$simulate" 2>/dev/null | grep -q __tsan_init; then
 	echo "one thread only ... skipped"
 	exit 77
@@ -31,8 +31,8 @@ case_is()
 	fi
 }
 
-# The last line has the hash of the trace. Other memory is in use the second
-# time.
+# The last line has the hash of the trace. For the second run, memory is laid
+# out differently.
 replay()
 {
 	result=0

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The rules of the tree that a compiler does not know: who includes what, who
-# makes threads, who exits, what a public header may declare. Reads sources
-# and compiles headers; runs nothing of lined.
+# The rules of the tree that a compiler does not check: which files include
+# which, which make threads, which exit, and what a public header may declare.
+# Reads sources and compiles headers; does not run lined.
 set -eu
 
 : "${CC:=cc}"
@@ -14,7 +14,7 @@ cd "$top"
 cases=0
 faults=0
 
-# case NAME: what was written to $tmp/out is a fault, a line each.
+# case_is NAME: every line in $tmp/out is a fault.
 case_is()
 {
 	cases=$((cases + 1))
@@ -27,8 +27,8 @@ case_is()
 	fi
 }
 
-# The sources without their comments and strings, so that prose may say
-# exit(); a copy of the tree at $tmp/src.
+# Copies the tree to $tmp/src without comments and strings, so that a comment
+# may contain exit().
 strip='
 	s/"([^"\\]|\\.)*"/""/g
 	:comment
@@ -40,13 +40,14 @@ strip='
 '
 for file in $(find lib daemon tools -name '*.[ch]' 2>/dev/null); do
 	mkdir -p "$tmp/src/$(dirname "$file")"
-	# Includes keep their quoted names.
+	# Includes keep their names in quotes.
 	sed -E "/^#[[:space:]]*include/b
 $strip" "$file" >"$tmp/src/$file"
 done
 cd "$tmp/src"
 
-# The files among those given that have the pattern, without those allowed.
+# only FILES ALLOWED...: the files that match the pattern, without the allowed
+# ones.
 only()
 {
 	pattern=$1
@@ -66,7 +67,7 @@ case_is "only the TLS transport includes OpenSSL"
 
 only '(^|[^a-z_>.])(exit|_exit|_Exit|quick_exit|err|errx|verr|verrx)[[:space:]]*\(' \
 	'daemon/main\.c' lib daemon
-# Ended here are the processes that fork() leaves behind, not the daemon.
+# These end the processes that fork() leaves behind, not the daemon.
 grep -vE '^daemon/system/(detach|hardening_helper_main|program_keeper_main)\.c:.*_exit' "$tmp/out" >"$tmp/out2" || :
 mv "$tmp/out2" "$tmp/out"
 case_is "only main.c exits"
@@ -104,7 +105,7 @@ find daemon/protocols -name '*.[ch]' -exec grep -nE '#[[:space:]]*include' {} + 
 	grep -vE '<lined/(address|api|buffer|dispatcher|line|rate|socket|table|text|timer|tls|word|protocol|service|bus|registry|control|program)\.h>' |
 	grep -E '"|<lined/' |
 	while IFS= read -r hit; do
-		# Those of more than one file have headers of their own.
+		# A declaration that several files need must be in a header.
 		name=$(echo "$hit" | sed -E 's/.*"([^"]*)".*/\1/')
 		# A module may have its own copy of what is pure.
 		[ -e "daemon/protocols/$name" ] ||
@@ -147,8 +148,8 @@ grep -hoE '#[[:space:]]*include[[:space:]]*[<"][^>"]*' \
 	done >"$tmp/out"
 case_is "public headers include libc only"
 
-# Mutable objects at file level: lines that begin in the first column, end in
-# a semicolon or an initialiser and are neither constant nor a declaration.
+# Mutable objects at file level: lines that begin in the first column, end in a
+# semicolon or an initialiser, and are neither constants nor declarations.
 grep -nE '^static [^(]*(;|= *[^=]*)$' lib/*.c |
 	grep -vE ':static( inline)? (const |_Atomic const )|[*] ?const |enum [a-z_]+;|struct [a-z_]+;' \
 	>"$tmp/out" || :
@@ -163,7 +164,7 @@ for header in lib/lined/*.h daemon/lined/*.h; do
 		standard=c11
 		[ $language = c ] || standard=c++11
 		if [ $language = c++ ]; then
-			# A C++ compiler is not a part of every machine.
+			# Not every machine has a C++ compiler.
 			echo 'int main() { return 0; }' >"$tmp/try.cc"
 			$CC -x c++ -fsyntax-only "$tmp/try.cc" 2>/dev/null ||
 				continue
@@ -176,8 +177,8 @@ for header in lib/lined/*.h daemon/lined/*.h; do
 	done
 done
 
-# A module in C++ has the same table of options; a member of another type than
-# the option's does not compile.
+# A module in C++ has the same table of options. If a member's type does not fit
+# the option, the module must not compile.
 cat >"$tmp/options.cc" <<'EOF'
 #include <lined/protocol.h>
 enum pace { WALK, TROT };
@@ -208,7 +209,7 @@ if $CC -x c++ -std=c++20 -fsyntax-only "$tmp/try.cc" 2>/dev/null; then
 	case_is "LINED_OPTION refuses a member of another type in C++"
 fi
 
-# Private headers compile alone too.
+# Private headers must also compile alone.
 for header in lib/*.h daemon/*.h daemon/*/*.h daemon/*/*/*.h \
 	tools/*/*.h; do
 	echo "#include \"$top/$header\"" >"$tmp/alone.h.c"
@@ -218,7 +219,8 @@ for header in lib/*.h daemon/*.h daemon/*/*.h daemon/*/*/*.h \
 done >"$tmp/out" || :
 case_is "every header of the tree compiles alone"
 
-# Names at file level of a public header: macros, tags, enumerators, functions.
+# The names at file level of a public header: macros, tags, enumerators,
+# functions.
 for header in lib/lined/*.h daemon/lined/*.h; do
 	sed -nE 's/^#define[[:space:]]+([A-Za-z_0-9]+).*/\1/p' "$header"
 	cp "$header" "$tmp/names.h"
@@ -231,7 +233,7 @@ for header in lib/lined/*.h daemon/lined/*.h; do
 		sed -E 's/__attribute__ *\(\([^()]*(\([^()]*\))?[^()]*\)\)/ /g;
 			s/extern "C" \{//g; s/([;{}])/\1\n/g' |
 		awk '
-		# Only what stands at level 0, and enumerators.
+		# Only names at level 0, and enumerators.
 		{
 			text = $0
 			if (depth == 0 && match(text, /(struct|enum|union) +[a-z_0-9]+ *\{/)) {
@@ -264,8 +266,8 @@ case_is "what a public header declares begins with lined_ or LINED_"
 
 # ---- the daemon's dynamic symbols ------------------------------------------
 
-# Every function of the public headers is there for modules, and nothing that
-# does not bear the prefix.
+# Every function of the public headers is exported for modules, and nothing
+# without the prefix.
 if [ -n "${LINED-}" ] && command -v nm >/dev/null; then
 	# What bears a version is a copy of a library's object.
 	nm -D --defined-only "$LINED" | awk '$3 !~ /@/ { print $3 }' |
@@ -275,8 +277,8 @@ if [ -n "${LINED-}" ] && command -v nm >/dev/null; then
 	for page in man/lined-*.3; do
 		sed -nE 's/^\.Nm (lined_[a-z_]+).*/\1/p' "$page" | sort -u \
 			>"$tmp/named"
-		# What is named is also described, so that a page is found by
-		# each name and has something to say of it.
+		# A named function must also be described, so that a page is
+		# found by each name and says something about it.
 		sed -nE 's/^\.(It )?Fn (lined_[a-z_]+).*/\2/p' "$page" |
 			sort | uniq -d | grep -xFf "$tmp/named" || :
 	done | sort -u >"$tmp/described"
@@ -287,7 +289,7 @@ if [ -n "${LINED-}" ] && command -v nm >/dev/null; then
 	[ -s "$tmp/declared" ] || echo "nothing is declared" >>"$tmp/out"
 	case_is "every public function can be found by a module"
 
-	# The linker's own names, and those of a sanitizer's runtime.
+	# Names of the linker, and of a sanitizer's runtime.
 	grep -vE '^(lined_|_(init|fini|start|edata|end|IO_stdin_used)$|data_start$|__)' \
 		"$tmp/exported" >"$tmp/out" || :
 	case_is "lined exports nothing but the public functions"

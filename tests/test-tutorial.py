@@ -3,17 +3,17 @@
 """Runs the commands of the documents against an installation.
 
 doc/writing-a-protocol.md and doc/writing-a-program.md are followed to the
-letter, each in an empty directory: the text of a block with a file's name is
-written to that file, the commands of a console block are run, in one shell,
-and must print the output that is shown; "..." stands for any text in its line,
-or for any lines. Their port is replaced by a free one. Other blocks are only
-read.
+letter, each in an empty directory. A block with a file's name is written to
+that file. The commands of a console block are run in one shell, and must print
+the shown output; "..." stands for any text in a line, or for any lines. The
+port is replaced by a free one. Other blocks are ignored.
 
 README.md, doc/production.md and the manuals, as they were installed, show
-examples of any system. A block that is a configuration must be good. A command
-of lined or linectl is run, with the installed configuration or beside a daemon
-that uses it, and must succeed; `lined -t` must print what is shown. `cat` of a
-file makes that file. Commands of other programs are only read, and named.
+examples from any system. A block that is a config must be valid. Commands of
+lined and linectl are run, with the installed config or beside a daemon that
+uses it, and must succeed; `lined -t` must print the shown output. `cat` of a
+file makes that file. Commands of other programs are not run; their names are
+printed.
 
 Runs in the build directory, which must be complete."""
 import os
@@ -40,7 +40,7 @@ from lined_test import free_port  # noqa: E402
 
 
 def blocks(text):
-    """(line number, language, file or None, content) of each."""
+    """Returns (line number, language, file or None, content) of each block."""
     for found in re.finditer(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", text,
                              re.M | re.S):
         yield (text.count("\n", 0, found.start()) + 1, found.group(1),
@@ -48,7 +48,8 @@ def blocks(text):
 
 
 def commands(content):
-    """(command, what it prints) of a console block."""
+    """Returns (command, expected output) for each command of a console block.
+    """
     for part in re.split(r"^\$ ", content, flags=re.M)[1:]:
         command, _, output = part.partition("\n")
         yield command, output
@@ -61,7 +62,7 @@ def matches(wanted, got):
 
 
 class Shell:
-    """A shell that is told one command after another."""
+    """A shell that runs one command after another."""
 
     def __init__(self, directory, env):
         self.process = subprocess.Popen(
@@ -71,7 +72,7 @@ class Shell:
             start_new_session=True)
 
     def run(self, command):
-        """Its exit status and what it printed."""
+        """Runs a command. Returns its exit status and output."""
         mark = "status-of-%d" % time.monotonic_ns()
         self.process.stdin.write("%s\necho %s $?\n" % (command, mark))
         self.process.stdin.flush()
@@ -100,7 +101,8 @@ def value(make, name):
 
 
 def install(tmp):
-    """An installation below tmp, and an environment in which it is found."""
+    """Installs below tmp. Returns an environment in which the installation is
+    found."""
     make = os.environ.get("MAKE") or "make"
     root = os.path.join(tmp, "root")
     done = subprocess.run([make, "install", "DESTDIR=" + root],
@@ -113,13 +115,13 @@ def install(tmp):
         text = re.sub("(?m)^prefix=", "prefix=" + root, f.read())
     with open(os.path.join(tmp, "pkgconfig", "lined.pc"), "w") as f:
         f.write(text)
-    # The compiler of this build, by the name it has in the text.
+    # The compiler of this build, by the name that the documents use.
     os.mkdir(os.path.join(tmp, "bin"))
     cc = os.path.join(tmp, "bin", "cc")
     with open(cc, "w") as f:
         f.write("#!/bin/sh\nexec %s \"$@\"\n" % (os.environ.get("CC") or "gcc"))
     os.chmod(cc, 0o755)
-    # A moved lined does not find its own protocols.
+    # A lined that was moved does not find its own protocols.
     lined = os.path.join(tmp, "bin", "lined")
     with open(lined, "w") as f:
         f.write("#!/bin/sh\nexec %s -m %s \"$@\"\n"
@@ -133,7 +135,7 @@ def install(tmp):
                             root + value(make, "sbindir"), env["PATH"]])
     env["PKG_CONFIG_PATH"] = os.path.join(tmp, "pkgconfig")
     env["LC_ALL"] = "C"
-    # Where modules are that come with an installation that was moved.
+    # The directory of modules of an installation that was moved.
     env["LINED"] = lined
     return env
 
@@ -181,14 +183,14 @@ def follow(text, directory, shell, port):
 
 # ---- guides ---------------------------------------------------------------
 
-# They need a terminal, or never end.
+# These commands need a terminal, or never end.
 INTERACTIVE = ("linectl top", "linectl tap")
 TOP_LEVEL = ("service", "control", "metrics", "log", "defaults", "user",
              "tls", "workers", "include")
 
 
 def literal_blocks(text):
-    """(line number, content) of each block that is shown as it stands."""
+    """Returns (line number, content) of each literal block."""
     for found in re.finditer(r"^\.Bd -literal.*\n((?:.*\n)*?)\.Ed$"
                              r"|^```(?P<language>.*)\n((?:.*\n)*?)```$"
                              r"|(?:(?<=\n\n))((?:    .*\n|\n(?=    ))+)",
@@ -207,7 +209,7 @@ def literal_blocks(text):
 
 
 def session(content):
-    """(command, what it prints) for each prompt."""
+    """Returns (command, expected output) for each prompt."""
     lines = content.splitlines(keepends=True)
     while lines:
         line = lines.pop(0)
@@ -223,7 +225,7 @@ def session(content):
 
 
 class Guide:
-    """A guide's commands, beside a daemon with the installed config."""
+    """Runs a guide's commands beside a daemon with the installed config."""
 
     def __init__(self, root, env, tmp):
         make = os.environ.get("MAKE") or "make"
@@ -266,7 +268,7 @@ class Guide:
         self.say(status == 0, place + ": a configuration", got)
 
     def prepare(self, command):
-        """The command as it is run here; None: it is only read."""
+        """Returns the command as it is run here; None: it is not run."""
         command = re.split(r"\s*&& (?=sudo |systemctl )", command)[0]
         command = command.replace(self.installed, self.config)
         if not command.startswith(("lined ", "linectl ")) or \
@@ -333,7 +335,7 @@ def follow_guides(tmp, env):
     finally:
         guide.end()
     print("Checks: %d, Failures: %d" % (guide.checks, guide.faults))
-    # Fewer would say that blocks are not found any more.
+    # If there are fewer, blocks are not found any more.
     return guide.checks >= 20 and guide.faults == 0
 
 

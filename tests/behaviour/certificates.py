@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Certificates for tests, made by openssl(1) in a directory of the test: EC
-keys, which are quick.
+"""Certificates for tests, made by openssl(1) in a directory of the test, with
+EC keys because they are quick to make.
 
     ca = Authority(directory)
     server = ca.issue("server", ["DNS:localhost", "IP:127.0.0.1"])
@@ -70,7 +70,7 @@ class Pair:
 
 
 class Authority(Pair):
-    """A CA; issuer: the CA that has signed it."""
+    """A CA. issuer: the CA that has signed its certificate."""
 
     def __init__(self, directory, name="ca", issuer=None, days=100):
         self.dir = directory

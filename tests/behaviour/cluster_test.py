@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""For tests of several daemons that nats-server connects: a nats-server, a
-proxy before it that can be cut, nodes with a chat, and people in it."""
+"""For tests of several daemons connected by nats-server: the nats-server, a
+proxy in front of it that can be cut, nodes with a chat, and people in the chat.
+"""
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ import threading
 from lined_test import HERE, LINED, PATIENCE, WORKERS, Client, DaemonTest
 from lined_test import free_port
 
-# A leak of libnats, see the file.
+# The file describes a leak of libnats.
 os.environ["LSAN_OPTIONS"] = ("suppressions=%s:print_suppressions=0" %
                               os.path.join(HERE, "libnats.supp"))
 SECTION = 'cluster { servers = { "nats://127.0.0.1:4222" }  %s }\n'
@@ -182,7 +183,7 @@ class Proxy:
 
 
 class Person(Client):
-    """A person in the chat, with all lines that were read."""
+    """A person in the chat. Keeps all lines that it has read."""
 
     def __init__(self, port, nickname=None):
         super().__init__(("127.0.0.1", port))
@@ -216,7 +217,8 @@ class Person(Client):
                 return found
 
     def until_since(self, mark, pattern):
-        """The same for a line that may have come already, behind this one."""
+        """The same for a line after this mark, which may have been read
+        already."""
         for line in self.heard[mark:]:
             found = re.match(pattern, line)
             if found:

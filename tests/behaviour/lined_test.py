@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""For tests of the daemon from outside: starts it in a directory of its own,
-connects clients whose reads time out, and stops it. Knows no protocol; kills
-only processes that it started. A whole test script, executable:
+"""For tests of the daemon from outside: starts the daemon in a directory of the
+test, connects clients whose reads time out, and stops the daemon. Knows no
+protocol, and kills only processes that it started. A whole test script, which
+must be executable:
 
     #!/usr/bin/python3
     # SPDX-License-Identifier: MIT
@@ -67,22 +68,22 @@ LINED = os.path.abspath(os.environ.get("LINED")
                         or os.path.join(TOP, "build", "lined"))
 WORKERS = int(os.environ.get("LINED_WORKERS") or 1)
 
-# How many seconds an event may take that should happen at once.
+# How many seconds an event may take that should come at once.
 PATIENCE = float(os.environ.get("LINED_PATIENCE") or 20)
 
 _daemons = set()
 _reserved = []
 
-# The number of nodes for a chat or a relay; clients connect to the nodes in
-# turn: nodes.py. turns: the next node for each address.
+# The number of nodes for a chat or a relay. Clients connect to the nodes in
+# turn, see nodes.py. turns: by address, the node for the next client.
 NODES = int(os.environ.get("LINED_TEST_NODES") or 1)
 SHARED = re.compile(r'protocol\s*=\s*"(chat|relay)"')
 turns = {}
 
 
 def one_node(reason):
-    """Decorates a test, or a class of tests: in a cluster all its clients are
-    on one node, for a reason that doc/cluster.md has."""
+    """Decorates a test or a class of tests: in a cluster, all its clients
+    connect to one node. doc/cluster.md has the reason."""
     def decorate(test):
         test.one_node = reason
         return test
@@ -90,8 +91,8 @@ def one_node(reason):
 
 
 def one_machine(reason):
-    """Decorates a test that is not for a cluster, for a reason that
-    doc/cluster.md has."""
+    """Decorates a test that is skipped in a cluster. doc/cluster.md has the
+    reason."""
     return unittest.skipIf(NODES > 1, "one machine: " + reason)
 
 
@@ -105,9 +106,9 @@ def environment(extra=None):
 
 
 def _readable_by_others(directory):
-    """The directory; or, if only root can enter it (root's home), a copy of its
-    modules that everybody can read. The daemon is no longer root when a reload
-    makes it load another module."""
+    """Returns the directory or, if only root can enter it (root's home), a copy
+    of its modules that everybody can read. The daemon is no longer root when a
+    reload makes it load another module."""
     at = directory
     while os.stat(at).st_mode & stat.S_IXOTH:
         if at == "/":
@@ -128,13 +129,13 @@ if os.geteuid() == 0:
 
 
 def landlock_version():
-    """The kernel's version of Landlock; below 1 there is none."""
+    """The version of the kernel's Landlock; below 1 there is none."""
     create_ruleset = 444
     return ctypes.CDLL(None).syscall(create_ruleset, None, 0, 1)
 
 
 def free_port():
-    """A port that is free for TCP and UDP over IPv4 and IPv6.
+    """Returns a port that is free for TCP and UDP over IPv4 and IPv6.
 
     It is outside of the range from which the kernel takes the ports of
     clients, and of that of linetest; an abstract socket reserves it among
@@ -172,7 +173,8 @@ def service(name, *listen, protocol="echo", extra=""):
 
 
 class Client:
-    """A stream client of (host, port), or of the path of a UNIX socket."""
+    """A stream client that connects to (host, port) or to the path of a UNIX
+    socket."""
 
     def __init__(self, address, source=None, rcvbuf=None, sndbuf=None,
                  timeout=PATIENCE):
@@ -229,9 +231,9 @@ class Client:
         self.sock.sendall(data)
 
     def fill(self, data, quiet=0.5):
-        """Sends data again and again until the daemon has not read for
-        `quiet` seconds, or closes. Returns the number of bytes that were
-        sent; the last repetition may be cut."""
+        """Sends data again and again until the daemon has read nothing for
+        `quiet` seconds, or closes. Returns the number of sent bytes; the last
+        repetition may be incomplete."""
         total = 0
         timeout = self.sock.gettimeout()
         self.sock.settimeout(quiet)
@@ -297,7 +299,8 @@ class Client:
         return False
 
     def ended(self):
-        """Waits for the end or a reset; returns what came before it."""
+        """Waits for the end or a reset. Returns everything that came before
+        that."""
         try:
             return self.rest()
         except ConnectionError:
@@ -315,8 +318,8 @@ class Client:
 
 
 class Server:
-    """A listener that the daemon connects to; it may be closed and opened
-    again on the same port."""
+    """A listener that the daemon connects to. The listener can be closed and
+    opened again on the same port."""
 
     def __init__(self, port=None, rcvbuf=None):
         self.port = port or free_port()
@@ -402,8 +405,8 @@ class Datagram:
 
 
 class Daemon:
-    """A process of lined, its log and its notifications (sd_notify). beside: a
-    daemon whose log it shares."""
+    """A process of lined, its log and its notifications (sd_notify). beside:
+    another daemon, whose log is used by both."""
     count = 1
 
     def __init__(self, argv, notify, env=None, capture=True, inherit=(),
@@ -414,7 +417,7 @@ class Daemon:
         self.log = beside.log if beside else []
         self.news = beside.news if beside else threading.Condition()
         self.stopped = False
-        # setpriv: if this script is killed, so is the daemon.
+        # setpriv kills the daemon if this script is killed.
         self.process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL"] + argv,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -426,7 +429,7 @@ class Daemon:
         if capture:
             self.reader = threading.Thread(target=self._read, daemon=True)
             self.reader.start()
-        # Like a service manager, read notifications at once.
+        # Reads notifications at once, as a service manager does.
         self.ear = threading.Thread(target=self._hear, daemon=True)
         self.ear.start()
 
@@ -494,8 +497,8 @@ class Daemon:
     # ---- systemd -------------------------------------------------------
 
     def _told(self, wanted):
-        """The first notification that the pattern matches; it and those
-        before it are removed. None: there is none."""
+        """Returns the first notification that the pattern matches, and removes
+        it and those before it. None: there is no such notification."""
         while self.notified:
             line = self.notified.pop(0)
             if re.match(wanted, line):
@@ -503,8 +506,8 @@ class Daemon:
         return None
 
     def wait_notify(self, wanted, timeout=PATIENCE):
-        """Waits for a notification that the pattern matches; those before it
-        are removed."""
+        """Waits for a notification that the pattern matches, and removes it and
+        those before it."""
         deadline = time.monotonic() + timeout
         while True:
             with self.news:
@@ -515,7 +518,7 @@ class Daemon:
             if line is not None:
                 return line
             if self.process.poll() is not None:
-                # Its last notification may not have been read yet.
+                # The daemon's last notification may not have been read yet.
                 self.ear.join(PATIENCE)
                 self._join()
                 with self.news:
@@ -539,7 +542,7 @@ class Daemon:
             self.reader.join(PATIENCE)
 
     def wait(self, timeout=PATIENCE):
-        """Waits until the daemon ends; its exit code, negative for a
+        """Waits until the daemon ends. Returns its exit code, negative for a
         signal."""
         try:
             code = self.process.wait(timeout)
@@ -571,8 +574,8 @@ class Daemon:
         _daemons.discard(self)
 
     def reload(self):
-        """Sends SIGHUP and waits until the reload is done, by notification and
-        by the log, which is written later."""
+        """Sends SIGHUP and waits for the end of the reload: first for the
+        notification, then for the line in the log, which is written later."""
         place = self.mark()
         self.signal(signal.SIGHUP)
         self.wait_notify("RELOADING=1")
@@ -582,7 +585,7 @@ class Daemon:
         return place
 
     def counters(self, service):
-        """The counters of a service, which lined logs on SIGUSR1."""
+        """Returns the counters of a service, which lined logs on SIGUSR1."""
         place = self.mark()
         self.signal(signal.SIGUSR1)
         told = self.wait_logs("^<5>service %s: .*lines in" % service,
@@ -601,7 +604,7 @@ class Daemon:
 
     def own_kib(self):
         """The memory that the daemon has allocated, in RAM and swap. Pages of
-        files do not count: the system drops and reads them as it likes."""
+        files are not counted: the system drops and reads them at any time."""
         with open("/proc/%d/status" % self.pid) as f:
             return sum(int(kib) for kib in re.findall(
                 r"(?:RssAnon|VmSwap):\s+(\d+)", f.read()))
@@ -613,9 +616,9 @@ class Daemon:
                 / os.sysconf("SC_CLK_TCK"))
 
     def descriptors(self):
-        """The number of open descriptors, once it has been the same for a
-        while: some are open for a moment only, for a notification for
-        instance."""
+        """Waits until the number of open descriptors stays the same for a
+        while, and returns it. Some descriptors are open only for a moment, for
+        instance for a notification."""
         same, count = 0, -1
         while same < 5:
             now = len(os.listdir("/proc/%d/fd" % self.pid))
@@ -631,11 +634,11 @@ class Daemon:
 
 
 class Late(AssertionError):
-    """A test was too slow to check a condition in time."""
+    """The test was too slow to check a condition in time."""
 
 
 class DaemonTest(unittest.TestCase):
-    """A test with a directory of its own, whose daemons are stopped after it.
+    """A test with its own directory. Its daemons are stopped after the test.
     """
     one_node = None
 
@@ -650,8 +653,8 @@ class DaemonTest(unittest.TestCase):
         return os.path.join(self.dir, name)
 
     def write(self, text, name="lined.conf", workers=WORKERS):
-        """Writes a config and returns its path. The number of workers is put
-        on the last line: the other lines keep their numbers."""
+        """Writes a config and returns its path. Puts the number of workers on
+        the last line, so that the other lines keep their numbers."""
         if workers and "workers" not in text:
             text += "workers = %d\n" % workers
         with open(self.path(name), "w") as f:
@@ -668,8 +671,8 @@ class DaemonTest(unittest.TestCase):
 
     def launch(self, argv, prefix=(), env=None, capture=True, inherit=(),
                beside=None):
-        """Starts a daemon and does not wait; it is killed after the test.
-        It inherits the sockets of `inherit`."""
+        """Starts a daemon without waiting for it. The daemon inherits the
+        sockets of `inherit`, and is killed after the test."""
         path = self.path("notify-%d" % len(self.daemons))
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         notify.bind(path)
@@ -686,8 +689,8 @@ class DaemonTest(unittest.TestCase):
 
     def start(self, text, level="info", prefix=(), env=None, options=(),
               capture=True, workers=WORKERS, inherit=()):
-        """Starts a daemon with this config and waits until it serves. After
-        the test it is stopped and must exit 0."""
+        """Starts a daemon with this config and waits until it serves. After the
+        test the daemon is stopped, and must exit 0."""
         self.write(text, workers=workers)
 
         def launch(config, beside=None):
@@ -707,7 +710,7 @@ class DaemonTest(unittest.TestCase):
 
     def start_fails(self, text, code, workers=WORKERS, prefix=(),
                     options=()):
-        """Starts a daemon that must exit with this code; returns its log."""
+        """Starts a daemon that must exit with this code. Returns its log."""
         self.write(text, workers=workers)
         daemon = self.launch(self.arguments() + list(options), prefix)
         got = daemon.wait()
@@ -715,7 +718,7 @@ class DaemonTest(unittest.TestCase):
         return daemon.log_text()
 
     def run_lined(self, *args, timeout=PATIENCE, stdout=subprocess.PIPE):
-        """Runs lined until it exits: (exit code, stdout, stderr)."""
+        """Runs lined until it exits. Returns (exit code, stdout, stderr)."""
         done = subprocess.run(["setpriv", "--pdeathsig", "KILL", LINED]
                               + list(args),
                               stdin=subprocess.DEVNULL,
@@ -725,7 +728,7 @@ class DaemonTest(unittest.TestCase):
                 done.stderr.decode("latin-1"))
 
     def check(self, text=None, workers=None):
-        """Runs lined -t: (exit code, standard error)."""
+        """Runs lined -t. Returns (exit code, standard error)."""
         if text is not None:
             self.write(text, workers=workers)
         code, _, err = self.run_lined("-t", "-c", self.config,
@@ -735,8 +738,8 @@ class DaemonTest(unittest.TestCase):
     # ---- modules -------------------------------------------------------
 
     def own_modules(self):
-        """Has daemons load modules from a directory of this test, which
-        begins with echo in it."""
+        """Makes daemons load modules from a directory of this test. The
+        directory has echo."""
         if self.modules == MODULES:
             self.modules = self.path("modules")
             os.mkdir(self.modules)
@@ -770,7 +773,7 @@ class DaemonTest(unittest.TestCase):
     # ---- waiting -------------------------------------------------------
 
     def eventually(self, condition, what, timeout=PATIENCE):
-        """Polls a condition that has no event, in /proc for instance."""
+        """Polls a condition that has no event, for instance in /proc."""
         deadline = time.monotonic() + timeout
         while not condition():
             if time.monotonic() > deadline:
@@ -779,9 +782,9 @@ class DaemonTest(unittest.TestCase):
 
     @contextlib.contextmanager
     def takes(self, least, most=PATIENCE):
-        """Checks how many seconds the block takes. The upper bound is
-        generous: a busy machine is slow. The event that starts the time must
-        be in the block, else it may take less than `least`."""
+        """Checks how many seconds the block takes. The upper bound is generous,
+        because a busy machine is slow. The event that starts the time must be
+        within the block: otherwise the block may take less than `least`."""
         begin = time.monotonic()
         yield
         took = time.monotonic() - begin
@@ -790,8 +793,9 @@ class DaemonTest(unittest.TestCase):
 
     @contextlib.contextmanager
     def within(self, seconds):
-        """For a block that checks a condition that lasts for so many seconds
-        only. A failure after more time says nothing about the daemon: Late."""
+        """For a block that checks a condition which lasts only for so many
+        seconds. A failure after that time says nothing about the daemon: raises
+        Late."""
         begin = time.monotonic()
         try:
             yield
@@ -801,8 +805,9 @@ class DaemonTest(unittest.TestCase):
             raise Late("it took longer than %g s" % seconds) from error
 
     def at_any_pace(self, attempt, *seconds):
-        """Calls attempt with the first of these times; if it raises Late, this
-        machine was too slow: kills its daemons and tries the next time."""
+        """Calls attempt with the first of these times. If it raises Late, this
+        machine was too slow: kills the daemons, and calls it with the next
+        time."""
         for number, time_given in enumerate(seconds, 1):
             begun = len(self.daemons)
             try:
@@ -819,7 +824,7 @@ def tally(items):
 
 
 def with_workers(script, count, *cases):
-    """Adds the cases to a script's globals, with so many workers, too."""
+    """Adds variants of the cases with so many workers to a script's globals."""
     for case in cases:
         name = "%s%d" % (case.__name__, count)
         script[name] = type(name, (case,), {
@@ -827,8 +832,8 @@ def with_workers(script, count, *cases):
 
 
 def _one_count(script, workers):
-    """Each case once, with so many workers: without the classes that differ
-    from another one by their number of workers only."""
+    """Lets each case run once, with so many workers: leaves out the classes
+    that differ from another one only in the number of workers."""
     for name, case in list(script.items()):
         if not isinstance(case, type) or not issubclass(case, DaemonTest):
             continue
@@ -850,8 +855,9 @@ def _expired(_signal, _frame):
 
 
 def main(seconds=120):
-    """Runs the tests of the script; after so many seconds it is killed. Exits
-    77, which automake takes for skipped, if all tests were skipped."""
+    """Runs the tests of the script, which is killed after so many seconds.
+    Exits with 77, which means "skipped" to automake, if all tests were skipped.
+    """
     if not os.access(LINED, os.X_OK):
         sys.exit("%s: no daemon there, set LINED" % LINED)
     signal.signal(signal.SIGALRM, _expired)

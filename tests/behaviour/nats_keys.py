@@ -13,7 +13,8 @@ import os
 
 from certificates import openssl
 
-# Behind "S", the letters with which the public keys begin.
+# Prefix bytes. They decide the letters with which keys begin: SEED makes "S",
+# the others begin public keys and follow "S" in seeds.
 OPERATOR, ACCOUNT, USER, SEED = 14 << 3, 0, 20 << 3, 18 << 3
 DER = bytes.fromhex("302e020100300506032b657004220420")
 
@@ -47,7 +48,7 @@ class Key:
                       + self.secret)
 
     def sign(self, subject, kind, nats):
-        """A token about the other key, signed by this one."""
+        """A token about the key `subject`, signed by this key."""
         claims = {"jti": "1", "iat": 1700000000, "iss": self.public,
                   "sub": subject.public, "name": kind,
                   "nats": dict(nats, type=kind, version=2)}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Several daemons in place of one: with LINED_TEST_NODES=3 a test that starts
-a daemon with a chat or a relay starts a nats-server and three nodes of a
-cluster, all with the test's config, and each new client connects to the next
-node. Calls of the test go to all nodes: see class Nodes.
+"""Several daemons instead of one. With LINED_TEST_NODES=3, a test that starts a
+daemon with a chat or a relay starts a nats-server and three nodes of a cluster
+instead, all with the test's config. Each new client connects to the next node.
+Calls of the test go to all nodes: see class Nodes.
 
 In place of 127.0.0.1 node 2 listens at 127.0.0.2, and in place of a UNIX
 socket's PATH at PATH.2. Node 1 is the primary, which has the upstreams.
@@ -17,14 +17,15 @@ import lined_test
 from cluster_test import Nats, need_nats
 from lined_test import NODES, PATIENCE, SHARED
 
-# Where the nodes listen, not what they connect to.
+# The addresses on which nodes listen, not those to which they connect.
 LISTEN = re.compile(r'\b(listen|socket)\s*=\s*(\{[^}]*\}|"[^"]*")')
 ADDRESS = re.compile(r'127\.0\.0\.1:(\d+)|(?<=unix://)/[^"?]+|(?<=")/[^"]+')
 LEASE = "10s"  # a busy machine is slow
 
 
 def place(found, number):
-    """Where a node listens, as a client takes it, and as the config does."""
+    """Returns where a node listens, as clients write the address and as the
+    config writes it."""
     if found.group(1):
         host, port = "127.0.0.%d" % number, int(found.group(1))
         return (host, port), "%s:%d" % (host, port)
@@ -33,7 +34,7 @@ def place(found, number):
 
 
 class Nodes(lined_test.Daemon):
-    """Looks like one daemon: signals go to all nodes, their logs are one log,
+    """Looks like one daemon. Signals go to all nodes; their logs are one log;
     sizes and counters are sums."""
     count = NODES
 
@@ -56,12 +57,12 @@ class Nodes(lined_test.Daemon):
             node.wait_notify("READY=1")
             self.wait_log("cluster: this node is now the primary")
         self.wait_logs("cluster: node .* is there", NODES * (NODES - 1))
-        # Other nodes may know of a node before it has joined.
+        # Other nodes may know a node before that node knows that it has joined.
         self.wait_logs("cluster: joined as node", NODES)
         self.pid = self.members[0].pid
 
     def write(self, number):
-        """The test's config as it is for a node; lines keep their numbers."""
+        """Writes the test's config for a node. Lines keep their numbers."""
         def own(found):
             places = [place(found, i + 1) for i in range(NODES)]
             lined_test.turns.setdefault(places[0][0], itertools.cycle(
@@ -96,7 +97,8 @@ class Nodes(lined_test.Daemon):
         return all(node.stopped for node in self.members)
 
     def stop(self, timeout=PATIENCE):
-        """If a test failed, the link may have been cut: a starving machine."""
+        """Prints warnings of the cluster: a test may have failed because the
+        link was cut, on a machine that is too busy."""
         for line in self.logged("^<4>cluster: "):
             print(line, file=sys.stderr)
         super().stop(timeout)

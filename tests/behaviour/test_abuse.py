@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Clients that flood, never read, die and reset, and a daemon without
-descriptors: the others are served, memory is bounded, the CPU is idle when
-there is nothing to be done.
+"""Clients that flood, never read, die or reset, and a daemon without free
+descriptors: other clients are served, memory is bounded, and the daemon uses no
+CPU time when it has nothing to do.
 
 LINED_FLOOD_MB is what the flooding client sends, 200 where it is not set."""
 import hashlib
@@ -42,8 +42,8 @@ class Abuse(DaemonTest):
 
 class NeverReads(Abuse):
     def warm(self):
-        """Serves a client, so that memory that the daemon allocates once is
-        not taken for a leak."""
+        """Serves a client, so that memory which the daemon allocates only once
+        does not look like a leak."""
         with Client(self.address) as c:
             self.assertTrue(c.echoes(b"x" * 8000 + b"\n"))
 
@@ -123,7 +123,7 @@ class NeverReads(Abuse):
                 quiet = 0 if moved else quiet + 1
                 if not moved:
                     time.sleep(0.05)
-            # The high mark and one read each, and no more.
+            # Each client holds at most its high mark and one read.
             self.assert_small(daemon, before, 20 * (256 + 64 + 32))
             with self.takes(0, 2):
                 self.assertTrue(other.echoes())
@@ -195,8 +195,8 @@ class Dies(Abuse):
                         "the descriptors")
 
     def test_a_reset_is_noticed_while_it_is_not_read(self):
-        # Above the high mark its input is not read; the deadlines are far
-        # away.
+        # Above the high mark the client's input is not read. The deadlines are
+        # far away.
         daemon = self.start(self.text)
         base = daemon.descriptors()
         c = Client(self.address, rcvbuf=4096)
@@ -248,8 +248,7 @@ class OutOfDescriptors(Abuse):
     FILES = 64
 
     def open_clients(self, count):
-        """Clients that the kernel has connected; the daemon may not have
-        accepted them."""
+        """Connects clients. The daemon may not have accepted them yet."""
         clients = []
         for _ in range(count):
             c = Client(self.address)
@@ -258,7 +257,7 @@ class OutOfDescriptors(Abuse):
         return clients
 
     def served(self, clients, wait):
-        """The clients that have been answered after the wait."""
+        """Returns the clients that were answered within the wait."""
         deadline = time.monotonic() + wait
         answered = set()
         while len(answered) < len(clients):
@@ -280,12 +279,12 @@ class OutOfDescriptors(Abuse):
         total = 2 * self.FILES
         clients = self.open_clients(total)
         first = self.served(clients, 1.5)
-        # The daemon is full: most descriptors are clients, further clients
+        # No descriptor is left: clients have most of them, and further clients
         # wait.
         self.assertGreater(len(first), self.FILES // 2)
         self.assertLess(len(first), self.FILES)
 
-        # Idle while full, and the log is not flooded either.
+        # The daemon is idle meanwhile, and does not flood the log.
         place, cpu = daemon.mark(), daemon.cpu_seconds()
         time.sleep(2)
         self.assertLessEqual(daemon.cpu_seconds() - cpu, 0.06)
@@ -306,7 +305,7 @@ class OutOfDescriptors(Abuse):
         next_in = self.served(waiting, 1.5)
         self.assertEqual(len(next_in), 10)
 
-        # All leave, and all clients that waited get their answer.
+        # All leave, and all waiting clients get their answer.
         for c in first - gone:
             c.close()
         done = set(next_in)
@@ -351,7 +350,7 @@ class OutOfDescriptors(Abuse):
         self.assertLess(len(self.served(clients, 1.5)), self.FILES)
         daemon.wait_log("Too many open files")
         # Each request is answered, although clients wait for the descriptors
-        # that it frees.
+        # that the request frees.
         for _ in range(8):
             with Client(control) as c:
                 c.send(b"status\n")

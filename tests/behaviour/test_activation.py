@@ -1,8 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Sockets that a service manager has opened and passes on by name, as
-systemd does, and the UNIX sockets that the daemon makes itself: their mode and
-owner."""
+"""Sockets that a service manager has opened and passes on by name, as systemd
+does. Also the mode and owner of UNIX sockets that the daemon makes itself."""
 import grp
 import os
 import pwd
@@ -28,7 +27,7 @@ os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(fds)),
 os.execvp(sys.argv[3], sys.argv[3:])
 """
 
-# A stream protocol that also says its peer's address.
+# A stream protocol that also sends the address of its peer.
 WHO = r"""
 #include <string.h>
 #include <lined/protocol.h>
@@ -54,8 +53,8 @@ const struct lined_protocol lined_protocol = {
 
 
 def timers_of(port):
-    """Which timer runs for each connection to this port, as Linux's
-    /proc/net/tcp has it: 02 is that of keepalive."""
+    """Returns the running timer of each connection to this port, from Linux's
+    /proc/net/tcp: 02 is the keepalive timer."""
     with open("/proc/net/tcp") as f:
         rows = [row.split() for row in f.readlines()[1:]]
     return [row[5].split(":")[0] for row in rows
@@ -140,7 +139,7 @@ class Activation(DaemonTest):
         self.assertTrue(os.path.exists(path))
 
     def test_sockets_of_one_name_are_one_address(self):
-        # As from a unit with ListenStream= twice and ListenDatagram=.
+        # A unit with ListenStream= twice and ListenDatagram= passes these on.
         addresses = self.tcp("echo"), self.tcp("echo", "::1")
         datagrams = self.udp("echo")
         daemon = self.activated(service("echo", "systemd:echo"))
@@ -204,7 +203,7 @@ class Activation(DaemonTest):
             self.assertTrue(held.echoes())
             with Client(second) as c:
                 self.assertTrue(c.echoes())
-            # Given up and taken again.
+            # A reload gives the socket up, and a later one takes it again.
             self.write(service("two", "systemd:second"))
             daemon.reload()
             self.assertEqual(held.ended(), b"")
@@ -287,7 +286,7 @@ class Activation(DaemonTest):
         self.assertRegex(self.refused(service("it", "systemd:bound")),
                          "listen systemd:bound: descriptor 3 is neither a "
                          "listening stream nor a datagram socket")
-        # And a file is no socket at all.
+        # A file is no socket at all.
         self.sockets.clear()
         self.passed("file", FileAsSocket())
         self.assertRegex(self.refused(service("it", "systemd:file")),
@@ -369,7 +368,7 @@ class Unix(DaemonTest):
         self.assertEqual(self.owner(), (pwd.getpwnam("daemon").pw_uid,
                                         grp.getgrnam("nogroup").gr_gid))
         self.assertEqual(self.mode(), 0o600)
-        # The owner can connect, others cannot.
+        # The owner of the socket can connect, others cannot.
         code = ("import socket; s = socket.socket(socket.AF_UNIX); "
                 "s.connect(%r); s.send(b'in\\n'); print(s.recv(9))"
                 % self.sock)
@@ -377,7 +376,7 @@ class Unix(DaemonTest):
             done = subprocess.run(
                 ["setpriv", "--reuid", user, "--clear-groups",
                  "python3", "-c", code],
-                # Directories with a python3 that these users may execute.
+                # These directories have a python3 that the users may execute.
                 env={"PATH": "/usr/local/bin:/usr/bin:/bin"},
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
             self.assertEqual(b"in" in done.stdout, works, user)

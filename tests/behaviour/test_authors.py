@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Modules as authors write them, tests/modules/authors: each passes its
-transcript with every cut of the clients' bytes, and with three workers; so
-does the same in Twisted, and the module has at most one and a half times the
-lines of that."""
+"""Modules as authors write them (tests/modules/authors). Each passes its
+transcript with every cut of the clients' bytes, and with three workers. The
+same protocol in Twisted also passes, and the module has at most one and a half
+times as many lines."""
 import os
 import re
 import socket
@@ -25,7 +25,7 @@ ARGUMENTS = {
 
 
 def python_with(name):
-    """The interpreter that has a module; None: neither has."""
+    """The Python interpreter that has this module; None: there is none."""
     for python in (sys.executable, "/usr/bin/python3"):
         if subprocess.run([python, "-c", "import " + name],
                           stderr=subprocess.DEVNULL).returncode == 0:

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The cases of the Autobahn test suite for WebSocket servers, by its numbers,
-written anew as a table: the frames of a client, and the answers that echo must
-give. Without compression (12, 13), and with smaller messages in 9."""
+"""The cases of the Autobahn test suite for WebSocket servers, with their
+numbers, written again as a table: the frames of a client, and the answers that
+echo must give. The cases for compression (12, 13) are left out, and the
+messages of 9 are smaller."""
 import socket
 
 from lined_test import Client, DaemonTest, free_port, main, service
@@ -48,14 +49,14 @@ def bad_bytes(*texts):
     return [bytes.fromhex(word) for word in texts]
 
 
-# Each case: its number, the frames, the answers, and the code with which the
-# server closes; None: the server does not close, and answers the client's
-# closing frame. Last, the cut.
+# Each case: its number, the frames, the answers, the code with which the server
+# closes, and the cut. The code is None if the server does not close, and
+# answers the client's closing frame.
 
 def framing():
     for major, opcode, byte in ((1, TEXT, b"*"), (2, BINARY, b"\xfe")):
         for minor, size in enumerate((0, 125, 126, 127, 128, 65535, 65536), 1):
-            # An empty line has no bytes that could be called binary.
+            # An empty line has no bytes that would make the message binary.
             answer = [(opcode if size else TEXT, byte * size)]
             yield ("1.%d.%d" % (major, minor), [frame(opcode, byte * size)],
                    answer, None, WHOLE)
@@ -143,7 +144,8 @@ def utf8():
     bad = KOSME + b"\xed\xa0\x80" + b"edited"
     yield "6.3.1", [text(bad)], [], 1007, WHOLE
     yield "6.3.2", fragments(TEXT, bad, 1), [], 1007, WHOLE
-    # The server must not wait for the rest, which does not come.
+    # The server must not wait for the rest of the character, which does not
+    # come.
     for number, end in (("6.4.1", b"\xf4\x90\x80\x80"), ("6.4.2", b"\xf4\x90")):
         yield (number, pieces(TEXT, [KOSME, end, b"edited"])[:2], [], 1007,
                FRAMES)
@@ -175,7 +177,8 @@ UTF8 = (
     (9, True, bad_bytes("7f", "dfbf", "efbfbf", "f48fbfbf")),
     (10, False, bad_bytes("f7bfbfbf", "fbbfbfbfbf", "fdbfbfbfbfbf")),
     (11, True, bad_bytes("ed9fbf", "ee8080", "efbfbd", "f48fbfbf")),
-    # Continuation bytes without a first one, and the other way round.
+    # Continuation bytes without a first byte, and first bytes without
+    # continuation.
     (12, False, [(b"\x80\xbf" * 4)[:i] for i in range(1, 8)]
      + [b"\xbf", bytes(range(0x80, 0xc0))]),
     (13, False, [b" ".join(bytes([b]) for b in range(*r)) + b" "

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """chat: every line that a client gets, to the letter, with one, two and four
-workers; names and seats that all workers agree on; and that abuse does not
-reach other terminals."""
+workers. All workers must agree on names and seats, and abuse must not reach
+other terminals."""
 import collections
 import itertools
 import os
@@ -22,7 +22,7 @@ PASSWORD = "open sesame"
 
 
 def make_hash():
-    """A hash of PASSWORD as this system makes them."""
+    """A hash of PASSWORD, made by this system."""
     done = subprocess.run(["perl", "-e", "print crypt(shift, '$6$lined$')",
                            PASSWORD], stdout=subprocess.PIPE, check=True,
                           timeout=30)
@@ -30,7 +30,7 @@ def make_hash():
 
 
 class Person(Client):
-    """A member, who reads lines of text."""
+    """A member. Reads lines as text."""
     tokens = itertools.count(1)
 
     def says(self, *lines):
@@ -53,8 +53,8 @@ class Person(Client):
         self.hears(*answers)
 
     def tells(self, other, text):
-        """Sends a private message to a person whose name may be known a moment
-        later."""
+        """Sends a private message to another person, whose name may become
+        known only a moment later."""
         self.says("/msg %s %s" % (other.name, text))
         unknown = "! no such nickname: " + other.name
         while NODES > 1:
@@ -64,11 +64,12 @@ class Person(Client):
             self.says("/msg %s %s" % (other.name, text))
 
     def has_heard_nothing(self):
-        """Checks that the person gets nothing but its own answer."""
+        """Checks that the person gets nothing but the answer to its own
+        command."""
         self.asks("/ping", "* pong")
 
     def until(self, wanted):
-        """The lines up to this one, without it."""
+        """Returns the lines before this one."""
         lines = []
         while True:
             line = self.hears_line()
@@ -77,7 +78,7 @@ class Person(Client):
             lines.append(line)
 
     def greeted(self, motd="Welcome.", room="lobby"):
-        """Reads the greeting: the guest's number."""
+        """Reads the greeting. Returns the guest's number."""
         line = self.hears_line()
         head = "* " + (motd + " " if motd else "") + "You are guest"
         if not (line.startswith(head) and line.endswith(HELP)):
@@ -112,15 +113,15 @@ class Chat(DaemonTest):
         return person
 
     def arrive(self, *names):
-        """Connects people with these names to the lobby; they have heard of
-        each other."""
+        """Connects people with these names. Returns when all of them have heard
+        of each other in the lobby."""
         people = []
         for name in names:
             person = self.connect()
             person.greeted()
             person.says("/nick " + name)
-            # On another node it may get lines late that were sent before it
-            # came.
+            # On another node the person may get late lines that were sent
+            # before it connected.
             person.until("* %s is now %s" % (person.name, name))
             person.name = name
             people.append(person)
@@ -137,15 +138,15 @@ class Chat(DaemonTest):
                     b.until("(%s) %s" % (a.name, text))
 
     def last_words(self, person, *others):
-        """The lines until the end. Events on another node may arrive late, and
-        nodes do not stop at the same time: others may have quit."""
+        """Returns the lines until the end. Because nodes do not stop at the
+        same time, there may be lines about others that have quit."""
         theirs = tuple("* %s " % other.name for other in others)
         return [line for line in person.rest().decode().splitlines()
                 if NODES == 1 or not line.startswith(theirs)]
 
     def finds(self, person, line, answer):
-        """Asks until the answer matches: a change on another node is known a
-        moment later."""
+        """Asks until the answer matches, because a change on another node
+        becomes known only a moment later."""
         def found():
             person.says(line)
             return person.hears_line() == answer
@@ -521,7 +522,7 @@ class Options(Chat):
         bob.hears("* topic of lobby: Tea")
         self.assertRegex(bob.hears_line(),
                          r"^\[lobby \d\d:\d\d\] <guest1> in the lobby$")
-        # On another node it may hear late of alice's end.
+        # On another node the line about alice's end may come late.
         bob.says("/join attic")
         bob.until("* guest2 joined attic")
         bob.asks("/join den", "* guest2 joined den")
@@ -535,7 +536,8 @@ class Options(Chat):
         self.write(self.text("history = 1000 flood-rate = 0").replace(
             "limits {", "limits { send-queue = 64k"), workers=self.workers)
         self.daemon.reload()
-        # One on each worker: what all have heard is behind all of them.
+        # There is one client on each worker: when all have heard a line, all
+        # earlier lines have arrived, too.
         alice, *others = Chat.arrive(self, "alice", "bob", "chris", "dora")
         alice.says(*("%d %s" % (i, "x" * 1000) for i in range(300)))
         for other in others:
@@ -590,13 +592,13 @@ class Options(Chat):
 
     def test_an_answer_is_awaited_when_it_stops(self):
         alice = self.arrive("alice")
-        # Verifying takes longer than a drain's step; it does not begin before
-        # the signal is there.
+        # Verifying a password takes longer than a step of the drain. It must
+        # not begin before the signal arrives.
         self.daemon.signal(signal.SIGSTOP)
         alice.says("/oper root " + PASSWORD)
         self.daemon.signal(signal.SIGTERM)
         self.daemon.signal(signal.SIGCONT)
-        # The signal and the line were there at once.
+        # The signal and the line were there at the same time.
         self.assertEqual({alice.hears_line(), alice.hears_line()},
                          {"* you are now an operator", GOODBYE})
         self.assertEqual(alice.rest(), b"")
@@ -657,7 +659,7 @@ class Options(Chat):
                  "* topic of hall: Be kind")
         alice.until("* rob joined hall")
         alice.asks("/kick", "! usage: /kick NICK [REASON]")
-        # Also by the present nickname of the banned person.
+        # The ban also works with the person's current nickname.
         alice.says("/ban rob", "/ban rob now")
         bob.hears("* rob was kicked from hall by alice")
         bob.asks("/nick robert", "* rob is now robert")
@@ -742,7 +744,8 @@ class Options(Chat):
         reloaded, wrong = threading.Event(), []
 
         def talk(who):
-            """Some lines more when all is done, and one to end with."""
+            """Sends lines until all reloads are done, then some more, and a
+            last one."""
             number, over = 0, False
             while not over:
                 over = reloaded.is_set()
@@ -836,7 +839,7 @@ class Password(Chat):
         bob.says(PASSWORD)
         self.daemon.signal(signal.SIGTERM)
         self.daemon.signal(signal.SIGCONT)
-        # A client that is accepted meanwhile hears of it, too.
+        # A client that is accepted meanwhile also hears of the end.
         said = self.last_words(bob, alice)
         self.assertEqual(len(said), 3, said)
         self.assertRegex(said[0], "^. Welcome")
@@ -850,13 +853,14 @@ class Password(Chat):
 
 class End(Chat):
     def leaves(self, *people):
-        """The people get the announcement once, and nothing else."""
+        """Checks that the people get the announcement once, and nothing else.
+        """
         for person in people:
             self.assertEqual(self.last_words(person, *people), [GOODBYE])
 
     def test_a_stop_is_told(self):
         alice, bob = self.arrive("alice", "bob")
-        # In no room.
+        # alice is in no room now.
         alice.asks("/part", "* alice left lobby")
         bob.hears("* alice left lobby")
         self.daemon.signal(signal.SIGTERM)
@@ -873,7 +877,7 @@ class End(Chat):
     def test_who_is_busy_is_told_at_once(self):
         alice, bob = self.arrive("alice", "bob")
         self.daemon.signal(signal.SIGSTOP)
-        # More than is read of one client at a time.
+        # These are more lines than are read of one client in a turn.
         bob.says(*["/ping"] * 24)
         self.daemon.signal(signal.SIGTERM)
         self.daemon.signal(signal.SIGCONT)
@@ -897,7 +901,7 @@ class LastLines(Chat):
     options = "flood-rate = 0"
 
     def text(self, options):
-        # What is sent to a UNIX socket need not be acknowledged.
+        # Data on a UNIX socket needs no acknowledgement.
         self.address = self.path("chat.sock")
         return service("lobby", "unix://" + self.address, protocol="chat",
                        extra=self.limits + "chat { %s }" % options)
@@ -905,10 +909,10 @@ class LastLines(Chat):
     @one_node("a node that stops waits for its own clients only")
     def test_who_is_silent_gets_what_others_have_sent(self):
         alice, bob = self.arrive("alice", "bob")
-        # For 250 ms a client that was held may still have lines on their way.
+        # Lines of a client that was held may still be on their way for 250 ms.
         self.assertTrue(alice.is_silent(0.3))
         self.daemon.signal(signal.SIGSTOP)
-        # Read in many turns.
+        # These lines are read in many turns.
         lines = ["line %d" % i for i in range(3000)]
         bob.says(*lines)
         self.daemon.signal(signal.SIGTERM)
@@ -945,7 +949,7 @@ class Abuse(Chat):
             bob.hears("[lobby] <alice> " + heard)
 
     def test_no_control_gets_through_by_a_command(self):
-        """Each text of a client that is shown to others is clean."""
+        """Each text of a client that others see has no control characters."""
         evil, clean = "\x1b[2J\x9b1m\x07", "[2J1m"
         alice, bob = self.arrive("alice", "bob")
         for line, heard in (
@@ -966,7 +970,7 @@ class Abuse(Chat):
                 bob.hears(heard.replace("%s", clean))
         left = alice.ended().decode()
         self.assertEqual(left, "")
-        # Only its sender gets the error, with clean text.
+        # Only the sender gets the error, and its text is clean.
         for line, heard in (
                 ("/nick a%sb", "! bad nickname: a%sb"),
                 ("/join a%sb", "! bad room name: a%sb"),
@@ -983,7 +987,7 @@ class Abuse(Chat):
             said = bytes(random.choice(
                 (random.randrange(256), random.choice(b"\x1b\xff\xc2\x9b")))
                 for _ in range(random.randrange(1, 60)))
-            # A telnet command makes CR a line end.
+            # After a telnet command, CR is a line end.
             said = b"x" + said.replace(b"\n", b"").replace(b"\r", b"")
             alice.send(said + b"\n")
             line = bob.line()
@@ -1067,7 +1071,8 @@ class Abuse(Chat):
                 crowd.append(who)
             for _ in range(random.randrange(0, min(5, len(crowd)))):
                 crowd.pop(random.randrange(len(crowd))).close()
-            # A greeted client is listed at once; on another node, soon.
+            # A greeted client is listed at once; on another node, soon
+            # afterwards.
             wanted = {who.name for who in crowd} | {"alice"}
             self.eventually(
                 lambda: wanted <= set(self.after(alice, "/who")),
@@ -1080,7 +1085,8 @@ class Abuse(Chat):
                             "the same names for everybody")
 
     def test_a_crowd_that_comes_and_goes_leaves_nothing(self):
-        """Many at once, on all workers, with names, rooms and sudden ends."""
+        """Many clients at once, on all workers, with names, rooms and sudden
+        ends."""
         alice, bob = self.arrive("alice", "bob")
 
         def churn(seed):
@@ -1116,7 +1122,7 @@ class Abuse(Chat):
         for who in (alice, bob):
             self.eventually(lambda: self.after(who, "/who") == ["alice", "bob"],
                             "a lobby without the crowd")
-            # A name that changes on another worker is missing for a moment.
+            # A name that is changed on another worker is missing for a moment.
             self.eventually(
                 lambda: self.answer(who, "/rooms", "* rooms:")
                 == "* rooms: lobby (2)", "no other room")
@@ -1134,8 +1140,8 @@ class Abuse(Chat):
         return self.answer(person, command, "* lobby:").split()[2:]
 
     def test_what_one_hears_of_is_so(self):
-        """A client that hears of a join, a part or a quit and asks finds it
-        done."""
+        """If a client that has heard of a join, a part or a quit asks, it has
+        happened."""
         alice, bob = self.arrive("alice", "bob")
         for _ in range(50):
             alice.asks("/part", "* alice left lobby")
@@ -1233,7 +1239,8 @@ class Flood(Chat):
         heard = bob.until("* alice quit")
         self.assertEqual(heard[:20],
                          ["[lobby] <alice> f %d" % i for i in range(20)])
-        # flood-rate goes on while a busy machine takes its time.
+        # On a busy machine more time has passed, in which flood-rate allows
+        # more lines.
         self.assertLessEqual(len(heard), 15 + 10 * took)
         self.assertGreater(took, 0.8)
 

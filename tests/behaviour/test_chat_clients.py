@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""chat with the programs that people use, telnet on a terminal, nc and a bot
-that insists on CRLF: each gets the lines that it expects, in one room. Also
-the log and the counters for operators, and long answers."""
+"""chat with programs that people use: telnet on a terminal, nc, and a bot that
+needs CRLF. In one room, each gets the lines that it expects. Also the log and
+the counters for operators, and long answers."""
 import collections
 import os
 import re
@@ -25,7 +25,7 @@ IAC, DONT, DO, WONT, WILL, IP = b"\xff", b"\xfe", b"\xfd", b"\xfc", b"\xfb", \
     b"\xf4"
 ECHO, MARK, SGA = b"\x01", b"\x06", b"\x03"
 
-# A strict bot: LineReceiver takes CRLF and nothing else for a line end.
+# A strict bot: LineReceiver accepts only CRLF as a line end.
 BOT = """
 import sys
 from twisted.internet import protocol, reactor
@@ -52,7 +52,7 @@ reactor.run()
 
 
 def python_with(name):
-    """The interpreter that has a module; None: neither has."""
+    """The Python interpreter that has this module; None: there is none."""
     for python in (sys.executable, "/usr/bin/python3"):
         if subprocess.run([python, "-c", "import " + name],
                           stderr=subprocess.DEVNULL).returncode == 0:
@@ -88,7 +88,7 @@ class ChatTest(DaemonTest):
             self.assertEqual(client.line(), answer + b"\n")
 
     def events(self):
-        """The counters of all nodes."""
+        """Returns the sums of the counters of all nodes."""
         total = collections.Counter()
         for number in range(1, NODES + 1):
             page = urllib.request.urlopen("http://127.0.0.%d:%d/metrics" % (
@@ -112,7 +112,8 @@ class Wire(ChatTest):
         self.serve()
         unix, dos = self.connect(), self.connect()
         self.assertEqual(unix.line(), b"* guest2 joined lobby\n")
-        # On another node it may get lines late that were sent before it came.
+        # On another node the client may get late lines that were sent before it
+        # connected.
         unix.send(b"/msg guest2 hi\n/ping\n")
         while dos.line() != b"(guest1) hi\n":
             pass
@@ -124,7 +125,7 @@ class Wire(ChatTest):
                          [b"[lobby] <guest1> hello\r\n",
                           b"* guest1 set the topic of lobby: tea\r\n"])
         self.assertEqual(unix.line(), b"* guest1 set the topic of lobby: tea\n")
-        # Once is enough.
+        # lined needs to see CRLF only once.
         dos.send(b"/msg guest1 psst\n/ping\n")
         self.assertEqual(dos.line(), b"* pong\r\n")
         self.assertEqual(unix.line(), b"(guest2) psst\n")
@@ -240,7 +241,7 @@ class Telnet(ChatTest):
         telnet.sendline("sesame")
         telnet.expect_exact("joined lobby")
         self.assertNotIn("sesame", telnet.before)
-        # The echo is back.
+        # The terminal's echo is on again.
         telnet.sendline("/ping")
         telnet.expect_exact("/ping")
         telnet.expect_exact("* pong")
@@ -276,7 +277,7 @@ class Telnet(ChatTest):
         # After ^C the client still sends and gets lines.
         telnet.sendcontrol("c")
         telnet.sendline("bot: hello")
-        # The lines of two senders may come in the opposite order.
+        # The lines of two senders may come in either order.
         self.assertEqual({nc.stdout.readline(), nc.stdout.readline()},
                          {b"[lobby] <tess> bot: hello\n",
                           b"[lobby] <bot> hello yourself\n"})
@@ -303,7 +304,7 @@ class Announce(ChatTest):
         probe.send(b"\r\n\r\n")
         probe.close()
         bob = self.connect()
-        # The silent client gets lines, and is listed.
+        # The silent client gets lines, too, and is listed.
         alice.send(b"hello\n")
         self.assertEqual(bob.line(), b"[lobby] <alice> hello\n")
         self.asks(alice, b"/who", b"* lobby: alice guest3")
@@ -391,7 +392,7 @@ class Deeds(ChatTest):
 
 class Long(ChatTest):
     def test_long_answers_come_in_several_lines(self):
-        """They are longer than the send queue and line-length."""
+        """The answers are longer than the send queue and line-length."""
         self.serve("flood-rate = 0", "framing { line-length = 100 }\n"
                    "limits { send-queue = 2k clients-per-address = 0 }\n")
         asker = self.connect()

@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""chat: members that act at random, all at once, on one, two and four workers.
-The lines that each of them gets are consistent: it is a member of the rooms it
-hears, a message bears the name that its sender had, no lines come twice, out
-of order or not at all, and in the end all agree on the members."""
+"""chat: many members act at random at the same time, on one, two and four
+workers. The lines that a member gets must be consistent: they are from rooms of
+which it is a member; a message has the name that its sender had; no line comes
+twice, is out of order or missing; and in the end all members agree on the list
+of members."""
 import collections
 import os
 import random
@@ -18,13 +19,13 @@ STEPS = 150
 NAMES = 12
 ROOMS = 3
 
-# "[room] <name> MEMBER NUMBER name room": with the name and room that the
-# sender believed to have.
+# "[room] <name> MEMBER NUMBER name room", with the name and the room that the
+# sender had, as far as it knew.
 MESSAGE = re.compile(r"\[(\S+)\] <(\S+)> (\d+) (\d+) (\S+) (\S+)$")
 
 
 class Member(threading.Thread):
-    """A member, on a thread of its own while it acts."""
+    """A member, which acts on its own thread."""
 
     def __init__(self, address, number, seed):
         super().__init__(daemon=True)
@@ -71,7 +72,8 @@ class Member(threading.Thread):
             self.heard_in_lobby[int(sender)] += 1
 
     def until(self, *wanted):
-        """The first line that is, or begins like, one of these."""
+        """Returns the first line that is one of these, or begins with one of
+        these."""
         while True:
             line = self.line()
             for text in wanted:
@@ -109,7 +111,7 @@ class Member(threading.Thread):
         self.rooms.append(room)
 
     def part(self):
-        """Leaves any room but the lobby."""
+        """Leaves a random room, but not the lobby."""
         rooms = [room for room in self.rooms if room != "lobby"]
         if rooms:
             room = self.dice.choice(rooms)
@@ -147,7 +149,7 @@ class Member(threading.Thread):
                 self.step()
             self.join_room("lobby")
             self.says("end %d" % self.number)
-            # The lines of the others until their own ends.
+            # Reads lines until each other member has ended.
             while len(self.ended) < MEMBERS - 1:
                 self.take(self.line())
         except (AssertionError, OSError) as error:
@@ -167,7 +169,7 @@ class Crowd(DaemonTest):
         for i in range(MEMBERS):
             members.append(Member(address, i, seed + i))
             self.addCleanup(members[-1].client.close)
-        # The node of one may not know yet that the last one came.
+        # One member's node may not know yet that the last member came.
         for member in members:
             self.eventually(lambda m=member: len(m.who()) == MEMBERS, "all")
         for member in members:

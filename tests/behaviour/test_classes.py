@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Classes: clients from some networks have other limits and a `clients` of
-their own, and the limits of the new config after a reload."""
+"""Classes: clients from some networks have other limits and their own
+`clients`. After a reload they have the limits of the new config."""
 import contextlib
 import ctypes
 import errno
@@ -52,7 +52,8 @@ class Classes(DaemonTest):
         return self.ask("why", address)["rulings"][0]
 
     def clients_are(self, **wanted):
-        """Waits for these counts: workers report closed clients later."""
+        """Waits for these counts, because workers report closed clients later.
+        """
         def counts():
             got = self.counters()
             return all(got.get(key.replace("__", ".")) == value
@@ -129,8 +130,8 @@ class Classes(DaemonTest):
                 daemon.stop()
 
     def user_timeouts(self, daemon):
-        """By client address, in seconds: the kernel closes a peer that
-        acknowledges nothing after this time."""
+        """Returns, by client address, the seconds after which the kernel closes
+        a connection whose peer acknowledges nothing."""
         libc, found = ctypes.CDLL(None, use_errno=True), {}
         pidfd = os.pidfd_open(daemon.pid)
         for name in os.listdir("/proc/%d/fd" % daemon.pid):
@@ -224,8 +225,8 @@ class Classes(DaemonTest):
         self.clients_are(clients=0)
 
     def serve_history(self, protocol, section):
-        """A history of 100 lines of 50 bytes, and the client that wrote
-        them."""
+        """Makes a history of 100 lines of 50 bytes. Returns the client that
+        wrote them."""
         self.start(service(
             "s", "tcp://127.0.0.1:%d" % self.port, protocol=protocol,
             extra="framing { line-length = 200 }\n"

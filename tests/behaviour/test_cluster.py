@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Several daemons, connected by nats-server, are one: the section `cluster`."""
+"""The section `cluster`: several daemons, connected by nats-server, work as
+one."""
 import json
 import os
 import re
@@ -86,12 +87,12 @@ class Without(DaemonTest):
                                 workers=workers)
             if daemon.is_sanitized():
                 self.skipTest("a sanitizer has threads of its own")
-            # The main thread, the one that writes the log, and the workers.
+            # The main thread, the log thread, and the workers.
             self.eventually(lambda: len(thread_names(daemon)) == 2 + (
                 workers if workers > 1 else 0), "the threads")
             self.assertFalse([name for name in thread_names(daemon)
                               if "nats" in name])
-            # One to wake up each of the main thread and the workers.
+            # The main thread and each worker have an eventfd that wakes them.
             self.assertLessEqual(self.links(daemon).count("eventfd"),
                                  1 if workers == 1 else workers + 1)
 
@@ -114,7 +115,7 @@ class Without(DaemonTest):
                 self.assertTrue(clients[-1].echoes())
         if daemon.is_sanitized():
             self.skipTest("a sanitizer has memory of its own")
-        # 344, see tests/bench/idle-memory, and what malloc() rounds up.
+        # 344 bytes, see tests/bench/idle-memory, and what malloc() adds.
         self.assertLess((daemon.own_kib() - before) * 1024 / self.COUNT, 400)
 
 
@@ -211,8 +212,8 @@ class ChatOfFourWorkers(Chat):
 
 class Cut(ClusterTest):
     def collide(self, alice, bob):
-        """While both nodes are cut off, each gives out one name: the earlier
-        claim keeps it."""
+        """While both nodes are cut off, each gives the same name to a client.
+        The earlier claim keeps the name."""
         alice.say("/nick carol")
         alice.until(r"\* alice is now carol$")
         alice.say("nobody hears this")
@@ -220,8 +221,9 @@ class Cut(ClusterTest):
         bob.until(r"\* bob is now carol$")
 
     def settle(self, alice, bob):
-        """The new name may come before the end of the cut is told. Whether
-        alice is told of it: node-b may say so before node-a is joined."""
+        """The new name may come before the message that the cut has ended.
+        Returns whether alice is told of bob's new name: node-b may send that
+        before node-a has joined."""
         mark = len(bob.heard)
         for person in alice, bob:
             person.until(r"\* everybody hears you again$")
@@ -240,7 +242,7 @@ class Cut(ClusterTest):
         a, b = self.nodes(nats.url(), 2)
         alice, bob = self.person(a, "alice"), self.person(b, "bob")
         alice.until(r"\* \S+ is now bob$")
-        # Lines that node-b has not read yet may be lost, too.
+        # Lines that node-b has not read yet may also be lost.
         alice.say("hello")
         bob.until(r"\[lobby\] <alice> hello$")
         nats.kill()
@@ -249,7 +251,8 @@ class Cut(ClusterTest):
         self.collide(alice, bob)
         nats.start()
         told = self.settle(alice, bob)
-        # "is now carol" and one line; and one "is now carol", or two.
+        # node-b loses "is now carol" and one line; node-a loses one or two
+        # lines "is now carol".
         b.wait_log("cluster: 2 lines of node node-a were lost")
         a.wait_log("cluster: 1 line of node node-b was lost" if told
                    else "cluster: 2 lines of node node-b were lost")

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""A chat on several nodes: actions of operators reach everybody, and each node
-keeps the state that it has heard of. On one and four workers."""
+"""A chat on several nodes, with one and four workers each. Actions of operators
+reach everybody, and each node keeps the state that it has heard of."""
 import re
 
 from cluster_test import ClusterTest, Nats
@@ -13,7 +13,8 @@ class ChatTest(ClusterTest):
     workers = 1
 
     def begin(self, count=3):
-        """Nodes, and one person on each; the first one is an operator."""
+        """Starts nodes with one person each. The first person is an operator.
+        """
         options = ("history = 10  operator \"root\" { hash = '%s' } "
                    % make_hash())
         self.nats = Nats(self)
@@ -32,7 +33,8 @@ class ChatTest(ClusterTest):
         self.eventually(lambda: person.who() == names, "all of them")
 
     def hears(self, speaker, *listeners):
-        """Each hears the speaker's line; returns what came before it."""
+        """Checks that each listener hears the speaker's line. Returns the lines
+        before it."""
         self.said = getattr(self, "said", 0) + 1
         speaker.say("probe %d" % self.said)
         before = []
@@ -65,7 +67,7 @@ class Operators(ChatTest):
             person.until(r"\* p1 was kicked from lobby by p0$")
         p1.say("/join lobby")
         p1.until("! you are banned from lobby$")
-        # A ban holds for another name and on another node, too.
+        # A ban also holds for another name and on another node.
         p1.say("/nick p9")
         p1.until(r"\* p1 is now p9$")
         p1.say("/join lobby")
@@ -123,7 +125,7 @@ class Operators(ChatTest):
             self.assertIn("* topic of lobby: by p0", self.early(late))
 
     def early(self, person):
-        """The lines that a person got when it connected."""
+        """Returns the lines that a person got when it connected."""
         person.say("/ping")
         person.until(r"\* pong$")
         return person.heard
@@ -145,7 +147,7 @@ class Stop(ChatTest):
             person.until(r"\* pong$")
             for name in "p1", "p3":
                 self.assertEqual(person.heard.count("* %s quit" % name), 1)
-        # They hear only that it ends.
+        # These two hear only of the end of their own node.
         for person in p1, p3:
             self.assertNotIn(b"quit", person.ended())
 

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""A cluster under load, and with a node or a nats-server that does not keep
-up: local readers get each line, memory is bounded, and lines that other nodes
-miss are counted exactly. LINED_LONG is the duration in seconds (1); if it is
-set, cuts of full length run, too."""
+"""A cluster under load, and with a node or a nats-server that is too slow:
+local readers get each line, memory is bounded, and lines that other nodes miss
+are counted exactly. LINED_LONG is the duration in seconds (default 1); if it is
+set, tests with long cuts run, too."""
 import os
 import re
 import signal
@@ -20,13 +20,13 @@ SECONDS = float(LONG or 1)
 RATE = 50000  # lines a second
 TURN = 500
 LINE = 100
-LONG_LINE = 400  # more than the kernel keeps, in a second
+LONG_LINE = 400  # a second of these does not fit into kernel buffers
 MIB = 1024  # KiB
 
 
 class Flood:
-    """A client that sends numbered lines, at RATE or as fast as they are
-    read."""
+    """A client that sends numbered lines, at RATE or as fast as the daemon
+    reads."""
 
     def __init__(self, client, size=LINE):
         self.client = client
@@ -49,7 +49,7 @@ class Flood:
 
 
 class Ears:
-    """A reader that reads all the time, and the numbers of its lines."""
+    """A reader that reads all the time, and keeps the numbers of its lines."""
 
     def __init__(self, client):
         self.client = client
@@ -75,7 +75,7 @@ class Ears:
 class LoadTest(RelayTest):
     def setUp(self):
         super().setUp()
-        # The most that one client may have queued, so that the readers of the
+        # The longest queue that a client may have, so that the readers of the
         # test lose nothing.
         limits = '\t}\n\tlimits {\n\t\tsend-queue = 64M\n'
         self.a, self.b = self.relays(limits, 2)
@@ -91,14 +91,15 @@ class LoadTest(RelayTest):
         return int(found.group(1))
 
     def end(self):
-        """Waits until a line comes through again."""
+        """Waits until a line arrives again."""
         def comes():
             self.writer.send(b"end\n")
             return self.far.ended.wait(0.1)
         self.eventually(comes, "the end")
 
     def count_up(self):
-        """B has received or lost all lines that A has published."""
+        """Waits until B has received, or counted as lost, all lines that A has
+        published."""
         def published():
             return (self.metric(self.a, "lines_sent_total")
                     + self.metric(self.a, "lines_unsent_total"))
@@ -110,7 +111,7 @@ class LoadTest(RelayTest):
         return self.metric(self.b, "lost_total")
 
     def check_near(self, flood):
-        """The local reader has got each line."""
+        """Checks that the local reader has got each line."""
         self.assertTrue(self.near.ended.wait(60))
         self.assertEqual(self.near.numbers, list(range(flood.count)))
 
@@ -196,8 +197,8 @@ class LeftServer(LoadTest):
 
 
 class Echo:
-    """Two people of one node: one speaks every 10 ms, the other hears it. The
-    longest time, and how often more than 100 ms."""
+    """Two people on one node: one speaks every 10 ms, the other hears it. Notes
+    the longest delay, and the number of delays above 100 ms."""
 
     def __init__(self, test, node):
         self.speaker, self.listener = test.person(node), test.person(node)
@@ -231,7 +232,7 @@ class Echo:
 
 @unittest.skipUnless(LONG, "lasts minutes: LINED_LONG")
 class Timed(ClusterTest):
-    """The default lease, at full length."""
+    """Tests with the default lease."""
 
     lease = "15s"
 
@@ -247,8 +248,8 @@ class Timed(ClusterTest):
         self.echoes = [Echo(self, node) for node in (self.a, self.b)]
 
     def cut(self, what, cut, seconds, heal):
-        """Both nodes give out one name meanwhile; afterwards one client has
-        it."""
+        """Cuts a link for a time. Meanwhile both nodes give the same name to a
+        client; afterwards only one client has it."""
         self.begin()
         cut()
         begin = time.monotonic()

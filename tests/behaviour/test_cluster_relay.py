@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""A relay on several nodes of a cluster: each line comes once to each reader,
-one node has the upstreams and the targets. On one and four workers."""
+"""A relay on several nodes of a cluster, with one and four workers each: each
+line comes once to each reader, and one node has the upstreams and the targets.
+"""
 import os
 import select
 import signal
@@ -20,7 +21,8 @@ class RelayTest(ClusterTest):
         self.nats = Nats(self, config=self.server)
 
     def relay(self, name, options="", service="feed"):
-        """A node with a relay of these options; its port is in .port."""
+        """Starts a node with a relay with these options. Its port is in .port.
+        """
         port = free_port()
         daemon = self.serve(name, self.section(name, self.nats.url()) + (
             'service "%s" {\n\tprotocol = "relay"\n\tcluster = true\n'
@@ -58,7 +60,7 @@ class RelayTest(ClusterTest):
                 pass
 
     def primary(self, nodes):
-        """Waits until a node logs that it is the primary; its index."""
+        """Waits until a node logs that it is the primary. Returns its index."""
         def found():
             return [i for i, node in enumerate(nodes) if not node.stopped and
                     node.logged("this node is now the primary")]
@@ -109,8 +111,8 @@ class Lines(RelayTest):
         self.eventually(reached, "the lines of another node")
 
         def dropped():
-            """Sends a line that the reader has got again on its node, a moment
-            later: the node's other workers may get it last."""
+            """Whether the node drops a line that its reader has got already.
+            The node's other workers may get the line later than the reader."""
             turn = next(turns)
             first.send(b"line %d\n" % turn)
             while reader.line() != b"line %d\n" % turn:
@@ -193,7 +195,8 @@ class OneConnection(RelayTest):
                 '\t\tretry-min = 100ms\n' % upstream.url)
             with upstream.accept() as before:
                 def feed():
-                    """What was sent when it is left is still read."""
+                    """Lines that the upstream had sent before it was left are
+                    still read."""
                     try:
                         while True:
                             before.send(b"feed\n" * 1000)
@@ -223,7 +226,7 @@ class Stopped(RelayTest):
                 '\tlimits {\n\t\tsend-queue = 64M\n' % upstream.url, 2)
             first = nodes.pop(self.primary(nodes))
             [other] = nodes
-            # Its drain lasts.
+            # Its drain takes long.
             stuck = Client(("127.0.0.1", first.port), rcvbuf=4096)
             self.addCleanup(stuck.close)
             readers = self.client(first), self.client(other)
@@ -245,7 +248,7 @@ class Stopped(RelayTest):
 
 
 class Replaced(RelayTest):
-    """A reload with a replaced module makes the service anew, while the old
+    """A reload with a replaced module starts a new service, while the old
     service still drains a client that does not read."""
 
     def begin(self, options=""):

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Faults between a node and nats-server: the log names each, and the node
-serves its own clients. Reloads of the section `cluster`."""
+"""Faults between a node and nats-server: the log names each of them, and the
+node serves its own clients. Also reloads of the section `cluster`."""
 import socket
 import time
 
@@ -17,7 +17,8 @@ from nats_keys import Keys
 
 class TroubleTest(ClusterTest):
     def cut_off(self, server, message, more="", name="node-a"):
-        """A node that cannot join says why, and serves its clients."""
+        """Checks that a node which cannot join logs the reason, and serves its
+        clients."""
         node = self.node(name, server, False, more)
         node.wait_log(message)
         alice = self.person(node, "alice")
@@ -34,7 +35,7 @@ class Trouble(TroubleTest):
         silent = [socket.create_server(("127.0.0.1", 0)) for _ in range(5)]
         for listener in silent:
             self.addCleanup(listener.close)
-        # Each connection takes two seconds.
+        # Each attempt to connect takes two seconds.
         node = self.node("node-a", '", "'.join(
             "nats://127.0.0.1:%d" % listener.getsockname()[1]
             for listener in silent), False)
@@ -109,10 +110,10 @@ class Trouble(TroubleTest):
         self.node("node-a", nats.url())
 
     def test_leases_differ_that_were_set_at_one_moment(self):
-        """The node whose lease is not in the bucket leaves."""
+        """The node whose lease is not that of the bucket leaves."""
         nats = Nats(self)
         a = self.node("node-a", nats.url())
-        # As if both had found an empty bucket.
+        # The result is the same as if both nodes had found an empty bucket.
         Wire(self, nats).publish("$JS.API.STREAM.UPDATE.KV_lined_nodes", (
             b'{"name": "KV_lined_nodes", "subjects": ["$KV.lined_nodes.>"],'
             b'"retention": "limits", "max_consumers": -1, "max_msgs": -1,'
@@ -127,7 +128,7 @@ class Trouble(TroubleTest):
                           "node-%s has %d ms, this one has %d ms"
                           % ((other,) + has))
         a.wait_log("cluster: nats://.*: lease must be the same on every node")
-        # Node B has connected anew by now, or does so soon.
+        # Node B has connected again by now, or does so soon.
         b.wait_logs("cluster: joined as node node-b", 2)
         bob = self.person(b, "bob")
         self.eventually(lambda: bob.who() == ["bob"], "one order")
@@ -153,7 +154,7 @@ class Trouble(TroubleTest):
         a, b = self.nodes(nats.url(), 2)
         alice, bob = self.person(a, "alice"), self.person(b, "bob")
         self.eventually(lambda: alice.who() == ["alice", "bob"], "bob")
-        # Lines of one turn are more than one frame.
+        # The lines of one turn need more than one frame.
         alice.say("\n".join("%d %s" % (i, "." * 400) for i in range(60)))
         for i in range(60):
             bob.until(r"\[lobby\] <alice> %d \.{400}$" % i)
@@ -194,8 +195,8 @@ class Trouble(TroubleTest):
 
 
 class Tls(TroubleTest):
-    """The CA is the test's own. A stop exits 0: libnats and OpenSSL do not
-    clean up the same memory."""
+    """TLS with a CA of the test. At a stop the daemon must exit 0: libnats and
+    OpenSSL must not clean up the same memory."""
 
     def setUp(self):
         super().setUp()
@@ -281,7 +282,7 @@ class Reload(ClusterTest):
         a.reload()
         alice = self.person(a, "alice")
         self.eventually(lambda: alice.who() == ["alice", "bob"], "bob")
-        # Another way to the same server: nobody is disconnected.
+        # The proxy is another way to the same server: nobody is disconnected.
         proxy = Proxy(self, nats.port)
         mark = a.mark()
         self.write_config(a, True, "nats://127.0.0.1:%d" % proxy.port)
@@ -318,14 +319,14 @@ class Reload(ClusterTest):
                 speaker.say("hello")
                 listener.until(r"\[lobby\] <%s> hello$" % speaker.nickname)
 
-        # Another name: the old one leaves at once, the people stay.
+        # With another name, the old name leaves at once, and the people stay.
         mark = b.mark()
         place = change("node-x", nats.url())
         a.wait_log("cluster: joined as node node-x", place)
         b.wait_log("cluster: node node-a has left", mark)
         b.wait_log("cluster: node node-x is there", mark)
         hear_each_other()
-        # Servers that do not exist, and back.
+        # The servers do not exist; then the config has the real one again.
         place = change("node-x", "nats://127.0.0.1:%d" % free_port())
         a.wait_log("cluster: .*No server available", place)
         alice.until(r"\* some people may not hear you$")

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""A child process with bounds reads the config: a config that takes all
-memory, never ends or crashes the child is refused, and the daemon serves its
-clients meanwhile."""
+"""A child process with limits reads the config. A config that takes all memory,
+never ends, or crashes the child is refused, and the daemon serves its clients
+meanwhile."""
 import os
 import signal
 import socket
@@ -60,7 +60,8 @@ class ConfigChild(DaemonTest):
         self.copy_module("control")
 
     def module(self, name, statement):
-        """The config with a service of a module whose check does this."""
+        """Makes a module whose check executes this statement. Returns a config
+        with a service of it."""
         self.build_module(name, CHECK % (name, statement, name, name,
                                         name, name))
         return self.good + service("bad", self.other, protocol=name)
@@ -79,7 +80,8 @@ class ConfigChild(DaemonTest):
         return self.ask("plan %d %s\n%s" % (len(text), self.config, text))
 
     def refused(self, daemon, text):
-        """A reload to this config is refused: the errors in the log."""
+        """Checks that a reload with this config is refused. Returns the errors
+        in the log."""
         self.write(text)
         place = daemon.reload()
         daemon.wait_log("<3>reload: refused, nothing was changed", place)
@@ -156,7 +158,7 @@ class ConfigChild(DaemonTest):
                 self.assertIn('"kind":"ok"', self.ask("status\n"))
             self.assertEqual(len(self.children(daemon)), 2)
             pids = self.children(daemon)
-            # Two requests during a reload are one more reload.
+            # Two more requests during a reload cause one more reload.
             daemon.signal(signal.SIGHUP)
             with self.takes(0, 5):
                 daemon.stop()

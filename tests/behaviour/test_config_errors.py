@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Errors of a configuration: each has a clear message with file and line, all
-are reported at once, and lined exits with the right code."""
+"""Errors in a config: each has a clear message with file and line, all are
+reported at once, and lined exits with the right code."""
 import glob
 import os
 import re
@@ -20,7 +20,7 @@ GOOD = ['service "one" {',
 
 
 def inside(line):
-    """The good service with one more line, the fourth, inside."""
+    """The good service with this line as its fourth line."""
     return GOOD[:3] + ["\t" + line] + GOOD[3:]
 
 
@@ -28,8 +28,8 @@ def listening(address):
     return [GOOD[0], GOOD[1], '\tlisten = { "%s" }' % address, GOOD[3]]
 
 
-# Errors: the file's lines, the line number, and the text that the message must
-# contain.
+# The errors: the lines of the file, the line number, and the text that the
+# message must contain.
 CASES = {
     "an unknown key at top level": (
         GOOD + ["colour = 3"], 5, "colour"),
@@ -150,7 +150,7 @@ class Case(DaemonTest):
         return text.replace("PORT", str(self.port)).replace("DIR", self.dir)
 
     def expect(self, out, line, message, file=None):
-        """One line of out is FILE:LINE: MESSAGE."""
+        """Checks that one line of out is FILE:LINE: MESSAGE."""
         file = re.escape(file or self.config)
         number = r"\d+" if line in ("any", None) else str(line)
         pattern = r"(?m)^(<\d>)?(\S+: )?%s:%s: .*(%s)" % (
@@ -219,7 +219,7 @@ class Start(Case):
             self.assertRegex(
                 log, r"service one: listen tcp://127\.0\.0\.1:%d: "
                      r"Address already in use" % self.port)
-            # For -t, which opens nothing, the file is good.
+            # lined -t opens nothing: to it, the file is correct.
             self.assertEqual(self.check()[0], 0)
 
     def test_every_address_that_fails_is_named(self):
@@ -257,8 +257,8 @@ class Examples(Case):
         for path in found:
             code, _, err = self.run_lined("-t", "-c", path, "-m", MODULES)
             self.assertEqual(code, 0, err)
-            # Only the worst case of memory, and users that this machine may
-            # not know.
+            # There may be warnings only about the worst case of memory, and
+            # about users that this machine does not have.
             for line in err.splitlines():
                 self.assertRegex(line, "is good$|^memory: |"
                                  "no such (user|group) on this machine$")
@@ -389,7 +389,8 @@ class Check(Case):
         self.assertEqual(code, 0, out)
 
     def test_includes_are_sorted_and_an_empty_glob_is_good(self):
-        # Sorted reading shows in which of two duplicates is the second.
+        # Files are read in sorted order, which decides which of two duplicates
+        # is the second.
         os.mkdir(self.path("conf.d"))
         for name in ("20-b.conf", "10-a.conf", "ignored.txt"):
             self.write(self.fill(GOOD), "conf.d/" + name, workers=None)
@@ -487,7 +488,8 @@ class Reload(Case):
             s.bind(("127.0.0.1", busy))
             s.listen()
             self.assertTrue(held.echoes())
-            # The first is gone, the second fails, the third would do.
+            # The first address can be opened, the second cannot, the third
+            # could.
             self.write(service("two", "tcp://127.0.0.1:%d" % busy) +
                        service("three", "tcp://127.0.0.1:%d" % free))
             place = daemon.reload()
@@ -509,7 +511,8 @@ class Reload(Case):
 
 @unittest.skipIf(os.geteuid() != 0, "only root becomes another user")
 class ReadAgain(Case):
-    """A reload reads the files as `user`, which root becomes at the start."""
+    """A reload reads the files as `user`, the user that root becomes at the
+    start."""
 
     WARNING = 'user "daemon" cannot read it (Permission denied), so each ' \
               "reload will be refused"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The control socket: its mode and owner, the right to each verb, and the
-answers. linectl, which speaks the same protocol, has tests of its own.
+"""The control socket: its mode and owner, the rights that each verb needs, and
+the answers. test_linectl.py tests linectl, which speaks the same protocol.
 """
 import contextlib
 import grp
@@ -27,8 +27,8 @@ TEAM = 54322
 
 
 class Control:
-    """A connection to the control socket. A record is (kind, {name: value}),
-    and an answer a list of them, or an error."""
+    """A connection to the control socket. A record is (kind, {name: value}). An
+    answer is a list of records, or an error."""
 
     class Refused(Exception):
         pass
@@ -122,7 +122,7 @@ class ControlTest(DaemonTest):
 # ---- the socket ------------------------------------------------------------
 
 
-# Each step in the creation of a path is slow, so that watch() sees it.
+# Slows down each step in the creation of a path, so that watch() sees it.
 STEPS = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -175,8 +175,8 @@ class Making(ControlTest):
                                    code, "-ldl"], check=True, timeout=60)
 
     def watch(self, seen):
-        """Notes every mode and group that the path has. A single look may be
-        wrong: a system may return the new mode with the old group."""
+        """Notes every mode and group that the path has. A single observation
+        may be wrong: the system may return the new mode with the old group."""
         before = None
         while not self.watched:
             now = self.look()
@@ -218,8 +218,9 @@ class Making(ControlTest):
 
     @unittest.skipUnless(ROOT, "only root gives files away")
     def test_a_link_in_its_place_is_not_followed(self):
-        """The socket is in a directory of another user, who puts a link there:
-        at a reload, and between bind() and the change of owner."""
+        """The socket is in a directory of another user. This user puts a link
+        in the socket's place, at a reload, and between bind() and the change of
+        owner."""
         os.chmod(self.dir, 0o711)
         yard = self.path("yard")
         os.mkdir(yard)
@@ -401,19 +402,19 @@ class Path(ControlTest):
 
 @unittest.skipUnless(ROOT, "only root can be others")
 class Rights(ControlTest):
-    """Requests of processes of other users. Everybody may open the socket
-    here, so that the user id decides."""
+    """Requests of other users' processes. All users may open the socket here,
+    so that only the user id decides."""
 
     def setUp(self):
         super().setUp()
         os.chmod(self.dir, 0o711)
-        # A group whose members may look; it must have a name.
+        # A group whose members have the right to look. It must have a name.
         self.group = grp.getgrnam("daemon")
         self.control = ('control { socket = "%s" group = "%s" }\n'
                         % (self.socket, self.group.gr_name))
 
     def ask_as(self, uid, gid, line, groups=()):
-        """The answer that another user gets, in a process of its own."""
+        """Returns the answer that a process of another user gets."""
         read, write = os.pipe()
         child = os.fork()
         if child == 0:
@@ -472,8 +473,8 @@ class Rights(ControlTest):
             self.assertTrue(c.echoes())
 
     def crowd_as(self, uid, count):
-        """So many connections of another user, open until the process that
-        is returned is killed; and how many were let in."""
+        """Opens so many connections of another user, which stay open until the
+        returned process is killed. Also returns how many were let in."""
         read, write = os.pipe()
         child = os.fork()
         if child == 0:
@@ -527,13 +528,13 @@ class Rights(ControlTest):
         daemon.wait_log(r"<5>service control: uid %d, pid \d+: log debug"
                         % OTHER)
         daemon.wait_log(r"<5>service control: uid 0, pid \d+: log info")
-        # Another one of the same group may not.
+        # Another user of the same group may not.
         os.chmod(self.socket, 0o666)
         out = self.ask_as(OTHER + 7, OTHER, "log debug")
         self.assertIn("permission denied", out)
 
     def plan_as(self, uid, groups, path):
-        """linectl plan by another user: (exit code, what it says)."""
+        """Runs linectl plan as another user. Returns (exit code, output)."""
         done = subprocess.run(
             ["setpriv", "--reuid", str(uid), "--regid", str(uid),
              "--groups", ",".join(str(group) for group in groups),
@@ -543,15 +544,16 @@ class Rights(ControlTest):
         return done.returncode, done.stdout
 
     def linectl(self):
-        """A copy that everybody may run."""
+        """Returns a copy of linectl that everybody may run."""
         path = self.path("linectl")
         shutil.copy(os.path.join(os.path.dirname(LINED), "linectl"), path)
         os.chmod(path, 0o755)
         return path
 
     def test_a_plan_reads_what_who_asks_may_read(self):
-        """The rights of the person count, not those of the daemon: a file in a
-        closed directory, and one of a supplementary group."""
+        """linectl reads a plan's file with the user's rights, not with those of
+        the daemon: a file in a closed directory, and a file of a supplementary
+        group."""
         closed = self.path("closed")
         os.mkdir(closed, 0o700)
         for name, group in (("closed/secret.conf", 0), ("team.conf", TEAM)):
@@ -638,7 +640,7 @@ class Verbs(ControlTest):
         with Client(self.address) as a, Client(self.address) as b:
             self.assertTrue(a.echoes(b"12345\n"))
             self.assertTrue(b.echoes(b"1\n"))
-            # An answer may be here before its worker has counted it.
+            # An answer may arrive before its worker has counted it.
             self.eventually(
                 lambda: self.one("services echo", "service")["bytes_out"] == 8,
                 "the bytes of both answers")
@@ -811,7 +813,8 @@ class Why(ControlTest):
         self.eventually(self.second_one_is_refused, "a refusal for the rate")
 
     def second_one_is_refused(self):
-        """False once the second in which there may be no other is over."""
+        """Whether a second client would be refused. False if the second in
+        which only one client may connect is over."""
         with Client(self.address) as c:
             c.echoes()
             ruling = self.ruling("127.0.0.1")
@@ -871,8 +874,8 @@ class Tap(ControlTest):
         return seen
 
     def last_line(self, tap, c):
-        """Sends a line and reads until the tap shows it: no other line is on
-        its way."""
+        """Sends a line and reads until the tap shows it, so that no other line
+        is under way."""
         word = "here %d" % random.randrange(1 << 60)
         self.assertTrue(c.echoes(word.encode() + b"\n"))
         while tap.record()[1].get("text") != word:
@@ -934,7 +937,7 @@ class Tap(ControlTest):
                                  100 * len(text))
             if not daemon.is_sanitized():
                 self.assertLess(daemon.own_kib() - before, 20000)
-            # The lines that the tap missed are counted once it reads again.
+            # The lines that the tap missed are reported when it reads again.
             lines = lost = 0
             total = 30000
             while lines + lost < total:
@@ -1066,7 +1069,7 @@ class Change(ControlTest):
             self.assertTrue(o.echoes())
             states = {v["name"]: v["state"] for _, v in self.ask("services")}
             self.assertEqual(states, {"other": "open", "echo": "drained"})
-            # The next reload begins it again.
+            # The next reload starts the service again.
             daemon.reload()
             with Client(self.address) as again:
                 self.assertTrue(again.echoes())
@@ -1087,7 +1090,7 @@ class Change(ControlTest):
                     service = self.one("services echo", "service")
                     self.assertEqual(service["state"], "draining")
                     self.assertEqual(service["clients"], 1)
-                    # A second one waits for the same.
+                    # A second request waits for the same drain.
                     second.send("drain echo")
                     self.assertTrue(second.client.is_silent(0.1))
                 self.assertEqual(len(control.answer()), 1)
@@ -1116,7 +1119,7 @@ class Change(ControlTest):
             control.send("drain echo")
             daemon.wait_log("service echo: draining")
             self.eventually(self.is_gone, "the datagram socket's end")
-            # The service begins again, beside the old one that still drains.
+            # The service starts again, beside the old one, which still drains.
             self.ask("reload")
             with Client(self.address) as again, \
                     Datagram(self.address) as datagram:
@@ -1373,8 +1376,8 @@ class Abuse(ControlTest):
             self.assertIn(b'"error":"the line is too long"', c.client.ended())
 
     def test_nobody_is_answered_who_has_gone(self):
-        """Thousands of commands on connections that are then closed cost next
-        to nothing; their changes are still made."""
+        """Thousands of commands on connections that are closed at once cost
+        nearly nothing, but their changes are made."""
         self.control += ('metrics { listen = "unix://%s" }\n'
                          % self.path("metrics.sock"))
         daemon = self.start()
@@ -1397,7 +1400,7 @@ class Abuse(ControlTest):
         try:
             for _ in range(150):
                 clients.append(Client(self.socket))
-            # Connections over the bound are closed, the others stay open.
+            # Connections beyond the limit are closed, the others stay open.
             self.eventually(
                 lambda: sum(not c.is_silent(0.001) for c in clients) >= 40,
                 "refusals")
@@ -1432,7 +1435,7 @@ class Abuse(ControlTest):
                         else bytes(rng.randrange(256)
                                    for _ in range(rng.randrange(40)))
                         for _ in range(rng.randrange(60)))
-                    # No drain of echo here: that has its own test.
+                    # Leaves out a drain of echo, which has its own test.
                     said = re.sub(rb"drain\s*echo", b"drain x", said)
                     said = re.sub(rb"log\s*(err|warning)", b"log x", said)
                     try:

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""SIGUSR1: the counters of each service: every line and byte, every refusal,
-drop and close by its reason, and nothing that has not happened."""
+"""SIGUSR1 logs the counters of each service: every line and byte, every
+refusal, drop and close by its reason, and nothing else."""
 import re
 import signal
 import socket
@@ -19,13 +19,13 @@ class Counters(DaemonTest):
 
     @staticmethod
     def read(line):
-        """The numbers of a line of the log, by their names."""
+        """Returns the numbers in a line of the log, by their names."""
         text = re.match(r"<5>service \S+: (\d+ clients, .*)$", line).group(1)
         counters = {}
         for item in text.split(", "):
             first, name, last = re.match(r"(?:(\d+) )?(.*?)(?: (\d+))?$",
                                          item).groups()
-            # Those of a protocol are named as metrics are.
+            # Counters of a protocol have the names of metrics.
             counters[name.replace("_", " ")] = int(first or last)
         return counters
 
@@ -36,7 +36,7 @@ class Counters(DaemonTest):
             r"^<5>service %s: \d+ clients" % name, place))
 
     def expect(self, daemon, **wanted):
-        """Waits until exactly these are counted."""
+        """Waits until the counters are exactly these."""
         wanted = {k.replace("_", " "): v for k, v in wanted.items()}
         got = {}
 
@@ -104,7 +104,7 @@ class Counters(DaemonTest):
             gone.send(b"12345678\n")
             gone.line()
             gone.reset()
-            # Nobody is idle before the others are gone.
+            # No client is idle before the others have gone.
             self.eventually(lambda: self.ask(daemon)["clients"] == 1,
                             "the end of two")
             self.write(text.replace("10m", "500ms"))
@@ -126,10 +126,10 @@ class Counters(DaemonTest):
             self.addCleanup(c.close)
             return c
         sources = ("127.0.0.9", "127.0.0.1", "127.0.0.1",
-                   "127.0.0.1",  # two of one address
+                   "127.0.0.1",  # two from one address
                    "127.0.0.1",  # and four within a second
                    "127.0.0.2", "127.0.0.3", "127.0.0.3")
-        # The clients connect all at once, also on a slow machine.
+        # The clients connect at the same time, also on a slow machine.
         daemon.signal(signal.SIGSTOP)
         clients = [connect(source) for source in sources]
         daemon.signal(signal.SIGCONT)
@@ -158,7 +158,7 @@ class Counters(DaemonTest):
                   "limits { line-rate = 1 line-burst = 2 }"))
         with Datagram(self.address) as c, \
                 Datagram(self.address, source=("127.0.0.9", 0)) as denied:
-            # All at once, also on a slow machine.
+            # All datagrams come at the same time, also on a slow machine.
             daemon.signal(signal.SIGSTOP)
             for said in (b"a\n", b"b\nc\nd\n", b"too many\n"):
                 c.send(said)
@@ -167,11 +167,12 @@ class Counters(DaemonTest):
                 self.assertEqual(c.receive(), said)
             denied.send(b"denied\n")
             self.assertTrue(denied.is_silent(0.2))
-        # From its own port, as another echo would.
+        # This datagram comes from echo's own port, as one of another echo
+        # service would.
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
             own.bind(("127.0.0.2", self.port))
             own.sendto(b"round and round\n", self.address)
-        # Each line over the rate counts, and the log names each datagram.
+        # Each line beyond the rate is counted, and the log names each datagram.
         self.expect(daemon, **{
             "clients": 0, "lines_in": 2, "bytes_in": 40, "bytes_out": 4,
             "datagrams_in": 5, "datagrams_dropped": 2,
@@ -203,7 +204,7 @@ class Counters(DaemonTest):
             self.assertEqual(self.ask(daemon)["lines in"], 0)
         place = daemon.mark()
         daemon.stop()
-        # Counters that were requested before may come late, too.
+        # Counters that were requested earlier may also come late.
         last = self.read(daemon.logged(r"^<5>service other: \d+ clients",
                                        place)[-1])
         self.assertEqual((last["clients"], last["lines in"]), (0, 1))

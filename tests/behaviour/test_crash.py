@@ -1,16 +1,17 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""A module that crashes ends the daemon by the signal, and the log names the
-module, in each of its functions. A module that calls exit(3) does not make the
-end look like a stop. A module that leaks is named when the daemon has much
-more memory than before."""
+"""If a module crashes, in any of its functions, the signal ends the daemon, and
+the log names the module. If a module calls exit(3), that does not look like a
+stop. If a module leaks, the log names it when the daemon has much more memory
+than before."""
 import signal
 import time
 
 from lined_test import Client, DaemonTest
 from lined_test import free_port, main, service
 
-# Crashes on a line of a client or, with the name of a file, earlier.
+# Crashes when a client sends a line or, if a file of a certain name exists,
+# earlier.
 FAULTY = r"""
 #define _DEFAULT_SOURCE 1
 #include <signal.h>
@@ -181,8 +182,8 @@ class Crash(DaemonTest):
         return daemon
 
     def expect(self, daemon, number, words):
-        """The daemon ends by this signal and logs it; a sanitizer may add its
-        own report."""
+        """Checks that the daemon ends by this signal and logs it. A sanitizer
+        may add its own report."""
         code = daemon.wait()
         daemon.wait_log(r"^<3>(worker \d+|main thread): %s$" % words)
         if not any("Sanitizer" in line for line in daemon.log):
@@ -240,7 +241,7 @@ class Crash(DaemonTest):
                 daemon = self.launch(self.arguments())
                 self.expect(daemon, signal.SIGSEGV, "SIGSEGV in protocol "
                             "faulty, service trouble")
-        # The config is read in a child process, with its modules.
+        # A child process reads the config and loads the modules.
         for early, words in (
                 ("check", "in protocol faulty, checking its options"),
                 ("load", r"in \S+/faulty\.so")):
@@ -275,7 +276,7 @@ class Crash(DaemonTest):
             with self.subTest(early):
                 self.build(early, "exit(0)")
                 self.expect_refusal(r"exit\(\) called " + words)
-        # The configuration is not good, either.
+        # The config has an error, too.
         code, out = self.check()
         self.assertNotEqual(code, 0)
         self.assertRegex(out, r"crashed: exit\(\) called in "
@@ -293,7 +294,8 @@ class Crash(DaemonTest):
 
     def test_a_child_of_a_module_may_exit(self):
         self.build()
-        # In a child the other threads' memory looks lost to a sanitizer.
+        # In a child, a sanitizer would report the memory of other threads as
+        # lost.
         daemon = self.serve(2, {"ASAN_OPTIONS": "detect_leaks=0"})
         with Client(self.address) as c:
             c.send(b"child\n")
@@ -308,7 +310,8 @@ class Crash(DaemonTest):
         self.expect(daemon, signal.SIGSEGV, "SIGSEGV")
 
     def test_a_watchdog_that_bites_finds_who_it_was(self):
-        # Like systemd: SIGABRT, once the watchdog was not fed for so long.
+        # As systemd does: sends SIGABRT if the watchdog was not fed for some
+        # time.
         self.build()
         for workers in (1, 3):
             with self.subTest(workers=workers):
@@ -372,7 +375,7 @@ class Growth(DaemonTest):
                 ("fine", "trouble", "idle"), ports,
                 ("echo", "leaky", "echo"))))
         # A daemon with a sanitizer begins with more memory: leak more than
-        # twice of that.
+        # twice as much.
         lines = 80 + daemon.rss_kib() // 1024
         with Client(("127.0.0.1", ports[0])) as good, \
                 Client(("127.0.0.1", ports[1])) as bad:
@@ -401,7 +404,7 @@ class Watchdog(DaemonTest):
             daemon.wait_log("stuck for .* in protocol faulty, service trouble")
             with daemon.news:
                 daemon.notified.clear()
-            # The watchdog is not fed for longer than its time: systemd would
+            # The watchdog is not fed for longer than its timeout: systemd would
             # kill lined now.
             end = time.monotonic() + 2.5
             while time.monotonic() < end:

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """echo over TCP, UDP and UNIX: every line comes back with its terminator. Also
-the life of a UNIX socket's file."""
+when the file of a UNIX socket is made and removed."""
 import os
 import socket
 import stat
@@ -63,7 +63,8 @@ class Streams(Echo):
                 self.assertEqual(c.rest(), b"whole\n")
 
     def test_half_close_still_gets_every_pending_line(self):
-        # More than the send queue's high mark and all socket buffers hold.
+        # More than the send queue up to its high mark and all socket buffers
+        # hold.
         said = b"".join(b"line %07d %s\n" % (i, b"x" * 80)
                         for i in range(150000))
         for address in (self.v4, self.unix):
@@ -186,7 +187,8 @@ class Datagrams(Echo):
 
     @unittest.skipIf(os.geteuid() != 0, "binding a low port takes root")
     def test_a_low_source_port_gets_nothing(self):
-        # A source address of its own: another script may do the same.
+        # Its own source address, because another script may use the same port
+        # at the same time.
         source = "127.0.%d.%d" % (self.port >> 8 & 255, self.port & 255)
         with Datagram(self.v4, source=(source, 1019)) as low:
             low.send(b"reflect\n")
@@ -232,7 +234,8 @@ class UnixSocketFile(DaemonTest):
             log = self.start_fails(self.text, 3)
             self.assertIn(self.unix, log)
             self.assertRegex(log, r"unix://\S+: \S")
-            # The probe of the daemon may wait in the queue before it.
+            # The connection by which the daemon checks the path may wait in the
+            # backlog before this one.
             with Client(self.unix) as c:
                 c.send(b"alive\n")
                 got = b""

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""exec: programs as protocols, one for all clients or one for each; faults of
-programs, and that no process is left."""
+"""exec: programs as protocols, one program for all clients or one for each
+client; faults of programs; and that no process is left over."""
 import glob
 import json
 import os
@@ -22,8 +22,8 @@ CROWD = ("\tlimits { clients-per-address = 1000 "
          "connect-rate-per-address = 0 }")
 PYTHON = shutil.which("python3", path="/usr/bin:/bin:/usr/local/bin")
 
-# Writes each line of lined to a file; for a client's line "say X" it prints X,
-# other lines come back. gate() waits for open_gate() of the test.
+# Writes each line that lined sends to a file. If a client's line is "say X",
+# prints X; sends other lines back. gate() waits for open_gate() of the test.
 PUPPET = r"""
 import os, sys, time
 def gate():
@@ -106,7 +106,7 @@ class Exec(DaemonTest):
                         "%s in %s" % (pattern, self.heard_lines()))
 
     def kill_one(self, mark):
-        """Kills a program with this mark; false: there is none."""
+        """Kills a program with this mark. False: there is none."""
         for pid, line in processes().items():
             if mark in line:
                 os.kill(pid, signal.SIGKILL)
@@ -224,12 +224,13 @@ class Shared(Exec):
         unread = self.counter(daemon, "lines_unread")
         got = int(re.search(r"lines in (\d+)", daemon.wait_log(
             r"service bot: \d+ clients")).group(1))
-        # The second program has not read its lines, either: stop kills it.
+        # The second program has not read its lines either: stop kills it.
         self.assertGreater(unread, 0)
         self.assertLessEqual(unread, got)
 
     def test_what_is_unread_at_a_wanted_end_is_counted(self):
-        # The program closes its output: lined closes its input and ends it.
+        # The program closes its output: lined closes its input and ends the
+        # program.
         control = self.path("control")
         program = self.script(PUPPET.replace(
             "for line", "gate()\nos.close(1)\ntime.sleep(1000)\nfor line"))
@@ -372,8 +373,8 @@ class Shared(Exec):
             "        if line[:1].isdigit(): os.write(1, line)\n")
 
     def test_a_program_of_which_the_system_does_not_tell(self):
-        """The system does not tell whether a program waits for input, unless
-        lined is root."""
+        """Unless lined is root, the system does not tell whether a program
+        waits for input."""
         self.answers_after_the_end(
             "import ctypes, sys\n"
             "ctypes.CDLL(None).prctl(4, 0)\n"
@@ -381,14 +382,14 @@ class Shared(Exec):
             "    if line[0].isdigit(): print(line, end='')\n")
 
     def test_a_program_that_works_is_left_alone(self):
-        """While a client waits for its answer, lined does not check the
-        program all the time."""
+        """While a client waits for its answer, lined checks the program only
+        now and then."""
         daemon = self.puppet()
         with Client(self.address) as a:
             a.send(b"do gate(); print(id, 'x')\n")
             a.half_close()
             self.wait_heard("gate")
-            time.sleep(0.3)  # the first looks
+            time.sleep(0.3)  # after the first checks
             before, began = self.switches(daemon), time.monotonic()
             time.sleep(1)
             rate = ((self.switches(daemon) - before)
@@ -398,7 +399,7 @@ class Shared(Exec):
         self.assertLess(rate, 60)
 
     def switches(self, daemon):
-        """How often the daemon's threads have begun to wait."""
+        """Returns how often the daemon's threads have begun to wait."""
         total = 0
         for path in glob.glob("/proc/%d/task/*/status" % daemon.pid):
             with open(path) as f:
@@ -724,7 +725,7 @@ class Each(Exec):
         self.assertEqual(data.count(b"\n"), 2000000)
 
     def sleeps(self, mark):
-        """Whether the program sleeps, and has used no CPU time meanwhile."""
+        """Whether the program sleeps and uses no CPU time."""
         def usage():
             for pid, line in processes().items():
                 if mark in line:
@@ -755,7 +756,8 @@ class Each(Exec):
 class Rights(Exec):
     def test_the_control_socket_is_closed_to_programs(self):
         socket = self.path("control")
-        # Neither a child nor an orphan in a session of its own.
+        # Neither a child of the program nor an orphan in its own session may
+        # use the control socket.
         ask = "%s -s %s status 2>&1" % (LINECTL, socket)
         daemon = self.start(
             "control { socket = \"%s\" }\n" % socket + self.bot(
@@ -772,7 +774,7 @@ class Rights(Exec):
         daemon.stop()
 
     # The program's child connects and exits before the program sends the
-    # request; another child tries to kill the keeper, from which all programs
+    # request. Another child tries to kill the keeper, from which all programs
     # descend.
     HIDES = ("import os, socket, subprocess, sys, time\n"
              "path, linectl, heard = sys.argv[1:]\n"
@@ -904,7 +906,7 @@ class Ends(Exec):
             with Client(self.address) as a:
                 self.eventually(lambda: [p for p in processes().values()
                                          if mark in p], "the program")
-                if changed:  # a program that was replaced, too
+                if changed:  # also a program that was replaced
                     self.write(echo + self.bot([PYTHON, mark], changed))
                     daemon.reload()
                 self.write(echo)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""fail2ban's filter and jail of conf/examples: the log of a real daemon, in
-each form that it may have, through fail2ban-regex."""
+"""fail2ban's filter and jail of conf/examples: fail2ban-regex reads the log of
+a real daemon, in each form that the log may have."""
 import os
 import re
 import shutil
@@ -51,8 +51,8 @@ class Fail2ban(DaemonTest):
         return out.split()
 
     def refusals(self, text, level="info"):
-        """The log of clients of 127.0.0.2 to 127.0.0.5, which cause refusals,
-        and of a good client of 127.0.0.6."""
+        """Returns the log of clients at 127.0.0.2 to 127.0.0.5, which cause
+        refusals, and of a good client at 127.0.0.6."""
         port, chat = free_port(), free_port()
         address = ("127.0.0.1", port)
         daemon = self.start(
@@ -87,7 +87,8 @@ class Fail2ban(DaemonTest):
     def test_lines_on_stderr_are_matched(self):
         plain = self.refusals('log { format = "plain" }\n')
         self.assertEqual(self.matched(plain), self.WRONG)
-        # A collector that adds the time, such as svlogd, and a priority.
+        # The form of a collector that adds the time, such as svlogd, with a
+        # priority.
         stamped = [re.sub(r"^(\S+)T(\S+)\.\d+Z \w+: ", r"\1 \2 <6>", line)
                    for line in plain]
         self.assertEqual(self.matched(stamped), self.WRONG)
@@ -105,7 +106,7 @@ class Fail2ban(DaemonTest):
             "service a: refused 192.0.2.3:5: line-rate",
             "service p: refused 192.0.2.4:5: proxy: not a PROXY header: x",
             "service a: refused 192.0.2.5:5: penalty",
-            # The message of its cause is matched already.
+            # The message about the cause matches already.
             "service a: penalty 192.0.2.9:5: 60 s: too-long",
             # Not caused by the client.
             "service a: refused 192.0.2.9:5: clients",

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""System calls that fail: a preloaded library lets them fail while the test
-says so; the daemon continues to serve, logs what it has lost, and recovers."""
+"""System calls that fail: a preloaded library makes them fail while the test
+says so. The daemon continues to serve, logs its losses, and recovers."""
 import contextlib
 import json
 import os
@@ -226,8 +226,8 @@ class Faults(DaemonTest):
             service("echo", self.tcp, "unix://" + unix))
         with Client(self.address) as held:
             self.assertTrue(held.echoes())
-            # The listener rests when accepting fails, and cannot be watched
-            # again.
+            # The listener pauses when accepting fails, and then cannot be
+            # watched again.
             self.eventually(lambda: self.lose(daemon, unix), "the loss")
             self.let_fail("")
             daemon.wait_log("^<3>service echo: listen unix://%s: lost: "
@@ -314,7 +314,7 @@ class Faults(DaemonTest):
             daemon.wait_log("^<3>service echo: listen %s: %s$" % (udp, why),
                             place)
             self.let_fail("")
-            # Nothing is bound any more: the next reload opens both.
+            # Neither address is open any more: the next reload opens both.
             place = daemon.reload()
             daemon.wait_log("service echo: listening on udp://", place)
             for host in ("127.0.0.1", "::1"):
@@ -328,7 +328,7 @@ class Faults(DaemonTest):
             "control { socket = \"%s\" }\n" % self.path("control")
             + service("lobby", self.tcp, protocol="chat"), workers=2)
         with contextlib.ExitStack() as stack:
-            # One on each worker.
+            # There is one client on each worker.
             clients = []
             for n in (1, 2):
                 clients.append(stack.enter_context(Client(self.address)))
@@ -358,7 +358,7 @@ class Faults(DaemonTest):
             self.assertLess(daemon["uptime_s"], 600)
 
     def lose(self, daemon, unix):
-        """True once the listener is lost, which may take a while."""
+        """Returns true when the listener is lost, which may take a while."""
         if daemon.logged("lost: "):
             return True
         self.let_fail("a")

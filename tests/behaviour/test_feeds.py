@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""relay with the programs of doc/feeds.md: each line that a program sends
-reaches a reader, or is counted. A program that is not installed is skipped.
-The rows of the page's table are printed."""
+"""relay with the programs of doc/feeds.md: each line of a program reaches a
+reader, or is counted as lost. Programs that are not installed are skipped.
+Prints the rows of the page's table."""
 import logging
 import logging.handlers
 import os
@@ -33,7 +33,8 @@ def checked(sentence):
 
 
 def needs(*names):
-    """Skips a test without these programs; also looks in /usr/sbin."""
+    """Skips a test if one of these programs is missing. Also looks in
+    /usr/sbin."""
     missing = [name for name in names if not find(name)]
     return unittest.skipIf(missing, "not installed: " + " ".join(missing))
 
@@ -67,8 +68,8 @@ class Feeds(DaemonTest):
         return self.daemon
 
     def collect(self, framing, **options):
-        """Writers connect to self.address, a reader to the returned address;
-        lines are held for the reader."""
+        """Starts a service: writers connect to self.address, a reader connects
+        to the returned address. Lines are held for the reader."""
         reader = ("127.0.0.1", free_port())
         self.daemon = self.start(
             service("feed", "tcp://127.0.0.1:%d" % self.address[1],
@@ -80,7 +81,7 @@ class Feeds(DaemonTest):
         return reader
 
     def program(self, *command, **how):
-        """Starts a program, which ends with the test."""
+        """Starts a program. It is ended with the test."""
         how.setdefault("stdout", subprocess.DEVNULL)
         how.setdefault("stderr", subprocess.STDOUT)
         process = subprocess.Popen([find(command[0]), *command[1:]], **how)
@@ -195,7 +196,7 @@ action(type="omfwd" target="127.0.0.1" port="%d" protocol="tcp"
         self.row("rsyslog", "TCP, " + framing, "500 and probes", c)
 
     def heard(self, s):
-        """Whether a probe has come through; the last one follows it."""
+        """Whether a probe has arrived. Then sends the last line."""
         try:
             s.send(b"<13>Nov 29 12:00:00 host app: probe")
         except ConnectionError:
@@ -224,7 +225,7 @@ action(type="omfwd" target="127.0.0.1" port="%d" protocol="tcp"
     # ---- serial lines ----------------------------------------------------
 
     def pair_of_ports(self):
-        """Two ends of a serial line, made by socat."""
+        """Returns both ends of a serial line that socat makes."""
         ends = self.path("ttyA"), self.path("ttyB")
         self.program("socat", *("PTY,link=%s,rawer,mode=666" % end
                                 for end in ends))

@@ -37,7 +37,8 @@ class Framing(DaemonTest):
                     time.sleep(0.001)
                 c.half_close()
             except ConnectionError:
-                # It closed on the way, as the policy has it.
+                # The service may have closed the connection already, as the
+                # policy says.
                 pass
             pieces = c.ended()
         self.assertEqual(pieces, whole)
@@ -81,7 +82,7 @@ class Terminator(Framing):
 
 
     def test_cr(self):
-        # An LF right after a CR is part of it.
+        # After a CR, an LF is part of the terminator.
         self.serve("terminator = cr")
         self.assertEqual(self.answer(b"a\rb\r\nc\nd\r\r\n\n\re\n"),
                          b"a\rb\rc\nd\r\r\n\r")
@@ -129,8 +130,7 @@ class TooLong(Framing):
             self.assertEqual(c.ended(), b"x\n")
 
     def test_close_lets_the_last_answers_arrive(self):
-        # Input that is not read any more must not cause a reset that destroys
-        # the answers.
+        # Unread input must not cause a reset that destroys the answers.
         self.serve("line-length = 100")
         short = b"short\n" * 2000
         for _ in range(10):
@@ -177,7 +177,7 @@ class TooLong(Framing):
 
 class Unterminated(Framing):
     def test_deliver(self):
-        # The rest comes back as it came: without a terminator.
+        # The rest of the stream comes back without a terminator.
         self.serve("unterminated = deliver")
         self.assertEqual(self.answer(b"a\nrest"), b"a\nrest")
         self.assertEqual(self.answer(b"a\n"), b"a\n")

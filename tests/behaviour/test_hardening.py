@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The rights that lined gives up at its start, tried from a module; and that
-all else works without them: reloads that read new files and load modules,
-sockets in new directories, programs, devices."""
+"""The rights that lined gives up at its start: a module tries to use them.
+Everything else must work without them: reloads that read new files and load
+modules, sockets in new directories, programs, devices."""
 import errno
 import glob
 import os
@@ -55,7 +55,7 @@ class Hardening(DaemonTest):
         return self.start(self.text, **how)
 
     def tries(self, *lines):
-        """The module's answer to each line."""
+        """Returns the module's answer to each line."""
         with Client(("127.0.0.1", self.port)) as c:
             for line in lines:
                 c.send(line.encode() + b"\n")
@@ -92,7 +92,7 @@ class Hardening(DaemonTest):
         daemon = self.start_tries(workers=3)
         daemon.wait_log("hardening: no-new-privileges on")
         values = self.threads(daemon, "NoNewPrivs")
-        # Three workers, the main thread and that of the log.
+        # There are three workers, the main thread, and the log thread.
         self.assertGreaterEqual(len(values), 5)
         self.assertEqual(set(values), {"1"})
 
@@ -145,7 +145,7 @@ class Hardening(DaemonTest):
                         "No such file or directory")
         daemon.wait_log("^<4>hardening: writable /etc/passwd/x: "
                         "Not a directory")
-        if landlock_version() > 0:  # the others are not given up for it
+        if landlock_version() > 0:  # otherwise they are not given up
             daemon.wait_log("hardening: .*landlock on")
 
     @unittest.skipUnless(has_seccomp(), "built without libseccomp")
@@ -212,7 +212,7 @@ class Hardening(DaemonTest):
         with Client(self.path("later/echo.sock")) as c:
             c.send(b"hello\n")
             self.assertEqual(c.line(), b"hello\n")
-        # lined removes the sockets that it has made, there too.
+        # lined also removes the sockets that it has made there.
         self.write(self.text)
         daemon.reload()
         self.eventually(lambda: os.listdir(self.path("later")) == ["more.conf"],
@@ -288,7 +288,8 @@ class Hardening(DaemonTest):
 
 
 class Processes(unittest.TestCase):
-    """The helper and the keeper, from lined's end of their sockets."""
+    """The helper and the keeper, with the test at lined's end of their sockets.
+    """
     REMOVABLE, SPAWN, REMOVE = range(3)
     SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM,
                signal.SIGUSR1, signal.SIGUSR2)
@@ -310,8 +311,8 @@ class Processes(unittest.TestCase):
         return struct.unpack("=ii", self.sock.recv(100))
 
     def ask_keeper(self, fds=()):
-        """The kind, number and errno of its report on a program that is not
-        there."""
+        """Returns the kind, number and errno of the report about a program that
+        does not exist."""
         request = struct.pack("=IIiiIIIIQQQ", 0, 7, 0, 0, 0, 0, 0, 0, 0,
                               0, 0)
         socket.send_fds(self.sock, [request + b"/nowhere\0/\0"], fds)
@@ -358,7 +359,7 @@ class Processes(unittest.TestCase):
         for fds, error in (([0, 0, 0], errno.ENOENT), ([], errno.EMFILE),
                            ([0, 0, 0, 0], errno.ENOENT), ([], errno.EMFILE)):
             self.assertEqual(self.ask_keeper(fds), (1, 7, error))
-            if not fds:  # those of the request before are closed
+            if not fds:  # the descriptors of the previous request are closed
                 seen.add(self.descriptors())
         self.assertEqual(len(seen), 1, seen)
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Hostile clients: a table of what they do, each row with the counters that
-show it. A well-behaved client of the same daemon is served after each."""
+"""Hostile clients: a table of attacks, each with the counters that show it.
+After each attack, a well-behaved client of the same daemon is served."""
 import json
 import os
 import select
@@ -16,7 +16,7 @@ OTHER = "127.0.0.9"
 
 
 class Attack:
-    """The service of a row, as its client sees it."""
+    """The service of a row, for its client."""
 
     def __init__(self, port):
         self.port = port
@@ -25,7 +25,7 @@ class Attack:
         return Client(("127.0.0.1", self.port), source=source)
 
     def says(self, data=b""):
-        """Connects, sends this and waits for the end; returns the answer."""
+        """Connects, sends this and waits for the end. Returns the answer."""
         with self.client() as client:
             if data:
                 client.send(data)
@@ -55,7 +55,7 @@ class Attack:
         with Client(("127.0.0.1", self.port), rcvbuf=4096) as client:
             client.fill(b"x" * 99 + b"\n", quiet=0.2)
             ended = select.poll()
-            ended.register(client.sock, 0)  # a reset
+            ended.register(client.sock, 0)  # close with a reset
             assert ended.poll(20000)
 
     def many_connections(self):

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""kv: memcached's answers to the letter, values as counted blocks with all
-cuts, bounds, and unmodified clients of memcached."""
+"""kv: the same answers as memcached, values as counted blocks with all cuts,
+limits, and unmodified clients of memcached."""
 import os
 import random
 import shutil
@@ -122,7 +122,7 @@ EXCHANGES = [
      b"Usage: delete <key> [noreply]\r\n"),
 ]
 
-# The value of a refused storage command, and the answer if the value were
+# A value whose storage command is refused, and the answer if the value were
 # executed as commands. memcached executes some of these.
 EVIL = b"set evil 0 0 3\r\nbad\r\n"
 REFUSED = [
@@ -136,7 +136,7 @@ REFUSED = [
     (b"ms a %d T0\r\n", b"ERROR\r\n"),
     (b"replace nobody 0 0 %d\r\n", b"NOT_STORED\r\n"),
 ]
-# The length of the value is not known: the connection ends.
+# The length of the value is unknown, so the connection is closed.
 UNKNOWN_LENGTH = [
     (b"set a 0 0 x\r\n", BAD_FORMAT),
     (b"set a 0 0 -1\r\n", BAD_FORMAT),
@@ -167,7 +167,7 @@ class KeysAndValues(DaemonTest):
                     % (key, expires, len(value), value), answer)
 
     def get(self, client, key):
-        """The value of a key, None where it has none."""
+        """Returns the value of a key; None: it has none."""
         client.send(b"get %s\r\n" % key)
         line = client.line()
         if line == b"END\r\n":
@@ -237,7 +237,7 @@ class Protocol(KeysAndValues):
                                  b"for cache\r\n")
             self.expect(c, b"set a 0 0 1001 noreply\r\n%s\r\nget evil\r\n"
                         % (b"x" * 1001), b"END\r\n")
-            # The old value is not there in place of the new one.
+            # The old value must not stay in place of the refused one.
             self.assertIsNone(self.get(c, b"a"))
             self.expect(c, b"append b 0 0 1\r\nx\r\n", b"NOT_STORED\r\n")
             self.assertEqual(self.get(c, b"b"), b"x" * 1000)
@@ -303,7 +303,7 @@ class Protocol(KeysAndValues):
             self.assertEqual(self.get(c, b"a"), b"x")
             self.eventually(lambda: self.get(c, b"a") is None,
                             "the end of a second")
-            # Another one replaces the first.
+            # A second flush_all replaces the first.
             self.expect(c, b"flush_all 1\r\nflush_all 3600\r\n",
                         b"OK\r\nOK\r\n")
             self.set(c, b"a", b"x")
@@ -352,7 +352,7 @@ class Protocol(KeysAndValues):
             self.set(c, b"short", b"x", expires=1)
             self.eventually(lambda: self.get(c, b"short") is None,
                             "the end of a second")
-            # Counting has not made it longer.
+            # Counting has not prolonged the life of the entry.
             self.assertIsNone(self.get(c, b"number"))
             self.assertEqual(self.get(c, b"long"), b"x")
 
@@ -382,7 +382,7 @@ class Bounds(KeysAndValues):
             for n in range(300):
                 self.set(c, b"k%d" % n, value)
                 if n % 20 == 0:
-                    # This key is used again and again.
+                    # This key is used all the time.
                     self.assertEqual(self.get(c, b"first"), value)
             self.assertIsNone(self.get(c, b"k0"))
             self.assertEqual(self.get(c, b"k299"), value)
@@ -425,8 +425,9 @@ class Bounds(KeysAndValues):
 
 @unittest.skipUnless(shutil.which("memcached"), "no memcached")
 class BesideMemcached(KeysAndValues):
-    """The same random commands go to memcached and to kv. Without flush_all,
-    which in memcached hides values that are stored in the same second."""
+    """The same random commands go to memcached and to kv. flush_all is left
+    out, because in memcached it hides values that are stored in the same
+    second."""
 
     def draw(self, rng):
         key = rng.choice([b"a", b"b", b"n", b"m"])
@@ -553,7 +554,7 @@ class Pymemcache(KeysAndValues):
 
 
 class OtherClients(KeysAndValues):
-    """One session in each client that Debian has, unmodified."""
+    """One session with each client of Debian, unmodified."""
 
     def session(self, c):
         self.assertTrue(c.set("a", "one"))

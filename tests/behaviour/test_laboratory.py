@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """A sample of the laboratory (tests/laboratory/lab.py): allocations and system
-calls that fail. All of them take long and are run by hand."""
+calls that fail. To test all of them takes long, and is done by hand."""
 import os
 import re
 import shutil
@@ -16,11 +16,11 @@ sys.path.insert(0, os.path.join(TOP, "tests", "laboratory"))
 
 import lab  # noqa: E402
 
-# So many cases of each kind.
+# How many cases of each kind.
 SAMPLE = int(os.environ.get("LABORATORY_SAMPLE") or 4)
 
-# Earlier findings: a place, the fault, and whether it lasts. A compiler may
-# have put one function into another: both names.
+# Earlier findings: a place, the fault, and whether the fault lasts. Because a
+# compiler may inline functions, a pattern may have two names.
 FOUND = [
     # a crash of the daemon, or of the child that reads a config
     ("delegates_reserve_fd .*socket_attach", "ENOMEM", lab.ONCE),

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The limits of a service: which clients are refused, closed or slowed, and
-the messages about it."""
+"""The limits of a service: which clients are refused, closed or slowed down,
+and the messages about that."""
 import ctypes
 import errno
 import os
@@ -13,7 +13,7 @@ import time
 from lined_test import PATIENCE, Client, DaemonTest, Datagram, Late, Server
 from lined_test import free_port, main, service
 
-# Sends a megabyte in small sends for every line it gets.
+# Sends a megabyte in small sends for each line that it gets.
 GUSH = r"""
 #include <string.h>
 #include <lined/protocol.h>
@@ -76,7 +76,7 @@ class Admission(Limits):
         for c in held:
             self.assertTrue(c.echoes())
         self.assertFalse(self.lets_in())
-        # The limit is the service's, over all its addresses.
+        # The limit counts the clients of all addresses of the service.
         with Client(self.unix) as c:
             self.assertFalse(c.echoes())
         daemon.wait_log(r"refused .*: clients$")
@@ -97,7 +97,7 @@ class Admission(Limits):
         self.assertTrue(self.lets_in("127.0.0.3"))
         for c in held:
             self.assertTrue(c.echoes())
-        # A place is free again after every kind of end.
+        # However a client ends, its place is free again.
         held.pop().reset()
         self.eventually(lambda: self.lets_in("127.0.0.2"), "a free place")
         held.pop().close()
@@ -138,7 +138,7 @@ class Admission(Limits):
 
     def test_connect_rate_per_address(self):
         daemon = self.serve("connect-rate-per-address = 5")
-        # The clients connect all at once, also on a slow machine.
+        # The clients connect at the same time, also on a slow machine.
         begin = time.monotonic()
         daemon.signal(signal.SIGSTOP)
         clients = [self.client("127.0.0.4") for _ in range(40)]
@@ -164,7 +164,7 @@ class Admission(Limits):
         self.eventually(self.lets_in, "the place")
 
     def test_a_client_that_has_read_the_end_can_connect_again(self):
-        """The place is free before the peer can know of the end."""
+        """A client's place is free before the peer can notice the end."""
         limits = ("\tlimits { clients-per-address = 1 "
                   "connect-rate-per-address = 0 }\n")
         other = ("127.0.0.1", free_port())
@@ -177,7 +177,8 @@ class Admission(Limits):
                 self.assertTrue(c.echoes(), "refused: %d" % number)
                 c.half_close()
                 self.assertEqual(c.line(), b"")
-        # Closed by the service while input is unread: it lingers.
+        # The service closes the client while its input is unread: the socket
+        # lingers.
         for number in range(300):
             with Client(other) as c:
                 c.send(b"version\r\nquit\r\nversion\r\n" * 20)
@@ -274,7 +275,7 @@ class Deadlines(Limits):
             self.drips(c)
 
     def drips(self, c):
-        """Sends a byte every tenth of a second until it is closed."""
+        """Sends a byte every tenth of a second until the client is closed."""
         c.sock.settimeout(0.1)
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
@@ -289,7 +290,7 @@ class Deadlines(Limits):
         self.fail("it was not closed")
 
     def test_taking_bytes_is_neither_idle_nor_stalled(self):
-        # A reader that is slow but steady has said its only line long ago.
+        # A slow but steady reader that has sent its only line long ago.
         self.build_module("gush", GUSH)
         self.at_any_pace(self.slow_reader, 1, 3, 9)
 
@@ -308,7 +309,7 @@ class Deadlines(Limits):
             self.assertGreater(time.monotonic() - begin, 2 * seconds)
 
     def test_taking_a_little_of_a_full_buffer_is_neither(self):
-        # The kernel reports room only when a good part of the output has gone.
+        # The kernel reports room only when a large part of the output has gone.
         self.at_any_pace(self.slow_to_empty, 1, 3, 9)
 
     def slow_to_empty(self, seconds):
@@ -347,7 +348,7 @@ class Deadlines(Limits):
             with self.takes(0.6):
                 self.drips(c)
             daemon.wait_log(r"closed: .*line")
-            # Without a byte of a line the clock does not run.
+            # The deadline does not run before the first byte of a line.
             self.assertTrue(quiet.is_silent(1))
             self.assertTrue(quiet.echoes())
 
@@ -389,7 +390,7 @@ class Rate(Limits):
     def test_it_is_each_clients_own(self):
         self.serve("line-rate = 1 line-burst = 1")
         with self.client() as c, self.client() as other:
-            # Enough for minutes.
+            # This input is enough for minutes.
             c.send(b"x\n" * 200)
             self.assertEqual(c.line(), b"x\n")
             with self.takes(0):
@@ -407,7 +408,8 @@ class Rate(Limits):
         text = open(self.path("lined.conf")).read()
         with self.client() as c:
             self.assertTrue(c.echoes(b"x\n" * 1000))
-            # The old burst would delay its lines by a quarter of an hour.
+            # With the old burst, these lines would be delayed by a quarter of
+            # an hour.
             self.write(text.replace(before, "line-rate = 10 line-burst = 2"),
                        workers=None)
             daemon.reload()
@@ -423,13 +425,13 @@ class Rate(Limits):
 
 
 class Vanished(Limits):
-    """How long the kernel waits for the acknowledgement of a peer. The rest is
-    the kernel's work; tried by hand: a fed reader whose packets are dropped is
-    gone after 62 s."""
+    """How long the kernel waits for acknowledgements of a peer. The test checks
+    only the setting; by hand, a reader whose packets were dropped was closed
+    after 62 s."""
 
     def user_timeouts(self, daemon, local=None, peer=None):
-        """TCP_USER_TIMEOUT in ms of the daemon's connections with this own
-        address, or this peer."""
+        """Returns TCP_USER_TIMEOUT in ms of the daemon's connections with this
+        local address, or this peer."""
         libc = ctypes.CDLL(None, use_errno=True)
         pidfd = os.pidfd_open(daemon.pid)
         timeouts = []
@@ -515,7 +517,8 @@ class Sending(Limits):
         with self.client(rcvbuf=4096) as slow:
             slow.send(b"go\n" * 4)
             daemon.wait_log(r"closed: .*slow")
-            # Whole sends, one after the other, then the end.
+            # The client gets whole sends, one after the other, and then the
+            # end.
             got = slow.ended()
             self.assertLess(len(got), 4 << 20)
 

@@ -230,7 +230,7 @@ class Answers(LinectlTest):
         self.assertIn("directory", self.bad(REFUSED, "plan", self.dir))
 
     def test_plan_of_a_file_that_the_daemon_cannot_see(self):
-        """Its includes are relative to the file."""
+        """The daemon cannot see the file. Includes are relative to it."""
         if os.geteuid() != 0:
             self.skipTest("only root may read what the daemon may not")
         os.chmod(self.dir, 0o711)
@@ -314,7 +314,7 @@ class Answers(LinectlTest):
 
 class Failures(LinectlTest):
     def test_unknown_commands_and_wrong_usage(self):
-        # Not even a daemon is needed.
+        # These errors need not even a daemon.
         self.assertIn('unknown command "bogus"', self.bad(USAGE, "bogus"))
         self.assertIn("no command", self.bad(USAGE))
         for args in (("status", "x"), ("kick",), ("kick", "1", "2"),
@@ -454,11 +454,11 @@ class Failures(LinectlTest):
 
 
 class Fuzz(LinectlTest):
-    """Another server at the socket, and arguments of all kinds."""
+    """Answers of a false server, and arguments of all kinds."""
 
     def answer_with(self, data, *args):
-        """Runs linectl against a server that answers this; it must end by
-        itself."""
+        """Runs linectl with a server that sends this answer. linectl must end
+        by itself."""
         server = socket.socket(socket.AF_UNIX)
         path = self.path("other.sock")
         server.bind(path)
@@ -518,8 +518,8 @@ class Fuzz(LinectlTest):
                 self.assertNotRegex(out, self.COMMANDING)
             self.assertNotRegex(err, self.COMMANDING)
 
-    # Characters that may control a terminal; "\ufffd" stands for bytes that
-    # are not UTF-8. LF is allowed: tables and texts have line ends.
+    # Characters that may control a terminal. "\ufffd" stands for bytes that are
+    # not UTF-8. LF is allowed, because tables and texts have line ends.
     COMMANDING = "[\0-\x09\x0b-\x1f\x7f-\x9f\ufffd]"
 
     def test_no_escape_of_an_answer_reaches_the_terminal(self):
@@ -590,7 +590,7 @@ class Fuzz(LinectlTest):
                  "../../etc/passwd", "echo\nreload", "0", "-1"]
         for _ in range(60):
             args = [rng.choice(words) for _ in range(rng.randrange(1, 4))]
-            # These wait for what may never come.
+            # These may wait for ever.
             if "tap" in args or "echo" in args:
                 continue
             code, _, err = self.run_linectl(*args)
@@ -604,7 +604,7 @@ class Fuzz(LinectlTest):
 
 
 class Terminal:
-    """A terminal with linectl top on it. Its output is kept as bytes, in which
+    """A terminal in which linectl top runs. Keeps the output as bytes, in which
     tests search for words."""
 
     def __init__(self, argv, rows=24, columns=80, term="xterm",
@@ -848,7 +848,7 @@ class Top(LinectlTest):
 @unittest.skipUnless(shutil.which("bash"), "no bash")
 class Completion(LinectlTest):
     def complete(self, *words):
-        """The completions of the last word in bash."""
+        """Returns bash's completions of the last word."""
         script = ("source %s\nPATH=%s:$PATH\nCOMP_WORDS=(%s)\nCOMP_CWORD=%d\n"
                   "_linectl\nprintf '%%s\\n' \"${COMPREPLY[@]}\"\n"
                   % (os.path.join(TOP, "tools", "completion", "linectl"),
@@ -877,7 +877,7 @@ class Completion(LinectlTest):
                         ("plan", self.config), ("status",), ("reload",),
                         ("metrics",), ("top",)):
             self.assertEqual(self.complete(*here, *command, ""), [], command)
-        # Options may stand anywhere.
+        # Options may come after arguments.
         self.assertEqual(self.complete(*here, "log", "debug", "--js"),
                          ["--json"])
         self.assertEqual(self.complete("linectl", "tap", "-s", self.socket,
@@ -896,7 +896,7 @@ class Completion(LinectlTest):
             ident = self.complete("linectl", "-s", self.socket, "kick", "")
             self.assertEqual(ident, [str(self.json("clients")["clients"][0]
                                          ["id"])])
-            # Readline takes an equals sign for a word.
+            # Readline treats an equals sign as a separate word.
             self.assertEqual(
                 self.complete("linectl", "--socket", "=", self.socket,
                               "--lines", "=", "3", "tap", ""),

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""linetest: transcripts that pass, that fail and that have errors, and the
-reports; that cuts find the faults they are for; and that every expected line
-of every transcript of the tree is really compared."""
+"""linetest: transcripts that pass, that fail, and that have errors; the
+reports; that cuts find the faults for which they are made; and that every
+expected line in every transcript of the tree is compared."""
 import contextlib
 import glob
 import os
@@ -75,7 +75,8 @@ class Linetest(DaemonTest):
         return process
 
     def linetest(self, *args, code, timeout=4 * PATIENCE):
-        """Runs it, and it must end with this code: (stdout, stderr)."""
+        """Runs linetest, which must exit with this code. Returns (stdout,
+        stderr)."""
         process = self.launch_linetest(*args)
         out, err = process.communicate(timeout=timeout)
         out, err = out.decode(), err.decode()
@@ -89,7 +90,8 @@ class Linetest(DaemonTest):
         return out
 
     def fails(self, text, *wanted, args=()):
-        """It fails with these texts in its report, which is returned."""
+        """Runs a transcript that must fail, with these texts in the report.
+        Returns the report."""
         out, err = self.linetest(*args, self.transcript(text), code=1)
         self.assertEqual(err, "")
         for part in wanted:
@@ -117,7 +119,7 @@ class Passing(Linetest):
                 self.assertIn(b"standard output: No space left", done.stderr)
 
     def test_who_is_to_hear_is_there(self):
-        """A transcript needs no `connect` for a client that gets lines."""
+        """A client that only gets lines needs no `connect` in a transcript."""
         text = ("protocol relay\n"
                 "alice> hello\nalice> again\n"
                 "bob< hello\nbob< again\ncarol< ...\ncarol< again\n")
@@ -539,7 +541,8 @@ class Faults(Linetest):
 
 
 class Server(Linetest):
-    """--connect: against any server, here a lined of the test's own."""
+    """--connect plays transcripts against any server: here, a lined that the
+    test has started."""
 
     TEXT = "alice> hello\nalice< hello\n"
 
@@ -724,7 +727,7 @@ class Cuts(Linetest):
             self.assertIn("FAIL a.lt (%s, 1 worker)" % cut, out)
         self.assertNotIn("FAIL a.lt (whole", out)
         self.assertIn("  expected: heard hello\n  got:      heard h\n", out)
-        # A seed that failed fails again.
+        # A seed with which a run failed fails again.
         seed = re.findall(r"FAIL a.lt \(random cuts, seed (\d+)", out)[-1]
         self.assertIn("seed %s" % seed,
                       self.fails(text, args=("--fragment=1", "--seed", seed,
@@ -741,7 +744,7 @@ class Cuts(Linetest):
 
 class Recording(Linetest):
     def record(self, *args, new="new.lt"):
-        """The recorder, and where its clients come."""
+        """Starts the recorder. Returns it and the address for its clients."""
         process = self.launch_linetest("--record", new, *args)
         line = process.stdout.readline().decode()
         found = re.match(r"listening on (?:tcp://127.0.0.1:(\d+)|unix://(.*))",
@@ -767,7 +770,7 @@ class Recording(Linetest):
             alice.send(b"/nick al")
             time.sleep(0.05)
             alice.send(b"ice\r\n")
-            # Alice is answered with the line end that she uses.
+            # Answers to Alice have the line end that she uses.
             self.assertEqual(alice.line(), b"* guest1 is now alice\r\n")
             self.assertEqual(bob.line(), b"* guest1 is now alice\n")
             bob.send(b"... {brace} \\ \n")
@@ -805,7 +808,7 @@ class Recording(Linetest):
                      "client2> \\...", "client2: eof", "client1: reset"):
             self.assertIn("\n%s\n" % line, text)
         self.linetest("--fragment=2", "--workers", "2", "new.lt", code=0)
-        # The recording fails if an expected line is changed.
+        # If an expected line of the recording is changed, the recording fails.
         self.transcript(text.replace("* guest1 is now", "* guest1 was"),
                         "new.lt")
         self.linetest("new.lt", code=1)
@@ -858,7 +861,7 @@ class Recording(Linetest):
             "client1: terminator crlf\nclient1> a\\0\n"
             "client1: terminator lf\nclient1> b\nclient1> \\x80 \\r c\n"
             "client1>\n")
-        # The end of what was said may come later than the first answers.
+        # The note about the half-close may come after the first answers.
         self.assertEqual(heard.count("client1: half-close\n"), 1)
         self.assertEqual(
             heard.replace("client1: half-close\n", ""),
@@ -965,8 +968,8 @@ class Mutations(Linetest):
                             % (path, where, out))
 
     def is_group(self, path, where, number):
-        """A line that may come in any order is missed at the first of its
-        group."""
+        """Whether the failure is reported at the first line of a group: so it
+        is for lines that may come in any order."""
         if where == number:
             return True
         with open(self.path(path)) as f:

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The log: its targets, the form of its lines, and that neither a client nor a
-reader of the log can do harm with it."""
+"""The log: its targets, the form of its lines, and that neither clients nor
+readers of the log can do harm."""
 import os
 import pty
 import re
@@ -59,7 +59,7 @@ class Log(DaemonTest):
 
     @staticmethod
     def told(daemon):
-        """The log without the warning that root is due."""
+        """The log without the warning about root."""
         return [line for line in daemon.log
                 if not re.match("<4>.*as root", line)]
 
@@ -301,7 +301,7 @@ class Log(DaemonTest):
         daemon.wait_log("^<6>client 2 .*: closed: peer")
 
     def test_journal_gets_fields(self):
-        """A journald of its own, in a mount namespace."""
+        """Starts another journald, in a mount namespace."""
         if os.geteuid() != 0 or not os.access(JOURNALD, os.X_OK) or \
                 not shutil.which("journalctl"):
             self.skipTest("no root, or no journald")
@@ -351,7 +351,7 @@ class Log(DaemonTest):
                                 text)
                 text += os.read(master, 4096)
             process.send_signal(signal.SIGTERM)
-            # The terminal must be read, or its writer waits.
+            # Unless somebody reads the terminal, its writer waits.
             try:
                 while os.read(master, 4096):
                     pass
@@ -406,7 +406,7 @@ class Log(DaemonTest):
                 self.assertTrue(c.echoes())
             with open("/proc/%d/stat" % pid) as f:
                 fields = f.read().rsplit(")", 1)[1].split()
-            # Its own session, no terminal.
+            # The daemon has its own session, and no terminal.
             self.assertNotEqual(int(fields[3]), os.getsid(0))
             self.assertEqual(int(fields[4]), 0)
         finally:

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The daemon under a service manager such as systemd, which keeps the
-listening sockets over a restart, has a watchdog, and shows a line of status.
-The manager here is a socket of the test."""
+"""The daemon under a service manager such as systemd, which keeps listening
+sockets over a restart, has a watchdog, and shows a status line. The test plays
+the manager."""
 import os
 import signal
 import socket
@@ -54,7 +54,7 @@ class Manager:
             os.close(fd)
 
     def hear(self, timeout):
-        """Reads a message; False: none came."""
+        """Reads a message. False: none came."""
         self.sock.settimeout(timeout)
         try:
             text, fds, _, _ = socket.recv_fds(self.sock, 4096, 4)
@@ -63,7 +63,7 @@ class Manager:
         lines = text.decode().split("\n")
         name = [x[7:] for x in lines if x.startswith("FDNAME=")]
         if "FDSTORE=1" in lines:
-            # The same again is not kept twice.
+            # A socket that is stored again is not kept twice.
             if name[0] in self.kept:
                 os.close(self.kept[name[0]])
             self.kept[name[0]] = fds[0]
@@ -76,7 +76,8 @@ class Manager:
         return True
 
     def wait(self, wanted):
-        """Waits for a line that begins so; removes the lines before it."""
+        """Waits for a line that begins with this text. Removes the lines before
+        it."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             while self.told:
@@ -159,8 +160,7 @@ class Restart(DaemonTest):
         self.wants("127.0.0.1")
         daemon.signal(signal.SIGHUP)
         with self.assertRaises(OSError):
-            # The manager, which has not been notified yet, still has the
-            # socket.
+            # The manager has not been notified yet: it still has the socket.
             daemon.wait_log("reload: done")
             Client(self.path("more"))
         self.manager.wait("READY=1")

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The memory of all clients: it is counted and returned, and has a ceiling,
-near which no client is accepted and at which the clients with the longest
-queues are closed."""
+"""The memory of all clients is counted and returned, and has a ceiling: near
+the ceiling no client is accepted, and at the ceiling the clients with the
+longest queues are closed."""
 import json
 import os
 import re
@@ -32,7 +32,7 @@ class Case(DaemonTest):
         return self.ask("status")["daemon"]
 
     def floods(self, address, count):
-        """Clients of an echo that send and do not read."""
+        """Opens clients of echo that send but do not read."""
         clients = []
         for _ in range(count):
             clients.append(Client(address, rcvbuf=4096))
@@ -125,8 +125,8 @@ class Ceiling(Case):
 
 
 class Kept(Case):
-    """Memory that protocols keep counts under the ceiling, and is freed for
-    clients."""
+    """The ceiling includes memory that protocols keep; it is freed for clients.
+    """
 
     def begin(self, memory, *services):
         self.services = services
@@ -138,7 +138,7 @@ class Kept(Case):
         return record["count"].get(key, 0)
 
     def publish(self, path, mib):
-        """Numbered lines of 1000 bytes; returns how many."""
+        """Publishes numbered lines of 1000 bytes. Returns how many."""
         count = mib * 1048
         with Client(path) as publisher:
             for first in range(0, count, 64):
@@ -177,7 +177,8 @@ class Kept(Case):
         self.all_served("feed", count)
         status = self.status()
         self.assertGreater(status["memory_kept"], 5 * MIB)
-        # The history does not grow above 3/4: nothing must be given up.
+        # The history stops growing at 3/4 of the ceiling, so that nothing must
+        # be given up.
         self.assertLess(status["memory_held"], 6.1 * MIB)
         self.assertLess(status["memory_given_up"], 100000)
         dropped = self.counter("feed", "history_lines_dropped")
@@ -190,7 +191,7 @@ class Kept(Case):
         self.assertGreater(self.counter("feed", "history_lines_dropped"),
                            dropped + 2000)
         self.assertEqual(self.status()["memory_closed"], 0)
-        # Clients come in, and get the newest lines.
+        # Clients are let in, and get the newest lines.
         with Client(self.feed) as reader:
             self.numbers(reader, count - 1)
         daemon.wait_log(r"memory: clients hold .* MiB, the ceiling is 4.0 "
@@ -221,7 +222,8 @@ class Kept(Case):
                 self.assertEqual(status["memory_closed"], 0)
             return status["memory_closed"] > 0
         for part in range(1, 41):
-            # Slowly: a turn must not take a quarter of the ceiling.
+            # Fills the queue slowly, because a turn must not take a quarter of
+            # the ceiling.
             self.push(clients[part - 1:part], lambda: True)
             if self.status()["memory_kept"] < MIB:
                 break
@@ -249,7 +251,7 @@ class Kept(Case):
             self.assertRegex(alice.line(), rb"^\[lobby \d\d:\d\d\] <guest1> x")
 
     def heard(self, client, end):
-        """All lines up to one with this end."""
+        """Returns all lines up to one with this end."""
         lines = [client.line()]
         while not lines[-1].endswith(end):
             self.assertNotEqual(lines[-1], b"")
@@ -286,7 +288,7 @@ class Kept(Case):
         self.assertLess(status["memory_held"], MIB * 7 / 8)
         self.assertEqual(status["memory_closed"], 0)
         self.assertEqual(self.counter("chat", "memory_refused"), refused)
-        # Others still come in, and talk.
+        # Other clients are still let in, and can talk.
         with self.in_chat() as late:
             text = b"x" * 30000
             late.send(b"/topic %s\n/away %s\nhello\n" % (text, text))
@@ -296,7 +298,7 @@ class Kept(Case):
             self.heard(clients[0], b"> hello\n")
             self.write("memory = 4M\n" + self.top + self.services[0])
             daemon.reload()
-            # Answers that do not fit into a queue yet.
+            # These answers do not fit into a queue yet.
             kept = self.status()["memory_kept"]
             late.send(b"/join lobby\n" + b"/rooms\n" * 200)
             self.eventually(lambda: self.status()["memory_kept"] > kept + 1000,
@@ -388,7 +390,7 @@ class Kept(Case):
             client = Client(self.feed, rcvbuf=4096)
             ends += [client, server.accept()]
             ends[-1].fill(LINE * 64, quiet=0.05)
-        # Much of one read does not fit into a quarter of a queue.
+        # A large part of one read does not fit into a quarter of a queue.
         self.assertGreater(self.status()["memory_kept"], pairs * 20000)
         self.assertLess(self.status()["memory_kept"], pairs * 65536)
         for end in ends:
@@ -403,10 +405,12 @@ class Kept(Case):
                                  % target.url))
         with Client(self.feed) as publisher:
             for _ in range(3000):
-                # Each send is a block of its own: all, on a slow machine.
+                # The daemon reads most sends alone, each as a block; on a slow
+                # machine it reads many at once.
                 publisher.send(b"0123456789\n")
         self.all_served("feed", 3000)
-        # 33,000 bytes: nothing is dropped, little is around it.
+        # The lines have 33,000 bytes: none is dropped, and the overhead is
+        # small.
         self.assertEqual(self.counter("feed", "push_lines_dropped"), 0)
         self.assertLess(self.status()["memory_kept"], 120000)
         with Client(self.feed) as publisher:
@@ -449,8 +453,8 @@ class Kept(Case):
                         % (key, len(value), value))
             return client.line()
         with Client(self.echo) as client:
-            # The received part of a value counts, too: a value that comes in
-            # fewer pieces may find room after another one did not.
+            # The received part of a value counts, too. A value that comes in
+            # fewer pieces may find room although another did not.
             stored = refused = 0
             while refused < 2:
                 answer = put(client, b"k%d" % stored)
@@ -463,13 +467,13 @@ class Kept(Case):
             self.assertGreater(stored, 35)
             self.assertLess(stored, 48)
             self.assertEqual(self.counter("kv", "items_refused"), 2)
-            # Stored values stay, and may be replaced or removed.
+            # Stored values stay. They may be replaced or removed.
             self.assertEqual(put(client, b"k0"), b"STORED\r\n")
             for key in (b"k1", b"k2"):
                 client.send(b"delete %s\r\n" % key)
                 self.assertEqual(client.line(), b"DELETED\r\n")
             self.assertEqual(put(client, b"more"), b"STORED\r\n")
-            # Clients still come in.
+            # Clients are still let in.
             with Client(self.echo) as other:
                 other.send(b"get k0\r\n")
                 self.assertEqual(other.line(), b"VALUE k0 0 65536\r\n")
@@ -502,14 +506,14 @@ class Kept(Case):
             daemon.reload()
             self.eventually(lambda: self.status()["memory_kept"] <= 3 * MIB,
                             "it is given up")
-            # Those that were unused longest have gone.
+            # The values that were unused for the longest time have gone.
             self.assertEqual(ask(client, [19999, 0]),
                              [b"action=dunno", b"action=defer_if_permit"])
             for n in range(20000, 36000, 200):
                 ask(client, range(n, n + 200))
             self.assertLess(self.status()["memory_kept"], 3.1 * MIB)
             self.assertEqual(ask(client, [19999]), [b"action=defer_if_permit"])
-            # Each triplet is there, or was forgotten.
+            # Each triplet is in the table, or was evicted.
             evicted = self.counter("greylist", "evictions")
             self.assertGreater(evicted, 36000 - 3.1 * MIB / 200)
             self.assertLess(evicted, 36000)
@@ -610,7 +614,8 @@ class Check(Case):
                       "framing { line-length = 1000 }\n"
                       "chat { history = 10 }\n"))
         self.assertEqual(code, 0, out)
-        # Twice the queue, input, the socket, an SSL with what waits in it.
+        # Twice the queue, the input, the socket, and an SSL object with its
+        # buffers.
         self.assertIn("1000 clients of 367k each\n", out)
         # 4 * 100 * 64k; 2 * 1M; 36M; 2 * 2M; twice the target's queue of 1M
         self.assertIn(", 69M kept by relay\n", out)
@@ -629,7 +634,7 @@ class Check(Case):
                 "mode = upstream subscribe-only = false upstream = "
                 "{ \"tcp://127.0.0.1:1\" } push = { \"tcp://127.0.0.1:2\", "
                 "\"tcp://127.0.0.1:3\" }",
-                # Nothing is sent there.
+                # Nothing is ever sent to this address.
                 "mode = upstream upstream = { \"tcp://127.0.0.1:1\" }"):
             code, out = self.check(service(
                 "feed", "unix://" + self.path("feed.sock"), protocol="relay",
@@ -675,7 +680,8 @@ class Readers(Case):
         rss, held = daemon.rss_kib(), self.status()["memory_held"]
         with Client(into) as publisher:
             for _ in range(1000):
-                # Each send is a block of its own: all, on a slow machine.
+                # The daemon reads most sends alone, each as a block; on a slow
+                # machine it reads many at once.
                 publisher.send(b"\n")
             for _ in range(160):
                 publisher.send(b"\n" * 500)

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The metrics for Prometheus: the page, checked by Prometheus' own tools, and
-the examples that use it; and HTTP clients that are malformed, slow, or many at
-once."""
+"""The metrics for Prometheus: the page, checked by Prometheus' own tools; the
+examples that use it; and HTTP clients that send malformed requests, are slow,
+or are many at once."""
 import contextlib
 import json
 import os
@@ -29,8 +29,8 @@ SAMPLE = re.compile(r"(%s)(?:\{(%s(?:,%s)*)\})? ([0-9.e+-]+|\+Inf)\Z"
 
 
 def parse(text):
-    """{(name, labels): value} of a page, which is held to the format: each
-    family in one piece, with a type and a help of its own before it."""
+    """Returns {(name, labels): value} of a page. Checks the format: the lines
+    of a family follow one another, after the family's type and help."""
     samples, types, helped, family = {}, {}, set(), None
     if not text.endswith("\n"):
         raise AssertionError("no end of line at the end")
@@ -229,8 +229,8 @@ class Page(MetricsTest):
 
 
 class Examples(MetricsTest):
-    """The page has each name, label and value that alerts and the dashboard
-    use."""
+    """The page must have each name, label and value that the alerts and the
+    dashboard use."""
 
     def unknown(self, text, page):
         names = {name for name, _ in parse(page)}
@@ -252,8 +252,8 @@ class Examples(MetricsTest):
         return "\n".join(found)
 
     def test_the_names_are_those_of_the_page(self):
-        # A counter of a protocol's own and a certificate, so that there is
-        # one.
+        # Makes a protocol with its own counter and a certificate, so that the
+        # page has them.
         os.mkdir(self.path("tls"))
         pair = Authority(self.path("tls"))
         self.start(self.echo + service(
@@ -273,7 +273,7 @@ class Examples(MetricsTest):
                         "the protocol's own")
         page = self.page()
         for name in ("alerts.yml", "grafana-dashboard.json"):
-            # test_cluster.py checks those of a cluster.
+            # test_cluster.py checks the metrics of a cluster.
             text = re.sub(r"\blined_cluster_\w+", "",
                           self.expressions(name))
             self.assertGreater(len(re.findall(r"\blined_\w+", text)), 8)
@@ -419,17 +419,17 @@ class Http(MetricsTest):
         with contextlib.ExitStack() as stack:
             crowd = [stack.enter_context(Client(self.page_address))
                      for _ in range(count)]
-            # The last has been let in.
+            # The last client has been let in.
             crowd[-1].send(GET)
             self.answer(crowd[-1])
-            time.sleep(0.6)  # a page is sent for half a second
+            time.sleep(0.6)  # a page is reused for half a second
             begin = self.busy_ns(daemon)
             crowd[-1].send(GET)
             self.answer(crowd[-1])
             once = self.busy_ns(daemon) - begin
             time.sleep(0.6)
             # Clients send requests while the daemon is stopped, and the first
-            # one leaves.
+            # client leaves.
             begin = self.busy_ns(daemon)
             daemon.signal(signal.SIGSTOP)
             for c in crowd:

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The module loader: which modules it accepts, which it refuses and with which
-message, and the calls that a module gets."""
+"""The module loader: which modules it accepts, which it refuses, with which
+message; and the calls that a module gets."""
 import os
 import shutil
 import socket
@@ -9,7 +9,8 @@ import socket
 from lined_test import MODULES, WORKERS, Client, DaemonTest
 from lined_test import free_port, main, service
 
-# A module whose name, ABI, size and rest each test chooses.
+# A module for which each test chooses the name, the ABI, the size and further
+# code.
 PLAIN = r"""
 #include <lined/protocol.h>
 
@@ -179,8 +180,8 @@ const struct lined_protocol lined_protocol = {
 };
 """
 
-# Sends for each call its number and the text. A number expects a block of so
-# many bytes.
+# For each call, sends its number and the text. A line that is a number asks for
+# a block of so many bytes.
 COUNTED = r"""
 #include <stddef.h>
 #include <stdint.h>
@@ -228,7 +229,7 @@ const struct lined_protocol lined_protocol = {
 };
 """
 
-# The same with a handle_block, whose blocks can ask, too.
+# The same with a handle_block: blocks can ask for blocks, too.
 ASKED = COUNTED.replace("const struct lined_protocol", r"""
 static void block(struct lined_socket *client, const struct lined_line *asked,
 		  const struct lined_line *came)
@@ -241,7 +242,7 @@ static void block(struct lined_socket *client, const struct lined_line *asked,
 const struct lined_protocol""").replace(
     ".handle_line = line,", ".handle_line = line,\n\t.handle_block = block,")
 
-# From a line or a block on, the client has handlers of the protocol's own.
+# After a certain line or block, the client has other handlers of the protocol.
 TAKEN_OVER = r"""
 #include <string.h>
 #include <lined/protocol.h>
@@ -301,7 +302,8 @@ class Modules(DaemonTest):
             "before": before, "body": body, "more": more})
 
     def make_bad_ones(self):
-        """Bad modules by name, and the text that each refusal must contain."""
+        """Makes bad modules. Returns their names, each with the text that its
+        refusal must contain."""
         self.plain("oldabi", abi="LINED_ABI + 7")
         self.plain("misnamed", name="other")
         self.plain("unresolved", before="void lined_no_such_call(void);",
@@ -384,7 +386,7 @@ class Refused(Modules):
             for port in ports.values():
                 with self.assertRaises(ConnectionRefusedError):
                     Client(("127.0.0.1", port))
-            # The same file, mended, is taken.
+            # The same file is accepted when it is repaired.
             for name in bad:
                 path = os.path.join(self.modules, name + ".so")
                 if os.path.isdir(path):
@@ -453,7 +455,8 @@ class Taken(Modules):
             self.assertEqual(c.line(), b"fine\n")
 
     def test_members_may_be_missing_at_the_end(self):
-        # A module of an older header of the same ABI: the rest is zero.
+        # A module with an older header of the same ABI: the missing members are
+        # zero.
         self.plain("older",
                    size="offsetof(struct lined_protocol, options)")
         self.start(service("it", self.tcp, protocol="older"))
@@ -498,7 +501,7 @@ class Taken(Modules):
         for good in "second", "third":
             code, _, err = check(good)
             self.assertEqual(code, 0, err)
-        # The first file that is found counts, even a bad one.
+        # The first file that is found is used, even if it is a bad one.
         code, _, err = check("both")
         self.assertEqual(code, 1)
         self.assertRegex(err, r"/a/both\.so: built for ABI")
@@ -511,7 +514,8 @@ class Taken(Modules):
         self.assertIn("more than 8 -m", err)
 
     def test_a_module_of_ones_own_runs_beside_control(self):
-        # As authors start it: `lined -m .`, with a control socket.
+        # The way in which authors start it: `lined -m .`, with a control
+        # socket.
         self.modules = self.path("own")
         os.mkdir(self.modules)
         os.chmod(self.modules, 0o755)
@@ -611,7 +615,7 @@ class Teller(Modules):
         gone = daemon.logged(r"service it: gone \d+")
         self.assertEqual(len(gone), 3, gone)
         self.assertRegex(gone[2], "shutdown")
-        # An instance on each worker.
+        # There is an instance on each worker.
         self.assertEqual(len(daemon.logged("it: start called")), WORKERS)
         self.assertEqual(len(daemon.logged("it: stop called")), WORKERS)
 

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Cases of one machine, of chat and relay, with the clients on three nodes of a
-cluster: some of them. All are run by hand, see CONTRIBUTING.md."""
+"""Some cases of chat and relay that are written for one machine, with the
+clients on three nodes of a cluster. To run all cases in this way, see
+CONTRIBUTING.md."""
 import os
 import unittest
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Penalties: an address whose connection was closed for cause is not let in
-for some time; its neighbours are let in, and nobody can cause a penalty for
+"""Penalties: after a client was closed for a fault, its address is not let in
+for some time. Other addresses are let in, and nobody can cause a penalty for
 another address."""
 import contextlib
 import json
@@ -74,8 +74,8 @@ class Penalties(DaemonTest):
             return client.echoes()
 
     def offend(self, source=BAD):
-        """Sends a line that is too long; returns when the connection is
-        closed."""
+        """Sends a line that is too long. Returns when the connection is closed.
+        """
         with self.client(source) as client:
             client.send(b"x" * 200)
             client.ended()
@@ -122,7 +122,7 @@ class Penalties(DaemonTest):
             "were left, for too-long\n$")
         self.assertTrue(self.is_let_in(BAD))
         self.assertEqual(self.counters()["penalties"], 0)
-        # The penalty is forgotten: the next one is not doubled.
+        # The penalty is forgotten: the next penalty is not doubled.
         self.offend()
         forgiven = self.ask("forgive", BAD)["forgiven"]
         self.assertEqual([(f["service"], f["address"], f["length_ms"])
@@ -225,7 +225,7 @@ class Penalties(DaemonTest):
         with self.client() as client:
             client.send(header % 1)
             client.ended()
-        # The proxy itself is never penalized.
+        # The proxy itself never gets a penalty.
         for junk in (b"junk\n", b""):
             with self.client() as client:
                 client.send(junk)
@@ -233,7 +233,7 @@ class Penalties(DaemonTest):
         with self.client() as client:
             client.send(header % 2)
             self.assertTrue(client.echoes())
-        # From an address that is no proxy, the header is data.
+        # From an address that is not a proxy, a header is data.
         with self.client(GOOD) as client:
             client.send(header % 2 + b"x" * 200)
             client.ended()
@@ -257,8 +257,8 @@ class Penalties(DaemonTest):
         self.assertIn("for chat", self.ask("why", BAD)["rulings"][0]["rule"])
 
     def test_guesses_of_an_address_keep_no_other_waiting(self):
-        """An address has one password verified at a time, and pauses after a
-        wrong one."""
+        """For each address one password is verified at a time, and a wrong one
+        is followed by a pause."""
         password = crypt_hash("right")
         self.start(self.text(
             "clients-per-address = 0 connect-rate-per-address = 0",
@@ -278,7 +278,7 @@ class Penalties(DaemonTest):
                 operator.send(b"/oper op right\n")
                 while operator.line() != b"* you are now an operator\n":
                     pass
-            # 58 guesses are waiting, a second each.
+            # 58 guesses are waiting, each of which takes a second.
             self.assertLess(time.monotonic() - begin, 20)
             self.assertLess(self.counters()["count"]["passwords_wrong"], 30)
             while guessers[1].line() != b"! wrong password\n":

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""policy: the protocol that Postfix documents, greylisting with it, and
-malformed requests."""
+"""policy: Postfix's documented protocol, greylisting, and malformed requests.
+"""
 import os
 import shutil
 import signal
@@ -11,7 +11,7 @@ import unittest
 from lined_test import Client, DaemonTest, PATIENCE
 from lined_test import free_port, main, service
 
-# All that Postfix 3.7 sends, as its SMTPD_POLICY_README has it.
+# All attributes that Postfix 3.7 sends, as in its SMTPD_POLICY_README.
 REQUEST = """\
 request=smtpd_access_policy
 protocol_state=RCPT
@@ -76,7 +76,7 @@ class Policy(DaemonTest):
         c = self.connect()
         c.send(REQUEST.encode())
         self.assertEqual(c.exactly(len(DEFER)), DEFER)
-        # The same connection can be used again, a byte at a time too.
+        # The same connection can be used again, and bytes may come one by one.
         for byte in REQUEST.encode():
             c.send(bytes([byte]))
         self.assertIn(c.line() + c.line(), (DEFER, DUNNO))
@@ -97,7 +97,7 @@ class Policy(DaemonTest):
     def test_each_of_the_three_counts_and_case_does_not(self):
         daemon = self.serve("delay = 0")
         c = self.connect()
-        # Without a delay nobody waits, and everybody is known at once.
+        # Without a delay nobody has to wait, and everybody is known at once.
         self.assertEqual(self.ask(c, sender="A@Example.ORG"), DUNNO)
         self.write(self.text("delay = 10m"))
         daemon.reload()
@@ -108,7 +108,7 @@ class Policy(DaemonTest):
             self.assertEqual(self.ask(c, **other), DEFER, other)
 
     def passing(self, options, known, asked):
-        """The requests among these that get dunno when `known` is known."""
+        """Returns which of these requests get DUNNO when `known` is known."""
         daemon = self.serve("delay = 0 " + options)
         c = self.connect()
         self.assertEqual(self.ask(c, **known), DUNNO)
@@ -174,7 +174,7 @@ class Policy(DaemonTest):
         self.assertEqual(self.ask(c, recipient="postmaster@x.example"), DUNNO)
         c.send(request().replace(b"\n\n", b"\nclient_name=a.mx.example\n\n"))
         self.assertEqual(c.line() + c.line(), DUNNO)
-        # A changed file is taken at a reload, a wrong one is refused there.
+        # A reload reads a changed file; a reload with a wrong file is refused.
         self.whitelist("clients", "203.0.113.0/24\n")
         self.assertEqual(self.ask(c, address="203.0.113.1"), DEFER)
         daemon.reload()
@@ -209,7 +209,7 @@ class Policy(DaemonTest):
             self.assertEqual(self.ask(c), DUNNO)
         self.write(self.text("delay = 10m lifetime = 1s"))
         daemon.reload()
-        # A request would keep the entry.
+        # A request would prolong the life of the entry.
         self.assertTrue(c.is_silent(1.2))
         self.assertEqual(self.ask(c), DEFER)
 
@@ -219,7 +219,7 @@ class Policy(DaemonTest):
         self.assertEqual(self.ask(c, recipient=""), DUNNO)
         c.send(b"request=smtpd_access_policy\nsender=x\n\n")
         self.assertEqual(c.line() + c.line(), DUNNO)
-        # Nothing of one request is left in the next.
+        # Nothing of one request remains for the next.
         self.assertEqual(self.ask(c), DEFER)
         c.send(b"request=smtpd_access_policy\nsender=a@example.org\n\n")
         self.assertEqual(c.line() + c.line(), DUNNO)
@@ -315,8 +315,8 @@ proxymap unix - - n - - proxymap
 @unittest.skipUnless(os.path.exists("/usr/sbin/postfix") and
                      os.getuid() == 0, "no postfix, or not root")
 class Postfix(DaemonTest):
-    """Debian's Postfix, with an instance of its own, asks by conf/examples'
-    recipe."""
+    """A separate instance of Debian's Postfix asks policy, configured as in
+    conf/examples."""
 
     def postfix(self, *words):
         return subprocess.run(["/usr/sbin/postfix", "-c", self.path("etc"),
@@ -366,7 +366,7 @@ class Postfix(DaemonTest):
         smtp = self.start_postfix(port)
         self.assertRegex(self.recipient(smtp, b"192.0.2.1"),
                          rb"^450 4\.7\.1 .*Service temporarily unavailable")
-        # From its other address.
+        # The client comes from its other address.
         self.eventually(lambda: self.recipient(smtp, b"192.0.2.9")
                         .startswith(b"250"), "the end of the delay")
         self.assertEqual(self.recipient(smtp, b"198.51.100.1")[:3], b"450")

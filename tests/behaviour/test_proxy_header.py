@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Clients behind a proxy that sends a PROXY header: the address that counts,
-refusals and messages. With HAProxy and with headers of the test, whole and in
-pieces."""
+"""Clients behind a proxy that sends a PROXY header: which address is used for
+limits, refusals and messages. With HAProxy, and with headers of the test, whole
+and in pieces."""
 import json
 import os
 import shutil
@@ -235,7 +235,7 @@ class ProxyHeader(DaemonTest):
             self.daemon.wait_log("service p: refused .*: handshakes")
             second.send(b"Y UNKNOWN\r\n")
             self.assertTrue(second.echoes())
-            # A handshake that is over makes room.
+            # When a handshake is over, another client is let in.
             with self.client(v1("203.0.113.7")) as c:
                 self.assertTrue(c.echoes())
         self.assertEqual(self.refused("handshakes"), 1)
@@ -278,8 +278,8 @@ class ProxyHeader(DaemonTest):
     # ---- a real proxy ----------------------------------------------------
 
     def haproxy(self, *sections):
-        """Starts HAProxy with a section listen for each (bind options, server
-        options), and waits for it. Returns their ports."""
+        """Starts HAProxy with a section `listen` for each (bind options, server
+        options), and waits for it. Returns the ports."""
         program = shutil.which("haproxy") or shutil.which(
             "haproxy", path="/usr/sbin")
         if program is None:
@@ -360,7 +360,7 @@ class ProxyHeader(DaemonTest):
                             "two refused")
 
     def test_haproxy_ends_tls(self):
-        """TLS version and certificate name come from its header."""
+        """The TLS version and the certificate's name come from the header."""
         ca = Authority(self.path("."))
         pair = ca.issue("server", ["DNS:localhost"])
         alice = ca.issue("alice")

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """relay as a hub: which client gets which lines, held lines, and the losses of
-slow readers. On one, two and four workers. Upstreams and proxies have scripts
-of their own."""
+slow readers. On one, two and four workers. Other scripts test upstreams and
+proxies."""
 import random
 import re
 import signal
@@ -38,7 +38,7 @@ class Listener(Client):
                 return line
 
     def is_silent(self, seconds):
-        """Nothing but probes comes within this time."""
+        """Whether nothing but probes comes within this time."""
         self.sock.settimeout(seconds)
         try:
             return self.line() is None
@@ -92,13 +92,13 @@ class RelayTest(DaemonTest):
         c.sock.settimeout(PATIENCE)
 
     def leave(self, c, daemon):
-        """Closes it, and waits until the service knows."""
+        """Closes a client, and waits until the service has noticed."""
         port = c.sock.getsockname()[1]
         c.close()
         daemon.wait_log("127.0.0.1:%d.*closed: " % port)
 
     def pair(self, address):
-        """Two clients that get each other's lines."""
+        """Returns two clients that get each other's lines."""
         a, b = self.client(address), self.client(address)
         self.reach(a, b)
         self.reach(b, a)
@@ -108,15 +108,15 @@ class RelayTest(DaemonTest):
 class Hub(RelayTest):
     @one_node("a node that stops waits for its own clients only")
     def test_who_is_silent_gets_what_others_sent_before_a_stop(self):
-        # What is sent to a UNIX socket need not be acknowledged.
+        # Data on a UNIX socket needs no acknowledgement.
         address = self.path("feed.sock")
         daemon = self.serve(service("feed", "unix://" + address,
                                     protocol="relay"))
         a, b = self.pair(address)
-        # For 250 ms a client that was held may still have lines on their way.
+        # Lines of a client that was held may still be on their way for 250 ms.
         self.assertTrue(b.is_silent(0.3))
         daemon.signal(signal.SIGSTOP)
-        # Read in many turns.
+        # These lines are read in many turns.
         lines = b"".join(b"line %d\n" % i for i in range(3000))
         a.send(lines)
         daemon.signal(signal.SIGTERM)
@@ -326,7 +326,8 @@ class Hub(RelayTest):
             self.reach(reader, s)
             s.send(b"$GPRMC,1\r\n\0")
             self.assertEqual(reader.line(), b"$GPRMC,1\r\n")
-            # Only the named source is heard, by a reload too.
+            # Only lines from the named source are accepted, also after a
+            # reload.
             self.write(with_group.replace(
                 "interface=lo", "interface=lo&source=127.0.0.5"),
                 workers=self.WORKERS)
@@ -347,7 +348,7 @@ class Hub(RelayTest):
             a.send(b"line %d\n" % i)
         while b.line() != b"line 19\n":
             pass
-        # The history of the other workers may lag a moment behind.
+        # The history of the other workers may be a moment late.
         deadline = time.monotonic() + 20
         while True:
             c = self.client(address)
@@ -476,7 +477,7 @@ class Hold(RelayTest):
                 seen[i] += 1
             self.assertTrue(reader.is_silent(0.1))
             self.leave(reader, daemon)
-            # The other service alone holds the next lines.
+            # Only the other service holds the next lines.
             self.write(feed + texts[1], workers=self.WORKERS)
             daemon.reload()
 
@@ -553,7 +554,7 @@ class Slow(RelayTest):
         return [self.text(i) for i in range(self.LINES)]
 
     def flood(self, writer, other):
-        """Sends each line when another reader has got the one before."""
+        """Sends each line when another reader has got the previous one."""
         lines = self.lines()
         for i in range(0, len(lines), 100):
             writer.send(b"".join(lines[i:i + 100]))
@@ -629,7 +630,8 @@ class Slow(RelayTest):
         self.assertEqual(numbers[-1], self.LINES - 1)
 
     def start_small(self, **values):
-        """Clients with small socket buffers: the kernel queues little."""
+        """Starts clients with small socket buffers, so that the kernel queues
+        little."""
         listener = socket.socket()
         self.addCleanup(listener.close)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
@@ -647,8 +649,8 @@ class Slow(RelayTest):
 
     @unittest.skipUnless(has_systemd(), "built without libsystemd")
     def test_no_notice_is_lost_when_the_reader_stalls_again(self):
-        """The reader stops some lines before the newest, so that a notice may
-        be queued, or due, when the next flood comes."""
+        """The reader stops some lines before the newest. A notice may be queued
+        or due when the next flood comes."""
         writer, other, slow = self.start_small(
             slow='"drop-oldest"', gap_notice='"# lost {count} lines"')
         numbers, lost = [], 0
@@ -698,7 +700,8 @@ class Slow(RelayTest):
 
 class Reload(RelayTest):
     def test_changed_options_lose_nobody_and_no_line(self):
-        """Forty reloads under load: a client sees no gap and no repeat."""
+        """Forty reloads under load: no client misses a line or gets one twice.
+        """
         text, address = self.hub(history=10)
         daemon = self.serve(text)
         a, b = self.pair(address)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The processing of lines in relay: filters by direction, dedupe over a topic,
-tags, heartbeats, lines that are too old. On one and four workers."""
+"""How relay processes lines: filters by direction, dedupe over a topic, tags,
+heartbeats, lines that are too old. On one and four workers."""
 import calendar
 import re
 import time
@@ -45,8 +45,8 @@ class Lines(FeedTest):
         before = daemon.counters("in-t").get("lines_repeated", 0)
         for writer in writers:
             writer.send(b"".join(b"line %d\n" % i for i in range(100)))
-        # Order is promised for each sender only, so no line of one writer can
-        # mark the end of another's.
+        # The order is promised only for each sender, so a line of one writer
+        # cannot mark the end of another's lines.
         for reader in readers:
             self.assertEqual(sorted(reader.line() for _ in range(100)),
                              sorted(b"line %d\n" % i for i in range(100)))
@@ -107,7 +107,8 @@ class Lines(FeedTest):
             "lines_filtered") == 1, "one more")
 
     def test_no_line_makes_a_filter_slow(self):
-        """A second each, if the time is quadratic in the length."""
+        """If the time were quadratic in the length, each line would take a
+        second."""
         text, address = self.hub(filter="{ 'deny [a-z]+@', 'deny ([a-z]+)*%',"
                                  r" 'deny ^\\0*x$|b$', 'deny (c.)\1', 'deny a b' }")
         text = text.replace("\trelay {", "\tframing { line-length = 32k }\n"

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Each option of relay in each mode and role takes effect, or lined -t warns
-that it has none. Every combination of the table in options.c is tried with the
-daemon, with the option and without it."""
+"""In each mode and role, each option of relay has an effect, or lined -t warns
+that it has none. The daemon tries every combination of the table in options.c
+with the option and without it."""
 import concurrent.futures
 import os
 import random
@@ -18,7 +18,7 @@ ROLES = "aps"
 
 
 def effects():
-    """{option: {mode: roles}} as options.c has it."""
+    """Returns {option: {mode: roles}} from options.c."""
     path = os.path.join(TOP, "daemon", "protocols", "relay", "options.c")
     with open(path) as file:
         rows = re.findall(r'^\t\{"([a-z-]+)",\s*\{"([aps-]{3})", '
@@ -42,7 +42,7 @@ class Scene:
         self.port, self.helper_port = free_port(), free_port()
         self.server = Server() if mode != "hub" else None
         self.second = Server() if mode != "hub" else None
-        self.target = Server()  # of a push
+        self.target = Server()  # for a push
         self.writer = None
         self.probes = 0
         topic = 'topic = "%s"\n' % name if role != "a" else ""
@@ -79,7 +79,7 @@ class Scene:
         return Client(("127.0.0.1", self.port), **how)
 
     def reader(self, **how):
-        """A reader of the service's output."""
+        """Returns a reader of the service's output."""
         port = self.helper_port if self.role == "p" else self.port
         return Client(("127.0.0.1", port), **how)
 
@@ -113,8 +113,8 @@ class Scene:
         return reader
 
     def read(self, reader, quiet=0.3, most=20):
-        """All lines until nothing comes, or for so many seconds, without
-        probes; None: closed."""
+        """Returns all lines, without probes, until nothing comes or `most`
+        seconds are over. None: the connection was closed."""
         got = []
         end = time.monotonic() + most
         reader.sock.settimeout(quiet)
@@ -133,7 +133,7 @@ class Scene:
         return got
 
     def show(self, lines):
-        """The lines that a reader gets when these are sent."""
+        """Returns the lines that a reader gets when these are sent."""
         reader = self.reach(self.reader())
         self.put(lines)
         return self.read(reader)
@@ -168,7 +168,7 @@ def silence(scene):
 
 
 def stalls(scene):
-    """The lines of a reader that does not read for a while."""
+    """Returns the lines of a reader that pauses for a while."""
     reader = scene.reach(scene.reader(rcvbuf=4096))
     scene.put(b"".join(b"%d %s\n" % (i, b"x" * 500) for i in range(1000)))
     time.sleep(0.5)
@@ -190,12 +190,13 @@ def greets(scene):
 
 
 def is_left(scene):
-    """Whether a silent upstream is left."""
+    """Whether lined leaves a silent upstream."""
     return None in scene.read(scene.server.accept(), 1.5)
 
 
 def is_called(most):
-    """Whether an upstream that closes at once is called more often."""
+    """Returns a probe: whether lined connects more than `most` times to an
+    upstream that closes at once."""
     def observe(scene):
         count = 0
         end = time.monotonic() + 1.5
@@ -224,7 +225,7 @@ def both_are_called(scene):
 
 
 def is_called_again(scene):
-    """Whether an upstream that is back is called."""
+    """Whether lined connects to an upstream that is there again."""
     if scene.mode == "upstream":
         return is_called(20)(scene)
     scene.server.close()
@@ -275,8 +276,8 @@ def pushes_later(scene):
 LOSSY = {"slow": '"drop-oldest"', "max-age": "1h",
          "limits": "send-queue = 16k send-stall = 0"}
 
-# option: (value, other options with and without it, what is observed). Options
-# that are missing here are modes and roles themselves, or need TLS.
+# By option: its value, other options that are always set, and what is observed.
+# Options that are missing here are modes and roles themselves, or need TLS.
 PROBES = {
     "loopback": ("true", {}, own_lines),
     "use": ('"all"', {"second": "upstream"}, both_are_called),
@@ -309,7 +310,7 @@ PROBES = {
                           "retry-max": "50ms"}, pushes_later),
 }
 
-# Tried with values that the checks of -t accept.
+# Values for the tests with lined -t.
 VALUES = {"upstream-ca": '"ca.pem"', "upstream-name": '"x"',
           "upstream-certificate": '"x.pem"', "upstream-key": '"x.pem"',
           "upstream-verify": "false", "upstream-proxy": "v1",
@@ -336,7 +337,7 @@ class Options(DaemonTest):
         text, expected = "", []
         for i, (option, mode, role) in enumerate(self.combinations(False)):
             value, base, _ = PROBES.get(option, (VALUES.get(option), {}, None))
-            # Both roles at once are an error.
+            # Both roles at the same time are an error.
             if option == "upstream" or (role != "a" and
                                         option.endswith("-only")):
                 continue
@@ -365,7 +366,7 @@ class Options(DaemonTest):
     def test_what_takes_effect_does(self):
         pairs, text = [], ""
         for i, (option, mode, role) in enumerate(self.combinations(True)):
-            # In a cluster each node without a reader holds lines.
+            # In a cluster, each node that has no reader holds lines.
             if option not in PROBES or (NODES > 1 and option == "hold"):
                 continue
             value, base, observe = PROBES[option]

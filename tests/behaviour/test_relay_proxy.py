@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""relay as a proxy: bytes pass both ways, half-close is passed on, and memory
-is always bounded."""
+"""relay as a proxy: bytes pass in both directions, a half-close is passed on,
+and memory is always bounded."""
 import hashlib
 import random
 import re
@@ -49,7 +49,7 @@ class ProxyTest(DaemonTest):
         return c
 
     def pair(self, server, **how):
-        """A client and the upstream's end of its connection."""
+        """Returns a client, and the upstream's end of its connection."""
         c = self.client(**how)
         upstream = server.accept()
         self.addCleanup(upstream.close)
@@ -65,7 +65,8 @@ def noise(size, seed=SEED):
 
 
 class Sender(threading.Thread):
-    """Sends size bytes, one MiB of noise repeated, then half-closes."""
+    """Sends `size` bytes, the same MiB of noise again and again, and
+    half-closes."""
 
     BLOCK = noise(1 << 20)
 
@@ -132,7 +133,7 @@ class Gone(ProxyTest):
             self.assertEqual(refused.ended(), b"")
         self.assertTrue(server.is_left_alone(0.2))
         self.daemon.wait_log("clients")
-        # A place is free when the upstream's connection is gone.
+        # A place becomes free when the upstream's connection has gone.
         with self.takes(0, 9):
             def served():
                 c = self.client()
@@ -159,8 +160,8 @@ class Gone(ProxyTest):
 
     @staticmethod
     def place(port):
-        """The place of an address in the table of addresses that were not
-        reached."""
+        """Returns the place of an address in the table of addresses that could
+        not be reached."""
         place = 2166136261
         for byte in b"tcp://127.0.0.1:%d" % port:
             place = (place ^ byte) * 16777619 & 0xffffffff
@@ -168,8 +169,8 @@ class Gone(ProxyTest):
 
     @one_node("each node finds out by itself")
     def test_an_address_that_does_not_answer_is_waited_for_once(self):
-        """A listener with a full backlog does not answer. Its address shares a
-        place in the table with one that answers."""
+        """A listener with a full backlog does not answer. Its address has the
+        same place in the table as one that answers."""
         server = self.server()
         port = int(server.url.rsplit(":", 1)[1])
         while True:
@@ -263,8 +264,8 @@ class Bytes(ProxyTest):
             self.assertEqual(c.exactly(4), b"down")
 
     def test_what_is_said_at_once_arrives(self):
-        """Bytes arrive that were sent before the upstream was connected, also
-        if the client is gone."""
+        """Bytes that were sent before the upstream was connected arrive, even
+        if the client has gone."""
         server = self.server()
         self.serve(server)
         said = noise(3 << 20)
@@ -304,7 +305,8 @@ class Bytes(ProxyTest):
         self.daemon.wait_log("client [0-9]+ .* closed: peer")
 
     def test_half_close_behind_much_that_waits(self):
-        """The end comes after the bytes that a slow side has yet to read."""
+        """A half-close comes after the bytes that a slow side has not read yet.
+        """
         server = self.server(rcvbuf=4096)
         self.serve(server, limits="send-queue = 64k")
         c, upstream = self.pair(server, rcvbuf=4096)
@@ -351,8 +353,8 @@ class Bytes(ProxyTest):
 
 class Memory(ProxyTest):
     def through(self, backwards):
-        """100 MB to a slow receiver: all of it arrives, and the daemon never
-        buffers more than its queues."""
+        """Sends 100 MB to a slow receiver: everything arrives, and the daemon
+        never buffers more than its queues."""
         server = self.server()
         self.serve(server)
         c, upstream = self.pair(server)
@@ -388,7 +390,7 @@ class Memory(ProxyTest):
         before = self.daemon.rss_kib()
         for _, upstream in pairs:
             upstream.fill(Sender.BLOCK, quiet=0.1)
-        # A quarter of the queue, and at most one read.
+        # A quarter of the queue, and one read at most.
         if not self.daemon.is_sanitized():
             self.assertLess(self.daemon.rss_kib() - before,
                             20 * (256 + 64) + 2048)
@@ -416,7 +418,7 @@ class Memory(ProxyTest):
         upstream.ended()
 
     def test_waiting_costs_no_time(self):
-        """A pair that waits uses no CPU time."""
+        """A waiting pair uses no CPU time."""
         server = self.server(rcvbuf=4096)
         self.serve(server, limits="send-stall = 0")
         pairs = [self.pair(server, rcvbuf=4096) for _ in range(6)]
@@ -433,7 +435,7 @@ class Memory(ProxyTest):
         self.assertLess(self.daemon.cpu_seconds() - before, 0.2)
 
     def test_five_hundred_clients(self):
-        # Or as many as the limit on open files allows.
+        # Raise the limit on open files as far as allowed.
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE,
@@ -449,7 +451,7 @@ class Memory(ProxyTest):
             pairs.append((c, server.accept()))
         for i, (c, upstream) in enumerate(pairs):
             upstream.send(b"%d\n" % i)
-        # The workers connect in any order: lines tell which upstream
+        # The workers connect in any order: a line shows which upstream
         # connection belongs to which client.
         faces = {}
         for c, _ in pairs:
@@ -534,7 +536,7 @@ class Failure(ProxyTest):
                              "Connection reset by peer")
 
     def test_a_reset_while_much_is_on_its_way(self):
-        """Either side resets while the other does not read."""
+        """One side resets while the other does not read."""
         server = self.server(rcvbuf=4096)
         self.serve(server)
         descriptors = self.daemon.descriptors()
@@ -555,7 +557,7 @@ class Failure(ProxyTest):
                         "all descriptors closed")
 
     def test_a_reset_after_an_end_loses_nothing_of_the_answer(self):
-        """The upstream answers and closes while the client still sends: a
+        """The upstream answers and closes while the client still sends: even a
         slow client gets the answer."""
         server = self.server()
         self.serve(server)
@@ -571,7 +573,8 @@ class Failure(ProxyTest):
         self.assertTrue(c.exactly(len(answer)) == answer)
 
     def hanging(self):
-        """A server that accepts no connection: its backlog is full."""
+        """Returns a server that accepts no connection, because its backlog is
+        full."""
         server = socket.socket()
         self.addCleanup(server.close)
         server.bind(("127.0.0.1", 0))
@@ -595,7 +598,7 @@ class Failure(ProxyTest):
                             "all descriptors closed")
 
     def wait_connecting(self, descriptors):
-        """Waits until a client and its upstream have a descriptor each."""
+        """Waits until a client and its upstream each have a descriptor."""
         self.eventually(
             lambda: self.daemon.descriptors() == descriptors + 2,
             "the upstream is called")
@@ -642,8 +645,8 @@ class Stop(ProxyTest):
             self.assertEqual(upstream.line(), b"question\n")
         daemon.signal(signal.SIGTERM)
         for c, upstream in pairs:
-            # The upstream has got the end of the stream, and is slow to
-            # answer.
+            # The upstream has received the end of the stream, and answers
+            # slowly.
             self.assertEqual(upstream.rest(), b"")
             self.assertTrue(c.is_silent(0.3))
             upstream.send(b"answer\n")

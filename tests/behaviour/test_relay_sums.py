@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""No line of relay is lost uncounted: for random streams, cuts and options,
-each line reaches each reader or is in a counter. On one, two and four
+"""relay loses no line without counting it: for random streams, cuts and
+options, each line reaches each reader or is in a counter. On one, two and four
 workers."""
 import random
 import re
@@ -12,7 +12,7 @@ from test_relay import HOLD
 from test_relay_feed import REPEATS, FeedTest
 
 SEED = 20261129
-LENGTH = 60  # of a line, at most
+LENGTH = 60  # of a line
 
 
 class Case:
@@ -59,12 +59,12 @@ class Case:
         if self.slow:
             options["slow"] = '"drop-oldest"'
             options["gap_notice"] = '"# lost {count}"'
-            options["max_age"] = "1h"  # the kernel holds little
+            options["max_age"] = "1h"  # because the kernel's buffers are small
         return options
 
     def expected(self):
-        """How many lines are too long, truncated, filtered, repeats and
-        filtered on their way out, and those that readers get."""
+        """Returns how many lines are too long, truncated, filtered, repeated,
+        and filtered on their way out, and the lines that readers get."""
         counts = dict.fromkeys(("too long", "truncated", "lines_filtered",
                                 "lines_repeated", "lines_filtered_out"), 0)
         seen, out = set(), []
@@ -121,18 +121,18 @@ class Sums(FeedTest):
         return text, to, of
 
     def total(self, daemon, name):
-        """The sum of a counter over all services."""
+        """Returns the sum of a counter over all services."""
         return sum(daemon.counters(service)[name]
                    for service in self.services)
 
     def mark(self, writer):
-        """Sends a line of its own, which no option drops."""
+        """Sends a unique line that no option drops."""
         self.marks += 1
         writer.send(b"%d\n" % self.marks)
         return b"%d" % self.marks
 
     def join(self, address, writer, **how):
-        """A reader that gets what the writer sends."""
+        """Connects a reader. Returns when it gets what the writer sends."""
         reader = self.client(address, **how)
         reader.sock.settimeout(0.1)
         for _ in range(200):
@@ -178,14 +178,14 @@ class Sums(FeedTest):
         lost = sum(self.check_reader(case, reader, set(ends), out)
                    for reader in readers)
         if not case.held:
-            # Each node filters them for its readers.
+            # Each node filters the lines for its own readers.
             counts["lines_filtered_out"] *= NODES
         for name, count in counts.items():
             self.eventually(lambda: self.total(daemon, name) == count,
                             "%s: %d" % (name, count))
         self.eventually(lambda: self.total(daemon, "lines in")
                         == sent + len(ends), "lines in: %d" % sent)
-        # The writers of a hub lose lines, too: they do not read.
+        # The writers of a hub also lose lines, because they do not read.
         if case.source != "hub":
             self.eventually(lambda: self.total(daemon, "lines_dropped")
                             == lost, "lines_dropped: %d" % lost)

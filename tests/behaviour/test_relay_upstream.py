@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""relay with an upstream: its lines reach every client, also after failures;
-lines of clients go up. On one, two and four workers. With --upstream this
-script is the upstream that is killed."""
+"""relay with an upstream: the upstream's lines reach every client, also after
+failures, and lines of clients go up. On one, two and four workers. With
+--upstream, this script is the upstream that is killed."""
 import json
 import os
 import random
@@ -31,7 +31,7 @@ def options(values):
 
 
 def urls(*servers):
-    """Servers or addresses as a list in config text."""
+    """Returns servers or addresses as a list in config text."""
     return "{ %s }" % ", ".join(
         '"%s"' % (s if isinstance(s, str) else s.url) for s in servers)
 
@@ -40,7 +40,8 @@ class UpstreamTest(DaemonTest):
     WORKERS = 1
 
     def text(self, *upstreams, extra="", listen=("tcp",), **values):
-        """A service with these upstreams, on self.address."""
+        """Returns the config of a service with these upstreams, on
+        self.address."""
         values.setdefault("mode", '"upstream"')
         if upstreams:
             values["upstream"] = urls(*upstreams)
@@ -74,7 +75,8 @@ class UpstreamTest(DaemonTest):
         return c
 
     def say_numbered(self, client, count):
-        """It says lines of 1,000 bytes, and ends; all are read."""
+        """The client sends so many lines of 1,000 bytes, and closes. Returns
+        when lined has read all of them."""
         for n in range(count):
             client.send(b"%d %s\n" % (n, b"x" * 992))
         client.half_close()
@@ -89,7 +91,7 @@ class UpstreamTest(DaemonTest):
         return clients
 
     def reach(self, up, c):
-        """Waits until lines of up reach c, and none is under way."""
+        """Waits until lines of `up` reach `c`, and no line is under way."""
         deadline = time.monotonic() + 20
         patience = c.sock.gettimeout()
         c.sock.settimeout(0.05)
@@ -115,7 +117,7 @@ class UpstreamTest(DaemonTest):
             self.assertEqual(got, line)
 
     def counted(self, name):
-        """Stops the daemon; returns the counter over all workers."""
+        """Stops the daemon. Returns the counter, added over all workers."""
         self.daemon.stop()
         return sum(int(n) for line in self.daemon.logged("service feed: ")
                    for n in re.findall(r", %s (\d+)" % name, line))
@@ -207,7 +209,7 @@ class Feed(UpstreamTest):
                    filter="{ 'allow ^[!$]', 'deny .' }")
         up = self.accept(server)
         up.send(b"!one\n")
-        # The line comes by history or by the feed.
+        # The line comes from the history, or directly from the upstream.
         clients = [self.client() for _ in range(4)]
         for c in clients:
             self.assertEqual(c.line(), b"127.0.0.1 !one\n")
@@ -250,8 +252,8 @@ class Feed(UpstreamTest):
         self.assertEqual(c.line(), b"live\n")
 
     def test_its_feed_may_be_shared(self):
-        """A service of the same topic shares the feed; lines of its clients do
-        not go to the upstream."""
+        """A service with the same topic gets the upstream's lines, too. Lines
+        of its clients do not go to the upstream."""
         server = self.server()
         port = free_port()
         text = self.text(server, topic='"t"', subscribe_only="false")
@@ -295,7 +297,7 @@ class Feed(UpstreamTest):
                 daemon.stop()
 
 
-# Blocks its worker for as long as a client asks, and tells which one it is.
+# Blocks its worker for as long as a client asks. Also tells which worker it is.
 BLOCKING = r"""
 #define _GNU_SOURCE
 #include <lined/protocol.h>
@@ -342,7 +344,7 @@ class Lag(UpstreamTest):
                       protocol="blocking"), workers=self.WORKERS)
         up = self.accept(server)
         up.sock.settimeout(100)
-        # One on each worker.
+        # There is one client on each worker.
         clients = self.fed(up, self.WORKERS)
         line = b"x" * 4090 + b"\n"
         count = (100 << 20) // (len(line) + 8)
@@ -369,7 +371,7 @@ class Lag(UpstreamTest):
             reader.start()
         n = 0
         for c in standing:
-            # One worker has the upstream and waits for the others.
+            # The worker with the upstream waits for the others.
             c.send(b"1500\n")
             for _ in range(count):
                 up.send(b"%08d" % n + line)
@@ -414,7 +416,7 @@ class Upward(UpstreamTest):
         for talker in talkers:
             talker.join()
         self.assertTrue(up.is_silent(0.2))
-        # No other client has got them.
+        # No other client has got these lines.
         for c in clients:
             self.reach(up, c)
 
@@ -449,7 +451,7 @@ class Upward(UpstreamTest):
         self.daemon.wait_log("lost, next try in 1.0 s: closed by the peer")
         for c in clients:
             c.send(b"to nobody\nat all\n")
-        # The lines have arrived when a later line has.
+        # When a later line has arrived, these lines have, too.
         time.sleep(0.5)
         server.open()
         up = self.accept(server)
@@ -538,7 +540,7 @@ class Upward(UpstreamTest):
         first.open()
         up = self.accept(first)
         up.send(b"good\n")
-        # It takes over at the end of a line.
+        # The first upstream takes over at the end of a line.
         while not self.daemon.logged(": taken back from "):
             backup.send(b"line\n")
             time.sleep(0.01)
@@ -548,7 +550,8 @@ class Upward(UpstreamTest):
             line = up.line()
 
     def begin_slow(self, first, second):
-        """The second one feeds, and does not read; many lines go up."""
+        """The second upstream is in use, but does not read while many lines go
+        up."""
         self.serve(first, second, subscribe_only="false", up_hold="32M",
                    retry_min="200ms", retry_max="200ms",
                    extra="send-queue = 64k send-stall = 0")
@@ -558,7 +561,7 @@ class Upward(UpstreamTest):
         return backup
 
     def until_all_went_up(self, up):
-        """The numbers of the lines that go up."""
+        """Returns the numbers of the lines that go up."""
         numbers = []
         while numbers[-1:] != [7999]:
             numbers.append(int(up.line().split()[0]))
@@ -566,8 +569,8 @@ class Upward(UpstreamTest):
         return numbers
 
     def test_what_a_slow_backup_did_not_take_is_counted(self):
-        """Later lines went up to the one that took over: these must not pass
-        them."""
+        """Later lines went up to the upstream that took over. The lost lines
+        must not follow them."""
         first, second = self.server(), self.server(rcvbuf=4096)
         first.close()
         backup = self.begin_slow(first, second)
@@ -580,12 +583,13 @@ class Upward(UpstreamTest):
         numbers = self.until_all_went_up(up)
         def down():
             return self.daemon.counters("feed")["upstream_down"]
-        # Until it is left, after retry-min, it may still take them.
+        # Until the backup is left, after retry-min, it may still take the
+        # lines.
         self.eventually(lambda: down() > 0, "lines that are dropped")
         whole, _, _ = backup.ended().rpartition(b"\n")
         taken = [int(line.split()[0]) for line in whole.split(b"\n") if line]
         self.assertEqual(taken, list(range(len(taken))))
-        # What the kernel had is lost if it was reset.
+        # If the backup was reset, the bytes in the kernel's buffers are lost.
         self.assertLessEqual(len(taken) + down(), numbers[0])
 
     def test_what_one_that_is_removed_did_not_take_goes_to_the_next(self):
@@ -605,8 +609,8 @@ class Upward(UpstreamTest):
         self.assertEqual(self.counted("upstream_down"), 0)
 
     def begin_all(self):
-        """Both are open. Lines of before wait for the first one, which does not
-        read; the second one has got the later ones."""
+        """Both upstreams are open. Earlier lines wait for the first one, which
+        does not read; the second one has got the later lines."""
         servers = [self.server(rcvbuf=4096), self.server()]
         for server in servers:
             server.close()
@@ -632,15 +636,15 @@ class Upward(UpstreamTest):
 
     def test_with_all_later_lines_do_not_pass_those_that_wait(self):
         _, first, _ = self.begin_all()
-        # It reads faster now.
+        # The first upstream reads faster now.
         first.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         for n in range(8100):
             self.assertEqual(first.line().split()[0], b"%d" % n)
         self.assertEqual(self.counted("upstream_down"), 0)
 
     def test_with_all_lines_that_wait_do_not_come_behind_later_ones(self):
-        """The second one has got later lines than those that the first one did
-        not take."""
+        """The second upstream has got later lines than those that the first one
+        did not take."""
         d, first, second = self.begin_all()
         first.close()
         self.daemon.wait_log("lost, next try in")
@@ -650,7 +654,8 @@ class Upward(UpstreamTest):
         self.assertGreater(self.counted("upstream_down"), 0)
 
     def test_one_that_does_not_read_feeds_on(self):
-        """The queue to the upstream is bounded, and does not stop the feed."""
+        """The queue to the upstream is bounded, and its lines still reach
+        clients."""
         server = self.server(rcvbuf=4096)
         self.serve(server, subscribe_only="false",
                    extra="send-queue = 64k send-stall = 0")
@@ -665,7 +670,7 @@ class Upward(UpstreamTest):
         if not self.daemon.is_sanitized():
             self.assertLess(self.daemon.rss_kib() - before,
                             self.daemon.count * 16 << 10)
-        # The upstream has got whole lines only.
+        # The upstream gets only whole lines.
         up.sock.settimeout(0.5)
         got = 0
         try:
@@ -695,13 +700,13 @@ class Stop(UpstreamTest):
                 server = self.server()
                 daemon = self.serve(server, subscribe_only="false")
                 up = self.accept(server)
-                # One on each worker.
+                # There is one client on each worker.
                 clients = self.fed(up, self.WORKERS, rcvbuf=4096)
                 last = clients.pop(busy)
                 up.send(b"x" * 999 + b"\n")
                 for c in clients:
                     self.expect(c, b"x" * 999 + b"\n")
-                # More than the queue to the upstream has room for.
+                # More than fits into the queue to the upstream.
                 word = b"y" * 999 + b"\n"
                 readers = [threading.Thread(
                     target=lambda c=c: self.expect(c, *[word] * 100))
@@ -740,7 +745,7 @@ class Stop(UpstreamTest):
         self.assertEqual(daemon.wait(), 0)
 
     def begin_held(self):
-        """Lines wait: the upstream does not read."""
+        """Makes lines wait, because the upstream does not read."""
         server = self.server(rcvbuf=4096)
         self.serve(server, subscribe_only="false", up_hold="32M",
                    extra="send-queue = 64k send-stall = 0")
@@ -750,7 +755,7 @@ class Stop(UpstreamTest):
         return up
 
     def check_all_went_up(self, up):
-        # It reads faster now.
+        # The upstream reads faster now.
         up.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         numbers = [int(line.split()[0]) for line in up.ended().splitlines()]
         self.assertEqual(numbers, list(range(5000)))
@@ -784,9 +789,9 @@ class Stop(UpstreamTest):
 
 class Reconnect(UpstreamTest):
     def test_killed_twenty_times_under_traffic(self):
-        """An upstream that is killed in the middle of lines. Clients get
-        whole lines, in order, none twice; each connection begins with the
-        preamble, and none comes before retry-min is over."""
+        """The upstream is killed in the middle of lines. Clients get whole
+        lines, in order, none twice. Each connection begins with the preamble,
+        and none is made before retry-min is over."""
         port = free_port()
         retry = 0.1
         self.serve("tcp://127.0.0.1:%d" % port, retry_min="100ms",
@@ -852,7 +857,8 @@ class Reconnect(UpstreamTest):
         self.daemon.wait_log(r"lost, next try in 0\.[123] s: ")
 
     def test_the_back_off_grows_and_a_good_connection_ends_it(self):
-        """Good: its lines have come for retry-max. One line is not enough."""
+        """A connection is good when its lines have come for retry-max. One line
+        is not enough."""
         server = self.server()
         self.serve(server, retry_min="200ms", retry_max="1600ms")
         up = self.accept(server)
@@ -862,7 +868,7 @@ class Reconnect(UpstreamTest):
             with self.accept(server) as up:
                 up.send(b"server full\n")
             now = time.monotonic()
-            # The clocks of two processes may differ a little.
+            # The clocks of two processes may differ slightly.
             self.assertGreaterEqual(now - last, least - 0.005)
             last = now
         up = self.accept(server)
@@ -879,7 +885,7 @@ class Reconnect(UpstreamTest):
 
     def test_a_rest_without_its_end_is_dropped(self):
         server = self.server()
-        # Also where lines of clients are delivered.
+        # Also if lines of clients go up.
         text = self.text(server, retry_min="100ms").replace(
             "\trelay {", "\tframing { unterminated = deliver }\n\trelay {")
         self.start(text, workers=self.WORKERS)
@@ -894,7 +900,8 @@ class Reconnect(UpstreamTest):
             self.expect(c, b"ished\n")
 
     def stalled(self):
-        """An upstream that does not read, and lined has more lines for it."""
+        """Returns an upstream that does not read, while lined has more lines
+        for it."""
         server = self.server(rcvbuf=4096)
         self.serve(server, subscribe_only="false", retry_min="100ms",
                    extra="send-stall = 0")
@@ -925,7 +932,7 @@ class Reconnect(UpstreamTest):
 
     def silence(self, stale):
         server = self.server()
-        # Otherwise node 1's upstream would be stale before node 3 serves.
+        # Otherwise the upstream of node 1 would be stale before node 3 serves.
         server.close()
         self.serve(server, stale_timeout="%dms" % (1000 * stale),
                    retry_min="100ms", retry_max="100ms")
@@ -947,7 +954,7 @@ class Reconnect(UpstreamTest):
             if max(b - a for a, b in zip(moments, moments[1:])) < stale * 0.9:
                 raise
             raise Late("no line within %g s" % stale) from error
-        # Bytes without a line end do not.
+        # Bytes without a line end do not keep it.
         begin = time.monotonic()
         try:
             while time.monotonic() - begin < stale + 10:
@@ -997,12 +1004,13 @@ class Reconnect(UpstreamTest):
             r"next try in 1\.0 s: the name ")
 
     def test_a_name_with_several_addresses(self):
-        server = self.server()  # on IPv4 only
+        server = self.server()  # listens on IPv4 only
         self.serve("tcp://localhost:%d" % server.port)
         self.fed(self.accept(server))
 
     def test_the_end_comes_orderly_in_every_state(self):
-        """Connected, waiting for the next try, and looking up a name."""
+        """The daemon stops while it is connected, waits for the next attempt,
+        or looks up a name."""
         server = self.server()
         for upstream, log in ((server.url, "connected"),
                               ("tcp://127.0.0.1:%d" % free_port(),
@@ -1021,7 +1029,8 @@ class Backup(UpstreamTest):
     WORKERS = 2
 
     def pair(self, **values):
-        """A first address that is down, and a backup that feeds a client."""
+        """The first address is down, and a client gets the lines of a backup.
+        """
         self.first, self.backup = self.server(), self.server()
         self.first.close()
         values.setdefault("retry_max", "1s")
@@ -1038,7 +1047,8 @@ class Backup(UpstreamTest):
         up = self.accept(self.first)
         self.assertEqual(up.line(), b"hello\n")
         up.send(b"first 1\n")
-        # The first does not feed yet: the backup has begun a line.
+        # The first upstream is not used yet, because the backup has begun a
+        # line.
         self.assertTrue(self.c.is_silent(0.5))
         self.spare.send(b"2\r")
         self.assertTrue(self.c.is_silent(0.2))
@@ -1047,7 +1057,7 @@ class Backup(UpstreamTest):
         self.daemon.wait_log("upstream %s: taken back from %s"
                              % (self.first.url, self.backup.url))
         self.assertEqual(self.spare.ended(), b"")
-        # And again, at once.
+        # The same again, at once.
         up.send(b"first 2\nunfinished")
         self.expect(self.c, b"first 2\n")
         time.sleep(1)  # longer than retry-min: a good connection
@@ -1075,8 +1085,8 @@ class Backup(UpstreamTest):
         self.assertTrue(self.backup.is_left_alone(0.1))
 
     def test_a_busy_backup_is_left_at_a_lines_end(self):
-        """The backup keeps sending: its lines are whole, and none comes after
-        a line of the first."""
+        """The backup keeps sending. Its lines arrive whole, and none arrives
+        after a line of the first."""
         self.pair(extra="send-queue = 256M")
         done = threading.Event()
 
@@ -1130,7 +1140,7 @@ class Backup(UpstreamTest):
         self.eventually(connected, "a connection to the first")
         self.addCleanup(ups[0].close)
         self.reach(self.spare, self.c)
-        # Now the backup says nothing more.
+        # From now on the backup sends nothing.
         ups[0].send(b"first\n")
         with self.takes(0, 5):
             self.expect(self.c, b"first\n")
@@ -1165,14 +1175,14 @@ class Backup(UpstreamTest):
         self.spare.send(b"line in ")
         time.sleep(0.2)
         self.first.open()
-        # The connection may be reset before lined knows of it.
+        # The connection may be reset before lined has noticed it.
         self.accept(self.first).reset()
         self.daemon.wait_log("<6>service feed: upstream %s: "
                              "(lost|not connected), next try in "
                              % self.first.url)
         self.spare.send(b"two parts\nand another\n")
         self.expect(self.c, b"line in two parts\n", b"and another\n")
-        # It is tried again.
+        # lined tries the first address again.
         self.reach(self.accept(self.first), self.c)
 
     def test_a_first_that_ended_meanwhile_is_not_taken_back(self):
@@ -1201,7 +1211,7 @@ class Backup(UpstreamTest):
         up.close()
         up = self.accept(servers[1])
         self.reach(up, c)
-        # lined may have connected to it before that line came.
+        # lined may have connected to this server before that line came.
         try:
             with servers[2].accept(0.3) as late:
                 self.assertEqual(late.rest(), b"")
@@ -1218,7 +1228,7 @@ class Backup(UpstreamTest):
                 try:
                     with servers[i].accept(0.1) as up:
                         calls[i] += 1
-                        # One of them sends a line before it closes.
+                        # One of the servers sends a line before it closes.
                         if i:
                             up.send(b"busy, call again\n")
                 except (socket.timeout, ConnectionError):
@@ -1237,7 +1247,7 @@ class Backup(UpstreamTest):
 
 
 class Talker(threading.Thread):
-    """Accepts each connection to a server and sends numbered lines; counts the
+    """Accepts each connection to a server and sends numbered lines. Counts the
     connections."""
 
     def __init__(self, server, word, pause=0.02, says=True, closes=False):
@@ -1284,7 +1294,7 @@ class FailOver(UpstreamTest):
         return talker
 
     def heard(self, seconds):
-        """When lines came, in tenths of a second, and the lines."""
+        """Returns when lines came, in tenths of a second, and the lines."""
         c = self.client()
         c.sock.settimeout(0.05)
         lines, begin = [], time.monotonic()
@@ -1317,7 +1327,7 @@ class FailOver(UpstreamTest):
         lines = [line for _, line in self.heard(4)]
         numbers = [int(line.split()[1]) for line in lines
                    if line.startswith(b"good")]
-        # The upstream is tried, without a loss for the one that feeds.
+        # lined tries the upstream; the one in use loses no line by that.
         self.assertGreater(len(numbers), feeder.said / 2)
         self.assertEqual(numbers, list(range(numbers[0], numbers[-1] + 1)))
         self.assertLess(len(greeter.calls), 9)
@@ -1389,11 +1399,11 @@ class FailOver(UpstreamTest):
         self.assertEqual(c.line(), b"same\n")
         b.send(b"same\nother\n")
         self.expect(c, b"other\n")
-        # Lines of a client go to each upstream.
+        # Lines of a client go to both upstreams.
         c.send(b"up\n")
         self.assertEqual(a.line(), b"up\n")
         self.assertEqual(b.line(), b"up\n")
-        # A lost upstream does not affect the other, and comes back.
+        # A lost upstream does not affect the other one, and comes back.
         a.close()
         b.send(b"alone\n")
         self.expect(c, b"alone\n")
@@ -1423,7 +1433,8 @@ class FailOver(UpstreamTest):
             'control { socket = "%s" }\n' % path + self.text(
                 half, refuses, good, stale_timeout="1s",
                 retry_min="200ms", retry_max="60s"), workers=self.WORKERS)
-        # It sends lines all the time, else it would be stale, too.
+        # This upstream sends lines all the time: otherwise it would be stale,
+        # too.
         self.talker(good, b"good")
         self.accept(half)
         c = self.client()
@@ -1572,8 +1583,8 @@ class Push(UpstreamTest):
         self.assertEqual(self.counted("push_lines_dropped"), first)
 
     def test_a_connection_that_is_lost_takes_no_line_with_it(self):
-        """Lines that had not left are sent again, whole, on the next
-        connection."""
+        """Lines that were not completely sent are sent again, whole, on the
+        next connection."""
         target = self.server(rcvbuf=4096)
         self.hub(target, push_hold="64M", extra="send-queue = 256k")
         out = self.accept(target)
@@ -1587,7 +1598,7 @@ class Push(UpstreamTest):
         out.reset()
         out = self.accept(target)
         first = int(out.line().split()[0])
-        # At most the kernel's buffers are lost.
+        # Only bytes in the kernel's buffers are lost.
         self.assertGreater(first, 0)
         self.assertLess(first, 4000)
         for n in range(first + 1, count):
@@ -1677,19 +1688,20 @@ class Reload(UpstreamTest):
         self.serve(a)
         up = self.accept(a)
         clients = self.fed(up, 6)
-        # The connection stays if its address stays.
+        # If an address stays, so does its connection.
         self.again(a, b)
         for c in clients:
             self.reach(up, c)
         self.assertTrue(b.is_left_alone(0.2))
-        # Second now: the first is taken at once.
+        # The address is the second one now: lined connects to the new first one
+        # at once.
         self.again(b, a)
         other = self.accept(b)
         other.send(b"probe\n")
         self.assertEqual(up.ended(), b"")
         for c in clients:
             self.reach(other, c)
-        # Not in the list any more.
+        # The address is no longer in the list.
         self.again(d)
         up = self.accept(d)
         self.assertEqual(other.ended(), b"")
@@ -1756,8 +1768,8 @@ class Reload(UpstreamTest):
 
 
 class LastWords(UpstreamTest):
-    """Lines that an upstream sent before a reload removes it reach all readers
-    of the feed."""
+    """Lines that an upstream sent before a reload removes it still reach all
+    readers."""
 
     def hub(self):
         return service("hub", "tcp://127.0.0.1:%d" % self.port,
@@ -1781,7 +1793,7 @@ class LastWords(UpstreamTest):
         self.reach(up, reader)
         self.daemon.signal(signal.SIGSTOP)
         self.write(self.hub() + after, workers=self.WORKERS)
-        # More than is read until the reload comes.
+        # More than is read before the reload.
         said = b"".join(b"%d\n" % (n % 7) for n in range(80000))
         up.send(said)
         self.daemon.signal(signal.SIGHUP)
@@ -1885,8 +1897,8 @@ with_workers(globals(), 2, Upward, Reconnect)
 
 
 def be_upstream(port, epoch):
-    """One connection: the preamble, then lines, most of them in two parts,
-    until this process is killed."""
+    """Serves one connection: gets the preamble, then sends lines, most of them
+    in two parts, until this process is killed."""
     rng = random.Random(SEED + epoch)
     with Server(port) as server:
         print("listening", flush=True)
@@ -1911,7 +1923,7 @@ def be_upstream(port, epoch):
 
 class Devices(UpstreamTest):
     def terminal(self, path):
-        """The master of a pseudo-terminal, at the path."""
+        """Makes a pseudo-terminal at the path. Returns its master."""
         master, slave = os.openpty()
         tty.setraw(slave)
         if os.path.lexists(path):
@@ -1943,7 +1955,7 @@ class Devices(UpstreamTest):
         self.assertEqual(self.said(master, 6), b"to it\n")
         os.write(master, b"$GPGGA,1\r\n$GP")
         self.assertEqual(c.line(), b"$GPGGA,1\r\n")
-        # The device goes, and comes back: half a line is gone with it.
+        # The device goes and comes back. Half a line was lost with it.
         os.close(master)
         os.unlink(path)
         daemon.wait_log(re.escape(url) + ": lost, .*: the device has gone")
@@ -1959,7 +1971,7 @@ class Devices(UpstreamTest):
     def test_a_fifo_stays_open_while_writers_come_and_go(self):
         path = self.path("fifo")
         os.mkfifo(path)
-        # The first line may come before the client's worker has the client.
+        # The first line may come before the client has reached its worker.
         daemon = self.serve("fifo://" + path, subscribe_only="false",
                             preamble='{ "unheard" }', history=1)
         daemon.wait_log("upstream fifo://.*: connected")

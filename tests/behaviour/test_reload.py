@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""SIGHUP: the effects of a new configuration, and what it leaves unchanged.
-test_config_errors.py tests bad configurations."""
+"""SIGHUP: the effects of a new config, and what it leaves unchanged.
+test_config_errors.py tests bad configs."""
 import contextlib
 import errno
 import fcntl
@@ -17,7 +17,8 @@ import unittest
 from lined_test import LINED, MODULES, Client, DaemonTest, Datagram
 from lined_test import free_port, main, service
 
-# Answers every line in capitals: a second protocol to change to.
+# Answers each line in capitals: another protocol, for reloads that change the
+# protocol.
 SHOUT = r"""
 #include <ctype.h>
 #include <string.h>
@@ -89,7 +90,7 @@ const struct lined_protocol lined_protocol = {
 """
 
 
-# Takes its time to be loaded.
+# A module that loads slowly.
 SLOW = r"""
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -120,7 +121,8 @@ const struct lined_protocol lined_protocol = {
 
 
 def inode_of(port):
-    """The inode of the one socket that listens on the port, 127.0.0.1."""
+    """Returns the inode of the only socket that listens on 127.0.0.1 at this
+    port."""
     with open("/proc/net/tcp") as f:
         rows = [line.split() for line in f.readlines()[1:]]
     found = [r[9] for r in rows
@@ -232,8 +234,8 @@ class Reload(DaemonTest):
         self.write(slow)
         daemon.signal(signal.SIGHUP)
         self.eventually(lambda: os.path.exists(begun), "its load")
-        # The first reload has read the file and is not done when the next is
-        # requested.
+        # The first reload has read the file, but is not done when the next one
+        # is requested.
         daemon.signal(signal.SIGHUP)
         self.write(slow + comes)
         open(go, "w").close()
@@ -292,7 +294,7 @@ class Reload(DaemonTest):
                 self.assertTrue(c.echoes())
 
     def is_shared(self, kind=socket.SOCK_STREAM):
-        """Whether others get in at the port."""
+        """Whether another socket can bind the port."""
         with socket.socket(socket.AF_INET, kind) as s:
             if kind == socket.SOCK_STREAM:
                 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -349,7 +351,7 @@ class Reload(DaemonTest):
             self.assertFalse(self.is_shared())
 
     def test_who_came_before_the_address_went_is_served(self):
-        """More than are accepted in one turn."""
+        """More clients have connected than are accepted in one turn."""
         unix = "unix://" + self.path("echo.sock")
         limits = ("limits { clients-per-address = 0 "
                   "connect-rate-per-address = 0 }")
@@ -465,7 +467,8 @@ class Reload(DaemonTest):
             self.assertTrue(old.echoes())
             self.write(service("it", self.tcp, protocol="shout"))
             daemon.reload()
-            # Remove and add: the old clients are drained.
+            # The service is removed and added again: the old clients are
+            # drained.
             self.assertEqual(old.ended(), b"")
         self.assertEqual(inode_of(self.port), inode)
         with Client(self.address) as new:
@@ -503,7 +506,7 @@ class Reload(DaemonTest):
             with self.assertRaises(ConnectionRefusedError):
                 Client(("127.0.0.1", other))
         daemon.stop()
-        # `stop` is not called for instances that never began.
+        # `stop` is not called for instances that never served.
         self.assertEqual(daemon.logged("service (fine|heavy): (stopped|0)",
                                        place), [])
         self.assertEqual(len(daemon.logged("service echo: stopped")), 1)
@@ -582,12 +585,12 @@ class Reload(DaemonTest):
         daemon.reload()
         with Client(path) as c:
             self.assertTrue(c.echoes())
-        # A reload without a reason opens nothing.
+        # A reload without changes opens nothing.
         place = daemon.reload()
         self.assertEqual(daemon.logged("listening on", place), [])
 
     def test_what_needs_a_restart_is_warned_of(self):
-        # Without -m, which would win over the config's module-dir.
+        # Without -m, which would take precedence over module-dir.
         elsewhere = self.own_modules()
         keys = {"workers": "1", "module-dir": '"%s"' % MODULES}
 
@@ -604,8 +607,8 @@ class Reload(DaemonTest):
                 with self.subTest(key):
                     before = keys.get(key)
                     keys[key] = value
-                    # The warning comes as long as the value differs from that
-                    # at the start.
+                    # The warning is repeated as long as the value differs from
+                    # that at the start.
                     for _ in range(2):
                         self.write(text())
                         place = daemon.reload()
@@ -652,7 +655,7 @@ class Reload(DaemonTest):
         daemon.notified.clear()
         daemon.signal(signal.SIGHUP)
         daemon.wait_notify("RELOADING=1")
-        # Type=notify-reload asks for the clock beside it.
+        # Type=notify-reload also needs the time.
         daemon.wait_notify(r"MONOTONIC_USEC=\d+$")
         daemon.wait_notify("READY=1")
 
@@ -690,8 +693,8 @@ class Reload(DaemonTest):
                     self.assertTrue(late.echoes())
                     self.write(kept)
                     daemon.reload()
-                    # The service's address is closed, but its name is still
-                    # used.
+                    # The service's address is closed, but its name is still in
+                    # use.
                     self.assertTrue(late.echoes())
         with Client(self.address) as c:
             cycle(20)
@@ -711,7 +714,7 @@ class Reload(DaemonTest):
             "unix://" + self.path("%d.sock" % i) for i in range(40)]))
         began = time.monotonic()
         daemon.reload()
-        # Half a second for each would be 20 s.
+        # Half a second for each client would be 20 s.
         self.assertLess(time.monotonic() - began, 10)
         with Client(self.path("39.sock")) as c:
             self.assertTrue(c.echoes())

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""How lined is started without systemd: by itself with -d and a pid file, by
-runit, s6 and supervisord with the run files of conf/examples."""
+"""Starts without systemd: with -d and a pid file, and by runit, s6 and
+supervisord with the run files of conf/examples."""
 import os
 import re
 import shutil
@@ -25,7 +25,7 @@ class Start(DaemonTest):
         self.write(self.text)
 
     def run_here(self, *arguments, env=None, pass_fds=()):
-        """Runs lined in the directory of the config, with a relative path."""
+        """Runs lined in the config's directory, with a relative path."""
         done = subprocess.run(
             [LINED, "-c", os.path.basename(self.config), "-m", self.modules,
              *arguments], cwd=os.path.dirname(self.config),
@@ -43,8 +43,8 @@ class Start(DaemonTest):
 
 class Detached(Start):
     def detach(self, *arguments):
-        """Returns the process id. The pid file is `lined.pid` beside the
-        config."""
+        """Starts lined with -d and the pid file `lined.pid` beside the config.
+        Returns the process id."""
         code, err = self.run_here("-d", *arguments)
         self.assertEqual(code, 0, err)
         with open(self.path("lined.pid")) as f:
@@ -144,7 +144,7 @@ class Detached(Start):
 
 
 class WithoutIpv6(Start):
-    """On a host whose kernel has no IPv6."""
+    """On a host without IPv6 in its kernel."""
     PREFIX = ["unshare", "-r", "-n", "sh", "-c",
               "ip link set lo up && "
               "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6 && "
@@ -182,8 +182,8 @@ class WithoutIpv6(Start):
 
 class Watched(Start):
     def test_valgrind_runs_it(self):
-        """Under valgrind, /proc/self/exe is valgrind itself, from which lined
-        would start its other processes."""
+        """lined starts its other processes from /proc/self/exe, which under
+        valgrind is valgrind itself."""
         if not shutil.which("valgrind"):
             self.skipTest("valgrind is not installed")
         daemon = self.start(self.text)
@@ -239,7 +239,8 @@ class Supervised(Start):
                 self.skipTest(program + " was not found")
 
     def example(self, name, to):
-        """Copies a run file; it starts this build with the test's config."""
+        """Copies a run file, changed to start this build with the test's
+        config."""
         with open(os.path.join(EXAMPLES, name)) as f:
             text = f.read()
         self.assertIn("/usr/local/sbin/lined", text)
@@ -281,7 +282,8 @@ class Supervised(Start):
             return f.read()
 
     def reloads(self, *argv):
-        """The supervisor's command for SIGHUP takes the new config."""
+        """Checks that the supervisor's command for SIGHUP makes lined use the
+        new config."""
         other = free_port()
         self.write(self.text + service("more", "tcp://127.0.0.1:%d" % other))
         first, self.address = self.address, ("127.0.0.1", other)
@@ -312,7 +314,7 @@ class Supervised(Start):
         self.supervise("s6-supervise", place)
         self.eventually(lambda: os.path.exists(place + "/supervise/control"),
                         "s6-supervise")
-        # lined reports that it is ready through the descriptor.
+        # lined reports by the descriptor that it is ready.
         self.control("s6-svwait", "-U", "-t", "15000", place)
         self.assertTrue(self.answers())
         self.reloads("s6-svc", "-h", place)
@@ -338,7 +340,7 @@ class Supervised(Start):
         ctl = ["supervisorctl", "-c", conf]
         self.reloads(*ctl, "signal", "HUP", "lined")
         self.assertIn("listening on", self.control(*ctl, "tail", "lined"))
-        # A wrong configuration is not tried again and again.
+        # After an error in the config, lined is not started again and again.
         self.control(*ctl, "stop", "lined")
         self.write("service")
         subprocess.run(ctl + ["start", "lined"], env=environment(),

@@ -13,7 +13,7 @@ import time
 from lined_test import Client, DaemonTest, Datagram
 from lined_test import free_port, main, service
 
-# Answers, and never comes back from its handler.
+# Answers, and never returns from its handler.
 TAR = r"""
 #include <sys/socket.h>
 #include <unistd.h>
@@ -37,7 +37,7 @@ const struct lined_protocol lined_protocol = {
 };
 """
 
-# The first client that may go takes all the others with it.
+# Its drain of the first client closes all other clients.
 PANIC = r"""
 #include <lined/protocol.h>
 
@@ -73,7 +73,7 @@ const struct lined_protocol lined_protocol = {
 };
 """
 
-# Tells the client when its line has come, and then takes its time.
+# Tells the client that its line has come, and then works slowly.
 SLOW = r"""
 #define _POSIX_C_SOURCE 200809L
 #include <sys/socket.h>
@@ -111,7 +111,7 @@ class Stop(DaemonTest):
                             "udp://127.0.0.1:%d" % self.port)
 
     def stuck(self, address=None):
-        """A client with queued answers that reads none of them."""
+        """Returns a client that reads none of its queued answers."""
         c = Client(address or self.address, rcvbuf=4096)
         c.fill(b"x" * 99 + b"\n")
         return c
@@ -128,7 +128,7 @@ class Stop(DaemonTest):
                     daemon.signal(number)
                     self.assertEqual(daemon.wait(), 0)
                 for c in (a, b, silent):
-                    # The end, and not a reset.
+                    # The client gets the end of the stream, not a reset.
                     self.assertEqual(c.rest(), b"")
 
     def test_who_has_just_come_is_answered_once(self):
@@ -160,7 +160,7 @@ class Stop(DaemonTest):
                 Datagram(self.address) as udp:
             self.assertTrue(tcp.echoes())
             self.assertTrue(local.echoes())
-            # The kernel has all of it before the signal.
+            # The kernel has all input before the signal comes.
             daemon.signal(signal.SIGSTOP)
             tcp.send(said)
             local.send(said)
@@ -189,7 +189,7 @@ class Stop(DaemonTest):
         daemon = self.start("drain-timeout = 15s\n" + self.text)
         line = b"x" * 99 + b"\n"
         with Client(self.address, rcvbuf=4096) as c:
-            # Buffers of the kernel and a queue of the daemon, all full.
+            # Fills the kernel's buffers and the daemon's queue.
             sent = c.fill(line)
             self.assertGreater(sent, 100000)
             daemon.signal(signal.SIGTERM)
@@ -197,7 +197,8 @@ class Stop(DaemonTest):
             time.sleep(0.5)
             got = c.rest()
         self.assertEqual(daemon.wait(), 0)
-        # Only whole lines arrive; all lines that fitted were answered.
+        # Only whole lines arrive, and all lines that fitted into the queue are
+        # answered.
         self.assertEqual(got.replace(line, b""), b"")
         self.assertEqual(len(got), sent // len(line) * len(line))
 
@@ -217,8 +218,8 @@ class Stop(DaemonTest):
         daemon = self.start("drain-timeout = 15s\n" + self.text)
         line = b"x" * 99 + b"\n"
         with Client(self.address, rcvbuf=4096) as c:
-            # The answers fit into the kernel's buffers: the daemon itself
-            # has nothing more to do for this client.
+            # The answers fit into the kernel's buffers: the daemon has nothing
+            # left to do for this client.
             c.send(line * 3000)
             self.eventually(lambda: self.unread(c) > 1000, "an answer")
             time.sleep(0.2)
@@ -254,7 +255,7 @@ class Stop(DaemonTest):
 
     def test_a_client_that_never_stops_sending_does_not_hold_it(self):
         daemon = self.start("drain-timeout = 2s\n" + self.text)
-        # Both ends of the flood go on while the daemon stops.
+        # Both ends of the flood continue while the daemon stops.
         ended = threading.Event()
 
         def flood(c):
@@ -289,7 +290,7 @@ class Stop(DaemonTest):
             self.assertEqual(a.line(), b"come\n")
             with self.takes(0, 10):
                 daemon.signal(signal.SIGTERM)
-                # While the line of one is handled, the other sends.
+                # While the line of one client is handled, the other sends.
                 try:
                     while True:
                         b.send(b"mine\n")
@@ -329,7 +330,7 @@ class Stop(DaemonTest):
                 self.assertGreaterEqual(daemon.wait(), 0)
 
     def test_a_main_thread_that_stands_still_is_ended(self):
-        """A blocked main thread reads no signals: the second one ends the
+        """A blocked main thread reads no signals: the second signal ends the
         process."""
         self.build_module("tar", TAR)
         daemon = self.start(service(
@@ -426,7 +427,7 @@ class Stop(DaemonTest):
             daemon = self.start(self.text)
             with Client(self.address) as c:
                 self.assertTrue(c.echoes())
-                # The daemon closes first: its side waits in TIME_WAIT.
+                # The daemon closes first, so that its side stays in TIME_WAIT.
                 daemon.stop()
 
     def test_start_and_stop_are_in_the_log(self):

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The system calls of an exchange: one wait, one receive, one send, and
-nothing else. Skipped where processes may not be traced."""
+"""The system calls of a request and its answer: one wait, one receive, one
+send, and nothing else. Skipped if processes may not be traced."""
 import re
 import shutil
 import signal
@@ -26,10 +26,10 @@ def may_trace():
 
 
 class Trace:
-    """The system calls that a daemon makes while the block runs. Client c
-    sends a line before and one after the block, so that calls while strace
-    attaches are not counted: `calls` has the calls between the send of the
-    first and the receive of the second."""
+    """The system calls of a daemon while the block runs. Client c sends a line
+    before and one after the block, so that calls made while strace attaches are
+    not counted: `calls` has the calls between the send for the first line and
+    the receive of the second."""
 
     def __init__(self, daemon, file, c):
         self.daemon = daemon
@@ -115,12 +115,12 @@ class Syscalls(DaemonTest):
         told = "\n".join(trace.lines[:40])
         self.assertEqual(calls.pop("receive", 0), receives or exchanges, told)
         self.assertEqual(calls.pop("send", 0), exchanges, told)
-        # One wait more for the end; timers may end one or two.
+        # There is one more wait at the end, and timers may end one or two.
         waits = calls.pop("wait", 0)
         # The regular check of the memory.
         calls.pop("getrusage", None)
         if self.daemon.is_sanitized():
-            # The sanitizer's own memory, and its own clock.
+            # Calls of a sanitizer for its own memory and clock.
             for own in ("mmap", "munmap", "madvise", "gettimeofday",
                         "nanosleep", "clock_nanosleep"):
                 calls.pop(own, 0)
@@ -166,7 +166,7 @@ class Syscalls(DaemonTest):
                 for i in range(100):
                     c.send(b"datagram %d\n" % i)
                     c.receive()
-        # One more look may find the socket empty.
+        # One more receive may find the socket empty.
         receives = trace.calls.get("receive", 0)
         self.assertLessEqual(receives, 200)
         self.assert_calls(trace, 100, receives)

@@ -30,7 +30,7 @@ def section(pair, name="default", extra=""):
 
 
 class Certificates:
-    """Made once for all cases."""
+    """Certificates that are made once for all cases."""
     made = None
 
     def __init__(self):
@@ -112,12 +112,12 @@ class TlsTest(DaemonTest):
         return 0
 
     def counts(self, result, n=1):
-        """Waits until so many handshakes have ended with these results."""
+        """Waits until so many handshakes have ended with this result."""
         self.eventually(lambda: self.service()["tls"][result] == n,
                         "%d handshakes counted as %s" % (n, result))
 
     def refused(self, context, **how):
-        """A handshake, or the exchange after it, must fail."""
+        """Checks that a handshake, or the exchange after it, fails."""
         with self.assertRaises((OSError, ssl.SSLError, AssertionError)):
             with self.connect(context, **how) as client:
                 client.send(b"x\n")
@@ -329,7 +329,7 @@ class ClientCertificates(TlsTest):
                             % re.escape(why))
 
     def test_good_ones(self):
-        """Deep chain, no common name, name in a URI."""
+        """A deep chain, no common name, a name in a URI."""
         daemon = self.begin("required")
         below = self.certs.ca
         for n in range(4):
@@ -428,7 +428,8 @@ class Failures(TlsTest):
                 self.assertEqual(client.line(), b"one\n")
                 if clean:
                     with self.assertRaises(ssl.SSLError):
-                        # Sends it, and finds data of ours.
+                        # unwrap() sends close_notify, and then finds data of
+                        # lined.
                         client.sock.unwrap()
                         raise ssl.SSLError("data was read")
                 else:
@@ -439,7 +440,7 @@ class Failures(TlsTest):
     def test_close_notify_from_us(self):
         self.start(self.conf(limits="idle-timeout = 200ms"))
         with self.connect() as client:
-            # An end without close_notify would be an SSLEOFError.
+            # Without close_notify this would raise an SSLEOFError.
             self.assertEqual(client.sock.recv(1), b"")
 
     def test_drain_while_in_a_handshake(self):
@@ -508,7 +509,7 @@ class StartTls(TlsTest):
             plain.send(b"tls\nSTARTTLS\ninjected\n")
             self.assertEqual(plain.line(), b"none\n")
             self.assertEqual(plain.line(), b"go ahead\n")
-            # Bytes sent before the handshake never become a line.
+            # Bytes that were sent before the handshake never become a line.
             tls = Client.adopt(self.context().wrap_socket(
                 sock, server_hostname="localhost"))
             tls.send(b"tls\n")
@@ -541,7 +542,7 @@ class StartTls(TlsTest):
 
 
 class Upstreams(TlsTest):
-    """relay as the client's side of TLS."""
+    """relay as a TLS client."""
 
     def setUp(self):
         super().setUp()
@@ -564,7 +565,7 @@ class Upstreams(TlsTest):
                           % (self.certs.ca.certificate, options), **how)
 
     def accept(self, pair=None, clients=None):
-        """The upstream's end of a connection, after the handshake."""
+        """Returns the upstream's end of a connection, after the handshake."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         pair = pair or self.certs.server
         context.load_cert_chain(pair.certificate, pair.key)
@@ -579,7 +580,8 @@ class Upstreams(TlsTest):
     def rejected(self, daemon, why, pair=None):
         with self.assertRaises((ssl.SSLError, OSError)):
             with self.accept(pair) as up:
-                # TLS 1.3: the client's word comes after our handshake.
+                # With TLS 1.3 the client may refuse only after our handshake
+                # has ended.
                 up.exactly(1)
                 raise OSError("data came")
         daemon.wait_log("upstream tls://.*: " + why)
@@ -790,7 +792,7 @@ class Reload(TlsTest):
             with self.within(5):
                 daemon.wait_log("tls default: new files")
             self.assertEqual(self.cn(), "second")
-            # A bad pair changes nothing.
+            # A bad pair of files changes nothing.
             shutil.copyfile(self.certs.server.key, self.pair.key)
             daemon.wait_log(r"tls default: key: \S+: it is not the key of the "
                             "certificate: the files before stay in use")

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""TLS with many clients, and with expensive ones: streams while certificates
-and limits change, crowds over the cap, sessions that are resumed on other
-workers, floods of KeyUpdates, handshakes that stop anywhere.
+"""TLS with many clients, and with clients that cost much: streams while
+certificates and limits change, more handshakes than the limit allows, sessions
+that are resumed on other workers, floods of KeyUpdates, handshakes that stop
+anywhere.
 
 The sizes are small by default; for full sizes (clients, changes, crowd):
 
@@ -39,10 +40,11 @@ class Sessions(TlsTest):
                 client = self.connect(context, session=session)
                 self.assertTrue(client.echoes())
                 self.assertEqual(client.sock.session_reused, bool(session))
-                # TLS 1.3: a ticket is for one connection.
+                # With TLS 1.3 a ticket is for one connection.
                 session = client.sock.session
                 clients.append(client)
-            # Four, without a linectl that was connected before.
+            # There are four workers; a linectl that connected before is not
+            # counted.
             self.assertGreater(
                 len({client["worker"] for client in self.clients()}), 2)
             for client in clients:
@@ -66,7 +68,7 @@ class Floods(TlsTest):
         return process
 
     def command(self, process, letter, answer):
-        """One of the commands of s_client. False: it has ended."""
+        """Sends a command to s_client. False: s_client has ended."""
         try:
             process.stdin.write(letter + b"\n")
             process.stdin.flush()
@@ -78,8 +80,8 @@ class Floods(TlsTest):
         return False
 
     def test_key_updates(self):
-        """32 key updates are accepted and answered, and other clients served
-        meanwhile."""
+        """32 key updates are accepted and answered, and other clients are
+        served meanwhile."""
         daemon = self.start(self.conf())
         process = self.s_client("-tls1_3")
         with self.connect() as other:
@@ -133,7 +135,7 @@ class Streams(TlsTest):
         def body():
             try:
                 run(*args)
-            except Exception as error:  # told at the end
+            except Exception as error:  # is reported at the end
                 self.failures.append(error)
         thread = threading.Thread(target=body)
         thread.start()
@@ -212,7 +214,7 @@ class Streams(TlsTest):
         self.stop.set()
         for thread in threads:
             thread.join(PATIENCE)
-        # Reads the ticket: an end with bytes unread would be a reset.
+        # Reads the ticket: to close with unread bytes would cause a reset.
         publisher.sock.settimeout(0.05)
         with self.assertRaises(TimeoutError):
             publisher.sock.recv(1)
@@ -229,11 +231,12 @@ class Streams(TlsTest):
 
 
 class Crowd(TlsTest):
-    """Handshakes at once, over the cap."""
+    """More handshakes at once than the limit allows."""
 
     def test_over_the_cap(self):
-        """All connect, then all that were let in send their hello at once;
-        a client that is there already is served meanwhile."""
+        """All clients connect; then all that were let in send their hello at
+        the same time. A client that was connected before is served meanwhile.
+        """
         cap = CROWD // 4
         self.start(self.conf(limits="handshakes = %d clients = 5000 "
                              "handshake-timeout = 2m" % cap), workers=2)
@@ -267,7 +270,7 @@ class Crowd(TlsTest):
         self.counts("ok", cap + 1)
         self.assertEqual(self.service()["refused"]["handshakes"],
                          CROWD - cap)
-        # Finished handshakes make room.
+        # Finished handshakes make room for others.
         self.assertEqual(len(self.clients()), cap + 1)
         with self.connect() as client:
             self.assertTrue(client.echoes())
@@ -279,7 +282,7 @@ class Crowd(TlsTest):
               % (CROWD, CROWD - cap, good, took, slowest[0] * 1000))
 
     def shake(self, socks):
-        """Drives all handshakes on one thread. How many succeed."""
+        """Drives all handshakes on one thread. Returns how many succeed."""
         good = 0
         with selectors.DefaultSelector() as selector:
             for sock in socks:

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The page of `web { page = "console" }` in a real browser: a chat room with two
-browsers and a plain client, hostile text, a restart, the keyboard, a phone,
-the dark. Skipped where there is no Chromium with its driver and selenium.
+"""The page of `web { page = "console" }` in a real browser: a chat room with
+two browsers and a plain client, hostile text, a restart, the keyboard, the size
+of a phone, dark mode. Skipped where there is no Chromium with its driver and
+selenium.
 
 With LINED_SHOTS=DIRECTORY in the environment it leaves screenshots there."""
 import os

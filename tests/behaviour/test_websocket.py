@@ -53,7 +53,7 @@ class Web(DaemonTest):
         return WebSocket(Client(self.address, source=source), **kw)
 
     def ask(self, head):
-        """The response to a request: (status, fields, body)."""
+        """Sends a request. Returns the response: (status, fields, body)."""
         with Client(self.address) as c:
             c.send(head if isinstance(head, bytes) else head.encode())
             ws = WebSocket(c, upgrade=False)
@@ -138,7 +138,7 @@ class Upgrade(Web):
                     time.sleep(0.0005)
                 ws = WebSocket(c, upgrade=False)
                 self.assertEqual(ws.response()[0], 101)
-                # The answer to a ping may overtake lines.
+                # The answer to a ping may come before lines.
                 got = [ws.frame() for _ in range(3)]
                 self.assertIn((PONG, b"?"), got)
                 got.remove((PONG, b"?"))
@@ -232,8 +232,8 @@ class Messages(Web):
             for size in (0, 1, 125, 126, 127, 1000):
                 ws.send("x" * size)
                 self.assertEqual(ws.message(), "x" * size)
-            # A terminator is added, unless it is there; a newline inside
-            # ends a line there, too.
+            # A terminator is added unless the text ends with one. A newline
+            # within the text also ends a line.
             ws.send("one\n")
             ws.send("two\r\n")
             ws.send("three\nfour")
@@ -287,7 +287,7 @@ class Messages(Web):
             while sent < len(data):
                 ws.client.send(data[sent:sent + 5000])
                 sent += 5000
-                # Read as it comes, or both sides would wait.
+                # Reads while sending: otherwise both sides would wait.
             self.assertEqual([ws.message() for _ in texts], texts)
 
     def test_violations_are_closed_with_their_code(self):
@@ -428,7 +428,7 @@ class Messages(Web):
             self.daemon.wait_log("closed: slow")
 
     def test_pings_behind_the_one_that_closes_are_harmless(self):
-        """The queue is full with the first answers to a read of 64 KB."""
+        """The first answers to a read of 64 KB fill the queue."""
         self.serve("limits { send-queue = 8k }\nframing { line-length = 64 }")
         with WebSocket(Client(self.address, rcvbuf=4096)) as ws:
             try:
@@ -447,7 +447,7 @@ class Messages(Web):
 
 
 class HalfClosed(Web):
-    """A program answers when the client's side has ended."""
+    """The program answers only after the client's half-close."""
     protocol = "exec"
 
     def serve_program(self, script="cat; sleep 0.4; echo after",
@@ -494,7 +494,7 @@ class HalfClosed(Web):
                              + frame(TEXT, b"after", mask=None))
 
     def test_cut_message_is_no_line(self):
-        """A rest is a line only if a closing frame came after it."""
+        """The rest of a message is a line only if a closing frame follows."""
         self.serve_program()
         half = frame(TEXT, b"half", fin=False)
         for last, delivered in ((half, False), (half + close(1000), True),
@@ -558,7 +558,8 @@ class Proxied(Web):
                 self.assertEqual(client["address"], shown)
                 self.assertEqual(client["via"].split(":")[0], "127.0.0.1")
             self.eventually(lambda: not self.clients(), "it is gone")
-        # Without a field the client's address is the proxy's, which is denied.
+        # Without the field, the client's address is that of the proxy, which is
+        # denied.
         for extra in ("", "X-Forwarded-For: unknown\r\n",
                       "X-Forwarded-For: 203.0.113.66\r\n"):
             with Client(self.address) as c:
@@ -593,7 +594,7 @@ class Proxied(Web):
             ws = WebSocket(c, upgrade=False)
             self.assertEqual(ws.response()[0], 101)
             self.assertEqual(self.clients()[0]["address"], "203.0.113.5:99")
-        # A request in pieces is not taken for a header that is cut.
+        # A request in pieces is not taken for an incomplete PROXY header.
         with Client(self.address) as c:
             for piece in (b"P", b"U", b"T / HTTP/1.1\r\nHost: x\r\n\r\n"):
                 c.send(piece)
@@ -606,7 +607,7 @@ class Proxied(Web):
 
     def test_a_proxys_client_is_not_counted_for_the_one_before(self):
         self.serve('proxy-from = { "127.0.0.1" }')
-        # Both are accepted in one turn.
+        # Both clients are accepted in one turn.
         self.daemon.signal(signal.SIGSTOP)
         with Client(self.address, source="127.0.0.2") as other, \
                 Client(self.address) as proxied:
@@ -762,7 +763,7 @@ class OverTls(Web):
 
 
 class Others(Web):
-    """Clients of other projects."""
+    """WebSocket clients of other projects."""
 
     def test_websockets_of_python(self):
         if websockets is None:
@@ -770,7 +771,7 @@ class Others(Web):
         self.serve()
 
         async def talk():
-            # It offers permessage-deflate, which is declined.
+            # The client offers permessage-deflate, which is declined.
             async with websockets.connect(
                     "ws://127.0.0.1:%d/" % self.port) as ws:
                 self.assertEqual(ws.extensions, [])
@@ -787,14 +788,15 @@ class Others(Web):
         asyncio.run(asyncio.wait_for(talk(), PATIENCE))
 
     def test_ws_of_node(self):
-        # Where Debian's packages are, for a node of another origin.
+        # The directory of Debian's packages, for a node from another source.
         env = dict(os.environ, NODE_PATH="/usr/share/nodejs")
         node = shutil.which("node")
         if node is None or subprocess.run(
                 [node, "-e", "require('ws')"], stderr=subprocess.DEVNULL,
                 check=False, env=env, timeout=PATIENCE).returncode != 0:
             self.skipTest("node or its ws is missing")
-        # A second without an answer is the end; node may have to wait, too.
+        # A second without an answer closes the client, so this node must be
+        # patient, too.
         self.serve("web { ping = 1s }")
         script = """
         const WebSocket = require('ws');

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Several workers seen from outside: their threads and names, the placement of
-clients, how services begin, reload and end on all of them; the bus delivers to
-all workers, names are won once, batches grow with the load, and the log names
-a blocked worker. The tests have protocols of their own."""
+"""Several workers, seen from outside: their threads and names, the placement of
+clients; how services begin, reload and end on all workers; that the bus
+delivers to all workers, names have one winner, batches grow with the load, and
+the log names a blocked worker. The tests have their own protocols."""
 import collections
 import operator
 import os
@@ -15,8 +15,8 @@ import time
 from lined_test import Client, Datagram, DaemonTest
 from lined_test import free_port, main, service
 
-# Every line goes to every client of the service, on all workers; "claim NAME"
-# and "names" ask the registry.
+# Sends every line to every client of the service, on all workers. "claim NAME"
+# and "names" use the registry.
 HUB = r"""
 #include <stdio.h>
 #include <string.h>
@@ -90,7 +90,7 @@ const struct lined_protocol lined_protocol = {
 };
 """
 
-# Sleeps as many seconds as a line says, in handle_read or in handle_line.
+# Sleeps for as many seconds as a line says, in handle_read or in handle_line.
 NAP = r"""
 #include <stdlib.h>
 #include <unistd.h>
@@ -138,7 +138,7 @@ const struct lined_protocol lined_protocol = {
 """
 
 # Sends its place: the worker's number, the number of workers, whether this is
-# the service's primary worker, and the threads that accepted and that answer.
+# the service's primary worker, and the threads that accept and that answer.
 WHERE = r"""
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -189,7 +189,7 @@ const struct lined_protocol lined_protocol = {
 };
 """
 
-# Logs each of its calls.
+# Logs each call of its functions.
 LIFE = r"""
 #include <lined/protocol.h>
 
@@ -300,7 +300,7 @@ Place = collections.namedtuple("Place", "worker workers primary came thread")
 
 
 def ask_place(client):
-    """The place that a client of WHERE reports."""
+    """Returns the place that WHERE sends to a client."""
     client.send(b"?\n")
     answer = client.receive() if isinstance(client, Datagram) else client.line()
     return Place(*(int(word) for word in answer.split()))
@@ -316,7 +316,8 @@ class Placement(DaemonTest):
                               .replace("FLAGS", flags))
 
     def serve(self, workers, *services):
-        """Services of (name, protocol) on a port each; the daemon."""
+        """Starts services of (name, protocol), each on its own port. Returns
+        the daemon."""
         self.ports = {name: free_port() for name, _ in services}
         return self.start("".join(
             service(name, "tcp://127.0.0.1:%d" % self.ports[name],
@@ -329,7 +330,7 @@ class Placement(DaemonTest):
         return client
 
     def names(self, daemon):
-        """The daemon's threads: their numbers and names."""
+        """Returns the numbers and names of the daemon's threads."""
         names = {}
         tasks = "/proc/%d/task" % daemon.pid
         for task in os.listdir(tasks):
@@ -359,7 +360,8 @@ class Placement(DaemonTest):
         self.assertEqual(place, (0, 1, 1, daemon.pid, daemon.pid))
 
     def clients_known(self, daemon):
-        """The number of clients of all services, as the main thread counts."""
+        """Returns the number of clients of all services, as the main thread
+        counts them."""
         time.sleep(0.6)  # what repeats too often is left out of the log
         mark = daemon.mark()
         daemon.signal(signal.SIGUSR1)
@@ -375,7 +377,7 @@ class Placement(DaemonTest):
             there[ask_place(client).worker].append(client)
         self.assertEqual({w: len(c) for w, c in there.items()},
                          {0: 4, 1: 4, 2: 4})
-        # One of them loses its clients, and gets the next ones: those of
+        # One worker loses its clients, and then gets the next ones: clients of
         # all services count.
         for client in there.pop(1):
             client.close()
@@ -481,7 +483,7 @@ class Life(DaemonTest):
         return clients
 
     def told(self, daemon, what, since=0):
-        """The numbers of the workers that have logged this, in order."""
+        """Returns the numbers of the workers that have logged this, sorted."""
         return [int(re.search(r" on (\d+) ", line).group(1)) for line in
                 daemon.logged(r"service l: %s on" % what, since)]
 
@@ -506,7 +508,7 @@ class Life(DaemonTest):
         for what in ("start", "drain", "stop"):
             self.assertEqual(sorted(self.told(daemon, what)), [0, 1, 2, 3])
         self.assertEqual(len(self.told(daemon, "close")), 12)
-        # On each worker by itself, what happens to it is in this order.
+        # On each worker, its own events are in this order.
         for worker in range(4):
             happened = [re.search(r"l: (\w+) on", line).group(1) for line in
                         daemon.logged(r"service l: \w+ on %d " % worker)]
@@ -517,7 +519,7 @@ class Life(DaemonTest):
                          4)
 
     def test_stopping_in_the_midst_of_work(self):
-        """A stop ends while lines are on their way and clients connect; each
+        """A stop ends although lines are under way and clients connect. Each
         answer belongs to a request."""
         daemon = self.start(self.text + "drain-timeout = 2s\n", workers=4)
         stop = threading.Event()
@@ -707,7 +709,7 @@ class Workers(DaemonTest):
                 self.assertEqual(answers.count(b"lost\n"), 39)
                 for client in clients:
                     self.assertEqual(client.line(), b"alice \n")
-                # The name ends with its owner.
+                # The name is free when its owner has gone.
                 winner = clients.pop(answers.index(b"won\n"))
                 winner.close()
                 asker = clients[0]
@@ -768,8 +770,8 @@ class Workers(DaemonTest):
         self.assertTrue(client.echoes(b"0\n"))
 
     def test_a_reload_gives_up_one_that_stands_still(self):
-        """A reload waits once for all workers, for a bounded time, and undoes
-        what it has begun."""
+        """A reload waits for all workers together, for a limited time, and then
+        undoes what it has begun."""
         self.build_module("long", NAP.replace("NAME", '"long"')
                           .replace("FULL_DOOR", "1"))
         self.port, other = free_port(), ("127.0.0.1", free_port())

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A WebSocket client that may break the rules: frames as bytes, whole or in
-pieces, over any connected socket. For tests only."""
+"""A WebSocket client that may break the rules: sends frames as bytes, whole or
+in pieces, over any connected socket. For tests only."""
 import base64
 import hashlib
 import os
@@ -48,7 +48,8 @@ def accept_key(key):
 
 
 class WebSocket:
-    """On a lined_test.Client that is connected; upgrades at once."""
+    """A WebSocket over a connected lined_test.Client. Makes the upgrade at
+    once."""
 
     def __init__(self, client, path="/", extra="", upgrade=True):
         self.client = client
@@ -84,7 +85,8 @@ class WebSocket:
         self.client.send(frame(opcode, text, **kw))
 
     def frame(self):
-        """(opcode, payload); the server's frames are whole and unmasked."""
+        """Returns (opcode, payload). The server's frames are whole and
+        unmasked."""
         head = self.client.exactly(2)
         assert head[0] & 0xf0 == 0x80 and not head[1] & 0x80, head
         size = head[1]
@@ -102,7 +104,7 @@ class WebSocket:
         return payload.decode() if opcode == TEXT else payload
 
     def closed(self):
-        """Waits for the closing frame and the end; returns the code."""
+        """Waits for the closing frame and the end. Returns the code."""
         opcode, payload = self.frame()
         assert opcode == CLOSE, (opcode, payload)
         rest = self.client.ended()

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Fairness of the message phase: flooders of one address on a hub, and the
-waiting time of a client of another service on the same worker, of a reload and
-of a stop.
+"""Fairness of the message phase: while clients of one address flood a hub,
+measures how long a client of another service on the same worker waits, and how
+long a reload and a stop take.
 
 	fairness.py LINED MODULES [SECONDS [FLOODERS]]
 
@@ -38,8 +38,8 @@ def connect(path):
 
 
 def flood(path, count):
-    """A process for all flooders, so that they do not delay the measuring
-    process."""
+    """Runs all flooders in a process of their own, so that they do not delay
+    the measuring process."""
     socks = [connect(path) for _ in range(count)]
     for sock in socks:
         sock.setblocking(False)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The laboratory: lets each allocation and each system call of the daemon
-fail, at each of its places, and checks the daemon and its clients.
+"""The laboratory: makes each allocation and each system call of the daemon
+fail, at each place, and checks the daemon and its clients.
 
     tests/laboratory/lab.py memory              every allocation, twice
     tests/laboratory/lab.py calls               every system call and error
@@ -46,8 +46,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SHORT, END = -1, -2
 ONCE, FROM_THEN_ON = 0, 1
 
-# How calls fail; a call that is not here never fails. getaddrinfo() and glob()
-# have errors of their own.
+# The errors of calls. A call that is not listed never fails. getaddrinfo() and
+# glob() have their own errors.
 FILES = ["EMFILE", "ENFILE", "ENOMEM"]
 PATH = ["ENOENT", "EACCES", "EIO", "ENOMEM"]
 FAULTS = {
@@ -126,7 +126,7 @@ FAULTS = {
                     "EAI_SYSTEM"],
     "glob": ["GLOB_NOSPACE", "GLOB_ABORTED"],
 }
-# Places where only these can occur.
+# Places where only these errors can occur.
 FEWER = {
     # An eventfd whose counter is never full.
     "wakeup_signal": ["EINTR"],
@@ -138,7 +138,8 @@ FEWER = {
 NUMBERS = {"SHORT": SHORT, "END": END, "EAI_NONAME": -2, "EAI_AGAIN": -3,
            "EAI_FAIL": -4, "EAI_MEMORY": -10, "EAI_SYSTEM": -11,
            "GLOB_NOSPACE": 1, "GLOB_ABORTED": 2}
-# A short one is no fault, and neither is an interrupted one: nothing shows.
+# Short transfers, interrupted calls and EAGAIN are no errors: nothing must
+# show.
 HARMLESS = {"SHORT", "EINTR", "EAGAIN"}
 
 
@@ -232,7 +233,8 @@ class Place:
 
 
 def name_places(places):
-    """Gives each place a text: functions and lines of lined's own frames."""
+    """Gives each place a text: the functions and lines of lined's own frames.
+    """
     wanted = collections.defaultdict(set)
     for place in places:
         for name, offset in place.frames:
@@ -259,7 +261,7 @@ def name_places(places):
 class Verdict:
     def __init__(self):
         self.descriptors = 0
-        self.faults = 0       # that were made
+        self.faults = 0  # faults that were made
         self.steps = []       # that failed while there were faults
         self.problems = []
         self.log = ""
@@ -311,7 +313,7 @@ class Run:
                 [LINED, "-c", world.config, "-m", MODULES, "-L", "stderr"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
                 start_new_session=True)
-        # Without the notification, the log says that it serves.
+        # Without a notification: until the log says that it serves.
         deadline = time.monotonic() + 10 * self.patience
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -333,7 +335,7 @@ class Run:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        # The programs that it started are in its session.
+        # The programs that the daemon has started are in its session.
         try:
             os.killpg(self.process.pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -376,7 +378,7 @@ class Run:
             client.close()
 
     def recover(self):
-        """Everything works; a listener or a service that was lost may need a
+        """Everything must work again. A lost listener or service may need a
         reload, if the log says so."""
         world = self.world
         world.patience = 4 * self.patience
@@ -409,7 +411,8 @@ class Run:
                      % (name, str(error) or type(error).__name__))
 
     def settle(self):
-        """No client is counted that is gone, no descriptor is left."""
+        """Checks that no client is counted that has gone, and that no
+        descriptor is left over."""
         def counts():
             with self.world.control() as c:
                 return {v["name"]: v["clients"]
@@ -451,8 +454,8 @@ class Run:
             self.problem("it does not stop")
 
     def run(self, steps, wanted=None, ease=True):
-        """wanted: so many descriptors may be open at the end. ease: the fault
-        ends before the recovery; else it lasts to the end."""
+        """wanted: how many descriptors may be open at the end. ease: the fault
+        ends before the recovery; otherwise it lasts to the end."""
         verdict = self.verdict
         self.steps = steps
         self.wanted = wanted
@@ -477,7 +480,7 @@ class Run:
         return verdict
 
 
-# Clients of the services that are lined's own: push and upstreams.
+# The clients that lined itself makes: push and upstreams.
 STAYING = {"echo": 2, "hub": 1, "control": 1}
 
 
@@ -486,7 +489,7 @@ def judge(verdict, place, fault, how_long, baseline):
     log, code = verdict.log, verdict.code
     bad = re.search(r"Sanitizer.*|runtime error:.*|SIG[A-Z]+ in .*"
                     r"|exit\(\) called.*|.*[Aa]ssertion.*", log)
-    # libconfuse ends its process when it has no memory: a child of lined.
+    # Without memory, libconfuse ends its process, which is a child of lined.
     if bad and "the process that reads it has crashed" not in log:
         verdict.problems.append(bad.group(0))
     if code is None:
@@ -508,28 +511,28 @@ def judge(verdict, place, fault, how_long, baseline):
 
 
 def says_why(log, place, fault, baseline):
-    """Whether there is a line that not every run without a fault has, and that
-    names the error."""
+    """Whether the log has a line that names the error and that runs without a
+    fault do not have."""
     # The child process that reads a config has no log of its own.
     if re.search("the process that reads it has (ended|crashed)", log):
         return True
-    # A datagram or a line that is lost is counted.
+    # Lost datagrams and lines are counted.
     if "datagrams dropped" in log or "lines_not_relayed" in log:
         return True
-    # dlopen() has words of its own.
+    # dlopen() has its own messages.
     if "module_open" in place.text and re.search(r"\.so: cannot ", log):
         return True
-    # Without credentials there are no rights.
+    # Without the client's credentials, it has no rights.
     if "permission denied" in log:
         return True
-    # A device that goes away looks like this.
+    # EIO means that the device has gone.
     if "transport_file_recv" in place.text and fault == "EIO":
         return "the device has gone" in log
-    # OpenSSL may take a certificate that it has no memory for as a bad one.
+    # Without memory, OpenSSL may report a bad certificate.
     if "tls_" in place.text and fault == "ENOMEM":
         wanted = "tls:|memory"
     elif fault == "ENOMEM" or fault.endswith("MEMORY"):
-        # A thread without memory for its stack gets EAGAIN.
+        # If there is no memory for a thread's stack, the error is EAGAIN.
         wanted = "[Mm]emory|malloc|Resource temporarily unavailable"
     elif fault.startswith(("EAI_", "GLOB_", "SHORT", "END")):
         wanted = ""
@@ -539,7 +542,8 @@ def says_why(log, place, fault, baseline):
 
 
 def news(log, baseline):
-    """The lines that not every run without a fault has, or has so often."""
+    """Returns the lines that runs without a fault do not have, or have less
+    often."""
     seen = collections.Counter()
     for line in log.splitlines():
         seen[shape(line)] += 1
@@ -548,7 +552,8 @@ def news(log, baseline):
 
 
 def shape(line):
-    """A line of the log without what differs from run to run."""
+    """Returns a line of the log without the parts that differ from run to run.
+    """
     return re.sub(r"\d+(\.\d+)?", "N", line)
 
 
@@ -585,7 +590,7 @@ class Laboratory:
                     verdict.problems + verdict.steps, verdict.log[-3000:]))
             shapes = collections.Counter(
                 shape(line) for line in verdict.log.splitlines())
-            # A client that resets shows as this error or as that one.
+            # After a client's reset, lined may get either of these errors.
             self.baseline = (shapes if self.baseline is None
                              else self.baseline & shapes)
             self.wanted = max(self.wanted or 0, verdict.descriptors)
@@ -598,14 +603,14 @@ class Laboratory:
         self.wanted = other.wanted
 
     def steps_of(self, place):
-        """Steps that wait for the clock, up to a second, only where it
-        matters."""
+        """Returns the steps for a place. Steps that wait for the clock, up to a
+        second, are included only if the place needs them."""
         return [step for step in self.steps
                 if step is not scenario.time_of_day or "time_" in place.text]
 
     def test(self, place, fault, how_long):
-        """The verdict on this fault. A failure is repeated with more time: a
-        busy machine is slow."""
+        """Returns the verdict on this fault. A run that fails is repeated with
+        more time, because a busy machine is slow."""
         for patience in (self.patience, 6 * self.patience,
                          6 * self.patience):
             self.table.arm(place, number_of(fault), how_long)
@@ -626,7 +631,7 @@ def faults_of(place):
 
 
 def spread(items, count):
-    """So many of the items, evenly distributed."""
+    """Returns so many of the items, evenly distributed."""
     if not count or count >= len(items):
         return items
     return [items[i * len(items) // count] for i in range(count)]

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The laboratory's scenario: a config with every protocol and transport, and
-the steps of a short life of the daemon: traffic of each, a reload, a drain, a
-stop. Knows nothing of faults: a step returns, or raises an exception."""
+the steps of a short life of the daemon: traffic with each of them, a reload, a
+drain, a stop. The scenario knows nothing of faults: a step returns, or raises
+an exception."""
 import json
 import os
 import socket
@@ -216,7 +217,7 @@ class World:
         return Control(os.path.join(self.dir, "control.sock"), self.patience)
 
     def until(self, condition, what):
-        """Repeats a quick attempt."""
+        """Repeats a quick check until it is true."""
         deadline = time.monotonic() + self.patience
         while not condition():
             if time.monotonic() > deadline:
@@ -329,7 +330,7 @@ def denied(world):
 
 
 def never_reads(world):
-    """Much is queued, and then dropped by a reset."""
+    """Queues much, and then drops it by a reset."""
     with world.connect("echo") as c:
         c.send(LINES * 4)
         c.reset()
@@ -339,13 +340,13 @@ _number = [0]
 
 
 def unique(text):
-    """A line that no deduplication knows."""
+    """Returns a line that dedupe has not seen yet."""
     _number[0] += 1
     return b"%s %d\n" % (text, _number[0])
 
 
 def comes(client, line):
-    """Reads to a line that ends so; others may come before it."""
+    """Reads up to a line with this end. Other lines may come before it."""
     deadline = time.monotonic() + client.sock.gettimeout()
     while not expect_line(client).endswith(line):
         if time.monotonic() > deadline:
@@ -354,7 +355,7 @@ def comes(client, line):
 
 def hub(world):
     with world.connect("hub") as a, world.connect("hub") as b:
-        # Both are there when each has heard the other.
+        # Both clients are served when each has heard the other.
         for source, sink in ((a, b), (b, a)):
             heard(world, source, sink, b"here")
         with Datagram(("127.0.0.1", world.ports["hub"]),
@@ -461,7 +462,7 @@ def kv(world):
             b"VALUE b 1 6000", b"y" * 6000, b"END")
         ask(b"set n 0 0 1\r\n9\r\nincr n 1\r\n", b"STORED", b"10")
         ask(b"delete a\r\n", b"DELETED")
-        # Some are evicted.
+        # By now some are evicted.
         for i in range(0, 250, 10):
             c.send(b"".join(b"set k%d 0 0 5000 noreply\r\n%s\r\n"
                             % (i + j, b"z" * 5000) for j in range(10)))
@@ -565,7 +566,8 @@ TRAFFIC = [echo_tcp, echo_unix, echo_udp, echo_tls, echo_web, echo_web_tls,
            time_of_day, bot, each, control, kick, metrics]
 RELOADING = [reload, late, drain]
 
-# The steps that must work when the fault is over: every service and address.
+# The steps that must work when the fault is over, for every service and
+# address.
 RECOVERED = [echo_tcp, echo_unix, echo_udp, echo_tls, echo_web, echo_web_tls,
              echo_proxy, hub, upstream, upstream_tls, upstream_fifo,
              relay_proxy, chat, kv, policy, time_of_day, bot, each, control,

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Hostile clients for minutes, beside well-behaved ones, by hand: it takes all
-of two processors.
+"""Hostile clients for minutes, with well-behaved clients beside them. Run by
+hand: this needs two free processors.
 
 	soak.py LINED MODULES [SCENE [SECONDS]]
 
@@ -78,7 +78,7 @@ def connect(port, source="127.0.0.1"):
 
 
 class Daemon:
-    """lined with a config, in a group of control if there is one."""
+    """lined with a config, in a cgroup if there is one."""
 
     def __init__(self, lined, modules, config, directory, group=None):
         self.directory = directory
@@ -96,8 +96,8 @@ class Daemon:
             time.sleep(0.01)
 
     def ask(self, *command):
-        """The milliseconds until the answer is whole, without linectl's
-        start."""
+        """Returns the milliseconds until the answer is complete, without the
+        start of linectl."""
         begun, got = time.monotonic(), b""
         with socket.socket(socket.AF_UNIX) as sock:
             sock.connect(self.directory + "/control")
@@ -126,8 +126,8 @@ class Daemon:
 
 @contextlib.contextmanager
 def attacker(work, *args):
-    """Runs in a process of its own, so that it does not delay the measuring
-    process. It writes its results to a pipe when it ends."""
+    """Runs an attacker in another process, so that it does not delay the
+    measuring one. It writes its results to a pipe when it ends."""
     out, into = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -148,7 +148,7 @@ def attacker(work, *args):
 
 
 class Echo:
-    """A well-behaved client and how long it waits for each answer."""
+    """A well-behaved client that measures how long it waits for each answer."""
 
     def __init__(self, sock):
         self.sock, self.times = sock, []
@@ -177,7 +177,7 @@ class Echo:
 
 
 def drip(report, port, count):
-    """One byte a second from each; writes how late each was cut."""
+    """Each client sends one byte a second. Writes how late each was closed."""
     waits = select.epoll()
     socks, begun = {}, {}
     for i in range(count):
@@ -205,7 +205,7 @@ def drip(report, port, count):
 
 
 def sink(_, server):
-    """Reads and forgets, so that the machine has the same work."""
+    """Reads and discards, so that the machine has the same work."""
     waits, socks = select.epoll(), {}
     waits.register(server, select.EPOLLIN)
     while True:
@@ -252,7 +252,8 @@ def scene_drip(lined, modules, directory, seconds):
 
 
 def visitors(_, port):
-    """500 connections a second; each says a line and goes, some by reset."""
+    """Makes 500 connections a second. Each sends a line and closes, some with a
+    reset."""
     due = time.monotonic()
     while True:
         with contextlib.suppress(OSError):
@@ -274,7 +275,7 @@ def never_readers(_, port, count):
                 sock = connect(port, "127.2.0.%d" % (1 + len(socks) % 250))
                 sock.setblocking(False)
                 socks.append(sock)
-        # Those that were closed come again.
+        # Clients that were closed connect again.
         kept = []
         for sock in socks:
             try:
@@ -289,7 +290,7 @@ def never_readers(_, port, count):
 
 
 def long_lines(_, ports):
-    """A line of 64 MB after the other, with and without an end."""
+    """Sends one line of 64 MB after another, with and without a line end."""
     socks = {}
     while True:
         for i in range(8):
@@ -313,7 +314,8 @@ def long_lines(_, ports):
 
 
 class Good:
-    """Well-behaved clients: some read all that the hub says, some echo."""
+    """Well-behaved clients: some read everything that the hub sends, some use
+    echo."""
 
     def __init__(self, echo_port, hub_port):
         self.echoes = [Echo(connect(echo_port)) for _ in range(10)]
@@ -399,7 +401,7 @@ def stop_reading(report, port, count, seconds):
 
 
 def group_of_control(size):
-    """A memory group of 2 GB, or None."""
+    """Makes a cgroup with 2 GB of memory. None: it could not be made."""
     try:
         own = next(line.strip().split(":")[2] for line in
                    open("/proc/self/cgroup") if ":memory:" in line)

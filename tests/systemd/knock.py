@@ -4,9 +4,9 @@
 
     knock.py FILE ADDRESS...
 
-ADDRESS is HOST:PORT or a path. Until FILE exists; then one line: how many were
-answered, how many refused (no connection), how many cut (one, but no answer),
-and the first few reasons.
+ADDRESS is HOST:PORT or a path. Runs until FILE exists; then prints one line:
+how many clients were answered, how many refused (no connection), how many cut
+(a connection, but no answer), and the first few reasons.
 """
 import os
 import socket

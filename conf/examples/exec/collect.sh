@@ -1,6 +1,6 @@
 #!/bin/sh
-# Appends what sensors say, "NAME NUMBER", to a CSV file with the time. Only
-# errors get an answer. FILE is in the environment.
+# Appends lines of sensors, "NAME NUMBER", to a CSV file, with the time. Answers
+# only errors. FILE is in the environment.
 while IFS=' ' read -r id name number rest; do
 	case $id in
 	*[!0-9]*) continue ;;	# lined's own: hello, +ID, -ID

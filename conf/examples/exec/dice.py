@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-# Throws dice for a room of people: "roll 2d6". The state is a dict; each throw
-# is sent to everybody.
+# Throws dice for all clients: "roll 2d6". Sends each throw to everybody. The
+# state is a dict.
 import random
 import re
 import sys

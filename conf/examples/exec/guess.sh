@@ -1,5 +1,6 @@
 #!/bin/sh
-# A program for one client, as inetd starts them; its prompts have no line end.
+# A program for one client, as inetd would start it. Its prompts have no line
+# end.
 number=$(($(od -An -N2 -tu2 /dev/urandom) % 100 + 1))
 while printf 'a number from 1 to 100: ' && read -r guess; do
 	case $guess in

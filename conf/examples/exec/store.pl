@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# A key-value store that everybody shares: "set KEY VALUE", "get KEY", "del KEY",
-# "keys".
+# A key-value store, shared by all clients: "set KEY VALUE", "get KEY", "del
+# KEY", "keys".
 use strict;
 use warnings;
 

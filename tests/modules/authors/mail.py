@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""mail.c in Twisted: takes mail as SMTP does, and forgets it."""
+"""mail.c in Twisted: accepts mail as SMTP does, and discards it."""
 import argparse
 
 from twisted.internet import protocol, reactor

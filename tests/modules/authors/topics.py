@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""topics.c in Twisted: who has a name may publish, and anybody may listen."""
+"""topics.c in Twisted: clients with a name may publish, and all may listen."""
 import argparse
 import collections
 
