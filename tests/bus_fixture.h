@@ -47,5 +47,5 @@ int publish_text(struct lined_service *service, const char *topic,
 /* Publishes the text arg to the topic "t". */
 void publish_own(struct lined_service *service, void *arg);
 
-/* One turn of the main dispatcher. */
+/* Runs one turn of the main dispatcher. */
 void turn(void);

@@ -16,7 +16,7 @@ extern const struct lined_protocol claiming;
 
 extern struct hall claims_hall;
 
-/* The numbers of workers of a loop test. */
+/* How many workers each run of a loop test has. */
 enum { CLAIMS_VARIANTS = 3 };
 extern const unsigned claims_workers[CLAIMS_VARIANTS];
 #define WORKERS claims_workers[_i]

@@ -12,7 +12,7 @@
 #include <lined/dispatcher.h>
 #include <lined/socket.h>
 
-/* One connecting socket, and the calls of its handlers. It echoes lines. */
+/* One connecting socket, which echoes lines, and the calls of its handlers. */
 struct attempt {
 	struct lined_socket *sock;
 	unsigned connects, closes, reads;
@@ -46,7 +46,7 @@ extern uint16_t silent_port;
 void attempt_init(struct attempt *a);
 void attempt_register(struct attempt *a);
 
-/* attempt_init() and attempt_register(). */
+/* Calls attempt_init() and attempt_register(). */
 void attempt_open(struct attempt *a);
 
 void attempt_connect(struct attempt *a, const char *host, uint16_t to,
@@ -54,7 +54,7 @@ void attempt_connect(struct attempt *a, const char *host, uint16_t to,
 void attempt_connect_to(struct attempt *a, const void *address, socklen_t len,
 			uint32_t timeout_ms);
 
-/* attempt_open() and attempt_connect(). */
+/* Calls attempt_open() and attempt_connect(). */
 void attempt_start(struct attempt *a, const char *host, uint16_t to,
 		   uint32_t timeout_ms);
 

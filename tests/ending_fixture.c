@@ -52,7 +52,8 @@ static void ending_group_closed(struct lined_socket *sock,
 {
 	struct ending *one = lined_socket_arg(sock);
 
-	/* The group is told after handle_close, with the same arguments. */
+	/* The group's callback comes after handle_close, with the same
+	 * arguments. */
 	ck_assert_uint_eq(one->closes, 1);
 	ck_assert_int_eq(one->reason, reason);
 	ck_assert_int_eq(one->error, error);

@@ -409,7 +409,7 @@ START_TEST(shutdown_write_ends_sending_after_the_queue)
 	ck_assert_uint_eq(support_drain(ending.dispatcher, ending.peer, &error),
 			  sizeof(block));
 	ck_assert_int_eq(error, 0);
-	/* Reading goes on. */
+	/* The socket is still read. */
 	ck_assert_uint_eq(ending.closes, 0);
 	support_puts(ending.peer, "still\n");
 	support_run_until_count(ending.dispatcher, &ending.lines, 1);

@@ -390,8 +390,8 @@ START_TEST(a_node_that_is_back_waits_for_the_others)
 }
 END_TEST
 
-/* Whether the node's last request was to be the primary (BROKER_STORE), or to
- * be it no longer (BROKER_ERASE). */
+/* Whether the node's last request was to become the primary (BROKER_STORE), or
+ * to resign (BROKER_ERASE). */
 static bool asks(enum broker_request_kind kind)
 {
 	const struct broker_request *last = stage_broker.last;

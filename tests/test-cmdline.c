@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command line: each option in both spellings, errors, and what is printed
- * where.
+ * The command line: each option in both spellings, errors, and what goes to
+ * stdout and to stderr.
  */
 #include "config.h"
 

@@ -29,8 +29,8 @@ static int go[2], seen[2];
 
 static void setup(void)
 {
-	/* This process becomes the parent of the daemon when the process
-	 * between has ended. */
+	/* When the process that the test started has ended, the daemon becomes
+	 * a child of this process. */
 	ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1L), 0);
 	ck_assert_int_eq(pipe(go), 0);
 	ck_assert_int_eq(pipe(seen), 0);

@@ -296,8 +296,8 @@ START_TEST(fault_a_delegate_registered_in_a_callback_is_called_unpolled)
 	support_puts(a.other_fd, "x");
 	support_puts(b.other_fd, "x");
 	support_run_turns(d, 1);
-	/* One of them was called, and replaced the other by a new descriptor,
-	 * which has no input. */
+	/* One delegate was called, and replaced the other one's descriptor by a
+	 * new one, which has no input. */
 	ck_assert_uint_eq(a.reads + b.reads, 1);
 	a.on_read = b.on_read = NULL;
 	support_run_turns(d, 2);
@@ -482,7 +482,8 @@ START_TEST(fault_the_state_is_set_after_the_connect_handler)
 			 0);
 	support_run_until_count(d, &story.connects, 1);
 	ck_assert_int_eq(story.state_in_connect, LINED_SOCKET_CONNECTED);
-	/* Nor may the state be set after a close() by the handler. */
+	/* If the handler calls close(), the state must not be set
+	 * afterwards. */
 	ck_assert_uint_eq(story.closes, (unsigned)_i);
 	if (story.sock != NULL)
 		ck_assert(lined_socket_is_connected(story.sock));

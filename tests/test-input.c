@@ -2,7 +2,7 @@
 /*
  * Other ways to read input than line by line: blocks between lines, raw bytes,
  * input that a handler changes, another framing in the middle of the stream.
- * Also that memory of read input is freed.
+ * The memory of input is freed when it has been read.
  */
 #include "config.h"
 
@@ -303,7 +303,7 @@ START_TEST(what_was_saved_is_freed_when_it_is_used_up)
 	ck_assert_int_eq(lined_socket_read_line(stream.sock, &line),
 			 LINED_LINE_PARTIAL);
 	lined_socket_resume(stream.sock);
-	/* Outside of handle_read. */
+	/* A call outside of handle_read. */
 	ck_assert_int_eq(lined_socket_read_line(stream.sock, &line),
 			 LINED_LINE_READY);
 	ck_assert_str_eq(line.text, "b");
@@ -352,7 +352,7 @@ START_TEST(what_is_left_behind_a_partial_block_is_served)
 		support_puts(stream.peer, "a\nb\nc\n");
 		support_run_turns(stream.d, 10);
 		ck_assert_str_eq(sip.log, blocks ? "a\n|b\n|c\n|" : "a|b|c|");
-		/* Then the loop waits for the kernel again. */
+		/* Afterwards the loop waits for the kernel again. */
 		ck_assert_uint_le(support_run_for(stream.d, 50), 3);
 		stream_close();
 	}

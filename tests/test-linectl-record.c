@@ -40,7 +40,7 @@ START_TEST(values_are_read_by_their_types)
 	ck_assert_uint_eq(record_number(&record, "no"), 0);
 	ck_assert_str_eq(record_text(&record, "list"), "x y z");
 	ck_assert_str_eq(record_find(&record, "none")->text, "");
-	/* One value is no text, the other does not exist. */
+	/* "id" is no text; "missing" does not exist. */
 	ck_assert_str_eq(record_text(&record, "id"), "");
 	ck_assert_uint_eq(record_number(&record, "missing"), 0);
 	ck_assert_str_eq(record_text(&record, "missing"), "");

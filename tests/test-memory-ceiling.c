@@ -186,7 +186,8 @@ START_TEST(ceiling_closes_the_longest_of_all_dispatchers)
 }
 END_TEST
 
-/* The time for which a dispatcher waits for another begins anew each time. */
+/* A dispatcher waits for another one for a limited time, which begins again
+ * with each check. */
 START_TEST(ceiling_waits_for_other_dispatchers_each_time)
 {
 	struct ceiling_case c;
@@ -198,7 +199,7 @@ START_TEST(ceiling_waits_for_other_dispatchers_each_time)
 	ceiling_run(&c);
 	ceiling_fill(&c, 0, 100000);
 	ck_assert(ceiling_is_closed(&c, CEILING_CLIENTS - 1));
-	/* This is longer than a dispatcher waits. */
+	/* Waits longer than a dispatcher waits. */
 	support_run_for(c.d, 100);
 	close(c.peers[CEILING_CLIENTS - 1]);
 	recorder_fini(&c.recorders[CEILING_CLIENTS - 1]);

@@ -163,7 +163,7 @@ START_TEST(keepers_of_other_dispatchers_are_asked)
 }
 END_TEST
 
-/* Also if a dispatcher sends before the end of the turn in which it was
+/* The same if a dispatcher sends before the end of the turn in which it was
  * asked. */
 START_TEST(keepers_that_were_asked_ask_nobody_while_clients_queue)
 {

@@ -339,7 +339,7 @@ START_TEST(a_file_that_others_may_write_is_refused)
 	refused("good", "is world-writable");
 	ck_assert_int_eq(chmod(path, 0755), 0);
 	loaded("good");
-	/* Also if the module is already loaded. */
+	/* The refusal is the same if the module is already loaded. */
 	ck_assert_int_eq(chmod(path, 0777), 0);
 	refused("good", "is group-writable");
 }

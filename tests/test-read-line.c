@@ -282,7 +282,7 @@ START_TEST(data_before_a_reset_is_delivered_first)
 
 	stream_open(NULL);
 	stream.recorder.stop_after =
-		1; /* so that the reset comes while a line is unread */
+		1; /* the reset comes while a line is unread */
 	support_puts(stream.peer, "a\nb\n");
 	support_run_until_count(stream.d, &stream.recorder.lines, 1);
 	support_reset(stream.peer);

@@ -282,7 +282,7 @@ static void check_shrunk(unsigned first, unsigned count)
 		ck_assert(seen_number(dedupe, i, 1500));
 	if (kept < count)
 		ck_assert(!seen_number(dedupe, first, 1500));
-	/* It grows again. */
+	/* The table grows again. */
 	for (i = 0; i < 5000; i++)
 		ck_assert(!seen_number(dedupe, 100000 + i, 1600));
 	for (i = 0; i < 5000; i++)

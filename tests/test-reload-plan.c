@@ -269,7 +269,8 @@ static size_t comparisons_of(size_t count)
 	return comparisons;
 }
 
-/* Four times the services: 4.9 times the work by n log n, 16 by n squared. */
+/* Four times the services make 4.9 times the work if it is n log n, 16 times if
+ * it is n squared. */
 START_TEST(the_cost_does_not_grow_with_the_square)
 {
 	ck_assert_uint_gt(comparisons_of(500), 500);

@@ -489,7 +489,7 @@ START_TEST(handle_write_comes_while_wanted_and_writeable)
 	} while (writes > before);
 	ck_assert_uint_gt(writes, 3);
 	ck_assert_uint_le(lined_socket_queued(stream.sock), QUEUE / 8 + 1000);
-	/* The peer reads: writing goes on. */
+	/* When the peer reads, more is written. */
 	for (int i = 0; i < 50; i++) {
 		char sink[65536];
 

@@ -45,7 +45,7 @@ START_TEST(all_kinds_of_sends_keep_their_order)
 	lined_socket_close(alone);
 	stream.group.limits.send_queue = 100;
 	ck_assert_uint_eq(lined_socket_room(stream.sock), 100 - 26);
-	stream.group.limits.send_queue = 20; /* as a reload may do */
+	stream.group.limits.send_queue = 20; /* a reload may do this */
 	ck_assert_uint_eq(lined_socket_room(stream.sock), 0);
 	stream.group.limits.send_queue = 0;
 	ck_assert(lined_socket_is_send_data_buffered(stream.sock));

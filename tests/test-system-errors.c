@@ -252,8 +252,8 @@ START_TEST(a_listener_that_cannot_go_on_is_told_of)
 	server_start(&server);
 	peer = support_connect_fd(server.port);
 	refuse(&system_calls.accept, EMFILE, FOREVER);
-	support_run_turns(server.d, 3); /* it pauses, then is no longer
-					 * watched */
+	support_run_turns(server.d, 3); /* the listener pauses, and then is no
+					 * longer watched */
 	refuse(&system_calls.epoll_change, ENOMEM, FOREVER);
 	if (is_epoll(server.d)) {
 		support_run_until_count(server.d, &server.closes, 1);

@@ -328,7 +328,8 @@ START_TEST(one_that_is_in_the_way_goes)
 }
 END_TEST
 
-/* Another address with the same port is no obstacle. */
+/* A stored socket at another address with the same port does not have to be
+ * closed. */
 START_TEST(one_that_is_not_in_the_way_stays)
 {
 	const char *scheme = schemes[_i];

@@ -226,7 +226,7 @@ START_TEST(what_was_not_used_for_longest_goes_first)
 	full = i - 1;
 	ck_assert_uint_eq(lined_table_len(table), full);
 	expect("0", NULL);
-	/* Because 1 was found, it is no longer the oldest. */
+	/* Key 1 is no longer the oldest, because it was found. */
 	expect("1", "value");
 	ck_assert_int_eq(put("x", "value", 0), 0);
 	expect("1", "value");

@@ -35,7 +35,7 @@ void udp_close(void);
 
 void udp_bind_loopback(struct lined_socket *sock, int family);
 
-/* Returns a plain socket that is connected to this one. */
+/* Returns a plain socket that is connected to `sock`. */
 int udp_connect_to(struct lined_socket *sock);
 
 void udp_put(int fd, const void *data, size_t len);

@@ -8,7 +8,7 @@
 
 #include <lined/dispatcher.h>
 
-/* Each callback calls `act`. */
+/* A delegate that counts its callbacks. Each callback calls act(). */
 struct watch {
 	struct lined_delegate delegate;
 	struct lined_dispatcher *dispatcher;

@@ -37,7 +37,8 @@ struct hall {
 	struct admission *admission; /* shared by all services, without
 				      * limits */
 	struct penalties *penalties;
-	struct memory_ceiling memory; /* of all workers, without a limit */
+	struct memory_ceiling memory; /* the memory of all workers, without a
+				       * limit */
 	unsigned ended;               /* how many instances have ended */
 	uint64_t clients;
 	uint64_t posts; /* posts of the bus, set when the hall is closed */

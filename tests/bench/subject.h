@@ -17,7 +17,7 @@ struct subject {
 	pid_t pid;
 	uint16_t port;
 	uint16_t web_port; /* the port of the ws:// address of a lined */
-	char dir[64];      /* of the config; "": there is none */
+	char dir[64];      /* the directory of the config; "": there is none */
 	bool is_lined, is_logged;
 };
 

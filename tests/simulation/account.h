@@ -17,7 +17,7 @@ void account_begin(void);
  * on. */
 void account_look(void);
 
-/* Whether the machine has been the primary and is no longer. */
+/* Whether the machine was the primary earlier, and is not the primary now. */
 bool account_was_primary(const struct machine *machine);
 
 /* A peer has not heard a line that it should have heard. If the speaker is on

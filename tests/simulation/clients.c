@@ -123,10 +123,10 @@ static void feed_hear(struct peer *peer, char *text, size_t len)
 		violated("feed %u: not for it: %s", peer->id, text);
 }
 
-/* The client must have heard each line of its upstream. With a backup, nobody
- * here knows which of the two upstreams is in use. A service that ends, or
- * whose machine is no longer the primary, discards lines of its upstream while
- * the last lines go up: such upstreams are left out. */
+/* The client must have heard each line of its upstream. With a backup, this
+ * function cannot know which of the two upstreams is in use. A service that
+ * ends, or whose machine is no longer the primary, discards lines of its
+ * upstream while the last lines go up: such upstreams are left out. */
 static void feed_settled(struct peer *peer)
 {
 	unsigned i, k;

@@ -24,7 +24,7 @@
 
 enum { LOOPS = 16, THREADS = 16, WATCHED = NET_FDS };
 
-/* If other threads wait for a thread for so many steps, it hangs. */
+/* A thread for which others wait longer than this many steps hangs. */
 #define WAIT_STEPS 100000
 
 struct poller {

@@ -299,7 +299,8 @@ static void nats_end_server(void)
 	}
 }
 
-/* Cuts or heals all links: the server is suspended (SIGSTOP), or goes on. */
+/* Cuts or heals all links, as if the server were stopped (SIGSTOP) and
+ * continued. */
 static void nats_cut_all(bool cut)
 {
 	unsigned i;

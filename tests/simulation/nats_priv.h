@@ -26,8 +26,9 @@ struct way {
 
 /* The server's part of a watch. */
 struct watch {
-	uint64_t revision; /* the last revision that the machine was told */
-	uint64_t last;     /* the latest revision when the machine connected */
+	uint64_t revision; /* the last revision that was sent to the machine */
+	uint64_t last;     /* the bucket's latest revision when the machine
+			    * connected */
 	bool listed;
 };
 

@@ -80,15 +80,15 @@ bool nats_server_tell(struct nats *nats, enum broker_bucket which)
 	event->bucket = which;
 	event->revision = entry->revision;
 	way_add(&nats->ways[WAY_WATCHES + which], event);
-	/* This entry is the last one: the list is complete. */
+	/* The entry was the last one: the list is complete. */
 	if (bucket_next(bucket, watch->revision) == NULL)
 		watch_list(nats, which);
 	return true;
 }
 
-/* Tells every connected machine of all entries. lined purges a delete marker
- * only when it is some seconds old, so every machine has been told of it
- * before. */
+/* Sends all entries to every connected machine. lined purges a delete marker
+ * only when it is some seconds old, so every machine has got the marker by
+ * then. */
 static void watch_tell_all(enum broker_bucket which)
 {
 	unsigned i;

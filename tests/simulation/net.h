@@ -45,7 +45,7 @@ struct net_stream {
 	enum net_state state;
 	unsigned id;            /* unique in a world */
 	uint16_t port;          /* the listener's port */
-	uint32_t address;       /* of the end that has connected */
+	uint32_t address;       /* the address of the connecting end */
 	bool mute;              /* the connection attempt is never answered */
 	bool cut;               /* nothing arrives in either direction */
 	struct net_end ends[2]; /* the connecting end, the accepting end */

@@ -51,7 +51,8 @@ struct peer {
 	bool finished;             /* has half-closed */
 	bool left;                 /* has closed or reset the stream itself */
 	bool was_reset, was_ended; /* the other side has reset or ended it */
-	bool was_taken;            /* and the other side had read everything */
+	bool was_taken;            /* when the other side ended the stream, it
+				    * had read everything */
 	char out[8192];            /* to be written */
 	size_t out_start, out_len;
 	char line[2 * PEER_LINE_MAX]; /* the bytes of an incomplete line */
@@ -59,7 +60,8 @@ struct peer {
 	unsigned spoken, heard; /* numbers of lines */
 	uint64_t spoken_at[PEER_LINES];
 	uint64_t heard_of[PEERS];   /* by speaker: a bit for each line */
-	unsigned heard_last[PEERS]; /* by speaker: the last number + 1 */
+	unsigned heard_last[PEERS]; /* by speaker: the number of the last line,
+				     * plus 1 */
 
 	/* The peer as lined sees it. */
 	uint64_t accepted_at; /* 0: not accepted */

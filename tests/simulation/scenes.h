@@ -27,7 +27,8 @@ enum scene_port {
  * expect. */
 struct scene {
 	unsigned workers;
-	unsigned lease_ms; /* of a cluster of machines */
+	unsigned lease_ms; /* the lease of the cluster, if there are several
+			    * machines */
 	bool troubled;     /* links are cut, and machines end */
 	bool shared;       /* hub and annex share a topic */
 	bool lossy;        /* a slow reader of the hub loses lines */
@@ -38,8 +39,8 @@ struct scene {
 	bool backup;       /* the feed has two upstreams */
 	bool faulty;       /* upstreams refuse, do not answer, die */
 	bool limited;      /* limits that the peers meet */
-	/* The memory ceiling, lower than a config may set it; 0: there is
-	 * none. */
+	/* The memory ceiling; 0: there is none. A config could not set it so
+	 * low. */
 	unsigned ceiling;
 	char text[8192]; /* the config */
 };

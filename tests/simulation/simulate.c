@@ -28,8 +28,9 @@ static const char *simulate_modules(void)
 	return dir != NULL ? dir : ".libs";
 }
 
-/* malloc(3) counts the memory in these two caches as in use. The variable is
- * read before main(): so the program executes itself again. */
+/* malloc(3) counts the memory in two of its caches as in use. GLIBC_TUNABLES
+ * can switch the caches off, but is read before main(): sets it, and executes
+ * the program again. */
 static void simulate_without_caches(char **argv)
 {
 	if (getenv("GLIBC_TUNABLES") != NULL)

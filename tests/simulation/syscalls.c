@@ -40,7 +40,7 @@ struct file {
 	struct net_listener *listener;
 	struct net_stream *stream;
 	unsigned end;
-	bool set; /* for a wakeup: it was signalled */
+	bool set; /* whether the wakeup was signalled */
 };
 
 static struct file files[NET_FDS];

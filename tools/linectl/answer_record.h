@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 enum value_type {
-	VALUE_TEXT, /* or a list of texts, with blanks between them */
+	VALUE_TEXT, /* also for a list of texts, joined by blanks */
 	VALUE_NUMBER,
 	VALUE_FLAG,
 };

@@ -29,7 +29,7 @@ struct control_socket {
 	char *path;
 	struct lined_dispatcher *dispatcher;
 	struct lined_socket_group group; /* no limits: requests may be long */
-	struct lined_socket *sock;       /* NULL: lost */
+	struct lined_socket *sock;       /* NULL: the connection is lost */
 	struct lined_timer timer;
 	unsigned timeout_ms;
 	bool connected;
@@ -150,7 +150,8 @@ static void control_timed_out(struct lined_timer *timer)
 
 /* ---- opening ----------------------------------------------------------- */
 
-/* Also a regular file makes connect(2) fail with ECONNREFUSED. */
+/* connect(2) also fails with ECONNREFUSED if the path is not that of a
+ * socket. */
 static bool path_is_no_socket(const char *path)
 {
 	struct stat st;

@@ -23,7 +23,7 @@ struct options {
 	const char *socket;
 	bool json;
 	unsigned long lines;
-	const char *lines_text; /* as it was given */
+	const char *lines_text; /* the argument of the option */
 	bool wrong;             /* getopt_long() has printed why */
 };
 

@@ -22,7 +22,7 @@
 struct tap {
 	struct answer answer;
 	const struct command_call *call;
-	unsigned long lines; /* shown */
+	unsigned long lines; /* the number of lines that were shown */
 	unsigned long records;
 	bool stopping;
 };

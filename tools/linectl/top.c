@@ -315,7 +315,7 @@ static void top_run_key(struct top *top, int key)
 static void top_take_key(struct top *top, int key)
 {
 	if (key == KEY_RESIZE)
-		return; /* each turn of the loop draws anew */
+		return; /* the loop draws the screen in each turn */
 	if (key == '\r' || key == KEY_ENTER)
 		key = '\n';
 	if (top->input == INPUT_CONFIRM) {
@@ -343,7 +343,8 @@ static const struct lined_delegate_handlers keyboard = {
 	.handle_read = keyboard_ready,
 };
 
-/* Waits for a daemon that restarts, whose counters begin anew. */
+/* Waits for a daemon that restarts. The counters of the new daemon begin at
+ * 0. */
 static void top_reconnect(struct top *top)
 {
 	uint64_t now_ms = top_now_ms(top);

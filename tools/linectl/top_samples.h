@@ -28,11 +28,11 @@ struct sample {
 	uint64_t clients;
 	struct history history; /* of `lines` or of `load` */
 
-	/* A service. */
+	/* For a service only: */
 	uint64_t queued, drops;
 	double lines, in, out; /* per second */
 
-	/* A worker. */
+	/* For a worker only: */
 	double load;     /* 0 to 1, since the answer before */
 	double delay_ms; /* samples_delay_ms() since the answer before */
 	struct history delays;

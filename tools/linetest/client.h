@@ -48,7 +48,7 @@ struct client {
 struct client_line {
 	const char *text;
 	size_t len;
-	size_t whole; /* with its line end */
+	size_t whole; /* the length with the line end */
 };
 
 void client_init(struct client *client, const char *name,

@@ -25,7 +25,7 @@
 /* The expression of a template, and which of its groups are names. */
 struct expression {
 	struct bytes source;
-	size_t groups; /* so far */
+	size_t groups; /* groups that were written so far */
 	struct group {
 		const char *name;
 		size_t index;

@@ -43,7 +43,8 @@ struct parser {
 	enum transport transport;
 	enum line_end end;
 	enum { PARSER_IDLE, PARSER_RUNNING, PARSER_STOPPED } daemon;
-	struct parser_client *clients; /* as many as the transcript's */
+	struct parser_client *clients; /* an item for each client of the
+					* transcript */
 	size_t client_count;
 	/* The latest sends that follow one another without another step between
 	 * them, by one client or by several: the index of the first of these

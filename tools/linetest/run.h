@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One run of a transcript: its daemon, its clients and its next step.
- * run_play.c makes it and plays the steps; the files step_*.c are the steps.
+ * run_play.c makes a run and plays its steps, by the functions in step_*.c.
  */
 #pragma once
 
@@ -39,7 +39,7 @@ struct run {
 	struct lined_dispatcher *dispatcher;
 	struct run_dir dir;
 	struct daemon_process process;
-	struct client *clients; /* as many as the transcript's */
+	struct client *clients; /* an item for each client of the transcript */
 	struct values values;
 	struct cut cut;
 	uint32_t patience_ms;

@@ -11,7 +11,8 @@
 struct run_dir {
 	const struct transcript *transcript;
 	char *path;                    /* 0700, absolute */
-	struct net_address *addresses; /* as many as the transcript has */
+	struct net_address *addresses; /* an item for each address of the
+					* transcript */
 	int *held;                     /* descriptors that hold the ports */
 };
 

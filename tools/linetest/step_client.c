@@ -63,8 +63,7 @@ static void client_write_pending(struct client *client, struct cut *cut)
 		size = cut_next(cut, pending->data + at, pending->len - at);
 		client_write(client, pending->data + at, size);
 		at += size;
-		/* If the daemon does not read, write the rest without pauses.
-		 */
+		/* If the daemon does not read, stop pausing. */
 		if (paces)
 			paces = client_pace(client);
 	}

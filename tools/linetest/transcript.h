@@ -22,7 +22,7 @@ enum line_end {
 };
 
 enum step_kind {
-	/* A client's. */
+	/* Steps of a client. */
 	STEP_CONNECT,
 	STEP_SEND,     /* > a line */
 	STEP_SEND_RAW, /* >> bytes */
@@ -35,16 +35,16 @@ enum step_kind {
 	STEP_CLOSE,    /* close */
 	STEP_HALF_CLOSE,
 	STEP_RESET, /* close so that the peer sees an error */
-	/* A server's, which the transcript plays. */
+	/* Steps of a server that the transcript plays. */
 	STEP_LISTEN,
 	STEP_ACCEPT,
 	STEP_DEAF, /* stop listening */
-	/* The daemon's. */
+	/* Steps of the daemon. */
 	STEP_START,
 	STEP_STOP,
 	STEP_RELOAD,
 	STEP_LOG, /* a line of the log, sooner or later */
-	/* Neither a client's nor the daemon's. */
+	/* Other steps. */
 	STEP_WAIT,
 };
 
@@ -55,7 +55,7 @@ struct step {
 	size_t client; /* an index, or STEP_NO_CLIENT */
 	const char *file;
 	unsigned line;
-	char *statement; /* as written */
+	char *statement; /* the statement as it was written */
 	/* The text that is sent or expected. */
 	struct template text;
 	enum line_end end;
@@ -77,9 +77,9 @@ struct transcript_address {
 };
 
 struct transcript {
-	char *path;   /* as given */
+	char *path;   /* the path of the transcript, as it was given */
 	char *here;   /* its directory, absolute */
-	char *config; /* with placeholders such as {tcp:NAME} */
+	char *config; /* has placeholders such as {tcp:NAME} */
 	struct step *steps;
 	size_t step_count;
 	char **clients;
@@ -131,7 +131,7 @@ struct placeholder {
 	enum transport transport;
 	const char *name; /* not terminated */
 	size_t name_len;
-	size_t len; /* of the placeholder */
+	size_t len; /* the length of the placeholder */
 };
 
 /* Whether the text begins with a placeholder. */
