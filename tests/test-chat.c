@@ -111,7 +111,7 @@ START_TEST(it_is_history_where_there_is_one)
 	char line[sizeof(form)] = "";
 	size_t i;
 
-	/* The workers run by themselves. */
+	/* The workers run on their own threads: this thread may just wait. */
 	ck_assert_int_eq(recv(newcomer, line, strlen(form), MSG_WAITALL),
 			 (ssize_t)strlen(form));
 	for (i = 0; line[i] != '\0'; i++)
@@ -496,7 +496,7 @@ START_TEST(many_rooms_are_listed_over_several_turns)
 
 	client = open_with_client(&hall);
 	hall_call(&hall, 0, NEWCOMERS, ask_for_rooms, NULL);
-	/* The workers run by themselves. */
+	/* The workers run on their own threads: this thread may just wait. */
 	answer = fdopen(dup(client), "r");
 	ck_assert_ptr_nonnull(answer);
 	while (seen < ROOMS && getline(&line, &size, answer) > 0) {

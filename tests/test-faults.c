@@ -265,7 +265,7 @@ static void replace_other(struct probe *probe)
 	int fd;
 
 	if (other->arg == NULL)
-		return; /* done */
+		return; /* this was done already */
 	probe->arg = other->arg = NULL;
 	fd = other->delegate.fd;
 	probe_fini(other);

@@ -60,7 +60,8 @@ START_TEST(a_hold_stops_at_the_current_line)
 	run(d);
 	ck_assert_str_eq(reader.text, "ah");
 	socket_unhold(sock, FIRST);
-	ck_assert_str_eq(reader.text, "ah"); /* not within the call */
+	ck_assert_str_eq(reader.text, "ah"); /* nothing was read within the
+					      * call */
 	run(d);
 	ck_assert_str_eq(reader.text, "ahbc");
 	close(peer);

@@ -130,7 +130,7 @@ START_TEST(malformed_requests_are_refused)
 		expect(first[i], HTTP_BAD_REQUEST, false);
 	expect("GET /metrics HTTP/2.0", HTTP_VERSION, false);
 	expect("GET /metrics HTTP/0.9", HTTP_VERSION, false);
-	/* Headers. */
+	/* Bad headers. */
 	expect("GET /metrics HTTP/1.1\n\n", HTTP_BAD_REQUEST, false);
 	expect("GET /metrics HTTP/1.1\nHost: a\nHost: b\n", HTTP_BAD_REQUEST,
 	       false);

@@ -45,7 +45,8 @@ struct node {
 	struct names names;
 	bool up;
 	struct queue out, in;
-	const struct claim *shown[KEYS]; /* the shown claim, of another node */
+	const struct claim *shown[KEYS]; /* by key: the claim of another node
+					  * that is shown */
 	struct claim *held[KEYS];
 };
 

@@ -309,7 +309,8 @@ END_TEST
 
 /* ---- devices ------------------------------------------------------------ */
 
-/* A pseudo-terminal cannot change its lines from 8 bits without parity. */
+/* A pseudo-terminal always has 8 bits and no parity, so these two are not
+ * compared. */
 START_TEST(a_serial_line_is_set_as_its_address_says)
 {
 	int terminal = posix_openpt(O_RDWR | O_NOCTTY), fd;

@@ -53,7 +53,7 @@ static void expect_free_under(uint32_t rate, uint32_t burst)
 START_TEST(changed_rate_holds_at_once_for_who_was_slowed)
 {
 	expect_free_under(1000, 1000); /* a higher rate */
-	expect_free_under(100, 1);     /* and a lower burst */
+	expect_free_under(100, 1);     /* a lower rate and burst */
 	expect_free_under(0, 0);       /* no rate */
 }
 END_TEST

@@ -245,7 +245,8 @@ START_TEST(path_where_nobody_listens_is_refused)
 	lined_socket_close(c.listener);
 	support_run_turns(c.d, 2);
 	dial(&c, &dialer);
-	ck_assert_uint_eq(dialer.recorder.closes, 0); /* never within the
+	ck_assert_uint_eq(dialer.recorder.closes, 0); /* handle_close is never
+						       * called within the
 						       * call */
 	support_run_until_count(c.d, &dialer.recorder.closes, 1);
 	ck_assert_uint_eq(dialer.connects, 0);

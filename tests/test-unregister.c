@@ -61,8 +61,8 @@ START_TEST(a_socket_moves_to_another_dispatcher)
 }
 END_TEST
 
-/* A caller may have kept only the delegate, for sockets as well as for its own
- * delegates. */
+/* A caller may keep only a socket's delegate, and register it again like one of
+ * its own. */
 START_TEST(a_socket_comes_back_by_its_delegate)
 {
 	struct lined_delegate *delegate;

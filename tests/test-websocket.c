@@ -87,7 +87,7 @@ static const struct sample samples[] = {
 	S("\x88\x85" M "\x0f\xa0"
 	  "bye",
 	  "", 4000),
-	/* Not masked, reserved bits and opcodes. */
+	/* Frames without a mask; reserved bits and opcodes. */
 	S("\x81\x05Hello", "", -1002),
 	S("\x81\x81" M "a\xc1\x81" M "b", "a\n", -1002),
 	S("\xa1\x80" M, "", -1002),

@@ -179,8 +179,7 @@ int main(int argc, char **argv)
 	}
 	subject_start_lined(&lined, argc > 1 ? argv[1] : NULL);
 	fds = subject_fds(&lined);
-	run(&lined, 100); /* warm up: the daemon makes what it makes only
-			   * once */
+	run(&lined, 100); /* warm up: some things are allocated only once */
 	hang_up(100);
 	wait_for_fds(&lined, fds);
 	rss = subject_rss(&lined);

@@ -53,7 +53,7 @@ struct peer {
 	bool was_reset, was_ended; /* the other side has reset or ended it */
 	bool was_taken;            /* when the other side ended the stream, it
 				    * had read everything */
-	char out[8192];            /* to be written */
+	char out[8192];            /* bytes that are to be written */
 	size_t out_start, out_len;
 	char line[2 * PEER_LINE_MAX]; /* the bytes of an incomplete line */
 	size_t line_len;

@@ -13,7 +13,7 @@ struct peer;
 
 /* A client of a server, as lined sees it. */
 struct protocols_client {
-	struct lined_socket *sock; /* NULL: none */
+	struct lined_socket *sock; /* NULL: there is no client */
 	struct peer *peer;
 	size_t limit; /* the largest send-queue limit so far */
 };

@@ -23,7 +23,7 @@ enum value_type {
 struct value {
 	char *name;
 	enum value_type type;
-	const char *text;  /* fit for a terminal */
+	const char *text;  /* escaped for a terminal */
 	const char *exact; /* the text, not escaped */
 	uint64_t number;   /* a flag is 0 or 1 */
 };

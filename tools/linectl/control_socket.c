@@ -34,7 +34,7 @@ struct control_socket {
 	unsigned timeout_ms;
 	bool connected;
 	int error;    /* why sock is lost */
-	size_t taken; /* bytes of the answer */
+	size_t taken; /* how many bytes of the answer have come */
 
 	/* The request under way; answer NULL: there is none. */
 	struct answer *answer;

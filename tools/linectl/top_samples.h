@@ -24,7 +24,7 @@ struct history {
 struct sample {
 	const char *name;
 	const struct record *now;    /* its record in the last answer */
-	const struct record *before; /* only within samples_take() */
+	const struct record *before; /* valid only within samples_take() */
 	uint64_t clients;
 	struct history history; /* of `lines` or of `load` */
 
@@ -33,13 +33,13 @@ struct sample {
 	double lines, in, out; /* per second */
 
 	/* For a worker only: */
-	double load;     /* 0 to 1, since the answer before */
-	double delay_ms; /* samples_delay_ms() since the answer before */
+	double load;     /* 0 to 1, since the previous answer */
+	double delay_ms; /* samples_delay_ms() since the previous answer */
 	struct history delays;
 };
 
 struct samples {
-	struct answer answer; /* the last */
+	struct answer answer; /* the last answer */
 	struct sample *services, *workers;
 	size_t service_count, service_room, worker_count, worker_room;
 	uint64_t taken_ms; /* the time of the last answer; 0: none yet */

@@ -22,7 +22,7 @@ struct screen {
 	const char *service; /* the service of the clients; "": all */
 	bool shows_clients;
 
-	size_t selected; /* a row */
+	size_t selected; /* the index of the selected row */
 	size_t first;    /* the uppermost row; screen_draw() sets it */
 	/* The last line: a question or a message; "": the keys. */
 	const char *prompt;

@@ -35,10 +35,10 @@ struct client {
 	size_t read;  /* how much of seen the steps have read */
 	size_t *ends; /* ends of datagrams without a line end */
 	size_t end_count;
-	bool skipping; /* after `...` */
+	bool skipping; /* a `...` was played: lines are skipped */
 	struct client_event *events;
 	size_t event_count;
-	/* For a server. */
+	/* For a server only: */
 	struct lined_socket *listener;
 	int *waiting; /* descriptors, the oldest first */
 	size_t waiting_count;

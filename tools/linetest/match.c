@@ -129,7 +129,7 @@ static const char *expansion_braces(struct expansion *expansion, const char *p,
 	if (at < end && *at == ',') {
 		at++;
 		if (at < end && *at == '}')
-			times++; /* x{2,} as xxx* */
+			times++; /* x{2,} becomes xxx* */
 		else
 			times = expansion_number(&at, end);
 	}
@@ -173,7 +173,7 @@ static bool expansion_is_small(const char *p, size_t len)
 		case '{':
 			p = expansion_braces(&expansion, p, end);
 			break;
-		case '+': /* as xx* */
+		case '+': /* x+ becomes xx* */
 			expansion_repeat(&expansion, 2);
 			break;
 		case '*':

@@ -24,7 +24,7 @@ struct net_address {
 int net_address_read(struct net_address *address, const char *url,
 		     char **error);
 
-/* A UNIX stream address; -1/ENAMETOOLONG. */
+/* Makes a UNIX stream address. -1 and ENAMETOOLONG: the path is too long. */
 int net_address_unix(struct net_address *address, const char *path);
 
 /*

@@ -38,7 +38,7 @@ struct recorder {
 	struct net_address here, daemon;
 	const char *connect; /* the action of clients in the transcript */
 	struct list links;
-	unsigned count; /* clients so far */
+	unsigned count; /* how many clients there were so far */
 };
 
 /* A client and its connection to the daemon. */
@@ -49,7 +49,7 @@ struct link {
 	struct side {
 		struct link *link;
 		struct side *other;
-		struct lined_socket *sock; /* NULL: gone */
+		struct lined_socket *sock; /* NULL: the connection has ended */
 		bool eof;
 	} client, daemon;
 };

@@ -47,7 +47,7 @@ struct run {
 	size_t next;                /* the step to play after this one */
 	const struct client *about; /* shown first in a failure, or NULL */
 	bool is_stopping;           /* SIGTERM was sent to the daemon */
-	char *config;               /* the text of its file */
+	char *config;               /* the text of the daemon's config file */
 	struct bytes *failure;      /* the caller's; empty until run_fail() */
 };
 

@@ -34,7 +34,7 @@ void values_set(struct values *values, const char *name, const char *text,
 struct template_part {
 	char *text; /* the bytes; of a name with a pattern, the pattern */
 	size_t len;
-	char *name; /* NULL: bytes */
+	char *name; /* NULL: this part is bytes */
 };
 
 /* Embedded by value. */
