@@ -106,7 +106,8 @@ def check_includes():
 
 
 def static_functions():
-    """{name: files} over lib, daemon and tools."""
+    """Returns {name: files} for the static functions of lib, daemon and tools.
+    """
     found = collections.defaultdict(set)
     for room in 'lib', 'daemon', 'tools':
         for path in sorted((TOP / room).glob('**/*.c')):

@@ -274,7 +274,7 @@ class Client:
         return data
 
     def rest(self):
-        """Everything until the end of the stream."""
+        """Returns everything until the end of the stream."""
         while self._more():
             pass
         data = bytes(self.buffer)

@@ -1140,8 +1140,8 @@ class Abuse(Chat):
         return self.answer(person, command, "* lobby:").split()[2:]
 
     def test_what_one_hears_of_is_so(self):
-        """If a client that has heard of a join, a part or a quit asks, it has
-        happened."""
+        """When a client has heard of a join, a part or a quit, and asks, the
+        answer already shows the change."""
         alice, bob = self.arrive("alice", "bob")
         for _ in range(50):
             alice.asks("/part", "* alice left lobby")

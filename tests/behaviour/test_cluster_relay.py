@@ -226,7 +226,7 @@ class Stopped(RelayTest):
                 '\tlimits {\n\t\tsend-queue = 64M\n' % upstream.url, 2)
             first = nodes.pop(self.primary(nodes))
             [other] = nodes
-            # Its drain takes long.
+            # The service drains for long, because this client does not read.
             stuck = Client(("127.0.0.1", first.port), rcvbuf=4096)
             self.addCleanup(stuck.close)
             readers = self.client(first), self.client(other)

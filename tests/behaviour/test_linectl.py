@@ -47,7 +47,8 @@ class LinectlTest(DaemonTest):
         return self.write(self.control + text, name, workers=self.WORKERS)
 
     def run_linectl(self, *args, where=None, stdout=subprocess.PIPE):
-        """(exit code, standard output, standard error)"""
+        """Runs linectl. Returns (exit code, standard output, standard error).
+        """
         done = subprocess.run(
             ["setpriv", "--pdeathsig", "KILL", LINECTL, "-s",
              where or self.socket] + list(args), stdin=subprocess.DEVNULL,
@@ -644,7 +645,7 @@ class Terminal:
         return place
 
     def end(self):
-        """The exit code."""
+        """Returns the exit code."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             self.read(0.05)

@@ -298,7 +298,7 @@ class Examples(MetricsTest):
 
 class Http(MetricsTest):
     def answer(self, client):
-        """(status, headers, body) of one answer."""
+        """Reads one answer. Returns (status, headers, body)."""
         status = int(client.line().split(b" ")[1])
         headers = {}
         while True:

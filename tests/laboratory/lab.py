@@ -130,8 +130,8 @@ FAULTS = {
 FEWER = {
     # An eventfd whose counter is never full.
     "wakeup_signal": ["EINTR"],
-    # The pipe of a program. After EPIPE, which is not to be seen while lined
-    # has the other end too, polling would report an error for ever.
+    # The pipe of a program. While lined also has the other end, EPIPE cannot
+    # occur; after a simulated one, polling would report an error for ever.
     "transport_file_send": ["EINTR", "EAGAIN", "ENOMEM", "ENOSPC", "EIO",
                             "SHORT"],
 }
