@@ -16,7 +16,7 @@
 #define CHAT_NICKNAME_ENTRY_MAX    64
 #define CHAT_NICKNAME_SPELLING_MAX (CHAT_NICKNAME_ENTRY_MAX + 16)
 
-/* The owner of a nickname, on any worker. */
+/* The owner of a nickname: a member of any worker. */
 struct chat_person {
 	uint64_t id; /* lined_client_id(); must be first, see chat_find() */
 	char nickname[CHAT_NAME_MAX + 1];

@@ -66,8 +66,8 @@ static bool entry_parse_octets(struct lined_network *network, const char *text)
 	return lined_network_parse(network, whole) == LINED_NETWORK_OK;
 }
 
-/* Returns NULL, or what is wrong with the entry: a constant text, or the text
- * in error. */
+/* Returns NULL, or a text that says what is wrong with the entry: a constant,
+ * or `error`. */
 static const char *entry_parse_pattern(struct whitelist_entry *entry,
 				       char *text, size_t len, char *error,
 				       size_t size)
@@ -126,7 +126,7 @@ static char *line_trim(char *line)
 	return line + strspn(line, " \t");
 }
 
-/* Returns NULL, or what is wrong with the entry, as entry_parse_pattern(). */
+/* Returns as entry_parse_pattern(). */
 static const char *whitelist_add(struct whitelist *list, char *text,
 				 char *error, size_t size)
 {

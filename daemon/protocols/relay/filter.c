@@ -43,9 +43,9 @@ static int filter_regcomp(regex_t *regex, const char *expression, int flags,
 	return -1;
 }
 
-/* Whether the expression is searched unchanged: an expression with
- * back-references depends on its group numbers, an anchored expression matches
- * at one place only. */
+/* Whether the expression is compiled unchanged. Back-references need this,
+ * because another group would change the group numbers. An anchored expression
+ * is searched at one place only, so its search is linear anyway. */
 static bool filter_is_linear(const char *expression)
 {
 	const char *at;
