@@ -28,6 +28,10 @@ static int pipe_in = -1;
 /* The number of SIGTERM and SIGINT received. */
 static volatile sig_atomic_t stops;
 
+/* The numbers that the pipe holds: each once, so that a flood of one signal
+ * neither fills the pipe nor hides another signal. */
+static volatile sig_atomic_t in_pipe[NSIG];
+
 /* The main thread has not ended the process in time: end it by SIGTERM, which a
  * service manager still takes for a clean stop. */
 static void signals_end(int number)
@@ -45,9 +49,8 @@ static void signals_note(int number)
 	if ((number == SIGTERM || number == SIGINT) && stops++ > 0)
 		alarm(END_SECONDS);
 
-	/* A full pipe holds thousands of signals: this one is lost. */
-	if (write(pipe_in, &byte, 1) < 0)
-		errno = error;
+	if (!in_pipe[number])
+		in_pipe[number] = write(pipe_in, &byte, 1) == 1;
 	errno = error;
 }
 
@@ -60,8 +63,11 @@ static void signals_read_pipe(struct lined_delegate *delegate)
 	/* Only one signal a turn: a reload closes addresses at the end of
 	 * the turn, so a second reload in the same turn could not open them
 	 * again. */
-	if (read(delegate->fd, &number, 1) == 1)
-		signals->handle(signals, number);
+	if (read(delegate->fd, &number, 1) != 1)
+		return;
+	/* First: a signal that comes while this one is handled counts. */
+	in_pipe[number] = 0;
+	signals->handle(signals, number);
 }
 
 static const struct lined_delegate_handlers handlers = {
@@ -128,6 +134,8 @@ int signals_start(struct signals *signals, struct lined_dispatcher *dispatcher,
 
 void signals_stop(struct signals *signals)
 {
+	size_t i;
+
 	signals_catch(SIG_IGN);
 	if (signals->delegate.dispatcher != NULL)
 		lined_dispatcher_unregister(signals->delegate.dispatcher,
@@ -135,4 +143,6 @@ void signals_stop(struct signals *signals)
 	close(signals->delegate.fd);
 	close(pipe_in);
 	pipe_in = -1;
+	for (i = 0; i < NSIG; i++)
+		in_pipe[i] = 0;
 }
