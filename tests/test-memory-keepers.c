@@ -17,7 +17,7 @@ struct keeper_case {
 	struct memory_keeper keeper;
 	struct lined_dispatcher *d;
 	int64_t kept;
-	bool spare; /* the keeper can do without it */
+	bool spare; /* may be given up, as a history may */
 	unsigned asked;
 };
 

@@ -26,7 +26,8 @@ void bytes_add_format(struct bytes *bytes, const char *format, ...)
 /* Removes the first len bytes. */
 void bytes_drop(struct bytes *bytes, size_t len);
 
-/* Takes the data out, "" if there is none; the caller frees it. */
+/* Returns the data, "" if there is none, and empties the array. The caller
+ * frees it. */
 char *bytes_take(struct bytes *bytes);
 
 /* The data as text, "" if there is none. Valid until the next change. */

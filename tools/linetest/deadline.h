@@ -20,7 +20,7 @@ struct deadline {
 void deadline_start(struct deadline *deadline, struct lined_dispatcher *d,
 		    uint32_t ms);
 
-/* One turn of the dispatcher, of a few ms at most. False once the time is
+/* Runs one turn of the dispatcher, of a few ms at most. False: the time is
  * over. */
 bool deadline_turn(struct deadline *deadline);
 

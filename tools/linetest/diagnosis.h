@@ -14,7 +14,7 @@
 void diagnosis_head(struct bytes *out, const struct step *step,
 		    const char *message);
 
-/* "  expected: TEXT"; text is escaped already, of any length. */
+/* "  expected: TEXT"; text is escaped already, and may be long. */
 void diagnosis_item(struct bytes *out, const char *label, const char *text);
 
 /* The same for bytes, which it escapes. */

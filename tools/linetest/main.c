@@ -38,8 +38,8 @@ static char *find_file(const char *dir, const char *name, int mode)
 	return NULL;
 }
 
-/* The path of lined: --lined, else $LINED, else beside this program, else where
- * lined is installed, else "lined", to be found in $PATH. */
+/* The path of lined: that of --lined; or $LINED; or lined beside this program;
+ * or the installed lined; or "lined", which is looked for in $PATH. */
 static char *find_lined(const struct cmdline *cmdline, const char *self)
 {
 	const char *asked = cmdline->lined;
@@ -168,7 +168,8 @@ static void session_run_transcript(struct session *session,
 	} while (more);
 }
 
-/* Plays a transcript over each transport: transcripts has an item for each. */
+/* Plays a transcript over each transport: transcripts has an item for each
+ * transport. */
 static void session_run_file(struct session *session,
 			     struct transcript **transcripts)
 {

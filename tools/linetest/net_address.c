@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads and writes addresses, finds free ones, and makes sockets for them. Free
- * ports are looked for below those that the system gives to clients, so that no
- * client takes one before the daemon does.
+ * Reads and writes addresses, finds free ones, and makes sockets for them.
+ * Looks for free ports below those that the system gives to clients, so that no
+ * client takes a port before the daemon does.
  */
 #include "config.h"
 

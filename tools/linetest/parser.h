@@ -57,15 +57,15 @@ struct parser {
 void parser_error(struct parser *parser, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Adds a step of the current line. Valid until the next one is added. */
+/* Adds a step for the current line. Valid until the next step is added. */
 struct step *parser_add_step(struct parser *parser, enum step_kind kind,
 			     size_t client);
 
 /* The state of a client. Valid until another client is added. */
 struct parser_client *parser_client(struct parser *parser, size_t client);
 
-/* Adds a step that starts the daemon, unless it runs. An error if it was
- * stopped. */
+/* Adds a step that starts the daemon, unless it runs. Adds an error if the
+ * daemon was stopped. */
 void parser_start(struct parser *parser);
 
 /* The same for a statement that may follow `stop`: no error. */

@@ -17,9 +17,9 @@
 
 /*
  * Reads the block that a statement may end with: the lines between a { at its
- * end and the }, or the text in { } on the line itself. 1 and *block (to be
- * freed), 0 without a block, -1 and an error. at keeps the text before the
- * block.
+ * end and the }, or the text in { } on the line itself. Returns 1 and *block
+ * (to be freed); 0: there is no block; -1: an error was added. at keeps the
+ * text before the block.
  */
 static int parse_block(struct parser *parser, char *at, char **block)
 {

@@ -24,7 +24,7 @@ struct recorder_settings {
 };
 
 /*
- * Records until deadline_end_all(), the timeout, or the end of the daemon. -1,
- * with a message on standard error: it could not begin, or not go on.
+ * Records until deadline_end_all(), the timeout, or the end of the daemon. -1:
+ * recording failed, and a message on standard error says why.
  */
 int recorder_run(const struct recorder_settings *settings);

@@ -99,8 +99,8 @@ char *run_reason(struct run *run, const struct client *client)
 {
 	char *end, *text;
 
-	/* The connections of a daemon that dies end before its process: wait a
-	 * moment, to report the cause. */
+	/* When a daemon dies, its connections end before its process does: wait
+	 * a moment, so that the cause can be reported. */
 	if (client != NULL && client_is_over(client))
 		run_settle(run);
 	if (run_daemon_has_died(run)) {

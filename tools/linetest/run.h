@@ -62,8 +62,8 @@ void run_fini(struct run *run);
 struct client *run_client(struct run *run, const struct step *step);
 
 /*
- * One turn of waiting. False if waiting is over: the deadline or the time of
- * the run has passed, the daemon has died, or linetest is to end.
+ * Runs one turn of a wait. False if the wait is over: the deadline or the time
+ * of the run has passed, the daemon has died, or linetest is to end.
  */
 bool run_turn(struct run *run, struct deadline *deadline);
 

@@ -98,7 +98,7 @@ bool step_start(struct run *run, const struct step *step)
 
 	if (run->settings->server != NULL)
 		return true;
-	/* If the daemon was stopped before, its exit status counts. */
+	/* A daemon that was stopped before must first exit with 0. */
 	if (daemon_process_wait(&run->process, RUN_DAEMON_MS, &error) < 0)
 		return daemon_step_fail(run, step, error);
 	for (;;) {
