@@ -16,7 +16,7 @@
 #include "threads/bus.h"
 #include "worker_fixture.h"
 
-/* The number of the buckets' life. */
+/* Identifies the buckets: buckets that are made again have another number. */
 #define STAGE_BUCKET UINT64_C(77)
 
 /* More frames than may be under way. */

@@ -28,7 +28,7 @@ extern struct ending ending;
 
 extern const struct lined_socket_handlers ending_handlers;
 
-/* The handle_close; arg is a struct ending. */
+/* A handle_close whose arg is a struct ending. */
 void ending_close(struct lined_socket *sock, void *arg,
 		  enum lined_close_reason reason, int error);
 

@@ -13,7 +13,8 @@ struct lined_dispatcher;
 
 void loops_begin(void);
 
-/* Begins and ends to run turns of this dispatcher, which is a main thread's. */
+/* The first begins to run turns of this dispatcher, which belongs to a main
+ * thread; the second stops that. */
 void loops_add_main(struct lined_dispatcher *d);
 void loops_remove_main(struct lined_dispatcher *d);
 

@@ -72,8 +72,8 @@ void nats_server_die(uint64_t away_ns);
 void nats_server_come_back(void);
 bool nats_server_is_there(void);
 
-/* A machine has connected: its watches begin. Returns the number of this life
- * of the buckets. */
+/* A machine has connected: its watches begin. Returns a number that changes
+ * when the buckets are lost. */
 uint64_t nats_server_accept(struct nats *nats);
 /* Sends the next entry of a bucket to the machine. False: there is none. */
 bool nats_server_tell(struct nats *nats, enum broker_bucket which);

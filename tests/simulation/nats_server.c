@@ -13,7 +13,7 @@
 #include "world.h"
 
 static struct {
-	uint64_t life; /* the number of this life of the buckets */
+	uint64_t life; /* changes when the buckets are lost */
 	uint64_t back_ns;
 	struct bucket buckets[BROKER_BUCKETS];
 } server;
