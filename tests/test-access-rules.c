@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Access rules: which of two networks decides.
+ * Access rules: which network decides if two contain the address.
  */
 #include "config.h"
 

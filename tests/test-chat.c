@@ -368,7 +368,7 @@ END_TEST
 
 #define LAST_GUEST "guest18446744073709551615"
 
-/* A claim of a client of another node, and a function that ends it. */
+/* The claim of a client of another node. */
 static struct registry_claim *elsewhere;
 
 static void claim(struct lined_service *service, const char *entry,

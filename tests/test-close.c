@@ -383,8 +383,8 @@ START_TEST(who_was_kept_from_sending_is_not_quiet_yet)
 		support_run_for(ending.dispatcher, 10);
 		ck_assert_uint_lt(turns++, 500);
 	}
-	/* 30 days later. A time of 32 bits in milliseconds would now be in the
-	 * past or in the future, depending on its sign. */
+	/* As if 30 days had passed: more than half the range of a time of 32
+	 * bits in milliseconds. */
 	ending.sock->resume_at -= 30u * 86400 * 1000;
 	ck_assert(lined_socket_is_quiet(ending.sock));
 

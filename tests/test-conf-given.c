@@ -162,7 +162,7 @@ END_TEST
 
 /* ---- trees ------------------------------------------------------------ */
 
-/* A load makes the same conf of the tree that another load has read. */
+/* A load makes the same conf from the tree that another load has read. */
 START_TEST(tree_of_a_load_makes_the_same_conf)
 {
 	static const char text[] =

@@ -366,8 +366,8 @@ START_TEST(classes_of_defaults_lie_below_those_of_the_service)
 	const struct conf_service *s = &conf->services[0];
 
 	ck_assert_uint_eq(s->class_count, 3);
-	/* If both have a class for the same network, the service's class is
-	 * used. */
+	/* If the service and the defaults have a class for the same network,
+	 * the service's class is used. */
 	ck_assert_str_eq(s->classes[class_of(s, "10.1.0.1") - 1].name, "c");
 	/* Two classes with the same name are one class. */
 	ck_assert_str_eq(s->classes[class_of(s, "10.2.0.1") - 1].name, "a");

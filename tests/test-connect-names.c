@@ -254,8 +254,8 @@ START_TEST(a_slow_lookup_does_not_block_the_loop)
 }
 END_TEST
 
-/* Waits for the answer of a lookup for which no socket waits any more, by
- * another lookup. */
+/* The answer of the first lookup comes while a second one is waited for: no
+ * socket waits for the first any more. */
 static void take_late_answer(void)
 {
 	struct attempt second;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The CPUs and the memory that the daemon may use, from files as Linux has
- * them.
+ * The CPUs and the memory that the daemon may use, read from files in the
+ * format of Linux.
  */
 #include "config.h"
 

@@ -174,7 +174,7 @@ static int run_looking(void)
 	length = snprintf(text, sizeof(text), "null %d%d%d, ", is_null(0),
 			  is_null(1), is_null(2));
 	detach_done(0);
-	/* Waits until the process between has ended. */
+	/* Waits until the process that the test started has ended. */
 	while (getppid() != test_pid)
 		sched_yield();
 	length += snprintf(text + length, sizeof(text) - (size_t)length,

@@ -108,7 +108,8 @@ START_TEST(block_over_the_callers_bound_is_refused)
 }
 END_TEST
 
-/* The first line switches the framing for what is buffered already. */
+/* The first line switches the framing of the bytes that are already
+ * buffered. */
 static void switcher_read(struct lined_socket *sock, void *arg)
 {
 	struct reader *s = arg;

@@ -9,7 +9,7 @@
 #include "log/log_journal.h"
 #include "support.h"
 
-/* "A=1 B=2", or the fields are others. */
+/* Compares the fields, which are written as "A=1 B=2". */
 static void fields_are(const char *text, const char *wanted)
 {
 	struct log_fields fields;

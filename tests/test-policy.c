@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * policy's treatment of sender addresses that differ with each mail, and
+ * How policy treats sender addresses that differ with each mail; and
  * whitelists. test_policy.py tests everything else.
  */
 #include "config.h"

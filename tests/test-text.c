@@ -265,7 +265,7 @@ START_TEST(what_does_not_fit_is_cut_between_escapes)
 	char text[16];
 	size_t size;
 
-	/* Nine bytes of text need ten. */
+	/* Nine bytes of text need ten bytes of memory, because of the NUL. */
 	for (size = 1; size <= 11; size++) {
 		const char *want = size >= 10 ? whole : expected[size];
 

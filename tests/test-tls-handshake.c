@@ -190,8 +190,8 @@ START_TEST(peer_that_leaves_in_the_handshake_is_gone)
 }
 END_TEST
 
-/* A peer sends `cut` bytes of its flight (0: the hello, 1: the rest), and has
- * gone. Returns the length of the flight. */
+/* A peer sends `cut` bytes of its flight (0: the hello, 1: the rest), and
+ * closes. Returns the length of the flight. */
 static size_t peer_vanishes(int version, unsigned flight, size_t cut)
 {
 	struct recorder recorder = {.quiet = true};
