@@ -256,8 +256,8 @@ static const struct lined_socket_handlers count_closes = {
 	.handle_close = count_close,
 };
 
-/* The flush comes late in a turn: a socket that fails there must be told
- * without delay. */
+/* The flush comes late in a turn: if a socket fails there, its handle_close
+ * must come without delay. */
 START_TEST(what_the_flush_closes_is_not_left_waiting)
 {
 	struct lined_dispatcher *d = support_dispatcher();

@@ -58,7 +58,7 @@ bool run_init(struct run *run, const struct transcript *transcript,
 /* Kills the daemon if it still runs. */
 void run_fini(struct run *run);
 
-/* The client of a step that has one. */
+/* The client of a step, which must have one. */
 struct client *run_client(struct run *run, const struct step *step);
 
 /*

@@ -246,7 +246,8 @@ static bool expect_bytes(struct run *run, struct client *client,
 	return true;
 }
 
-/* Makes LF of each CRLF: a message of WebSocket becomes a line with LF. */
+/* Replaces each CRLF by LF, because a message of WebSocket becomes a line with
+ * LF. */
 static void drop_line_ends(struct bytes *text)
 {
 	size_t from, to = 0;

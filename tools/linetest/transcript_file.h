@@ -12,7 +12,7 @@
 
 /* Embedded by value; lives while its file is read. */
 struct transcript_file {
-	const char *path; /* the caller's, for as long as the file */
+	const char *path; /* the caller's; must live as long as this struct */
 	const struct transcript_file *parent; /* the file that includes it */
 	struct bytes text;
 	size_t at;
