@@ -173,8 +173,9 @@ bool socket_has_unread(const struct lined_socket *sock)
 {
 	int fd = sock->delegate.fd;
 
-	/* If the queue is empty, the next flush ends the throttling. */
-	if (sock->throttled && lined_socket_queued(sock) > 0)
+	/* While the kernel takes the output, the next flush ends the
+	 * throttling. */
+	if (sock->throttled && sock->blocked)
 		return false;
 	return (!sock->needs_more && input_len(&sock->in) > 0) ||
 	       (!sock->eof &&

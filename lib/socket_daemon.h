@@ -25,8 +25,8 @@ void socket_set_busy(struct lined_socket *sock, bool busy);
 bool socket_is_held(const struct lined_socket *sock, unsigned reasons);
 
 /* Whether input waits in the kernel or here, except part of a line. False if
- * the queue is so long that the input is not read: the peer decides when
- * reading resumes. */
+ * the peer does not read its output, so that its input is not read: the peer
+ * decides when reading resumes. */
 bool socket_has_unread(const struct lined_socket *sock);
 
 /* The time limit of the handshake, for a socket that is in the handshake or has

@@ -99,6 +99,56 @@ const struct lined_protocol lined_protocol = {
 };
 """
 
+# Passes words on to the other clients, and gives the sender a long answer, to
+# "x" too, and takes its time.
+POST = r"""
+#define _POSIX_C_SOURCE 200809L
+#include <string.h>
+#include <time.h>
+#include <lined/protocol.h>
+
+struct post {
+	struct lined_socket *from;
+	const struct lined_line *line;
+};
+
+static void pass_on(struct lined_socket *client, void *arg)
+{
+	struct post *post = arg;
+
+	if (client != post->from)
+		lined_socket_send_line(client, post->line);
+}
+
+static void post_line(struct lined_socket *client,
+		      const struct lined_line *line)
+{
+	const struct timespec pause = {0, 5000000};
+	struct post post = {client, line};
+	char answer[1200];
+
+	if (line->len == 0) {
+		lined_socket_send(client, "\n", 1);
+		return;
+	}
+	if (line->len > 1)
+		lined_service_each_client(lined_client_service(client), pass_on,
+					  &post);
+	memset(answer, 'x', sizeof(answer));
+	lined_socket_send(client, answer, sizeof(answer));
+	nanosleep(&pause, NULL);
+}
+
+const struct lined_protocol lined_protocol = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "post",
+	.summary = "passes words on",
+	.flags = LINED_ONE_WORKER,
+	.handle_line = post_line,
+};
+"""
+
 
 class Stop(DaemonTest):
     def setUp(self):
@@ -300,6 +350,23 @@ class Stop(DaemonTest):
                 except OSError:
                     pass
                 self.assertEqual(daemon.wait(), 0)
+
+    def test_a_sender_with_long_answers_is_heard_by_the_others(self):
+        """Its queue is too long in each turn, until the flush."""
+        self.build_module("post", POST)
+        daemon = self.start("drain-timeout = 20s\n" + service(
+            "post", "unix://" + self.unix, protocol="post",
+            extra="limits { send-queue = 4k }"))
+        with Client(self.unix) as other, Client(self.unix) as sender:
+            for c in other, sender:
+                c.send(b"\n")
+                self.assertEqual(c.line(), b"\n")
+            sender.send(b"first\n" + b"x\n" * 58 + b"last\n")
+            self.assertEqual(other.line(), b"first\n")
+            daemon.signal(signal.SIGTERM)
+            self.assertEqual(other.rest(), b"last\n")
+            self.assertEqual(len(sender.rest()), 60 * 1200)
+        self.assertEqual(daemon.wait(), 0)
 
     def test_a_second_signal_ends_it_at_once(self):
         for first, second in ((signal.SIGTERM, signal.SIGTERM),
