@@ -22,9 +22,7 @@ void client_set_user_timeout(struct lined_socket *sock)
 void client_set_class(struct lined_socket *sock, uint8_t class)
 {
 	socket_set_class(sock, class);
-	if (lined_socket_limits(sock)->send_stall_ms !=
-	    client_instance(sock)->conf->bounds.sockets.send_stall_ms)
-		client_set_user_timeout(sock);
+	client_set_user_timeout(sock);
 }
 
 static uint8_t client_find_class(const struct lined_service *instance,

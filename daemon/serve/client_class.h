@@ -10,14 +10,13 @@ struct conf_service;
 struct lined_service;
 struct lined_socket;
 
-/* Sets the class of a client. The limits of the class apply at once. If its
- * send-stall differs from the service's, it also becomes the user timeout of
- * TCP. */
+/* Sets the class of a client. The limits of the class apply at once. Its
+ * send-stall also becomes the user timeout of TCP. */
 void client_set_class(struct lined_socket *sock, uint8_t class);
 
 /* Sets the user timeout of TCP to send-stall. Other sockets are left alone. A
- * new client inherits the listener's user timeout, which is the service's
- * send-stall. */
+ * connection inherits its listener's user timeout, which may be from before a
+ * reload: if it waited for its PROXY header, or in the kernel's queue. */
 void client_set_user_timeout(struct lined_socket *sock);
 
 /* Call this when the instance has a new config: finds the class of each client

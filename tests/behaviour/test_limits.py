@@ -494,6 +494,22 @@ class Vanished(Limits):
             self.assertEqual(self.user_timeouts(daemon, local=self.address),
                              [180000])
 
+    def test_a_reload_changes_it_before_the_proxy_header(self):
+        text = service("echo", "tcp://127.0.0.1:%d" % self.port,
+                       extra='proxy-from = "127.0.0.1" '
+                             "limits { send-stall = 2m }")
+        daemon = self.start(text)
+        with Client(self.address) as c:
+            self.eventually(
+                lambda: self.user_timeouts(daemon, local=self.address) ==
+                [120000], "the connection is accepted")
+            self.write(text.replace("2m", "3m"))
+            daemon.reload()
+            c.send(b"PROXY TCP4 192.0.2.1 127.0.0.1 5123 7007\r\n")
+            self.assertTrue(c.echoes())
+            self.assertEqual(self.user_timeouts(daemon, local=self.address),
+                             [180000])
+
     def test_an_upstream_too(self):
         with Server() as server:
             daemon = self.start(service(
