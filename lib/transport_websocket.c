@@ -220,7 +220,10 @@ static void websocket_wake(struct lined_socket *sock)
 		socket_end(sock, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
 		return;
 	}
-	if (!ws->awaits_pong && !ws->close_sent && !sock->ending) {
+	/* A close frame will follow the queue, but no ping can any more. */
+	if (sock->ending && !ws->close_sent)
+		return;
+	if (!ws->awaits_pong && !ws->close_sent) {
 		char frame[WEBSOCKET_HEAD_MAX];
 		size_t len = websocket_head(frame, WEBSOCKET_PING, 0);
 

@@ -257,6 +257,31 @@ START_TEST(ping_without_memory_is_sent_later)
 }
 END_TEST
 
+/* The peer reads its last lines slowly. Only the close frame can follow them,
+ * and the peer must answer it. */
+START_TEST(no_pong_is_awaited_before_the_close_frame)
+{
+	struct web_case c;
+	int i;
+
+	open_case(&c);
+	kernel_room = 0;
+	lined_socket_send(c.sock, "last\n", 5);
+	support_run_turns(c.d, 1);
+	lined_socket_shutdown_write(c.sock);
+	for (i = 0; i < 3; i++)
+		socket_transport(c.sock)->wake(c.sock);
+	ck_assert_uint_eq(c.recorder.closes, 0);
+	kernel_room = SIZE_MAX;
+	EXPECT(&c, "\x81\x04last\x88\x02\x03\xe8");
+	for (i = 0; i < 2; i++)
+		socket_transport(c.sock)->wake(c.sock);
+	support_run_until_count(c.d, &c.recorder.closes, 1);
+	ck_assert_str_eq(recorder_log(&c.recorder), "#timeout");
+	close_case(&c);
+}
+END_TEST
+
 /* Fills with zeros the memory that short segments will get next. */
 static void clear_free_memory(void)
 {
@@ -445,6 +470,7 @@ static Suite *make_suite(void)
 	tcase_add_test(half, close_within_an_answer_to_a_ping_adds_nothing);
 	tcase_add_test(half, ping_in_a_queue_is_not_dropped);
 	tcase_add_test(half, ping_without_memory_is_sent_later);
+	tcase_add_test(half, no_pong_is_awaited_before_the_close_frame);
 	tcase_add_test(half, end_of_the_output_is_not_dropped_for_its_age);
 	tcase_add_test(half, shedding_within_a_message_adds_nothing);
 	tcase_add_loop_test(end, overflow_by_an_answer_to_a_ping_ends_the_input,
