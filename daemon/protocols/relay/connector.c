@@ -42,6 +42,13 @@ const char *relay_connector_text(const struct relay_connector *connector,
 	return text;
 }
 
+static bool connector_start_timer(struct relay_connector *connector,
+				  uint64_t delay_ms)
+{
+	return relay_start_timer(connector->relay, connector->handlers->kind,
+				 &connector->retry, delay_ms);
+}
+
 /* A failure is logged at a lower level while another connector is good. */
 static enum lined_log_level
 connector_level(const struct relay_connector *connector,
@@ -128,7 +135,7 @@ static int connector_connect(struct relay_connector *connector)
 	connector_set_state(connector, RELAY_CONNECTOR_CONNECTING);
 	/* A device is connected already: continue outside this call. */
 	if (lined_socket_is_connected(connector->sock))
-		relay_start_timer(connector->relay, &connector->retry, 0);
+		connector_start_timer(connector, 0);
 	/* Lines that do not fit are dropped: closing the connection instead
 	 * would stop the feed. */
 	lined_socket_set_overflow(connector->sock, LINED_OVERFLOW_DROP_NEWEST);
@@ -161,7 +168,7 @@ static void connector_await_round(struct relay_connector *connector,
 	connector->failures++;
 	connector->due_ms = relay_now_ms(connector->relay) + delay_ms;
 	connector_set_state(connector, RELAY_CONNECTOR_WAITING);
-	relay_start_timer(connector->relay, &connector->retry, delay_ms);
+	connector_start_timer(connector, delay_ms);
 	lined_service_log(connector->relay->service,
 			  connector_level(connector, LINED_LOG_WARNING),
 			  "%s %s: %s, next try in %.1f s: %s",
@@ -250,8 +257,7 @@ static void connector_begin_round(struct relay_connector *connector)
 		connector->address.to.host, connector->address.to.port,
 		connector_looked_up, connector);
 	if (connector->lookup != NULL)
-		relay_start_timer(connector->relay, &connector->retry,
-				  RELAY_CONNECT_MS);
+		connector_start_timer(connector, RELAY_CONNECT_MS);
 	else
 		connector_no_address(connector, strerror(errno));
 }
@@ -399,8 +405,7 @@ static void connector_check_rest(struct relay_connector *connector)
 	    relay_now_ms(connector->relay) - connector->state_ms >= READ_OUT_MS)
 		connector_close(connector);
 	else
-		relay_start_timer(connector->relay, &connector->retry,
-				  RELAY_END_STEP_MS);
+		connector_start_timer(connector, RELAY_END_STEP_MS);
 }
 
 void relay_connector_read_out(struct relay_connector *connector)
@@ -476,8 +481,7 @@ void relay_connector_start(struct relay_connector *connector)
 		return;
 	}
 	connector_set_state(connector, RELAY_CONNECTOR_WAITING);
-	relay_start_timer(connector->relay, &connector->retry,
-			  connector->due_ms - now_ms);
+	connector_start_timer(connector, connector->due_ms - now_ms);
 }
 
 void relay_connector_stop(struct relay_connector *connector)

@@ -90,7 +90,7 @@ static void failover_fail_back(struct relay_upstreams *upstreams)
 	failover_drop_spare(upstreams);
 	relay_upstream_wait(old);
 	upstreams->spare = old;
-	relay_start_timer(upstreams->relay, &upstreams->spare_timer,
+	relay_start_timer(upstreams->relay, "upstream", &upstreams->spare_timer,
 			  spare_ms < SPARE_MS_MAX ? spare_ms : SPARE_MS_MAX);
 	upstreams->feed = next;
 	lined_service_log(upstreams->relay->service, LINED_LOG_NOTICE,
@@ -108,7 +108,8 @@ static void failover_fail_back_fired(struct lined_timer *timer)
 
 	if (relay_upstream_is_between_lines(upstreams->feed) ||
 	    relay_now_ms(upstreams->relay) >= upstreams->fail_back_ms ||
-	    !relay_start_timer(upstreams->relay, timer, FAIL_BACK_STEP_MS))
+	    !relay_start_timer(upstreams->relay, "upstream", timer,
+			       FAIL_BACK_STEP_MS))
 		failover_fail_back(upstreams);
 }
 
@@ -181,8 +182,8 @@ static void failover_update_first(struct relay_upstreams *upstreams)
 static bool failover_waits(struct relay_upstreams *upstreams)
 {
 	return relay_handover_waits(&upstreams->handover, upstreams->relay) &&
-	       relay_start_timer(upstreams->relay, &upstreams->leave_timer,
-				 RELAY_END_STEP_MS);
+	       relay_start_timer(upstreams->relay, "upstream",
+				 &upstreams->leave_timer, RELAY_END_STEP_MS);
 }
 
 void relay_failover_update(struct relay_upstreams *upstreams)
@@ -235,8 +236,8 @@ static bool failover_on_good(struct relay_upstream *upstream)
 	if (!lined_timer_is_armed(&upstreams->fail_back)) {
 		upstreams->fail_back_ms =
 			relay_now_ms(upstreams->relay) + FAIL_BACK_MS;
-		relay_start_timer(upstreams->relay, &upstreams->fail_back,
-				  FAIL_BACK_STEP_MS);
+		relay_start_timer(upstreams->relay, "upstream",
+				  &upstreams->fail_back, FAIL_BACK_STEP_MS);
 	}
 	return false;
 }

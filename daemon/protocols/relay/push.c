@@ -92,9 +92,8 @@ static const struct relay_connector_handlers push_handlers = {
 
 /* ---- datagrams ---------------------------------------------------------- */
 
-/* Opens a datagram socket of the target's family. NULL: no memory, or a failure
- * that was logged. */
-static struct lined_socket *push_open(const struct push_target *target)
+/* Opens a datagram socket of the target's family. NULL and errno. */
+static struct lined_socket *push_bind(const struct push_target *target)
 {
 	struct lined_service *service = target->connector.relay->service;
 	const struct lined_address *to = &target->connector.address.local;
@@ -112,9 +111,22 @@ static struct lined_socket *push_open(const struct push_target *target)
 		return sock;
 	error = errno;
 	lined_socket_close(sock);
-	lined_service_log(service, LINED_LOG_ERR, "push %s: %s",
-			  target->connector.address.text, strerror(error));
+	errno = error;
 	return NULL;
+}
+
+/* A failure is logged and counted, as that of a connector is. */
+static void push_open(struct push_target *target)
+{
+	const struct relay *relay = target->connector.relay;
+
+	target->sock = push_bind(target);
+	if (target->sock != NULL)
+		return;
+	relay_count(relay, push_handlers.failures, 1);
+	lined_service_log(relay->service, LINED_LOG_ERR,
+			  "push %s: not opened: %s",
+			  target->connector.address.text, strerror(errno));
 }
 
 static void push_send_datagrams(struct push_target *target,
@@ -126,7 +138,7 @@ static void push_send_datagrams(struct push_target *target,
 	uint32_t i;
 
 	if (target->sock == NULL)
-		target->sock = push_open(target);
+		push_open(target);
 	for (i = 0; i < message->count; i++) {
 		relay_message_line(message, i, &line);
 		dropped +=
@@ -266,7 +278,7 @@ static void push_leave_fired(struct lined_timer *timer)
 	struct relay *relay = push->relay;
 
 	if (relay_push_finish(relay) || relay_now_ms(relay) >= push->leave_ms ||
-	    !relay_start_timer(relay, timer, RELAY_END_STEP_MS))
+	    !relay_start_timer(relay, "push", timer, RELAY_END_STEP_MS))
 		relay_push_stop(relay);
 }
 
@@ -278,7 +290,8 @@ static void push_leave(struct relay_push *push)
 		return;
 	push->leave_mark = lined_bus_mark(push->relay->service);
 	push->leave_ms = relay_now_ms(push->relay) + PUSH_LEAVE_MS;
-	if (!relay_start_timer(push->relay, &push->leave, RELAY_END_STEP_MS))
+	if (!relay_start_timer(push->relay, "push", &push->leave,
+			       RELAY_END_STEP_MS))
 		relay_push_stop(push->relay);
 }
 

@@ -86,15 +86,16 @@ static inline int relay_send_text(struct lined_socket *sock, const char *text,
 	return lined_socket_send_line(sock, &line);
 }
 
-/* Starts a one-shot timer for an upstream or a push target. False, logged: out
- * of memory. */
+/* Starts a one-shot timer. `what`, for the log: the option that the timer is
+ * for, "upstream" or "push". False: out of memory; logged. */
 static inline bool relay_start_timer(const struct relay *relay,
+				     const char *what,
 				     struct lined_timer *timer,
 				     uint64_t delay_ms)
 {
 	if (lined_timer_start(timer, delay_ms, 0) == 0)
 		return true;
 	lined_service_log(relay->service, LINED_LOG_ERR,
-			  "upstream: no timer: out of memory");
+			  "%s: no timer: out of memory", what);
 	return false;
 }

@@ -33,7 +33,7 @@ static void upstream_watch_stale(struct relay_upstream *upstream)
 	int64_t stale_ms = upstream->connector.relay->options->stale_timeout_ms;
 
 	if (stale_ms > 0)
-		relay_start_timer(upstream->connector.relay,
+		relay_start_timer(upstream->connector.relay, "upstream",
 				  &upstream->stale_timer, (uint64_t)stale_ms);
 	else
 		lined_timer_stop(&upstream->stale_timer);
@@ -56,7 +56,8 @@ static void upstream_stale_fired(struct lined_timer *timer)
 	if (lined_socket_is_paused(connector->sock)) {
 		upstream_watch_stale(upstream);
 	} else if (now_ms < due_ms) {
-		relay_start_timer(connector->relay, timer, due_ms - now_ms);
+		relay_start_timer(connector->relay, "upstream", timer,
+				  due_ms - now_ms);
 	} else {
 		upstream->stale_fired = true;
 		lined_socket_close_for(connector->sock, LINED_CLOSE_TIMEOUT,
@@ -70,7 +71,8 @@ static void upstream_lag_fired(struct lined_timer *timer)
 		lined_container_of(timer, struct relay_upstream, lag);
 
 	if (lined_bus_is_lagging(upstream->connector.relay->service))
-		relay_start_timer(upstream->connector.relay, timer, LAG_MS);
+		relay_start_timer(upstream->connector.relay, "upstream", timer,
+				  LAG_MS);
 	else if (!upstream->waits && upstream->connector.sock != NULL)
 		lined_socket_resume(upstream->connector.sock);
 }

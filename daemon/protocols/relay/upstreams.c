@@ -214,7 +214,7 @@ static void upstreams_leave(struct relay *relay)
 		upstreams->leave_ms = now_ms + LEAVE_MS;
 	}
 	if (relay_upstreams_finish(relay) || now_ms >= upstreams->leave_ms ||
-	    !relay_start_timer(relay, &upstreams->leave_timer,
+	    !relay_start_timer(relay, "upstream", &upstreams->leave_timer,
 			       RELAY_END_STEP_MS))
 		relay_upstreams_stop(relay);
 }

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A whole relay without memory: what is logged and counted. test_relay*.py
+ * test all else that clients see.
+ */
+#include "config.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "allocation.h"
+#include "relay/push.h"
+#include "relay/relay.h"
+#include "serve/service_instance.h"
+#include "support.h"
+#include "worker_fixture.h"
+
+extern const struct lined_protocol lined_protocol;
+
+/* ---- what fails ---------------------------------------------------------- */
+
+static bool no_timer, no_socket;
+
+int __real_lined_timer_start(struct lined_timer *timer, uint64_t delay_ms,
+			     uint32_t interval_ms);
+int __wrap_lined_timer_start(struct lined_timer *timer, uint64_t delay_ms,
+			     uint32_t interval_ms);
+struct lined_socket *
+__real_lined_socket_new(const struct lined_socket_handlers *handlers,
+			void *arg);
+struct lined_socket *
+__wrap_lined_socket_new(const struct lined_socket_handlers *handlers,
+			void *arg);
+
+int __wrap_lined_timer_start(struct lined_timer *timer, uint64_t delay_ms,
+			     uint32_t interval_ms)
+{
+	errno = ENOMEM;
+	return no_timer
+		       ? -1
+		       : __real_lined_timer_start(timer, delay_ms, interval_ms);
+}
+
+struct lined_socket *
+__wrap_lined_socket_new(const struct lined_socket_handlers *handlers, void *arg)
+{
+	errno = ENOMEM;
+	return no_socket ? NULL : __real_lined_socket_new(handlers, arg);
+}
+
+/* ---- what is logged and counted ------------------------------------------ */
+
+static char logged[8192];
+
+void __wrap_lined_service_log(const struct lined_service *service,
+			      enum lined_log_level level, const char *format,
+			      ...);
+
+/* Keeps all messages, a line each. */
+void __wrap_lined_service_log(const struct lined_service *service,
+			      enum lined_log_level level, const char *format,
+			      ...)
+{
+	size_t len = strlen(logged);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(logged + len, sizeof(logged) - len, format, args);
+	va_end(args);
+	len = strlen(logged);
+	snprintf(logged + len, sizeof(logged) - len, "\n");
+}
+
+static uint64_t counted(const struct relay *relay, const char *name)
+{
+	const struct instance_counter *counter = relay->service->counters;
+
+	for (; counter->name != NULL; counter++)
+		if (strcmp(counter->name, name) == 0)
+			return counter->value;
+	return 0;
+}
+
+/* ---- a relay ------------------------------------------------------------- */
+
+static struct relay_options options;
+static struct hall hall;
+
+static struct relay *open_relay(void)
+{
+	options = (struct relay_options){
+		.upstream_ca = "",
+		.upstream_name = "",
+		.upstream_certificate = "",
+		.upstream_key = "",
+		.retry_min_ms = 60000,
+		.retry_max_ms = 60000,
+		.subscribe_only = 1,
+		.topic = "",
+		.dedupe_without = "",
+		.tag = "",
+		.heartbeat_line = "",
+		.gap_notice = "",
+		.loopback = true,
+	};
+	no_timer = no_socket = false;
+	hall_open(&hall, 1, &lined_protocol, &options);
+	logged[0] = '\0';
+	return lined_service_data(hall.instances[0][0]);
+}
+
+static void set_list(struct lined_option_list *list, const char *const *item)
+{
+	*list = (struct lined_option_list){.count = 1, .items = item};
+}
+
+static bool is_logged(void *text)
+{
+	return strstr(logged, text) != NULL;
+}
+
+START_TEST(a_push_without_a_timer_is_no_upstream)
+{
+	static const char *const target = "unix:///nonexistent/socket";
+	char not_connected[] = "not connected";
+	char no_timer_of_push[] = "push: no timer: out of memory\n";
+	struct relay *relay = open_relay();
+
+	set_list(&options.push, &target);
+	no_timer = true;
+	relay_push_reload(relay);
+	hall_wait(&hall, is_logged, not_connected);
+	no_timer = false;
+	ck_assert_msg(is_logged(no_timer_of_push), "%s", logged);
+	ck_assert_ptr_null(strstr(logged, "upstream"));
+	hall_close(&hall);
+}
+END_TEST
+
+START_TEST(a_push_without_a_socket_is_said_and_counted)
+{
+	static const char *const target = "udp://127.0.0.1:9";
+	struct relay *relay = open_relay();
+	int client;
+
+	set_list(&options.push, &target);
+	relay_push_reload(relay);
+	client = hall_client(&hall, 0, 0);
+	no_socket = true;
+	support_puts(client, "hello\n");
+	support_expect(hall.main, client, "hello\n");
+	no_socket = false;
+	ck_assert_str_eq(logged, "push udp://127.0.0.1:9: not opened: Cannot "
+				 "allocate memory\n");
+	ck_assert_uint_eq(counted(relay, "push_failures"), 1);
+	ck_assert_uint_eq(counted(relay, "push_lines_dropped"), 1);
+	close(client);
+	hall_close(&hall);
+}
+END_TEST
+
+static Suite *make(void)
+{
+	Suite *suite = suite_create("relay");
+	TCase *tcase = support_case(suite, "memory");
+
+	tcase_add_test(tcase, a_push_without_a_timer_is_no_upstream);
+	tcase_add_test(tcase, a_push_without_a_socket_is_said_and_counted);
+	return suite;
+}
+
+int main(void)
+{
+	return support_main(make);
+}
