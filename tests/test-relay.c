@@ -163,6 +163,30 @@ START_TEST(a_push_without_a_socket_is_said_and_counted)
 }
 END_TEST
 
+START_TEST(a_filter_that_cannot_be_read_costs_no_other_filter)
+{
+	static const char *const old = "deny old", *const rule = "deny new",
+				 *const out = "deny out";
+	int client;
+
+	open_relay();
+	set_list(&options.filter, &old);
+	lined_protocol.reload(hall.instances[0][0]);
+	set_list(&options.filter, &rule);
+	set_list(&options.filter_out, &out);
+	allocation_fail(1, false);
+	lined_protocol.reload(hall.instances[0][0]);
+	allocation_fail(0, false);
+	ck_assert_str_eq(logged, "filter: out of memory: the rules before stay "
+				 "in use\n");
+	client = hall_client(&hall, 0, 0);
+	support_puts(client, "old\nnew\nout\nend\n");
+	support_expect(hall.main, client, "new\nend\n");
+	close(client);
+	hall_close(&hall);
+}
+END_TEST
+
 static Suite *make(void)
 {
 	Suite *suite = suite_create("relay");
@@ -170,6 +194,8 @@ static Suite *make(void)
 
 	tcase_add_test(tcase, a_push_without_a_timer_is_no_upstream);
 	tcase_add_test(tcase, a_push_without_a_socket_is_said_and_counted);
+	tcase_add_test(tcase,
+		       a_filter_that_cannot_be_read_costs_no_other_filter);
 	return suite;
 }
 

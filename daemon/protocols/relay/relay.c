@@ -103,28 +103,50 @@ static void relay_read_options(struct relay *relay)
 	relay->limits_set = false;
 }
 
-static int relay_log_filter(const struct relay *relay, const char *what,
-			    const char *error)
+/* The rules, or the expression, of this option cannot be compiled. */
+static void relay_log_filter(const struct relay *relay, const char *option,
+			     const char *error, bool reloads)
 {
-	lined_service_log(relay->service, LINED_LOG_ERR, "%s: %s", what, error);
-	return -1;
+	lined_service_log(relay->service, LINED_LOG_ERR, "%s: %s%s", option,
+			  error,
+			  reloads ? ": the rules before stay in use" : "");
 }
 
-/* Reads the filters. If a filter cannot be made, this filter and the following
- * filters stay as they were. This happens only without memory:
- * relay_options_check() has checked the rules. */
-static int relay_read_filters(struct relay *relay)
+/* Reads the option dedupe-without. -1: failed and logged. */
+static int relay_read_pattern(struct relay *relay, bool reloads)
+{
+	const char *expression = relay->options->dedupe_without;
+	struct relay_pattern *fresh = NULL;
+	char error[256];
+
+	if (expression[0] != '\0') {
+		fresh = relay_pattern_new(expression, error, sizeof(error));
+		if (fresh == NULL) {
+			relay_log_filter(relay, "dedupe-without", error,
+					 reloads);
+			return -1;
+		}
+	}
+	relay_pattern_free(relay->dedupe_without);
+	relay->dedupe_without = fresh;
+	return 0;
+}
+
+/* Reads all filters. -1: some failed, which is logged, and are as before. Fails
+ * only without memory: relay_options_check() has checked the rules. */
+static int relay_read_filters(struct relay *relay, bool reloads)
 {
 	const struct relay_options *options = relay->options;
 	const struct {
+		const char *option;
 		struct relay_filter **filter;
 		const struct lined_option_list *rules;
 	} filters[] = {
-		{&relay->filter, &options->filter},
-		{&relay->filter_out, &options->filter_out},
-		{&relay->filter_up, &options->filter_up},
+		{"filter", &relay->filter, &options->filter},
+		{"filter-out", &relay->filter_out, &options->filter_out},
+		{"filter-up", &relay->filter_up, &options->filter_up},
 	};
-	struct relay_pattern *pattern = NULL;
+	int result = 0;
 	char error[256];
 	size_t i;
 
@@ -132,20 +154,16 @@ static int relay_read_filters(struct relay *relay)
 		struct relay_filter *fresh = relay_filter_new(
 			filters[i].rules, error, sizeof(error));
 
-		if (fresh == NULL && error[0] != '\0')
-			return relay_log_filter(relay, "filter", error);
+		if (fresh == NULL && error[0] != '\0') {
+			relay_log_filter(relay, filters[i].option, error,
+					 reloads);
+			result = -1;
+			continue;
+		}
 		relay_filter_free(*filters[i].filter);
 		*filters[i].filter = fresh;
 	}
-	if (options->dedupe_without[0] != '\0') {
-		pattern = relay_pattern_new(options->dedupe_without, error,
-					    sizeof(error));
-		if (pattern == NULL)
-			return relay_log_filter(relay, "dedupe-without", error);
-	}
-	relay_pattern_free(relay->dedupe_without);
-	relay->dedupe_without = pattern;
-	return 0;
+	return relay_read_pattern(relay, reloads) < 0 ? -1 : result;
 }
 
 static void relay_stop(struct lined_service *service)
@@ -179,7 +197,7 @@ static int relay_start(struct lined_service *service)
 	relay->service = service;
 	lined_service_set_data(service, relay);
 	relay_read_options(relay);
-	if (relay_read_filters(relay) == 0 &&
+	if (relay_read_filters(relay, false) == 0 &&
 	    relay_tls_read(&relay->tls, service, relay->options) == 0 &&
 	    relay_readers_start(relay) == 0 &&
 	    relay_upstreams_start(relay) == 0 && relay_push_start(relay) == 0)
@@ -193,7 +211,7 @@ static void relay_reload(struct lined_service *service)
 	struct relay *relay = lined_service_data(service);
 
 	relay_read_options(relay);
-	relay_read_filters(relay);
+	relay_read_filters(relay, true);
 	relay_tls_read(&relay->tls, service, relay->options);
 	relay_readers_reload(relay);
 	relay_upstreams_reload(relay);
