@@ -152,6 +152,20 @@ class Shared(Exec):
                          "listen=tcp://127.0.0.1:%d" % (port, self.port))
         self.assertEqual(heard[2:], ["1 hello  there", "-1 reason=peer"])
 
+    def test_a_value_is_one_word(self):
+        path = self.path("a b\\c=d\n\t\u00e9")
+        program = self.script(PUPPET)
+        self.start(self.bot([PYTHON, program]).replace(
+            "tcp://127.0.0.1:%d" % self.port, "unix://" + path
+            .replace("\\", "\\\\").replace("\n", "\\n")))
+        with Client(path) as a:
+            a.send(b"hello\n")
+            self.assertEqual(a.line(), b"hello\n")
+        self.wait_heard("^-")
+        self.assertEqual(
+            self.heard_lines()[1], "+1 peer=unix listen=unix://"
+            + self.path("a") + "\\x20b\\\\c=d\\n\\t\u00e9")
+
     def test_what_a_program_says(self):
         daemon = self.puppet()
         with Client(self.address) as a, Client(self.address) as b, \

@@ -21,8 +21,6 @@
 /* The most clients resumed in one turn. */
 #define WAKE_MAX 64
 
-#define CLIENT_NAME_MAX 256
-
 static const struct exec_program_handlers slot_handlers;
 
 /* ---- the queue of clients that wait ------------------------------------- */
@@ -61,19 +59,43 @@ void exec_slot_unqueue(struct exec_slot *slot, struct exec_client *client)
 
 /* ---- lines to the program ----------------------------------------------- */
 
-/* Writes a name escaped as in the log. Blanks are escaped as well: the name
- * must stay one word. */
-static void slot_write_name(FILE *out, const char *name)
+/* Writes " key=value". The value is escaped as in the log, and blanks are
+ * escaped as well: the value must stay one word. -1/ENOMEM. */
+static int slot_write_value(FILE *out, const char *key, const char *value)
 {
-	char text[4 * CLIENT_NAME_MAX + 1];
-	size_t len = strlen(name);
+	size_t len = strlen(value);
+	char *text = malloc(4 * len + 1);
 	const char *at;
 
-	lined_text_escape(text, sizeof(text), name,
-			  len < CLIENT_NAME_MAX ? len : CLIENT_NAME_MAX);
-	fputs(" name=", out);
+	if (text == NULL)
+		return -1;
+	lined_text_escape(text, 4 * len + 1, value, len);
+	fprintf(out, " %s=", key);
 	for (at = text; *at != '\0'; at++)
 		fputs(*at == ' ' ? "\\x20" : (char[]){*at, '\0'}, out);
+	free(text);
+	return 0;
+}
+
+/* Writes "+ID ...". -1/ENOMEM. */
+static int slot_write_client(FILE *out, const struct exec_client *client)
+{
+	struct lined_tls tls;
+
+	fprintf(out, "+%" PRIu64, lined_client_id(client->sock));
+	if (slot_write_value(out, "peer", lined_client_peer(client->sock)) <
+		    0 ||
+	    slot_write_value(out, "listen", lined_client_listen(client->sock)) <
+		    0)
+		return -1;
+	if (lined_client_tls(client->sock, &tls)) {
+		fprintf(out, " tls=%s", tls.version);
+		if (tls.name[0] != '\0' &&
+		    slot_write_value(out, "name", tls.name) < 0)
+			return -1;
+	}
+	fputs(client->again ? " again" : "", out);
+	return 0;
 }
 
 void exec_slot_announce(struct exec_slot *slot, struct exec_client *client)
@@ -81,22 +103,11 @@ void exec_slot_announce(struct exec_slot *slot, struct exec_client *client)
 	char *text = NULL;
 	size_t len = 0;
 	FILE *out = open_memstream(&text, &len);
-	struct lined_tls tls;
+	bool written = out != NULL && slot_write_client(out, client) == 0;
 
-	if (out == NULL) {
-		lined_socket_close_for(client->sock, LINED_CLOSE_ERROR, ENOMEM);
-		return;
-	}
-	fprintf(out, "+%" PRIu64 " peer=%s listen=%s",
-		lined_client_id(client->sock), lined_client_peer(client->sock),
-		lined_client_listen(client->sock));
-	if (lined_client_tls(client->sock, &tls)) {
-		fprintf(out, " tls=%s", tls.version);
-		if (tls.name[0] != '\0')
-			slot_write_name(out, tls.name);
-	}
-	fputs(client->again ? " again" : "", out);
-	if (fclose(out) == 0) {
+	if (out != NULL && fclose(out) != 0)
+		written = false;
+	if (written) {
 		struct iovec piece = {text, len};
 
 		exec_program_say(slot->program, &piece, 1);
