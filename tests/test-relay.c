@@ -23,7 +23,7 @@ extern const struct lined_protocol lined_protocol;
 
 /* ---- what fails ---------------------------------------------------------- */
 
-static bool no_timer, no_socket;
+static bool no_timer, no_socket, no_send, no_store;
 
 int __real_lined_timer_start(struct lined_timer *timer, uint64_t delay_ms,
 			     uint32_t interval_ms);
@@ -50,6 +50,34 @@ __wrap_lined_socket_new(const struct lined_socket_handlers *handlers, void *arg)
 {
 	errno = ENOMEM;
 	return no_socket ? NULL : __real_lined_socket_new(handlers, arg);
+}
+
+int __real_lined_socket_send_shared(struct lined_socket *sock,
+				    struct lined_buffer *buffer, size_t offset,
+				    size_t len);
+int __wrap_lined_socket_send_shared(struct lined_socket *sock,
+				    struct lined_buffer *buffer, size_t offset,
+				    size_t len);
+int __real_relay_store_add(struct relay_store *store,
+			   const struct relay_line *line);
+int __wrap_relay_store_add(struct relay_store *store,
+			   const struct relay_line *line);
+
+int __wrap_lined_socket_send_shared(struct lined_socket *sock,
+				    struct lined_buffer *buffer, size_t offset,
+				    size_t len)
+{
+	errno = ENOMEM;
+	return no_send ? -1
+		       : __real_lined_socket_send_shared(sock, buffer, offset,
+							 len);
+}
+
+int __wrap_relay_store_add(struct relay_store *store,
+			   const struct relay_line *line)
+{
+	errno = ENOMEM;
+	return no_store ? -1 : __real_relay_store_add(store, line);
 }
 
 /* ---- what is logged and counted ------------------------------------------ */
@@ -107,7 +135,7 @@ static struct relay *open_relay(void)
 		.gap_notice = "",
 		.loopback = true,
 	};
-	no_timer = no_socket = false;
+	no_timer = no_socket = no_send = no_store = false;
 	hall_open(&hall, 1, &lined_protocol, &options);
 	logged[0] = '\0';
 	return lined_service_data(hall.instances[0][0]);
@@ -187,6 +215,65 @@ START_TEST(a_filter_that_cannot_be_read_costs_no_other_filter)
 }
 END_TEST
 
+static bool has_dropped(void *relay)
+{
+	return counted(relay, "lines_dropped") > 0;
+}
+
+START_TEST(a_line_that_finds_no_memory_for_a_reader_is_counted)
+{
+	struct relay *relay = open_relay();
+	int client;
+
+	options.slow = RELAY_SLOW_DROP_OLDEST;
+	options.gap_notice = "# lost {count}";
+	client = hall_client(&hall, 0, 0);
+	no_send = true;
+	support_puts(client, "one\n");
+	hall_wait(&hall, has_dropped, relay);
+	no_send = false;
+	support_expect(hall.main, client, "# lost 1\n");
+	close(client);
+	hall_close(&hall);
+}
+END_TEST
+
+static bool has_no_client(void *relay)
+{
+	return ((const struct relay *)relay)->client_count == 0;
+}
+
+START_TEST(a_reader_that_would_miss_a_line_is_closed)
+{
+	struct relay *relay = open_relay();
+	int client = hall_client(&hall, 0, 0);
+
+	no_send = true;
+	support_puts(client, "one\n");
+	hall_wait(&hall, has_no_client, relay);
+	no_send = false;
+	close(client);
+	hall_close(&hall);
+}
+END_TEST
+
+START_TEST(a_line_that_finds_no_memory_in_the_history_is_counted)
+{
+	struct relay *relay = open_relay();
+	int client;
+
+	options.history = 10;
+	client = hall_client(&hall, 0, 0);
+	no_store = true;
+	support_puts(client, "one\n");
+	support_expect(hall.main, client, "one\n");
+	no_store = false;
+	ck_assert_uint_eq(counted(relay, "history_lines_dropped"), 1);
+	close(client);
+	hall_close(&hall);
+}
+END_TEST
+
 static Suite *make(void)
 {
 	Suite *suite = suite_create("relay");
@@ -196,6 +283,11 @@ static Suite *make(void)
 	tcase_add_test(tcase, a_push_without_a_socket_is_said_and_counted);
 	tcase_add_test(tcase,
 		       a_filter_that_cannot_be_read_costs_no_other_filter);
+	tcase_add_test(tcase,
+		       a_line_that_finds_no_memory_for_a_reader_is_counted);
+	tcase_add_test(tcase, a_reader_that_would_miss_a_line_is_closed);
+	tcase_add_test(tcase,
+		       a_line_that_finds_no_memory_in_the_history_is_counted);
 	return suite;
 }
 

@@ -59,12 +59,14 @@ static void readers_add_history(struct relay *relay,
 {
 	size_t memory = relay->history.memory;
 	struct relay_line line;
+	uint64_t dropped = 0;
 	uint32_t i;
 
 	for (i = 0; i < message->count; i++) {
 		relay_message_line(message, i, &line);
-		relay_store_add(&relay->history, &line);
+		dropped += relay_store_add(&relay->history, &line) < 0;
 	}
+	relay_count(relay, "history_lines_dropped", dropped);
 	if (relay->history.memory > memory &&
 	    !lined_service_may_keep(relay->service,
 				    relay->history.memory - memory))

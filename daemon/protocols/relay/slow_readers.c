@@ -6,6 +6,7 @@
  */
 #include "relay/slow_readers.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -66,8 +67,10 @@ static void slow_send_lines(struct relay_client *client,
 			slow_count_lost(client, message->count - i);
 			return;
 		}
-		lined_socket_send_shared(client->sock, message->buffer, offset,
-					 len);
+		if (lined_socket_send_shared(client->sock, message->buffer,
+					     offset, len) < 0 &&
+		    errno == ENOMEM)
+			slow_count_lost(client, 1);
 		offset += len;
 		relay_slow_count_dropped(client);
 	}
@@ -78,9 +81,12 @@ void relay_slow_send(struct relay_client *client,
 {
 	if (relay_slow_loses_lines(client->relay))
 		slow_send_lines(client, message);
-	else
-		lined_socket_send_shared(client->sock, message->buffer,
-					 message->bytes_at, message->bytes);
+	/* This reader loses its connection rather than lines. */
+	else if (lined_socket_send_shared(client->sock, message->buffer,
+					  message->bytes_at,
+					  message->bytes) < 0 &&
+		 errno == ENOMEM)
+		lined_socket_close_for(client->sock, LINED_CLOSE_ERROR, ENOMEM);
 }
 
 /* Room for a count in place of "{count}". */

@@ -112,8 +112,11 @@ int relay_tls_read(struct relay_tls *tls, struct lined_service *service,
 	if (relay_tls_is_wanted(options)) {
 		client = tls_client_of(options, error, sizeof(error));
 		if (client == NULL) {
-			lined_service_log(service, LINED_LOG_ERR,
-					  "upstream: tls://: %s", error);
+			lined_service_log(
+				service, LINED_LOG_ERR, "tls://: %s%s", error,
+				tls->client != NULL ? ": the files before stay "
+						      "in use"
+						    : "");
 			return -1;
 		}
 	}
