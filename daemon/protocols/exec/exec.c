@@ -80,6 +80,8 @@ static void exec_task(struct lined_service *service)
 
 	for (; program != NULL && !exec->silent_named; program = program->next)
 		exec->silent_named = exec_program_watch(program);
+	if (exec->shared != NULL && !exec->draining)
+		exec_shared_watch(exec);
 }
 
 static void exec_drain(struct lined_service *service)

@@ -57,6 +57,8 @@ struct exec_client {
 int exec_shared_start(struct exec *exec);
 void exec_shared_stop(struct exec *exec);
 void exec_shared_reload(struct exec *exec);
+/* Call this each second: starts programs whose timer could not be started. */
+void exec_shared_watch(struct exec *exec);
 void exec_shared_accept(struct exec *exec, struct exec_client *client);
 /* Call this when a program has written. Clients whose input has ended are
  * checked soon: perhaps their last answer has come. */

@@ -118,7 +118,9 @@ static void each_tell(struct exec_client *client, const char *text, size_t len,
 	if (!each_passes_bytes(framing))
 		line.terminator_len =
 			lined_framing_terminator(framing, &line.terminator);
-	lined_socket_send_line(client->sock, &line);
+	/* The client must not get a stream with a gap. */
+	if (lined_socket_send_line(client->sock, &line) < 0 && errno == ENOMEM)
+		lined_socket_close_for(client->sock, LINED_CLOSE_ERROR, ENOMEM);
 }
 
 static void each_program_readable(struct exec_program *program)

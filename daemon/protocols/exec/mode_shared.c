@@ -315,9 +315,17 @@ void exec_shared_reload(struct exec *exec)
 	char *command = shared_options_text(exec->options);
 	size_t i;
 
-	if (command == NULL || strcmp(command, shared->command) == 0 ||
+	if (command != NULL && strcmp(command, shared->command) == 0) {
+		free(command);
+		return;
+	}
+	if (command == NULL ||
 	    shared_set_count(shared, exec_options_programs(exec->options)) <
 		    0) {
+		lined_service_log(exec->service, LINED_LOG_ERR,
+				  "%s: %s: the program before stays",
+				  exec->options->command.items[0],
+				  strerror(errno));
 		free(command);
 		return;
 	}
@@ -329,6 +337,14 @@ void exec_shared_reload(struct exec *exec)
 	lined_service_each_client(exec->service, shared_move_client, shared);
 	for (i = 0; i < shared->count; i++)
 		exec_slot_restart(shared->slots[i]);
+}
+
+void exec_shared_watch(struct exec *exec)
+{
+	size_t i;
+
+	for (i = 0; i < exec->shared->count; i++)
+		exec_slot_watch(exec->shared->slots[i]);
 }
 
 size_t exec_shared_measure(const struct exec *exec, uint64_t *memory)

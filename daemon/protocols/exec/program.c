@@ -406,22 +406,26 @@ bool exec_program_has_room(const struct exec_program *program)
 	       lined_socket_is_writeable(program->input);
 }
 
-void exec_program_say(struct exec_program *program, const struct iovec *pieces,
-		      size_t count)
+int exec_program_say(struct exec_program *program, const struct iovec *pieces,
+		     size_t count)
 {
 	struct iovec all[8];
 
+	if (program->input == NULL) {
+		errno = EPIPE;
+		return -1;
+	}
 	memcpy(all, pieces, count * sizeof(*pieces));
 	all[count].iov_base = (void *)(uintptr_t) "\n";
 	all[count].iov_len = 1;
-	if (program->input != NULL)
-		lined_socket_sendv(program->input, all, count + 1);
+	return lined_socket_sendv(program->input, all, count + 1);
 }
 
 void exec_program_ask(struct exec_program *program, const struct iovec *pieces,
 		      size_t count)
 {
-	exec_program_say(program, pieces, count);
+	if (exec_program_say(program, pieces, count) < 0 && errno == ENOMEM)
+		lined_service_count(program->service, "lines_lost", 1);
 	program->asked_ms = lined_dispatcher_now_ms(
 		lined_service_dispatcher(program->service));
 	program->spoke = false;

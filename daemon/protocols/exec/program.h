@@ -82,11 +82,13 @@ void exec_program_free(struct exec_program *program);
 /* Whether the program takes more input now. */
 bool exec_program_has_room(const struct exec_program *program);
 
-/* Sends a line of `count` pieces to standard input, followed by LF. */
-void exec_program_say(struct exec_program *program, const struct iovec *pieces,
-		      size_t count);
+/* Sends a line of `count` pieces to standard input, followed by LF. -1
+ * and errno: the program does not get the line. */
+int exec_program_say(struct exec_program *program, const struct iovec *pieces,
+		     size_t count);
 
-/* As exec_program_say(), for a line of a client. */
+/* As exec_program_say(), for a line of a client. A line that finds no memory is
+ * counted as lines_lost. */
 void exec_program_ask(struct exec_program *program, const struct iovec *pieces,
 		      size_t count);
 

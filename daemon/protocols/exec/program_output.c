@@ -6,6 +6,7 @@
  */
 #include "exec/program_output.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "exec/program_slot.h"
@@ -19,7 +20,9 @@ static void output_tell(struct exec_client *client, const char *text,
 
 	line.terminator_len = lined_framing_terminator(
 		lined_socket_framing(client->sock), &line.terminator);
-	lined_socket_send_line(client->sock, &line);
+	if (lined_socket_send_line(client->sock, &line) < 0 && errno == ENOMEM)
+		lined_service_count(client->slot->exec->service, "lines_lost",
+				    1);
 	client->told_ms = exec_now_ms(client->slot->exec);
 }
 
@@ -47,8 +50,10 @@ static void output_visit(struct lined_socket *sock, void *arg)
 	if (client->slot != b->slot || !client->announced ||
 	    lined_client_id(sock) == b->but)
 		return;
-	lined_socket_send_shared(sock, b->buffer, 0,
-				 lined_buffer_len(b->buffer));
+	if (lined_socket_send_shared(sock, b->buffer, 0,
+				     lined_buffer_len(b->buffer)) < 0 &&
+	    errno == ENOMEM)
+		lined_service_count(b->slot->exec->service, "lines_lost", 1);
 	client->told_ms = exec_now_ms(client->slot->exec);
 }
 

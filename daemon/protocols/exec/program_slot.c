@@ -107,14 +107,11 @@ void exec_slot_announce(struct exec_slot *slot, struct exec_client *client)
 
 	if (out != NULL && fclose(out) != 0)
 		written = false;
-	if (written) {
-		struct iovec piece = {text, len};
-
-		exec_program_say(slot->program, &piece, 1);
+	if (written &&
+	    exec_program_say(slot->program, &(struct iovec){text, len}, 1) == 0)
 		client->announced = client->again = true;
-	} else {
+	else
 		lined_socket_close_for(client->sock, LINED_CLOSE_ERROR, ENOMEM);
-	}
 	free(text);
 }
 
@@ -129,7 +126,8 @@ void exec_slot_retract(struct exec_slot *slot, const struct exec_client *client,
 	piece.iov_len =
 		(size_t)snprintf(text, sizeof(text), "-%" PRIu64 " reason=%s",
 				 lined_client_id(client->sock), reason);
-	exec_program_say(slot->program, &piece, 1);
+	if (exec_program_say(slot->program, &piece, 1) < 0 && errno == ENOMEM)
+		lined_service_count(slot->exec->service, "lines_lost", 1);
 }
 
 /* Sends a client's line. CR and LF become blanks: otherwise the program would
@@ -244,10 +242,24 @@ int exec_slot_start(struct exec_slot *slot)
 	piece.iov_len =
 		(size_t)snprintf(hello, sizeof(hello), "hello 1 service=%s",
 				 lined_service_name(service));
-	exec_program_say(slot->program, &piece, 1);
+	if (exec_program_say(slot->program, &piece, 1) < 0) {
+		int error = errno;
+
+		exec_program_free(slot->program);
+		slot->program = NULL;
+		lined_service_count(service, "programs_ended", 1);
+		errno = error;
+		return -1;
+	}
 	lined_service_each_client(service, slot_queue_all, slot);
 	slot_wake(slot);
 	return 0;
+}
+
+void exec_slot_watch(struct exec_slot *slot)
+{
+	if (slot->program == NULL && !lined_timer_is_armed(&slot->restart))
+		exec_slot_restart(slot);
 }
 
 void exec_slot_restart(struct exec_slot *slot)
