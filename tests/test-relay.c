@@ -15,6 +15,8 @@
 #include "allocation.h"
 #include "relay/push.h"
 #include "relay/relay.h"
+#include "relay/upstreams.h"
+#include "relay/upstreams_priv.h"
 #include "serve/service_instance.h"
 #include "support.h"
 #include "worker_fixture.h"
@@ -274,6 +276,22 @@ START_TEST(a_line_that_finds_no_memory_in_the_history_is_counted)
 }
 END_TEST
 
+START_TEST(a_list_that_cannot_be_read_costs_no_other_option)
+{
+	struct relay *relay = open_relay();
+
+	options.mode = RELAY_UPSTREAM;
+	relay_upstreams_reload(relay);
+	options.use = RELAY_CHOICE_ALL;
+	allocation_fail(1, false);
+	relay_upstreams_reload(relay);
+	allocation_fail(0, false);
+	ck_assert_str_eq(logged, "upstream: Cannot allocate memory\n");
+	ck_assert(relay->upstreams->all);
+	hall_close(&hall);
+}
+END_TEST
+
 static Suite *make(void)
 {
 	Suite *suite = suite_create("relay");
@@ -288,6 +306,7 @@ static Suite *make(void)
 	tcase_add_test(tcase, a_reader_that_would_miss_a_line_is_closed);
 	tcase_add_test(tcase,
 		       a_line_that_finds_no_memory_in_the_history_is_counted);
+	tcase_add_test(tcase, a_list_that_cannot_be_read_costs_no_other_option);
 	return suite;
 }
 

@@ -135,11 +135,12 @@ static int upstreams_read_options(struct relay_upstreams *upstreams)
 	const struct relay_options *options = upstreams->relay->options;
 	bool same = upstreams->retry_min_ms == options->retry_min_ms &&
 		    upstreams->retry_max_ms == options->retry_max_ms;
+	int result = 0;
 	size_t i;
 
 	relay_connector_set_limits(upstreams->relay);
 	if (upstreams_read_list(upstreams) < 0)
-		return upstreams_log_error(upstreams->relay);
+		result = upstreams_log_error(upstreams->relay);
 	relay_failover_set_all(upstreams, options->use == RELAY_CHOICE_ALL);
 	upstreams->retry_min_ms = options->retry_min_ms;
 	upstreams->retry_max_ms = options->retry_max_ms;
@@ -150,7 +151,7 @@ static int upstreams_read_options(struct relay_upstreams *upstreams)
 				&upstreams->list[i]->connector);
 	}
 	relay_failover_update(upstreams);
-	return 0;
+	return result;
 }
 
 void relay_upstreams_give_up(struct relay *relay, uint64_t bytes)
