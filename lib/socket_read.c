@@ -404,7 +404,7 @@ static enum lined_line_status stream_take(struct lined_socket *sock, size_t len,
 }
 
 /* Discards the rest of a line over the limit. False: its end has not come. */
-static bool stream_is_between_lines(struct lined_socket *sock)
+static bool stream_skip_long_line(struct lined_socket *sock)
 {
 	uint64_t bare_lf = 0;
 
@@ -426,7 +426,7 @@ enum lined_line_status stream_read_block(struct lined_socket *sock, size_t len,
 		errno = len == 0 ? EINVAL : EMSGSIZE;
 		return LINED_LINE_ERROR;
 	}
-	if (!stream_is_between_lines(sock))
+	if (!stream_skip_long_line(sock))
 		return stream_need_more(sock);
 	have = input_len(&sock->in);
 	if (have >= len)
@@ -450,7 +450,7 @@ enum lined_line_status stream_read(struct lined_socket *sock,
 
 	if (status != LINED_LINE_READY)
 		return status;
-	if (!stream_is_between_lines(sock) || input_len(&sock->in) == 0)
+	if (!stream_skip_long_line(sock) || input_len(&sock->in) == 0)
 		return stream_need_more(sock);
 	return stream_take(sock, input_len(&sock->in), data);
 }

@@ -16,7 +16,7 @@
 #include "fail.h"
 
 /* Spare room that is added when the output grows. */
-#define OUT_STEP (64 * 1024)
+#define OUT_SPARE (64 * 1024)
 
 /* The most messages besides data that the peer may cause in MESSAGES_MS. One
  * such message in gigabytes is normal. */
@@ -51,11 +51,11 @@ static int tls_bio_write(BIO *bio, const char *data, int size)
 
 	BIO_clear_retry_flags(bio);
 	if (need > io->out_room) {
-		out = realloc(io->out, need + OUT_STEP);
+		out = realloc(io->out, need + OUT_SPARE);
 		if (out == NULL)
 			return -1;
 		io->out = out;
-		io->out_room = need + OUT_STEP;
+		io->out_room = need + OUT_SPARE;
 	}
 	memcpy(io->out + io->out_len, data, (size_t)size);
 	io->out_len = need;

@@ -22,17 +22,17 @@ struct datagram {
 	struct datagram *next;
 	struct sockaddr_storage to;
 	socklen_t to_len;
-	struct datagram_source from; /* the local address */
+	struct datagram_source local; /* the address it is sent from */
 	size_t len;
 	char data[];
 };
 
 struct datagrams {
 	/* The datagram that is being read, and the answer to it. */
-	struct sockaddr_storage from;
-	socklen_t from_len;
-	struct datagram_source asked; /* the local address to which it came */
-	bool has_sources;             /* the kernel reports `asked` */
+	struct sockaddr_storage sender;
+	socklen_t sender_len;
+	struct datagram_source local; /* the address that it reached */
+	bool has_sources;             /* the kernel reports `local` */
 	bool reading;
 	bool began;   /* the reader has called a read function */
 	char *answer; /* NULL: nothing was sent yet */
@@ -80,8 +80,8 @@ static int datagram_peer(const struct lined_socket *sock,
 {
 	if (!sock->datagrams->reading)
 		return fail_with(ENOTCONN);
-	*address = sock->datagrams->from;
-	*len = sock->datagrams->from_len;
+	*address = sock->datagrams->sender;
+	*len = sock->datagrams->sender_len;
 	return 0;
 }
 
@@ -118,8 +118,8 @@ static ssize_t datagram_send_one(int fd, struct datagram *datagram)
 		.msg_namelen = datagram->to_len,
 		.msg_iov = &piece,
 		.msg_iovlen = 1,
-		.msg_control = datagram->from.bytes,
-		.msg_controllen = datagram->from.len,
+		.msg_control = datagram->local.bytes,
+		.msg_controllen = datagram->local.len,
 	};
 
 	return sendmsg(fd, &message, MSG_NOSIGNAL);
@@ -170,9 +170,10 @@ static int datagram_send_from(struct lined_socket *sock,
 
 	if (!socket_transport(sock)->is_datagram)
 		return fail_with(EOPNOTSUPP);
-	if (sock->state != LINED_SOCKET_UDP_BOUND || sock->dispatcher == NULL ||
-	    address_len > sizeof(datagram->to))
+	if (sock->state != LINED_SOCKET_UDP_BOUND || sock->dispatcher == NULL)
 		return fail_with(ENOTCONN);
+	if (address_len > sizeof(datagram->to))
+		return fail_with(EINVAL);
 	/* The queue may have filled up within this turn. */
 	if (!datagram_fits(sock, len))
 		datagram_send_queued(sock);
@@ -186,7 +187,7 @@ static int datagram_send_from(struct lined_socket *sock,
 	datagram->next = NULL;
 	memcpy(&datagram->to, address, address_len);
 	datagram->to_len = address_len;
-	datagram->from = *from;
+	datagram->local = *from;
 	datagram->len = len;
 	if (len > 0)
 		memcpy(datagram->data, data, len);
@@ -264,10 +265,10 @@ static void datagram_finish(struct lined_socket *sock)
 	datagrams->reading = false;
 	if (datagrams->answer == NULL)
 		return;
-	datagram_send_from(sock, &datagrams->asked, datagrams->answer,
+	datagram_send_from(sock, &datagrams->local, datagrams->answer,
 			   datagrams->answer_len,
-			   (struct sockaddr *)&datagrams->from,
-			   datagrams->from_len);
+			   (struct sockaddr *)&datagrams->sender,
+			   datagrams->sender_len);
 	free(datagrams->answer);
 	datagrams->answer = NULL;
 	datagrams->answer_len = datagrams->answer_room = 0;
@@ -295,28 +296,28 @@ static bool datagram_receive(struct lined_socket *sock)
 	struct datagrams *datagrams = sock->datagrams;
 	struct iovec room = {sock->dispatcher->read_buffer, READ_SIZE};
 	struct msghdr message = {
-		.msg_name = &datagrams->from,
-		.msg_namelen = sizeof(datagrams->from),
+		.msg_name = &datagrams->sender,
+		.msg_namelen = sizeof(datagrams->sender),
 		.msg_iov = &room,
 		.msg_iovlen = 1,
-		.msg_control = datagrams->asked.bytes,
+		.msg_control = datagrams->local.bytes,
 		/* 0: no descriptors arrive that a UNIX peer may send. */
 		.msg_controllen = datagrams->has_sources
-					  ? sizeof(datagrams->asked.bytes)
+					  ? sizeof(datagrams->local.bytes)
 					  : 0,
 	};
 	ssize_t n = recvmsg(sock->delegate.fd, &message, 0);
 
 	if (n < 0)
 		return false;
-	datagrams->from_len = message.msg_namelen;
-	datagram_source_read(&datagrams->asked, &message);
+	datagrams->sender_len = message.msg_namelen;
+	datagram_source_read(&datagrams->local, &message);
 	counter_add(&sock->group->counters.datagrams_in, 1);
 	counter_add(&sock->group->counters.bytes_in, (uint64_t)n);
 	if (message.msg_flags & MSG_TRUNC ||
 	    (sock->group->admit != NULL &&
-	     !sock->group->admit(sock, (struct sockaddr *)&datagrams->from,
-				 datagrams->from_len))) {
+	     !sock->group->admit(sock, (struct sockaddr *)&datagrams->sender,
+				 datagrams->sender_len))) {
 		if (sock->state != LINED_SOCKET_CLOSED)
 			datagram_count_drop(sock);
 		return false;
@@ -432,8 +433,8 @@ static enum lined_line_status datagram_read_line(struct lined_socket *sock,
 	while ((result = datagram_next(sock, line)) != FRAMER_NEED_MORE)
 		if (sock->group->admit_line == NULL ||
 		    sock->group->admit_line(
-			    sock, (const struct sockaddr *)&datagrams->from,
-			    datagrams->from_len))
+			    sock, (const struct sockaddr *)&datagrams->sender,
+			    datagrams->sender_len))
 			return datagram_took_line(
 				sock, result == FRAMER_READY
 					      ? LINED_LINE_READY

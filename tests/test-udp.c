@@ -342,6 +342,19 @@ START_TEST(size_that_no_datagram_has_is_refused)
 }
 END_TEST
 
+START_TEST(address_that_no_family_has_is_refused)
+{
+	char address[sizeof(struct sockaddr_storage) + 1] = {AF_INET};
+
+	udp_open();
+	support_fails(lined_socket_send_to(udp.sock, "x", 1,
+					   (const struct sockaddr *)address,
+					   sizeof(address)),
+		      EINVAL);
+	ck_assert_uint_eq(lined_socket_queued(udp.sock), 0);
+}
+END_TEST
+
 static bool have_ipv6(void)
 {
 	struct sockaddr_in6 address = {.sin6_family = AF_INET6,
@@ -388,6 +401,7 @@ static Suite *make_suite(void)
 	tcase_add_test(addresses, each_sender_gets_its_own_answer);
 	tcase_add_test(addresses, sender_is_known_and_reached_by_send_to);
 	tcase_add_test(addresses, size_that_no_datagram_has_is_refused);
+	tcase_add_test(addresses, address_that_no_family_has_is_refused);
 	tcase_add_test(addresses, empty_datagram_moves_with_its_socket);
 	tcase_add_test(addresses, ipv6_works_the_same);
 	return suite;

@@ -12,8 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As LOG_TEXT_MAX: the log cuts a message at this length. */
-#define REPORT_TEXT_MAX 2048
+#include "log/log_output.h"
 
 void report_fini(struct report *report)
 {
@@ -55,7 +54,7 @@ void report_keep(struct report *report, enum lined_log_level level,
 void report_add(struct report *report, enum lined_log_level level,
 		const char *format, ...)
 {
-	char text[REPORT_TEXT_MAX];
+	char text[LOG_TEXT_MAX];
 	va_list arguments;
 	int saved = errno;
 

@@ -17,7 +17,7 @@
 
 static int fds[SPARE_FDS], loan_fds[LOAN_FDS];
 static size_t held, loans_left;
-static bool loans_made; /* spare_fds_take_back() fills loan_fds */
+static bool has_loans; /* spare_fds_take_back() fills loan_fds */
 
 static size_t spare_fds_fill(int *to, size_t count, size_t most)
 {
@@ -34,7 +34,7 @@ static size_t spare_fds_fill(int *to, size_t count, size_t most)
 void spare_fds_hold(void)
 {
 	held = spare_fds_fill(fds, held, SPARE_FDS);
-	loans_made = true;
+	has_loans = true;
 	spare_fds_take_back();
 }
 
@@ -54,6 +54,6 @@ bool spare_fds_lend(void)
 
 void spare_fds_take_back(void)
 {
-	if (loans_made && loans_left < LOAN_FDS)
+	if (has_loans && loans_left < LOAN_FDS)
 		loans_left = spare_fds_fill(loan_fds, loans_left, LOAN_FDS);
 }

@@ -519,7 +519,8 @@ LINED_API int lined_socket_send_shared(struct lined_socket *sock,
  * Queues a datagram to an address. A datagram that the kernel refuses later,
  * for example because it is too long, is only counted. -1 with errno: ENOBUFS
  * (the queue is full; counted), ENOTCONN (not bound, not registered, or
- * closed), EOPNOTSUPP (a stream), EMSGSIZE, ENOMEM.
+ * closed), EINVAL (the address is too long), EOPNOTSUPP (a stream), EMSGSIZE,
+ * ENOMEM.
  */
 LINED_API int lined_socket_send_to(struct lined_socket *sock, const void *data,
 				   size_t len, const struct sockaddr *address,
