@@ -372,12 +372,12 @@ START_TEST(a_file_of_another_user_is_refused)
 
 	path_of(path, sizeof(path), "good");
 	ck_assert_int_eq(chown(path, 1, 1), 0);
-	refused("good", "does not belong to root, as which lined was started");
+	refused("good", "does not belong to root, and root started lined");
 	ck_assert_int_eq(chown(path, 0, 0), 0);
 	ck_assert_int_eq(chown(dir, 1, 1), 0);
 	snprintf(want, sizeof(want),
-		 "its directory %s does not belong to root, as which lined was "
-		 "started",
+		 "its directory %s does not belong to root, and root started "
+		 "lined",
 		 dir);
 	refused("good", want);
 	/* The rule is the same after root has become that user. */

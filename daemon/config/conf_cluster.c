@@ -44,17 +44,17 @@ static const struct lined_option cluster_table[] = {
  */
 static const char *cluster_misaddressed(const char *text)
 {
-	const char *host = text + 7, *port;
+	const char *host, *port;
 	int64_t number;
+	bool secure = strncmp(text, "tls://", 6) == 0;
 	size_t len;
 
-	if (strncmp(text, "tls://", 6) == 0)
-		host = text + 6;
-	else if (strncmp(text, "nats://", 7) != 0)
+	if (!secure && strncmp(text, "nats://", 7) != 0)
 		return "is not nats://HOST:PORT or tls://HOST:PORT";
-	if (host == text + 6 && !tls_available())
+	if (secure && !tls_available())
 		return "needs OpenSSL, lined was built without "
 		       "(--without-openssl)";
+	host = text + (secure ? 6 : 7);
 	if (strchr(host, '@') != NULL)
 		return "user, password and token are keys of their own";
 	len = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");

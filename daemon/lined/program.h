@@ -48,11 +48,14 @@ struct lined_program_spec {
 	bool keep_input;
 };
 
+/* The directories in which lined_program_find() searches. */
+#define LINED_PROGRAM_PATH                                                     \
+	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 /*
  * Finds the file of a command: a path with a slash, or a name, searched in
- * /usr/local/sbin, /usr/local/bin, /usr/sbin, /usr/bin, /sbin and /bin. Writes
- * the path. -1 with errno: ENOENT, EACCES (not executable for this user),
- * EISDIR, EINVAL (a relative path), ENAMETOOLONG.
+ * LINED_PROGRAM_PATH. Writes the path. -1 with errno: ENOENT, EACCES (not
+ * executable for this user), EISDIR, EINVAL (a relative path), ENAMETOOLONG.
  */
 LINED_API int lined_program_find(const char *command, char *path, size_t size);
 

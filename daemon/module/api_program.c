@@ -17,12 +17,6 @@
 #include "serve/client_log.h"
 #include "serve/service_instance.h"
 
-/* The directories in which commands are searched. They are also the PATH of
- * programs: see exec in lined.conf(5). */
-static const char *const directories[] = {"/usr/local/sbin", "/usr/local/bin",
-					  "/usr/sbin",       "/usr/bin",
-					  "/sbin",           "/bin"};
-
 static int program_file_check(const char *path)
 {
 	struct stat st;
@@ -36,10 +30,10 @@ static int program_file_check(const char *path)
 }
 
 static int program_path_join(char *path, size_t size, const char *directory,
-			     const char *name)
+			     size_t directory_len, const char *name)
 {
-	int len = snprintf(path, size, "%s%s%s", directory,
-			   directory[0] != '\0' ? "/" : "", name);
+	int len = snprintf(path, size, "%.*s%s%s", (int)directory_len,
+			   directory, directory_len > 0 ? "/" : "", name);
 
 	if (len >= 0 && (size_t)len < size)
 		return 0;
@@ -49,18 +43,20 @@ static int program_path_join(char *path, size_t size, const char *directory,
 
 int lined_program_find(const char *command, char *path, size_t size)
 {
-	size_t i;
+	const char *at;
+	size_t len;
 	int error = ENOENT;
 
 	if (strchr(command, '/') != NULL) {
 		errno = EINVAL;
-		return command[0] == '/' && program_path_join(path, size, "",
+		return command[0] == '/' && program_path_join(path, size, "", 0,
 							      command) == 0
 			       ? program_file_check(path)
 			       : -1;
 	}
-	for (i = 0; i < sizeof(directories) / sizeof(directories[0]); i++) {
-		if (program_path_join(path, size, directories[i], command) < 0)
+	for (at = LINED_PROGRAM_PATH; *at != '\0'; at += len + (at[len] != 0)) {
+		len = strcspn(at, ":");
+		if (program_path_join(path, size, at, len, command) < 0)
 			return -1;
 		if (program_file_check(path) == 0)
 			return 0;

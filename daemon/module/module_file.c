@@ -40,8 +40,8 @@ int module_refuse(const struct module_error *error, const char *format, ...)
 static const char *module_owner_fault(uid_t user, const struct stat *st)
 {
 	if (st->st_uid != 0 && st->st_uid != user)
-		return user == 0 ? "does not belong to root, as which lined "
-				   "was started"
+		return user == 0 ? "does not belong to root, and root "
+				   "started lined"
 				 : "belongs to neither root nor the user lined "
 				   "runs as";
 	if ((st->st_mode & S_IWGRP) != 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The key of an address in hash tables. There is one key for each IPv4 address,
- * each IPv6 /64 and each link-local address.
+ * The key of an address in hash tables. IPv4 addresses, IPv6 /64 networks and,
+ * with few exceptions, link-local addresses have keys of their own.
  */
 #pragma once
 

@@ -522,7 +522,7 @@ class Reload(DaemonTest):
         bad = good + service("time", "unix://" + self.path("time"),
                              protocol="time")
         self.write(bad)
-        wrong = "does not belong to root, as which lined was started"
+        wrong = "does not belong to root, and root started lined"
         arguments = [LINED, "-c", self.config, "-L", "stderr", "-m", modules]
         for more in (["-t"], []):
             done = subprocess.run(arguments + more, stderr=subprocess.PIPE,

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/param.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <unwind.h>
@@ -312,6 +313,12 @@ static void *early_alloc(size_t size)
 	return memory;
 }
 
+/* The bytes of `early` from here on. */
+static size_t early_after(const void *memory)
+{
+	return (size_t)(early + sizeof(early) - (const char *)memory);
+}
+
 static bool is_early(const void *memory)
 {
 	return (const char *)memory >= early &&
@@ -367,10 +374,9 @@ void *realloc(void *memory, size_t size)
 	if (!memory_is_ready() || is_early(memory)) {
 		void *copy = malloc(size);
 
+		/* The blocks in `early` have no recorded size. */
 		if (copy != NULL && memory != NULL)
-			memcpy(copy, memory, size); /* memory is in `early`,
-						     * whose blocks have no
-						     * recorded size */
+			memcpy(copy, memory, MIN(size, early_after(memory)));
 		return copy;
 	}
 	if (size != 0 && memory_fails("realloc", CALLER))

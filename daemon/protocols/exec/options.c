@@ -60,9 +60,7 @@ static void options_check_command(struct lined_check *check,
 				  "%s: a path must be absolute", command);
 	else if (errno == ENOENT && strchr(command, '/') == NULL)
 		lined_check_error(check, "command",
-				  "%s: not found in /usr/local/sbin, "
-				  "/usr/local/bin, /usr/sbin, /usr/bin, /sbin, "
-				  "/bin",
+				  "%s: not found in " LINED_PROGRAM_PATH,
 				  command);
 	else if (errno == EACCES)
 		lined_check_error(check, "command",

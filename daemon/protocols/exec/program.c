@@ -12,9 +12,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define PATH_VARIABLE                                                          \
-	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 /* The most bytes before a line's text: an id, or a list of ids. */
 #define PREFIX_MAX 65536
 
@@ -331,8 +328,8 @@ static int program_launch(struct exec_program *program,
 	    0)
 		return -1;
 	arguments = program_join_list(NULL, &options->command, NULL);
-	environment = program_join_list(PATH_VARIABLE, &options->environment,
-					variables);
+	environment = program_join_list("PATH=" LINED_PROGRAM_PATH,
+					&options->environment, variables);
 	readable = program_join_list(NULL, &options->readable, NULL);
 	if (arguments != NULL && environment != NULL && readable != NULL) {
 		spec.arguments = arguments;
