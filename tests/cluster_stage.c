@@ -53,8 +53,9 @@ static uint64_t broker_close(void *arg)
 
 static bool broker_send(void *arg, struct broker_request *request)
 {
-	if (stage_broker.drops || (request->kind != BROKER_SEND &&
-				   request->life != stage_broker.life)) {
+	if (stage_broker.drops ||
+	    (request->kind != BROKER_SEND &&
+	     request->connection != stage_broker.connection)) {
 		free(request);
 		return false;
 	}
@@ -102,7 +103,7 @@ void stage_tell(struct stage *stage, enum broker_event_kind kind,
 	ck_assert_ptr_nonnull(event);
 	event->bucket = bucket;
 	event->revision = revision;
-	event->life = stage_broker.life;
+	event->connection = stage_broker.connection;
 	event->number = kind == BROKER_UP ? STAGE_BUCKET : 0;
 	stage_broker.event(stage_broker.arg, event);
 	stage_turn(stage);
@@ -116,7 +117,7 @@ void stage_answer(struct stage *stage, enum broker_event_kind kind,
 	ck_assert_ptr_nonnull(event);
 	event->tag = tag;
 	event->revision = revision;
-	event->life = stage_broker.life;
+	event->connection = stage_broker.connection;
 	stage_broker.event(stage_broker.arg, event);
 	stage_turn(stage);
 }
@@ -131,7 +132,7 @@ struct cluster_report stage_report(const struct stage *stage)
 
 void stage_join(struct stage *stage, uint64_t revision)
 {
-	stage_broker.life++;
+	stage_broker.connection++;
 	stage_tell(stage, BROKER_UP, 0, 0, NULL, NULL);
 	stage_tell(stage, BROKER_LISTED, BROKER_NAMES, revision, NULL, NULL);
 	stage_tell(stage, BROKER_LISTED, BROKER_NODES, 0, NULL, NULL);

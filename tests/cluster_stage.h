@@ -31,7 +31,7 @@ struct stage_broker {
 	bool drops;
 	struct broker_request *last;
 	size_t requests, frames, longest, backlog, frame_max;
-	uint64_t life;
+	uint64_t connection;
 	uint64_t unwritten; /* how many lines it reports as unwritten when it is
 			     * closed */
 };

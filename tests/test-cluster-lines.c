@@ -82,7 +82,7 @@ static void frame_send(struct stage *stage, struct frame_text *frame)
 	put(frame, frame->lines, 4);
 	event = broker_event_new(BROKER_FRAME, NULL, frame->bytes, len);
 	ck_assert_ptr_nonnull(event);
-	event->life = stage_broker.life;
+	event->connection = stage_broker.connection;
 	stage_broker.event(stage_broker.arg, event);
 	stage_turn(stage);
 }
@@ -358,7 +358,7 @@ START_TEST(what_the_broker_drops_is_not_sent)
 	/* The broker's queue still had the first line. */
 	down = broker_event_new(BROKER_DOWN, NULL, "cut", 3);
 	ck_assert_ptr_nonnull(down);
-	down->life = stage_broker.life;
+	down->connection = stage_broker.connection;
 	down->number = 1;
 	stage_broker.event(stage_broker.arg, down);
 	stage_turn(&stage);
@@ -383,7 +383,7 @@ START_TEST(what_a_closed_broker_has_not_written_is_not_sent)
 	 * report yet. */
 	down = broker_event_new(BROKER_DOWN, NULL, "cut", 3);
 	ck_assert_ptr_nonnull(down);
-	down->life = stage_broker.life;
+	down->connection = stage_broker.connection;
 	down->number = 1;
 	stage_broker.event(stage_broker.arg, down);
 	stage_broker.unwritten = 1;

@@ -240,13 +240,14 @@ START_TEST(a_request_for_the_connection_before_is_not_sent)
 	stage_begin(&stage);
 	nodes = &stage.cluster->nodes;
 	before = stage_broker.requests - stage_broker.frames;
-	stage_broker.life++;
+	stage_broker.connection++;
 	nodes_tick(nodes, cluster_now_us() + nodes->lease_us / 5 * 2);
 	ck_assert_uint_eq(stage_broker.requests - stage_broker.frames, before);
-	stage_broker.life--;
+	stage_broker.connection--;
 	nodes_tick(nodes, cluster_now_us() + nodes->lease_us / 5 * 4);
 	ck_assert_uint_gt(stage_broker.requests - stage_broker.frames, before);
-	ck_assert_uint_eq(stage_broker.last->life, stage_broker.life);
+	ck_assert_uint_eq(stage_broker.last->connection,
+			  stage_broker.connection);
 	stage_close(&stage);
 }
 END_TEST
@@ -260,7 +261,7 @@ START_TEST(an_answer_that_cannot_be_is_not_repeated)
 	stage_open(&stage);
 	ck_assert_int_eq(cluster_open(stage.cluster, &stage_settings, 60000),
 			 0);
-	stage_broker.life++;
+	stage_broker.connection++;
 	stage_tell(&stage, BROKER_UP, 0, 0, NULL, NULL);
 	stage_tell(&stage, BROKER_LISTED, BROKER_NAMES, 0, NULL, NULL);
 	stage_tell(&stage, BROKER_LISTED, BROKER_NODES, 0, NULL, NULL);
@@ -327,7 +328,7 @@ START_TEST(a_node_with_another_lease_makes_both_connect_anew)
 	stage_tell(&stage, BROKER_STORED, BROKER_NODES, 3, "n.node-c",
 		   "1 8000000000000b0c 1.0 3000");
 	hall_wait(&stage.hall, is_open_again, NULL);
-	stage_broker.life = 0;
+	stage_broker.connection = 0;
 	stage_join(&stage, 0);
 	ck_assert(!stage.cluster->nodes.lease_differs);
 	stage_close(&stage);
@@ -466,13 +467,13 @@ START_TEST(what_the_broker_of_before_has_told_is_forgotten)
 	stage_begin(&stage);
 	up = broker_event_new(BROKER_UP, NULL, NULL, 0);
 	ck_assert_ptr_nonnull(up);
-	up->life = stage_broker.life;
+	up->connection = stage_broker.connection;
 	stage_broker.event(stage_broker.arg, up);
 	ck_assert_int_eq(cluster_open(stage.cluster, &stage_settings, 60000),
 			 0);
 	stage_turn(&stage);
 	ck_assert_str_eq(stage_report(&stage).state, "cut off");
-	stage_broker.life = 0;
+	stage_broker.connection = 0;
 	stage_join(&stage, 0);
 	stage_close(&stage);
 }

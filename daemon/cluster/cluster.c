@@ -71,11 +71,11 @@ static void cluster_purge_markers(struct cluster *cluster, uint64_t now_us,
 static void cluster_up(struct cluster *cluster,
 		       const struct broker_event *event)
 {
-	cluster->out.link = event->life;
+	cluster->out.connection = event->connection;
 	cluster->names_listed = false;
 	atomic_store(&cluster->out.frame_max,
 		     cluster->out.ops->frame_max(cluster->out.broker));
-	atomic_store(&cluster->out.life, event->number);
+	atomic_store(&cluster->out.buckets_id, event->number);
 	atomic_store(&cluster->out.revision, 0);
 	cluster_purge_markers(cluster, 0, true);
 	names_begin(&cluster->names);
@@ -92,8 +92,8 @@ static void cluster_trouble(struct cluster *cluster, const char *text)
 
 static void cluster_down(struct cluster *cluster, uint64_t now_us)
 {
-	cluster->out.link = 0;
-	atomic_store(&cluster->out.life, 0);
+	cluster->out.connection = 0;
+	atomic_store(&cluster->out.buckets_id, 0);
 	nodes_down(&cluster->nodes);
 	cluster_be_alone(cluster, now_us);
 	cluster_frames_deliver(cluster, UINT64_MAX);
@@ -182,7 +182,7 @@ static bool cluster_handle(struct cluster *cluster, struct broker_event *event,
 	default:
 		break;
 	}
-	if (event->life != cluster->out.link)
+	if (event->connection != cluster->out.connection)
 		return true;
 	switch (event->kind) {
 	case BROKER_DOWN:
@@ -348,7 +348,7 @@ static void cluster_ticked(struct lined_timer *timer)
 	nodes_tick(&cluster->nodes, now_us);
 	if (cluster->names.mode == NAMES_WAITING &&
 	    (cluster->nodes.twin_logged ||
-	     now_us > cluster->opened_us + (cluster->out.link != 0
+	     now_us > cluster->opened_us + (cluster->out.connection != 0
 						    ? JOIN_WAIT_US
 						    : FIRST_WAIT_US)))
 		cluster_be_alone(cluster, now_us);
@@ -434,7 +434,7 @@ static void cluster_close(struct cluster *cluster)
 	 * broker's. */
 	cluster_drop_events(cluster, true);
 	cluster->settings = NULL;
-	cluster->out.link = 0;
+	cluster->out.connection = 0;
 	cluster_be_alone(cluster, cluster_now_us());
 	names_forget(&cluster->names);
 	cluster->trouble[0] = '\0';

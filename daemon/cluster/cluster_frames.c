@@ -241,7 +241,7 @@ struct cluster_wait {
 static bool cluster_frames_is_ahead(const struct cluster *cluster,
 				    const struct frame *frame)
 {
-	return frame->life == atomic_load(&cluster->out.life) &&
+	return frame->buckets_id == atomic_load(&cluster->out.buckets_id) &&
 	       frame->revision > cluster->names.applied;
 }
 

@@ -44,7 +44,7 @@ static void frame_write(const struct frame *frame, char *at)
 	at = frame_put(at, frame->number, 8);
 	at = frame_put(at, frame->line, 8);
 	at = frame_put(at, frame->lines, 4);
-	at = frame_put(at, frame->life, 8);
+	at = frame_put(at, frame->buckets_id, 8);
 	frame_put(at, frame->revision, 8);
 }
 
@@ -60,7 +60,7 @@ bool frame_read(struct frame *frame, const char *bytes, size_t len)
 	frame->number = frame_get(&at, 8);
 	frame->line = frame_get(&at, 8);
 	frame->lines = (uint32_t)frame_get(&at, 4);
-	frame->life = frame_get(&at, 8);
+	frame->buckets_id = frame_get(&at, 8);
 	frame->revision = frame_get(&at, 8);
 	frame->data = at;
 	frame->len = len - FRAME_HEADER;
@@ -75,7 +75,7 @@ void cluster_out_send(struct cluster_out *out, enum frame_kind kind,
 		.kind = kind,
 		.number = out->number,
 		.lines = lines,
-		.life = atomic_load(&out->life),
+		.buckets_id = atomic_load(&out->buckets_id),
 		.revision = atomic_load(&out->revision),
 	};
 	struct broker_request *request = NULL;
@@ -135,7 +135,7 @@ void cluster_out_request(struct cluster_out *out, enum broker_request_kind kind,
 	request->bucket = bucket;
 	request->expected = expected;
 	request->tag = tag;
-	request->life = out->link;
+	request->connection = out->connection;
 	pthread_mutex_lock(&out->lock);
 	if (out->broker != NULL)
 		out->ops->send(out->broker, request);

@@ -31,12 +31,13 @@ struct cluster_out {
 	const struct broker_ops *ops;
 	uint64_t number; /* this node's number */
 	pthread_mutex_t lock;
-	void *broker;  /* NULL: not open; written by the main thread */
-	uint64_t link; /* the connection's number; 0: none; main thread only */
-	uint64_t next_line; /* the sequence number of the next line */
-	/* life: when the buckets were created; 0: no connection. revision: the
-	 * last revision of the names that this node has received. */
-	_Atomic uint64_t life, revision;
+	void *broker;        /* NULL: not open; written by the main thread */
+	uint64_t connection; /* its number; 0: none; main thread only */
+	uint64_t next_line;  /* the sequence number of the next line */
+	/* buckets_id: when the buckets were created; 0: no connection.
+	 * revision: the last revision of the names that this node has received.
+	 */
+	_Atomic uint64_t buckets_id, revision;
 	_Atomic uint64_t sent, unsent, too_long;
 	atomic_size_t frame_max; /* read from the broker at each BROKER_UP */
 	atomic_bool up;          /* the node is joined: lines are sent */
@@ -152,8 +153,9 @@ struct frame {
 	 * the node's next line. */
 	uint64_t line;
 	uint32_t lines;
-	uint64_t life, revision; /* as in cluster_out of the sending node */
-	const char *data;        /* after the header */
+	/* As in cluster_out of the sending node. */
+	uint64_t buckets_id, revision;
+	const char *data; /* after the header */
 	size_t len;
 };
 

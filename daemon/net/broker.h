@@ -69,12 +69,13 @@ enum broker_event_kind {
 	BROKER_FAILED,
 };
 
-/* One block of malloc(). All events of one connection have the same `life`. */
+/* One block of malloc(). All events of one connection have the same
+ * `connection`. */
 struct broker_event {
 	struct broker_event *next; /* for the receiver */
 	enum broker_event_kind kind;
 	enum broker_bucket bucket;
-	uint64_t life, number, revision, tag;
+	uint64_t connection, number, revision, tag;
 	const char *key;  /* NUL-terminated */
 	const char *text; /* NUL-terminated */
 	size_t len;       /* length of text */
@@ -106,9 +107,10 @@ struct broker_request {
 	uint64_t expected;
 	/* Repeated in the answer. After BROKER_DOWN no answer follows. */
 	uint64_t tag;
-	/* The `life` of the BROKER_UP event. After a reconnect the buckets may
-	 * be new, so an older `life` is refused. Not for frames. */
-	uint64_t life;
+	/* The `connection` of the BROKER_UP event. After a reconnect the
+	 * buckets may be new, so an older `connection` is refused. Not for
+	 * frames. */
+	uint64_t connection;
 	uint32_t lines; /* lines in a frame */
 	const char *key;
 	const char *data;
@@ -137,8 +139,8 @@ struct broker_ops {
 	 * BROKER_TROUBLE has reported. */
 	uint64_t (*close)(void *broker);
 	/* Takes ownership of a request. False: the request was freed, because
-	 * the link is down or stalled, or has another `life`. Requests of one
-	 * thread keep their order. Does not block. MT-safe. */
+	 * the link is down or stalled, or has another `connection`. Requests of
+	 * one thread keep their order. Does not block. MT-safe. */
 	bool (*send)(void *broker, struct broker_request *request);
 	/* Bytes not yet written to the link. MT-safe. */
 	size_t (*backlog)(const void *broker);

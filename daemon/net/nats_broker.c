@@ -131,11 +131,11 @@ static bool nats_run_link(struct nats_broker *broker)
 {
 	struct nats_link *link = nats_link_new(broker);
 	struct broker_event *up;
-	uint64_t life = 0;
+	uint64_t buckets_id = 0;
 
 	if (link == NULL)
 		return false;
-	if (!nats_link_connect(link) || !nats_buckets_make(link, &life)) {
+	if (!nats_link_connect(link) || !nats_buckets_make(link, &buckets_id)) {
 		nats_emit_end(link, BROKER_REFUSED);
 		nats_link_close(link);
 		return false;
@@ -143,7 +143,7 @@ static bool nats_run_link(struct nats_broker *broker)
 	nats_set_up(link, true);
 	up = broker_event_new(BROKER_UP, NULL, NULL, 0);
 	if (up != NULL)
-		up->number = life;
+		up->number = buckets_id;
 	nats_emit(link, link->nc, up);
 	if (nats_link_subscribe(link) && nats_buckets_subscribe(link))
 		nats_serve(link);
@@ -328,7 +328,7 @@ static uint64_t nats_close(void *arg)
 }
 
 /* Whether to drop a request: the link is down, or is stalled (frames), or has
- * another `life` (entries). Called with the lock held. */
+ * another `connection` (entries). Called with the lock held. */
 static bool nats_drops(const struct nats_broker *broker,
 		       const struct broker_request *request)
 {
@@ -338,7 +338,7 @@ static bool nats_drops(const struct nats_broker *broker,
 		return true;
 	return request->kind == BROKER_SEND
 		       ? since != 0 && clock_monotonic_ms() > since + STALL_MS
-		       : request->life != broker->lives;
+		       : request->connection != broker->connections;
 }
 
 static bool nats_send(void *arg, struct broker_request *request)

@@ -74,7 +74,7 @@ static bool nats_make_bucket(struct nats_link *link, enum broker_bucket bucket)
 /* Reads when the bucket of names was created: this tells a node whether the
  * buckets are new. Also reads the bucket's last revision, which may be that of
  * a purged delete marker, so that no entry has it. */
-static bool nats_read_life(struct nats_link *link, uint64_t *life)
+static bool nats_read_id(struct nats_link *link, uint64_t *buckets_id)
 {
 	jsStreamInfo *info = NULL;
 	const char *stream = link->broker->streams[BROKER_NAMES];
@@ -82,7 +82,7 @@ static bool nats_read_life(struct nats_link *link, uint64_t *life)
 
 	s = js_GetStreamInfo(&info, link->js, stream, NULL, NULL);
 	if (s == NATS_OK) {
-		*life = (uint64_t)info->Created;
+		*buckets_id = (uint64_t)info->Created;
 		link->watches[BROKER_NAMES].last = info->State.LastSeq;
 	} else {
 		nats_link_fail(link, s, stream);
@@ -91,7 +91,7 @@ static bool nats_read_life(struct nats_link *link, uint64_t *life)
 	return s == NATS_OK;
 }
 
-bool nats_buckets_make(struct nats_link *link, uint64_t *life)
+bool nats_buckets_make(struct nats_link *link, uint64_t *buckets_id)
 {
 	jsOptions options;
 	natsStatus s;
@@ -103,7 +103,7 @@ bool nats_buckets_make(struct nats_link *link, uint64_t *life)
 		nats_link_fail(link, s, "JetStream");
 	return s == NATS_OK && nats_make_bucket(link, BROKER_NODES) &&
 	       nats_make_bucket(link, BROKER_NAMES) &&
-	       nats_read_life(link, life);
+	       nats_read_id(link, buckets_id);
 }
 
 /* ---- events ------------------------------------------------------------- */

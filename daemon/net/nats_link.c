@@ -127,7 +127,7 @@ void nats_emit(struct nats_link *link, natsConnection *nc,
 		natsConnection_Close(nc);
 		return;
 	}
-	event->life = link->life;
+	event->connection = link->number;
 	nats_tell(link->broker, event);
 }
 
@@ -358,7 +358,7 @@ struct nats_link *nats_link_new(struct nats_broker *broker)
 		return NULL;
 	link->refs = 1;
 	link->broker = broker;
-	link->life = ++broker->lives;
+	link->number = ++broker->connections;
 	pthread_mutex_lock(&broker->lock);
 	list_append(&broker->links, &link->link);
 	pthread_mutex_unlock(&broker->lock);

@@ -46,7 +46,7 @@ struct nats_link {
 	 * that may still come. */
 	unsigned refs;
 	struct nats_broker *broker;
-	uint64_t life;
+	uint64_t number; /* unique in the broker */
 	atomic_bool closed;
 	char why[NATS_WHY]; /* the first reason for the end; under lock */
 	char inbox[128];    /* written before the callbacks are set */
@@ -66,8 +66,8 @@ struct nats_broker {
 	pthread_t thread;
 	char buckets[BROKER_BUCKETS][64], subject[64];
 	char streams[BROKER_BUCKETS][80]; /* names of streams */
-	uint64_t lives;
-	struct list links; /* links not yet freed; under lock */
+	uint64_t connections;             /* the number of the newest link */
+	struct list links;                /* links not yet freed; under lock */
 
 	pthread_mutex_t event_lock; /* held during event() */
 	void (*event)(void *arg, struct broker_event *event);
@@ -124,9 +124,9 @@ void nats_emit_end(struct nats_link *link, enum broker_event_kind kind);
 
 /* ---- nats_bucket.c ------------------------------------------------------- */
 
-/* Makes the missing buckets. *life: when the bucket of names was created.
+/* Makes the missing buckets. *buckets_id: when the bucket of names was created.
  * False: nats_link_end() was called. */
-bool nats_buckets_make(struct nats_link *link, uint64_t *life);
+bool nats_buckets_make(struct nats_link *link, uint64_t *buckets_id);
 /* Subscribes to entries and answers. False: nats_link_end() was called. */
 bool nats_buckets_subscribe(struct nats_link *link);
 natsStatus nats_bucket_write(struct nats_link *link,

@@ -95,7 +95,7 @@ static void tell(enum broker_event_kind kind, enum broker_bucket bucket,
 	struct broker_event *event = broker_event_new(kind, key, text, len);
 
 	must(event != NULL);
-	event->life = 1;
+	event->connection = 1;
 	event->bucket = bucket;
 	event->tag = tag;
 	event->revision = ++broker.revision;

@@ -31,7 +31,7 @@ static const char *const nats_buckets[BROKER_BUCKETS] = {
 static void nats_emit(struct nats *nats, struct broker_event *event)
 {
 	must(event != NULL);
-	event->life = nats->life;
+	event->connection = nats->connection;
 	nats->event(nats->arg, event);
 }
 
@@ -127,7 +127,7 @@ static bool nats_connect(struct nats *nats)
 	}
 	trace("nats: m%u connects", nats->machine);
 	nats->up = true;
-	nats->life++;
+	nats->connection++;
 	up = broker_event_new(BROKER_UP, NULL, NULL, 0);
 	must(up != NULL);
 	up->number = nats_server_accept(nats);
@@ -394,8 +394,8 @@ static bool nats_send(void *broker, struct broker_request *request)
 {
 	struct nats *nats = broker;
 
-	if (!nats->up ||
-	    (request->kind != BROKER_SEND && request->life != nats->life)) {
+	if (!nats->up || (request->kind != BROKER_SEND &&
+			  request->connection != nats->connection)) {
 		free(request);
 		return false;
 	}

@@ -44,7 +44,7 @@ struct nats {
 	bool dead;       /* the link has ended, and the machine has not noticed
 			  * yet */
 	bool subscribed; /* frames and events of watches come */
-	uint64_t life, retry_ns;
+	uint64_t connection, retry_ns;
 	struct way ways[WAYS];
 	struct watch watches[BROKER_BUCKETS];
 	struct broker_request *first, **last; /* requests on the way to the

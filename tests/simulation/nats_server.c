@@ -13,7 +13,7 @@
 #include "world.h"
 
 static struct {
-	uint64_t life; /* changes when the buckets are lost */
+	uint64_t buckets_id; /* changes when the buckets are lost */
 	uint64_t back_ns;
 	struct bucket buckets[BROKER_BUCKETS];
 } server;
@@ -107,7 +107,7 @@ uint64_t nats_server_accept(struct nats *nats)
 	for (i = 0; i < BROKER_BUCKETS; i++)
 		nats->watches[i].last = server.buckets[i].last;
 	server.buckets[BROKER_NODES].age_ns = nats->lease_ns;
-	return server.life;
+	return server.buckets_id;
 }
 
 /* ---- requests ----------------------------------------------------------- */
@@ -184,7 +184,7 @@ void nats_server_begin(void)
 {
 	unsigned i;
 
-	server.life = 1;
+	server.buckets_id = 1;
 	server.back_ns = 0;
 	for (i = 0; i < BROKER_BUCKETS; i++)
 		bucket_begin(&server.buckets[i]);
@@ -194,7 +194,7 @@ void nats_server_die(uint64_t away_ns)
 {
 	unsigned i;
 
-	server.life = world_random() | 1;
+	server.buckets_id = world_random() | 1;
 	server.back_ns = world_now_ns() + away_ns;
 	for (i = 0; i < BROKER_BUCKETS; i++)
 		bucket_clear(&server.buckets[i]);
