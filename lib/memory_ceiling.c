@@ -21,8 +21,8 @@
 #define STEP_MIN 4096
 /* A socket that holds less is not worth closing. */
 #define SHED_MIN 4096
-/* How long to wait for a dispatcher whose socket holds more, or may hold
- * more. */
+/* How long to wait for another dispatcher whose largest socket may hold more
+ * than the largest one here. */
 #define SHED_WAIT_MS 50
 /* How long the measured memory_longest of a dispatcher is valid. */
 #define MEASURED_MS 10

@@ -370,7 +370,7 @@ START_TEST(a_flood_of_addresses_is_forgotten)
 		admission_leave(admission, entry);
 		admission_gone(admission, NULL);
 	}
-	ck_assert_uint_le(admission_addresses(admission), 10000);
+	ck_assert_uint_le(admission_entries(admission), 10000);
 	ck_assert_uint_eq(admission_clients(admission), 0);
 	admission_free(admission);
 }

@@ -89,7 +89,7 @@ struct cluster_report {
 	/* As cluster_is_whole(), but also false if this node could not join at
 	 * the start: the operator should know that nothing is shared. */
 	bool is_whole;
-	uint64_t revision, round_trip_us, names, settled;
+	uint64_t revision, round_trip_us, names, taken;
 	uint64_t sent, unsent, too_long, received, lost, late, waiting;
 	size_t backlog, nodes;
 };

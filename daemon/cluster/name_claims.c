@@ -141,7 +141,7 @@ static void name_end_claim(struct names *names, struct name *name, bool lost)
 		names->ops->lost(names, claim);
 	else
 		names->ops->released(names, claim);
-	names->settled += held && lost;
+	names->taken += held && lost;
 }
 
 static void name_win(struct names *names, struct name *name)

@@ -70,7 +70,7 @@ struct names {
 	/* pending: names with a request under way. awaiting: names whose answer
 	 * has a later revision than the bucket's last event. Oldest first. */
 	struct list pending, awaiting;
-	size_t settled; /* claims that lost their name to another node */
+	size_t taken; /* claims that lost their name to another node */
 };
 
 void names_init(struct names *names, const struct names_ops *ops,

@@ -43,7 +43,7 @@ void cluster_add_records(struct control *control, struct response *response)
 	response_number(response, "round_trip_us", report.round_trip_us);
 	response_number(response, "revision", report.revision);
 	response_number(response, "names", report.names);
-	response_number(response, "names_taken", report.settled);
+	response_number(response, "names_taken", report.taken);
 	response_number(response, "lines_sent", report.sent);
 	response_number(response, "lines_unsent", report.unsent);
 	response_number(response, "lines_too_long", report.too_long);

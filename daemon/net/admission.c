@@ -448,7 +448,7 @@ uint32_t admission_clients(const struct admission *admission)
 	return atomic_load(&admission->all);
 }
 
-size_t admission_addresses(const struct admission *admission)
+size_t admission_entries(const struct admission *admission)
 {
 	return admission->entries;
 }

@@ -137,7 +137,7 @@ uint64_t admission_refused(const struct admission *admission,
 /* All clients, including those counted in a class. */
 uint32_t admission_clients(const struct admission *admission);
 /* The number of entries, of addresses and of users. */
-size_t admission_addresses(const struct admission *admission);
+size_t admission_entries(const struct admission *admission);
 /* The number of clients admitted so far. */
 uint64_t admission_admitted(const struct admission *admission);
 

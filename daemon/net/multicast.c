@@ -44,7 +44,7 @@ static int multicast_request(int fd, int level,
 
 /* By default, a socket bound to a group also receives messages that only other
  * programs' memberships let in, e.g. from other sources. Turns this off. */
-static int multicast_hear_own(int fd, int level)
+static int multicast_exclude_others(int fd, int level)
 {
 	int off = 0;
 
@@ -61,7 +61,7 @@ int multicast_join(int fd, const struct listen_endpoint *endpoint, char *error,
 								: IPPROTO_IP;
 
 	/* EADDRINUSE, EADDRNOTAVAIL: a stored socket has joined already. */
-	if (multicast_hear_own(fd, level) == 0 &&
+	if (multicast_exclude_others(fd, level) == 0 &&
 	    (multicast_request(fd, level, endpoint) == 0 ||
 	     errno == EADDRINUSE || errno == EADDRNOTAVAIL))
 		return 0;

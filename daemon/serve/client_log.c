@@ -180,8 +180,8 @@ static bool client_met_shortage(enum lined_close_reason reason, int error)
 		error == ENFILE || error == ENOSPC);
 }
 
-/* The kind of a message for the log's rate limit: an address in the service's
- * config. All workers use the same kind, and each service has its own. */
+/* The kind of a message for the log's rate limit: a pointer that is only
+ * compared. All workers use the same one, and each service has its own. */
 static const void *client_log_kind(struct lined_socket *sock, unsigned number)
 {
 	return (const char *)client_instance(sock)->conf + number;

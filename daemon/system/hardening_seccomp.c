@@ -33,7 +33,8 @@
 /* Names instead of numbers: a call that this libseccomp does not know is
  * skipped. */
 static const char *const forbidden[] = {
-	/* Calls that start programs: only the helper does that. */
+	/* Calls that execute a file: only the helper and the keepers of
+	 * programs do that, which are not under this filter. */
 	"execve",
 	"execveat",
 	/* Calls on other processes and their memory. */

@@ -46,7 +46,7 @@ static int filter_regcomp(regex_t *regex, const char *expression, int flags,
 /* Whether the expression is compiled unchanged. Back-references need this,
  * because another group would change the group numbers. An anchored expression
  * is searched at one place only, so its search is linear anyway. */
-static bool filter_is_linear(const char *expression)
+static bool filter_stays_unchanged(const char *expression)
 {
 	const char *at;
 
@@ -72,7 +72,7 @@ static int filter_search_regcomp(regex_t *regex, const char *expression,
 
 	if (filter_regcomp(regex, expression, REG_NOSUB, text, error, size) < 0)
 		return -1;
-	if (filter_is_linear(expression))
+	if (filter_stays_unchanged(expression))
 		return 0;
 	regfree(regex);
 	search = malloc(room);
