@@ -60,6 +60,10 @@ int __real_lined_socket_send_shared(struct lined_socket *sock,
 int __wrap_lined_socket_send_shared(struct lined_socket *sock,
 				    struct lined_buffer *buffer, size_t offset,
 				    size_t len);
+int __real_lined_socket_send(struct lined_socket *sock, const void *data,
+			     size_t len);
+int __wrap_lined_socket_send(struct lined_socket *sock, const void *data,
+			     size_t len);
 int __real_relay_store_add(struct relay_store *store,
 			   const struct relay_line *line);
 int __wrap_relay_store_add(struct relay_store *store,
@@ -73,6 +77,13 @@ int __wrap_lined_socket_send_shared(struct lined_socket *sock,
 	return no_send ? -1
 		       : __real_lined_socket_send_shared(sock, buffer, offset,
 							 len);
+}
+
+int __wrap_lined_socket_send(struct lined_socket *sock, const void *data,
+			     size_t len)
+{
+	errno = ENOMEM;
+	return no_send ? -1 : __real_lined_socket_send(sock, data, len);
 }
 
 int __wrap_relay_store_add(struct relay_store *store,
@@ -259,6 +270,26 @@ START_TEST(a_reader_that_would_miss_a_line_is_closed)
 }
 END_TEST
 
+START_TEST(a_newcomer_without_memory_for_the_history_is_closed)
+{
+	struct relay *relay = open_relay();
+	int client, newcomer;
+
+	options.history = 10;
+	client = hall_client(&hall, 0, 0);
+	support_puts(client, "one\n");
+	support_expect(hall.main, client, "one\n");
+	close(client);
+	hall_wait(&hall, has_no_client, relay);
+	no_send = true;
+	newcomer = hall_client(&hall, 0, 0);
+	hall_wait(&hall, has_no_client, relay);
+	no_send = false;
+	close(newcomer);
+	hall_close(&hall);
+}
+END_TEST
+
 START_TEST(a_line_that_finds_no_memory_in_the_history_is_counted)
 {
 	struct relay *relay = open_relay();
@@ -304,6 +335,8 @@ static Suite *make(void)
 	tcase_add_test(tcase,
 		       a_line_that_finds_no_memory_for_a_reader_is_counted);
 	tcase_add_test(tcase, a_reader_that_would_miss_a_line_is_closed);
+	tcase_add_test(tcase,
+		       a_newcomer_without_memory_for_the_history_is_closed);
 	tcase_add_test(tcase,
 		       a_line_that_finds_no_memory_in_the_history_is_counted);
 	tcase_add_test(tcase, a_list_that_cannot_be_read_costs_no_other_option);

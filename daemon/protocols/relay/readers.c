@@ -194,8 +194,10 @@ static void readers_send_history(struct relay *relay,
 	struct relay_line line;
 
 	while (relay_store_next(&relay->history, &place, &line)) {
-		if (left <= most)
-			lined_socket_send(client->sock, line.text, line.len);
+		if (left <= most &&
+		    lined_socket_send(client->sock, line.text, line.len) < 0 &&
+		    errno == ENOMEM)
+			relay_slow_lose(client, 1);
 		left -= line.len;
 	}
 }

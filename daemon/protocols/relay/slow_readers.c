@@ -38,6 +38,14 @@ static void slow_count_lost(struct relay_client *client, uint64_t lines)
 	client->lost += lines;
 }
 
+void relay_slow_lose(struct relay_client *client, uint64_t lines)
+{
+	if (relay_slow_loses_lines(client->relay))
+		slow_count_lost(client, lines);
+	else
+		lined_socket_close_for(client->sock, LINED_CLOSE_ERROR, ENOMEM);
+}
+
 void relay_slow_count_dropped(struct relay_client *client)
 {
 	slow_count_lost(client, lined_socket_take_dropped(client->sock));
@@ -70,7 +78,7 @@ static void slow_send_lines(struct relay_client *client,
 		if (lined_socket_send_shared(client->sock, message->buffer,
 					     offset, len) < 0 &&
 		    errno == ENOMEM)
-			slow_count_lost(client, 1);
+			relay_slow_lose(client, 1);
 		offset += len;
 		relay_slow_count_dropped(client);
 	}
@@ -81,12 +89,11 @@ void relay_slow_send(struct relay_client *client,
 {
 	if (relay_slow_loses_lines(client->relay))
 		slow_send_lines(client, message);
-	/* This reader loses its connection rather than lines. */
 	else if (lined_socket_send_shared(client->sock, message->buffer,
 					  message->bytes_at,
 					  message->bytes) < 0 &&
 		 errno == ENOMEM)
-		lined_socket_close_for(client->sock, LINED_CLOSE_ERROR, ENOMEM);
+		relay_slow_lose(client, message->count);
 }
 
 /* Room for a count in place of "{count}". */

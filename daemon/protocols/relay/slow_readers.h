@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct lined_socket;
 struct relay;
@@ -30,6 +31,10 @@ void relay_slow_send(struct relay_client *client,
 /* Call this when the client's send queue is low. Sends the gap-notice, unless
  * the queue could drop the notice: a later call then sends it. */
 void relay_slow_send_notice(struct relay_client *client);
+
+/* Lines found no memory in the reader's queue: counts them, or closes a reader
+ * that loses its connection rather than lines. */
+void relay_slow_lose(struct relay_client *client, uint64_t lines);
 
 /* Counts lines that the client's send queue has dropped. */
 void relay_slow_count_dropped(struct relay_client *client);
