@@ -66,9 +66,9 @@ LINED_API int lined_program_find(const char *command, char *path, size_t size);
  * without keep_input). ended() is called once, later; then the program is
  * freed. `how` says how the program ended or why it could not be started: "exit
  * status 1", "killed by signal 9 (Killed)", "/bin/x: No such file or
- * directory". NULL with errno: ENOMEM, EMSGSIZE (arguments and environment
- * exceed 60 KB), EAGAIN, EMFILE, or an error of posix_spawn(3), pipe(2) or
- * posix_openpt(3).
+ * directory". NULL with errno: ENOMEM, EMSGSIZE (paths, arguments and
+ * environment together need more than 64 KiB), EAGAIN, EMFILE, or an error of
+ * posix_spawn(3), pipe(2) or posix_openpt(3).
  */
 LINED_API struct lined_program *
 lined_program_start(struct lined_service *service,
