@@ -27,7 +27,7 @@ void chat_say_away(struct chat_member *member, struct chat_args *args);
 /* /who answers "* den: alice bob", /rooms "* rooms: den (2) lobby (5)". */
 void chat_who(struct chat_member *member, struct chat_args *args);
 void chat_who_rooms(struct chat_member *member, struct chat_args *args);
-/* Sends more of chat_member.list; called while handle_write is wanted. */
+/* Sends more of chat_member.list. Call this from handle_write. */
 void chat_who_continue(struct chat_member *member);
 
 /* /oper, and the commands of operators */

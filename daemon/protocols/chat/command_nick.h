@@ -18,6 +18,7 @@ void chat_nick_taken(struct chat_member *member, const char *entry);
 /* As chat_nick_taken(), for a member that had to wait for another answer. */
 void chat_nick_replace(struct chat_member *member);
 
-/* Records the entry of a nickname that was added to the registry. */
+/* Call this when the entry of a nickname was added to the registry: keeps the
+ * highest guest number. */
 void chat_nick_came(struct chat *chat,
 		    const struct lined_registry_entry *entry);

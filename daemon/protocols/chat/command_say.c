@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Messages, /me, /msg, /topic and /away. Each becomes an event, whose text is
- * the line for the other clients: it is formatted once for all.
+ * Messages, /me, /msg, /topic and /away. Each becomes an event. Its text,
+ * except that of /away, is the line for the other clients: it is formatted once
+ * for all.
  */
 #include "chat/command.h"
 

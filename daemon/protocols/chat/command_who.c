@@ -53,8 +53,9 @@ static struct chat_list *list_new(struct chat_member *member,
 	return list;
 }
 
-/* The longest line of a list: no longer than the client's own lines, and short
- * enough for a send queue at its low mark. */
+/* The longest line of a list: at most line-length, as for the client's own
+ * lines, and at most a quarter of send-queue, so that the line fits when the
+ * queue has sunk to its low mark. */
 static size_t list_line_max(const struct chat_member *member)
 {
 	size_t max = lined_socket_framing(member->socket)->line_length;

@@ -131,8 +131,8 @@ void chat_member_check_answer(struct chat_member *member);
 /* Stops reading the member for wait_ms. */
 void chat_member_slow(struct chat_member *member, uint64_t wait_ms);
 
-/* Whether the next line may be read now. False: the client is paused until
- * then. */
+/* Whether the next line may be read now. False: the client is paused until it
+ * may. */
 bool chat_member_may_be_read(struct chat_member *member);
 
 /* Writes the names of the member's rooms with commas between them. */
