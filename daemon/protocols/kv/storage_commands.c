@@ -87,8 +87,9 @@ static const char *storage_store(struct kv_request *r, uint64_t flags,
 	return "STORED";
 }
 
-/* If there is no room, a value is not stored, and a `set` also removes the old
- * value: otherwise clients would take the old value for the new value. */
+/* A value that is too large, or for whose block there is no memory, is not
+ * stored. A `set` then removes the old value: otherwise clients would take the
+ * old value for the new value. */
 const char *kv_storage(struct kv_request *r)
 {
 	uint64_t flags, len, cas = 0, expires_ms;
