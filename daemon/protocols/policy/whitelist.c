@@ -142,7 +142,7 @@ static const char *whitelist_add(struct whitelist *list, char *text,
 	return wrong;
 }
 
-/* Reads the file and adds a NUL. NULL and errno. */
+/* Returns the bytes of the file and a NUL, to be freed; NULL and errno. */
 static char *whitelist_read_file(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
