@@ -4,9 +4,9 @@
  *
  *	{"kind":"client","id":42,"service":"echo","closed":{"peer":3}}
  *
- * A member of a nested object is a value with two names, "closed.peer". The
- * line may contain any bytes: texts are escaped for a terminal
- * (linectl/utf8.h).
+ * A member of a nested object is a value whose name has two parts,
+ * "closed.peer". The line may contain any bytes: texts are escaped for a
+ * terminal (linectl/utf8.h).
  */
 #pragma once
 

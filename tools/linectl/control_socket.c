@@ -34,7 +34,7 @@ struct control_socket {
 	unsigned timeout_ms;
 	bool connected;
 	int error;    /* why sock is lost */
-	size_t taken; /* how many bytes of the answer have come */
+	size_t taken; /* what the answer counts so far, for ANSWER_MAX */
 
 	/* The request under way; answer NULL: there is none. */
 	struct answer *answer;

@@ -16,7 +16,7 @@ enum cell_format {
 	CELL_NUMBER, /* 1234567 */
 	CELL_OF,     /* 3/100: the value and its limit `second` */
 	CELL_COUNT,  /* 1,234,567: the sum of the value and `second`, if any */
-	CELL_SUM,    /* 1,234,567, of all values of a group */
+	CELL_SUM,    /* 1,234,567: the sum of the values of the group `value` */
 	CELL_BYTES,  /* 1.2 MB */
 	CELL_TIME,   /* 20 m 34 s, from milliseconds */
 	CELL_AGE,    /* 20 m 34 s, from seconds */
@@ -25,7 +25,8 @@ enum cell_format {
 struct table_column {
 	const char *title;
 	enum cell_format format;
-	const char *value, *second; /* names of the record's values */
+	/* Names of the record's values, unless the format says otherwise. */
+	const char *value, *second;
 	/* If not NULL, returns the cell's text, to be freed. */
 	char *(*cell)(const struct record *record, const struct answer *answer);
 };

@@ -53,7 +53,7 @@ struct top {
 	char *prompt;
 	bool quit;
 	char *lost;       /* why the connection is lost, else NULL */
-	uint64_t lost_ms; /* when the screen first noticed; 0: not yet */
+	uint64_t lost_ms; /* when the loop first saw `lost`; 0: not yet */
 };
 
 /* ---- the shown rows ---------------------------------------------------- */
@@ -126,8 +126,8 @@ static void top_take_answer(struct top *top)
 			top->screen.shows_clients = false;
 	} else if (asked == REQUEST_ALL) {
 		samples_take(&top->samples, &top->answer, top_now_ms(top));
-		/* top->order points to old samples, and a key may use it before
-		 * top_loop() sorts again. */
+		/* screen.order points to old samples, and a key may use it
+		 * before top_loop() sorts again. */
 		top_sort_services(top);
 	} else if (asked == REQUEST_CLIENTS) {
 		answer_fini(&top->clients);

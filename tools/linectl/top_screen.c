@@ -87,8 +87,8 @@ static void put_number_text(int y, int x, int width, const char *text)
 		put_text(y, x, "%*s", width, text);
 }
 
-/* The last `width` values, relative to the largest of them or, if it is more,
- * to `full`. */
+/* Draws the last `width` values. A full block stands for `full`, or for the
+ * largest value if that is more. */
 static void put_graph(int y, int x, int width, const struct history *history,
 		      double full)
 {
@@ -195,8 +195,8 @@ static const struct {
 #define GRAPH_X   64
 #define GRAPH_MIN 36
 
-/* How many columns the longest text of the first column needs beyond `width`;
- * at most as many as the terminal has beyond `least`. */
+/* How many columns the longest name of a service, or address of a client, needs
+ * beyond `width`; at most as many as the terminal has beyond `least`. */
 static int screen_stretch(const struct screen *screen, int width, int least)
 {
 	size_t count = screen->shows_clients ? screen->clients->count
