@@ -32,5 +32,5 @@ char *cut_text(const struct cut *cut);
 /* Whether the next line of a client is to be in the same write. */
 bool cut_joins(struct cut *cut);
 
-/* How many of the len bytes (1 and up) go into the next write. */
+/* How many of the bytes go into the next write; len must not be 0. */
 size_t cut_next(struct cut *cut, const char *data, size_t len);

@@ -48,7 +48,8 @@ int daemon_process_start(struct daemon_process *process,
 			 const struct daemon_settings *settings,
 			 const char *config, uint32_t timeout_ms, char **error);
 
-/* Sends SIGHUP and waits until the config is in effect. The same results. */
+/* Sends SIGHUP and waits until the config is in effect. -1 and a message, as
+ * daemon_process_start(). */
 int daemon_process_reload(struct daemon_process *process, uint32_t timeout_ms,
 			  char **error);
 

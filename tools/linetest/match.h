@@ -20,6 +20,5 @@
 bool match_line(const struct template *template, struct values *values,
 		const char *line, size_t len);
 
-/* NULL if the template can be matched, else the message of regcomp(3), to be
- * freed. */
+/* NULL if the template can be matched, else a message, to be freed. */
 char *match_check(const struct template *template);

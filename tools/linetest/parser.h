@@ -71,11 +71,11 @@ void parser_start(struct parser *parser);
 /* The same for a statement that may follow `stop`: no error. */
 void parser_start_once(struct parser *parser);
 
-/* Reads text into a template. False and an error. */
+/* Reads text into a template. False: an error was added. */
 bool parser_template(struct parser *parser, struct template *template,
 		     const char *text, bool is_pattern);
 
-/* Reads "100ms", "2s", "1m" or bare seconds. False and an error. */
+/* Reads "100ms", "2s", "1m" or bare seconds. False: an error was added. */
 bool parser_duration(struct parser *parser, const char *text, uint32_t *ms);
 
 /* Reads "lf" or "crlf"; word may be NULL. False: neither. */
@@ -99,8 +99,8 @@ void parse_exec(struct parser *parser, const char *command);
 void parse_config(struct parser *parser, char *at);
 void parse_reload(struct parser *parser, char *at);
 
-/* Reads the words behind `connect` into step->url or step->address. False and
- * an error. */
+/* Reads the words behind `connect` into step->url or step->address. False: an
+ * error was added. */
 bool parse_destination(struct parser *parser, struct step *step, char *at);
 
 /* Makes the transcript's config, once the whole transcript has been read. */

@@ -62,8 +62,8 @@ static void connect_before_sends(struct parser *parser, size_t client)
 	parser_client(parser, client)->came_for = parser->sends_serial;
 }
 
-/* Connects a client at its first use. False and an error if the client cannot
- * be connected. */
+/* Connects a client at its first use. False: the client cannot be connected,
+ * and an error was added. */
 static bool connect_at_first(struct parser *parser, size_t client,
 			     bool is_expecting)
 {

@@ -51,7 +51,8 @@ struct run {
 	struct bytes *failure;      /* the caller's; empty until run_fail() */
 };
 
-/* Makes the directory and the clients. False, and a failure without a step. */
+/* Makes the directory and the clients. False if that fails; *failure says why.
+ */
 bool run_init(struct run *run, const struct transcript *transcript,
 	      const struct run_settings *settings, struct bytes *failure);
 

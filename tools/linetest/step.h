@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The operation of each kind of step; run_play.c has the table. Every function
- * plays one step; false and the text of a failure (run_fail()) if it cannot, or
- * if the expected text or event does not come.
+ * plays one step. It calls run_fail() and returns false if it cannot play the
+ * step, or if the expected text or event does not come.
  */
 #pragma once
 
@@ -31,8 +31,8 @@ bool step_silence(struct run *run, const struct step *step);
 bool step_end(struct run *run, const struct step *step);
 bool step_log(struct run *run, const struct step *step);
 
-/* No step of its own: fails if the client has received more than was expected,
- * unless it is to be skipped. */
+/* Not the operation of a step: fails if the client has received more than was
+ * expected, unless lines are skipped. */
 bool step_nothing_left(struct run *run, struct client *client,
 		       const struct step *step);
 

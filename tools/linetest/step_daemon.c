@@ -17,7 +17,8 @@
  * may take it before the daemon does. */
 #define START_TRIES 5
 
-/* Writes a config for this run; its path, to be freed. NULL and a message. */
+/* Writes a config for this run. Returns its path, to be freed; NULL and a
+ * message. */
 static char *run_write_config(struct run *run, const char *text, char **error)
 {
 	free(run->config);
@@ -47,8 +48,8 @@ static bool run_has_listener(const struct run *run)
 	return false;
 }
 
-/* Chooses other addresses if a taken port was the reason, unless a client
- * already listens on one of them. */
+/* Chooses other addresses if the daemon did not start because a port was taken,
+ * unless a client already listens on one of them. */
 static bool run_change_addresses(struct run *run, size_t log_from, unsigned try)
 {
 	struct run_dir other;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes the upgrade to WebSocket, and translates frames in both directions.
- * Ignores frames of other opcodes. A response that is no upgrade ends the
- * connection.
+ * Makes the upgrade to WebSocket, translates data frames in both directions,
+ * and answers pings. A close frame, or a response that is no upgrade, ends the
+ * connection. Other frames are ignored.
  */
 #include "config.h"
 
