@@ -42,8 +42,8 @@ enum conf_tls_version {
 	CONF_TLS_1_3,
 };
 
-/* A path that is not absolute is relative to the working directory, not to the
- * config file. client_ca and crl: NULL if not set. */
+/* Paths can be opened as they are: the config file's directory was already put
+ * before relative ones. client_ca and crl: NULL if not set. */
 struct conf_tls {
 	const char *name;
 	const char *certificate;

@@ -88,7 +88,7 @@ struct conf_section conf_build_root(struct conf_build *build);
 void conf_build_find_user(struct conf_build *build);
 
 /* Reports a title that is not a name: names stand without quotes in linectl
- * commands, metric labels and log lines. */
+ * commands and log lines. */
 void conf_build_check_name(const struct conf_section *section);
 
 /* If env->check_names is set, warns of the user or group in a key (NULL: none)

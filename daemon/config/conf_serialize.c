@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Writes and reads fields: a length in four bytes, as many bytes, and a NUL. A
- * tree is a sequence of items in file order: a section begins, a key, a value,
- * a section ends. A file's name is written only where it changes.
+ * tree is a sequence of items: a section begins, a key, a value, a section
+ * ends. The keys of a section precede its inner sections. A file's name is
+ * written only where it changes.
  */
 #include "config.h"
 

@@ -189,7 +189,8 @@ static const char *child_show_errors(char *text)
 }
 
 /* Ends the child. Sets child->why if the child has crashed or has used up its
- * time. SIGKILL sets nothing: it only leaves the result incomplete. */
+ * time. SIGKILL sets nothing: either this function has sent it, or it leaves
+ * the result incomplete. */
 static void child_collect(struct conf_subprocess *child)
 {
 	char text[ERRORS_MAX];

@@ -50,7 +50,8 @@ struct conf_syntax {
 };
 
 /* Checks the len bytes of text, which must be followed by a NUL. Allocates in
- * pool. place is the file. -1: the file is malformed; an error was reported. */
+ * pool. place is the file. -1: the file is malformed, which is reported, or
+ * there is no memory. */
 int conf_syntax_check(const char *text, size_t len,
 		      const struct conf_place *place, struct pool *pool,
 		      struct conf_report *report, struct conf_syntax *syntax);
