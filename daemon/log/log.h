@@ -65,8 +65,8 @@ int log_open(const struct log_settings *settings);
 void log_close(void);
 
 /*
- * Calls tick(arg) after after_ms, then again each time after as many ms as tick
- * returned. tick runs on the thread that writes the log, which no module can
+ * Calls tick(arg) after after_ms. tick returns the time in ms until its next
+ * call. tick runs on the thread that writes the log, which no module can
  * block; it is meant for worker_watch.c. tick NULL: no more calls; waits for a
  * call that runs. tick is not called while the thread hangs in a write, or if
  * there is no thread. Main thread, while the log is open.
