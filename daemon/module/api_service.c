@@ -206,8 +206,8 @@ bool lined_service_may_keep(const struct lined_service *instance,
 
 /* ---- passwords ---------------------------------------------------------- */
 
-/* The key by which passwords wait for each other: the client's address or, for
- * a UNIX client, its user. */
+/* Passwords with the same key wait for each other. The key is the client's
+ * address or, for a UNIX client, its user. */
 static uint64_t api_key(struct lined_socket *client)
 {
 	struct sockaddr_storage address;
