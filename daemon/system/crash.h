@@ -37,9 +37,9 @@ struct crash_reporter {
 
 /*
  * Starts reporting SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT and
- * exit(3). Call this on the main thread of the serving process, after
- * detaching; the thread's signal stack is never freed. reporter is not copied;
- * NULL: no workers. Errors are ignored: lined then runs without reports.
+ * exit(3). Call this on the main thread, after detaching; the thread's signal
+ * stack is never freed. reporter is not copied; NULL: no workers. Errors are
+ * ignored: lined then runs without reports.
  */
 void crash_watch(const struct crash_reporter *reporter);
 

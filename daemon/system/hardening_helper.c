@@ -34,7 +34,7 @@
 
 static struct {
 	pthread_mutex_t lock;
-	bool there; /* started: this process has no rights for the work */
+	bool there; /* the helper was started, and does the work from then on */
 	int sock;   /* -1: the helper has ended */
 	pid_t pid;
 } helper = {.lock = PTHREAD_MUTEX_INITIALIZER, .sock = -1};

@@ -11,7 +11,7 @@
 
 struct inherited_socket {
 	char *name;
-	int fd;     /* -1: taken; the taker closes it */
+	int fd;     /* -1: a listener has taken it, or it was closed */
 	bool taken; /* stored earlier, now used by a service */
 };
 

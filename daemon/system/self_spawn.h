@@ -7,9 +7,8 @@
 
 /* The purpose of the process. */
 enum self_role {
-	SELF_CONFIG_READER, /* config/conf_subprocess.h; keeps the environment
-			     */
-	SELF_KEEPER,        /* system/program_keeper.h */
+	SELF_CONFIG_READER, /* config/conf_subprocess.h */
+	SELF_KEEPER,        /* system/program_keeper.h; no environment */
 	SELF_HELPER,        /* system/hardening_helper.h */
 };
 

@@ -14,8 +14,8 @@ struct signals {
 	void (*handle)(struct signals *signals, int number);
 };
 
-/* Blocks SIGHUP and SIGUSR1 until signals_start(): by default they would end
- * the process during its start. SIGTERM and SIGINT still end it. */
+/* Blocks SIGHUP, SIGUSR1 and SIGALRM until signals_start(): by default they
+ * would end the process during its start. SIGTERM and SIGINT still end it. */
 void signals_hold(void);
 /* Catches SIGTERM, SIGINT, SIGHUP and SIGUSR1, and ignores SIGPIPE. -1 and
  * errno. */
