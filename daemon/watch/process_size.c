@@ -19,10 +19,10 @@
 #include "serve/service.h"
 #include "system/malloc_trim.h"
 
-/* Smaller growth is not logged. */
+/* Growth by less than this is not logged. */
 #define MEMORY_LEAST_KIB ((uint64_t)64 * 1024)
 #define MEMORY_SHOWN     4 /* services in a message */
-/* Less free memory is not returned to the system. */
+/* Free memory is returned to the system only if there is more than this. */
 #define MEMORY_TRIM_BYTES ((uint64_t)8 * 1024 * 1024)
 
 static uint64_t process_peak_kib(void)
