@@ -20,7 +20,7 @@
 
 #define WORKERS_MAX       1024
 #define DRAIN_TIMEOUT_MAX (24 * 3600 * 1000)
-/* Less memory would not serve one client with the default limits. */
+/* Less than this would not serve one client with the default limits. */
 #define MEMORY_MIN ((int64_t)1 << 20)
 
 /* ---- log ------------------------------------------------------------- */
