@@ -16,8 +16,8 @@
 #include "serve/service_instance.h"
 #include "socket_daemon.h"
 
-/* Removes const: client_of() takes a mutable socket, but the functions below
- * change nothing. */
+/* Removes const: client_of() takes a mutable socket, but the callers change
+ * nothing. */
 static struct lined_socket *api_socket(const struct lined_socket *client)
 {
 	return (struct lined_socket *)(uintptr_t)client;
