@@ -99,7 +99,7 @@ void cgroup_each(const char *root, const char *controller,
 
 /* ---- memory -------------------------------------------------------------- */
 
-/* A number near 2^63 means no limit in version 1. */
+/* Larger numbers mean no limit: version 1 then has a number near 2^63. */
 #define CGROUP_MEMORY_MOST ((uint64_t)1 << 60)
 
 static void cgroup_memory_of(const char *directory, void *arg)

@@ -65,7 +65,7 @@ static void signals_read_pipe(struct lined_delegate *delegate)
 	 * again. */
 	if (read(delegate->fd, &number, 1) != 1)
 		return;
-	/* First: a signal that comes while this one is handled counts. */
+	/* Before the call: a signal that comes during it must not be lost. */
 	in_pipe[number] = 0;
 	signals->handle(signals, number);
 }
