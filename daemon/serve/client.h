@@ -40,7 +40,7 @@ struct client {
 			*listen; /* the listener's text outlives the client */
 		struct client_via *via; /* only if peer.proxied */
 	};
-	struct admission_entry *entry;  /* NULL: no longer counted */
+	struct admission_entry *entry;  /* NULL: not counted */
 	struct client_pending *pending; /* requests that end with the client */
 	struct client_address peer;     /* for a datagram socket: its own
 					 * address */
@@ -85,9 +85,9 @@ struct client_arrival {
 	uint8_t class; /* conf_class_of() */
 	bool datagram; /* a datagram socket, not a client */
 	/*
-	 * The client needs a handshake before the protocol gets it.
-	 * admission_begin_handshake() has counted the handshake, which counts
-	 * until it ends. client_start() begins it.
+	 * The client needs a handshake before the protocol gets the client.
+	 * client_start() begins the handshake. admission_begin_handshake() has
+	 * counted it already.
 	 */
 	bool handshake;
 	bool tls; /* the handshake is TLS */

@@ -50,8 +50,8 @@ void client_address_unpack(struct sockaddr_storage *to,
 
 /* ---- clients behind a proxy --------------------------------------------- */
 
-/* Copies the text to *at and moves *at behind the copy. A NUL in the text ends
- * the copy. */
+/* Copies the text to *at and moves *at behind the copy. If the text contains a
+ * NUL, readers see only the part before the NUL. */
 static const char *via_copy(char **at, struct proxy_header_text text)
 {
 	char *copy = *at;

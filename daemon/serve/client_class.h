@@ -14,9 +14,10 @@ struct lined_socket;
  * send-stall also becomes the user timeout of TCP. */
 void client_set_class(struct lined_socket *sock, uint8_t class);
 
-/* Sets the user timeout of TCP to send-stall. Other sockets are left alone. A
- * connection inherits its listener's user timeout, which may be from before a
- * reload: if it waited for its PROXY header, or in the kernel's queue. */
+/* Sets the user timeout of TCP to send-stall. Sockets that are not TCP are left
+ * alone. A connection inherits the user timeout of its listener. The inherited
+ * value is old if a reload came while the connection waited in the kernel's
+ * queue or for its PROXY header. */
 void client_set_user_timeout(struct lined_socket *sock);
 
 /* Call this when the instance has a new config: finds the class of each client

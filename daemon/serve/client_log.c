@@ -218,8 +218,8 @@ static void client_log_reason(struct lined_socket *sock,
 		   lined_close_reason_text(reason), between, why);
 }
 
-/* Writes the local address of a connection to a systemd socket, because the
- * socket's name does not contain the address. */
+/* For a connection that came in on a systemd socket, writes its local address,
+ * which the listener's name does not contain. For others writes "". */
 static const char *client_local(struct lined_socket *sock, char *text,
 				size_t size)
 {

@@ -15,7 +15,7 @@
 #include "serve/client.h"
 
 /* The peer's address; for a datagram socket, the sender of the datagram being
- * read. Returns text. */
+ * read. Returns text, or a constant if no datagram is being read. */
 const char *client_peer(struct lined_socket *sock, char *text, size_t size);
 /* Writes the address of the client's proxy to text. NULL: no proxy. */
 const char *client_via(struct lined_socket *sock, char *text, size_t size);

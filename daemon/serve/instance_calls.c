@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls from a service to its instances, one on each worker: collected in a
- * batch and run together (start, reload, datagram sockets), or posted singly
- * (new certificates, cluster state).
+ * Calls from a service to its instances. For start, reload and datagram
+ * sockets, the calls are collected in a batch and the main thread waits for
+ * them. For new certificates and the cluster's state, nobody waits.
  */
 #include "config.h"
 

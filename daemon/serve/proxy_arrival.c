@@ -60,7 +60,7 @@ static void arrival_close(struct proxy_arrival *proxied)
 	arrival_free(proxied);
 }
 
-/* Writes bytes, with \xNN for each unprintable byte. */
+/* Writes bytes, with \xNN for each backslash and each unprintable byte. */
 static void arrival_show(char *out, const char *bytes, size_t len)
 {
 	size_t i;

@@ -30,7 +30,8 @@ struct reload_listen {
 	const struct listen_address *address;
 	enum reload_listen_action action;
 	struct listener *from; /* set for KEEP and TAKE */
-	bool lost; /* OPEN: open now, but the path was removed or replaced */
+	bool lost; /* OPEN: a listener is open, but its path was removed or
+		    * replaced */
 	struct listener *opened; /* for OPEN and TAKE, by reload_apply() */
 };
 
@@ -53,7 +54,7 @@ struct reload_service {
 /* A running service and the service of the same name in the new config; NULL:
  * the service ends. */
 struct reload_running {
-	const struct conf_service *conf; /* when the plan was made */
+	const struct conf_service *conf; /* the service's when planned */
 	struct service *service;
 	struct reload_service *next;
 };

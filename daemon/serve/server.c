@@ -280,8 +280,7 @@ uint64_t server_memory_refused(const struct server *server)
 	return refused;
 }
 
-/* A section has other certificates: passes them to the services that use the
- * section. */
+/* Passes a section's new certificates to the services that use the section. */
 static void server_tls_changed(struct server_tls *tls,
 			       const struct tls_section *section)
 {

@@ -25,7 +25,7 @@
 #include "system/peercred.h"
 #include "system/spare_fds.h"
 
-/* The most connections that a listener accepts in a turn. */
+/* The most connections that a listening socket accepts in a turn. */
 #define ACCEPTS_A_TURN 64
 
 struct arrival_call {

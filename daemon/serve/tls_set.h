@@ -32,8 +32,8 @@ struct tls_set {
 
 /*
  * Makes the set of a config. Contexts of `before` (NULL: none) with equal files
- * are used again. tickets: one for each worker, which must outlive all sets.
- * NULL: reported.
+ * are used again. tickets: an array with one item for each worker; it must
+ * outlive all sets. NULL: reported.
  */
 struct tls_set *tls_set_new(struct conf *conf, const struct tls_set *before,
 			    size_t workers, const struct tls_tickets *tickets,
@@ -46,8 +46,8 @@ int tls_section_replace(struct tls_set *set, struct tls_section *section,
 			struct tls_files *files,
 			const struct tls_tickets *tickets);
 
-/* Makes the TLS server of a service on a worker, for tls_server_free(). NULL:
- * the service has no `tls`, or no memory. */
+/* Makes the TLS server of a service on a worker. The caller frees it with
+ * tls_server_free(). NULL: the service has no `tls`, or no memory. */
 struct tls_server *tls_set_server(const struct tls_set *set,
 				  const struct conf_service *conf,
 				  size_t worker);
