@@ -26,8 +26,8 @@
  * four turns (bus_budget.h), at most 4 MiB. While another end is behind, an
  * instance that publishes is held: its clients are not read. When an end has
  * published more than its share of a turn, an instance that publishes is held
- * until the end of the turn. If the backlog of another end exceeds
- * BUS_BACKLOG_MAX, publishing fails.
+ * until the end of the turn. If the backlog of any end, or of the way to other
+ * nodes, exceeds BUS_BACKLOG_MAX, publishing fails.
  */
 #define BUS_BACKLOG_MAX ((size_t)64 << 20)
 

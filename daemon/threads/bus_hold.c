@@ -66,8 +66,9 @@ static void bus_hold_end_some(struct bus_end *end, bool all)
 			bus_hold_end(member);
 }
 
-/* Ends holds. If the timer for later checks cannot start, ends all holds:
- * otherwise nothing would end them. */
+/* Ends the holds that are no longer due, and starts the timer that checks the
+ * others. If the timer cannot start, ends all holds: otherwise nothing would
+ * end them. */
 void bus_hold_check(struct bus_end *end)
 {
 	if (lined_timer_is_armed(&end->hold_check))

@@ -55,7 +55,7 @@ struct worker_call {
 };
 
 /*
- * Starts the worker `index`: threaded: the worker has its own thread and
+ * Starts the worker `index`. If threaded, the worker has its own thread and
  * dispatcher. Otherwise it uses the main dispatcher, which the caller keeps. -1
  * and errno.
  */
