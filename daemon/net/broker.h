@@ -59,9 +59,9 @@ enum broker_event_kind {
 	BROKER_FRAME,  /* from another node; text: the frame's bytes */
 	BROKER_STORED, /* an entry: bucket, key, revision; text: its value */
 	BROKER_ERASED, /* bucket, key, revision */
-	/* All entries that the bucket had at BROKER_UP were reported. revision:
-	 * the bucket's last revision at BROKER_UP; the entry of this revision
-	 * may be gone. */
+	/* All entries that the bucket had at BROKER_UP were reported. revision
+	 * (only for BROKER_NAMES): the bucket's last revision at BROKER_UP; the
+	 * entry of this revision may be gone. */
 	BROKER_LISTED,
 	BROKER_DONE, /* a request succeeded: tag, revision */
 	/* The request changed nothing, because the key's last revision is not
@@ -70,7 +70,7 @@ enum broker_event_kind {
 };
 
 /* One block of malloc(). All events of one connection have the same
- * `connection`. */
+ * `connection`; BROKER_TROUBLE may have 0. */
 struct broker_event {
 	struct broker_event *next; /* for the receiver */
 	enum broker_event_kind kind;
@@ -93,8 +93,8 @@ enum broker_request_kind {
 	BROKER_STORE, /* bucket, key, data, expected, tag */
 	BROKER_ERASE, /* bucket, key, expected, tag; leaves a delete marker with
 		       * a revision */
-	BROKER_PURGE, /* removes the delete marker of this revision: bucket,
-		       * key, expected; no answer */
+	BROKER_PURGE, /* bucket, key, expected; removes the key's delete marker
+		       * if its revision is `expected`; no answer */
 };
 
 /* One block of malloc(). A key is one or more of A-Z a-z 0-9 - / _ = with dots
@@ -142,7 +142,8 @@ struct broker_ops {
 	 * the link is down or stalled, or has another `connection`. Requests of
 	 * one thread keep their order. Does not block. MT-safe. */
 	bool (*send)(void *broker, struct broker_request *request);
-	/* Bytes not yet written to the link. MT-safe. */
+	/* Bytes not yet written to the link; 0 while the link is stalled.
+	 * MT-safe. */
 	size_t (*backlog)(const void *broker);
 	/* The length of the longest frame. MT-safe. */
 	size_t (*frame_max)(const void *broker);

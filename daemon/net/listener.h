@@ -25,7 +25,7 @@ struct service;
 #define LISTENER_BACKLOG     4096
 
 struct listener_socket {
-	int fd; /* -1: closed; if sock is set, sock closes it */
+	int fd; /* -1: closed; sock, if set, owns the descriptor */
 	bool datagram;
 	struct lined_socket *sock;
 	/* The socket's name in the service manager's store
@@ -119,8 +119,8 @@ int listener_take_fd(struct listener *listener, size_t i);
 void listener_lost(struct listener *listener, const struct lined_socket *sock);
 
 /* Stops listening; the struct must stay until its sockets' last event. With
- * `keep`, a second listener (listener_dup()) continues to use the sockets: they
- * stay stored, and a UNIX path is not removed. */
+ * `keep`, a second listener (listener_dup()) or the next lined continues to use
+ * the sockets: they stay stored, and a UNIX path is not removed. */
 void listener_close(struct listener *listener, bool keep);
 
 /* Whether all the listener's sockets are stored for the next lined. */

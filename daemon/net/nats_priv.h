@@ -35,20 +35,22 @@ struct nats_watch {
 	struct nats_link *link;
 	enum broker_bucket bucket;
 	natsSubscription *sub; /* only for the broker's thread */
-	uint64_t last; /* revision at BROKER_UP; set before subscribing */
+	uint64_t last; /* the bucket's last revision at BROKER_UP; only for
+			* BROKER_NAMES; set before subscribing */
 	uint64_t told; /* changes reported so far */
 	atomic_bool listed;
 };
 
 struct nats_link {
 	struct list link; /* nats_broker.links */
-	/* References, under lock: one for the thread, one for each callback
-	 * that may still come. */
+	/* References, under broker->lock: one for the thread, one for each
+	 * callback that may still come. */
 	unsigned refs;
 	struct nats_broker *broker;
 	uint64_t number; /* unique in the broker */
 	atomic_bool closed;
-	char why[NATS_WHY]; /* the first reason for the end; under lock */
+	char why[NATS_WHY]; /* the first reason for the end; under
+			     * broker->lock */
 	char inbox[128];    /* written before the callbacks are set */
 	struct nats_watch watches[BROKER_BUCKETS];
 	/* Only for the broker's thread: callbacks get their connection as an
@@ -81,7 +83,8 @@ struct nats_broker {
 	bool up, closing, ended, left;        /* under lock */
 	atomic_size_t backlog, frame_max;
 	_Atomic uint64_t lines; /* accepted lines not yet written or reported */
-	_Atomic uint64_t writing_since; /* start of a write; 0: none */
+	_Atomic uint64_t
+		writing_since; /* when the write began, in ms; 0: none */
 };
 
 /* ---- nats_link.c --------------------------------------------------------- */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keeps penalties in a hash table. The entries are also in a list by age. While
- * there are no penalties, the table needs no memory and takes no lock.
+ * Keeps penalties in a hash table. The entries are also in a list by age. The
+ * first penalty allocates the table. While there are no entries,
+ * penalties_hold() takes no lock.
  */
 #include "config.h"
 

@@ -24,9 +24,9 @@
  * it never equals the name of a stored socket. */
 #define PREFIX "lined "
 
-/* Appends text to name. A byte becomes %XX if it is a % or if the service
- * manager does not allow it in names: only printable ASCII without colons is
- * allowed. -1: no room. */
+/* Appends text to name. A space, % or colon, and each byte that is not
+ * printable ASCII, becomes %XX: the service manager does not allow all bytes in
+ * names. -1: no room. */
 static int fd_store_escape(char name[FD_STORE_NAME_MAX], const char *text)
 {
 	size_t len = strlen(name);

@@ -16,8 +16,8 @@ struct unix_path_mode {
 	mode_t mode;
 	/* NULL: the owner or group with which a new socket is created. */
 	const char *owner, *group;
-	/* The mode of an open path is changed: then NULL resets the owner or
-	 * the group. */
+	/* True: the path is already open. Then NULL resets the owner or the
+	 * group. */
 	bool again;
 };
 
