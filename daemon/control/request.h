@@ -27,8 +27,9 @@ struct request_stop;
 /* Receives the requests of all clients. Main thread. */
 struct request_port {
 	void (*asked)(struct request_port *port, struct request *request);
-	/* Ends the tap with this request id: the client has stopped the tap, or
-	 * has closed. The tap's last response may have been sent already. */
+	/* The client has stopped its tap, or has closed: ends the request with
+	 * this id if it is a tap. Its last response may have been sent already.
+	 */
 	void (*stop)(struct request_port *port, uint64_t id);
 	struct lined_dispatcher *dispatcher; /* the main thread's */
 	atomic_ullong last_id;
