@@ -44,8 +44,8 @@ void cluster_free(struct cluster *cluster);
 int cluster_open(struct cluster *cluster,
 		 const struct broker_settings *settings, uint32_t lease_ms);
 
-/* Call this when the daemon stops: another node, if there is one, becomes
- * primary. */
+/* Call this when the daemon stops or will leave the cluster: another node, if
+ * there is one, becomes primary. */
 void cluster_retire(struct cluster *cluster);
 
 /* Adds a service to the cluster. The service's topics get this `scope`, or the

@@ -98,7 +98,7 @@ static void arrival_arrived(struct lined_message *message)
 }
 
 /* Reads one message of a frame; returns the end of the message. NULL: damaged.
- * *here: the message is for a service of this node. */
+ * *here: the message is for a service of this node, or for all services. */
 static const char *arrival_read_message(struct cluster *cluster, const char *at,
 					const char *end,
 					struct arrival_message *message,

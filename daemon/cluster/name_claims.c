@@ -252,8 +252,6 @@ static void name_refuse_waiter(struct names *names, struct name_waiter **at)
 	free(waiter);
 }
 
-/* Refuses all waiting claims, because the current claim is not being released.
- */
 static void name_refuse_waiters(struct names *names, struct name *name)
 {
 	while (name->waiters != NULL)

@@ -57,7 +57,8 @@ enum nodes_state {
 struct nodes;
 
 struct nodes_ops {
-	/* Requests; nodes_answered() follows unless the link goes down. */
+	/* Requests; nodes_answered() follows a store() unless the link goes
+	 * down. */
 	void (*store)(struct nodes *nodes, const char *key, const char *text,
 		      uint64_t expected, uint64_t tag);
 	void (*erase)(struct nodes *nodes, const char *key, uint64_t expected);
