@@ -334,9 +334,9 @@ LINED_API void lined_socket_close_after_flush(struct lined_socket *sock,
 LINED_API void lined_socket_shutdown_write(struct lined_socket *sock);
 
 /*
- * Whether the socket stays open for sending after its peer has ended the stream
- * and the reader has seen LINED_LINE_CLOSED. Default: false, the socket closes
- * when everything queued is sent.
+ * Sets whether the socket stays open for sending after its peer has ended the
+ * stream and the reader has seen LINED_LINE_CLOSED. Default: false, the socket
+ * closes when everything queued is sent.
  */
 LINED_API void lined_socket_allow_half_close(struct lined_socket *sock,
 					     bool allow);
