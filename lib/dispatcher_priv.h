@@ -127,7 +127,8 @@ struct lined_dispatcher {
 	uint64_t memory_longest;     /* atomic: bytes of the largest socket */
 	uint64_t memory_measured_ms; /* atomic: when that was measured */
 	uint64_t memory_waits_ms; /* when a wait for another dispatcher began */
-	uint64_t memory_waits_closed; /* memory->closed at that time */
+	/* memory->closed at that time, and the sockets closed here since. */
+	uint64_t memory_waits_closed;
 	/* The socket for which shed() returned false, until its handle_close;
 	 * NULL: none. Until then no other socket is closed. */
 	const struct lined_delegate *memory_awaits_close;

@@ -195,9 +195,9 @@ static struct lined_dispatcher *memory_find_other(struct lined_dispatcher *d,
 
 /* ---- closing ------------------------------------------------------------- */
 
-/* Whether another dispatcher is to close one of its sockets first. After each
- * closed socket, the wait for a dispatcher with a larger socket begins anew;
- * the wait for dispatchers that have not measured goes on. */
+/* Whether another dispatcher is to close one of its sockets first. Each socket
+ * that another dispatcher closes restarts the wait for a dispatcher with a
+ * larger socket, but not the wait for dispatchers that have not measured. */
 static bool memory_leave_to_other(struct lined_dispatcher *d, uint64_t most)
 {
 	bool unknown = memory_ask_unknown(d);

@@ -262,15 +262,15 @@ static enum proxy_header_status v2_read(struct proxy_header *header,
 	header->len += v2_number(data + V2_SIGNATURE + 2);
 	if (len < header->len)
 		return PROXY_HEADER_MORE;
-	/* A stream carries no datagrams: DGRAM is read as UNSPEC, as the
-	 * specification asks. */
+	/* A stream carries no datagrams: with DGRAM the address does not count,
+	 * as the specification asks. */
 	header->is_local =
 		(command & 0x0f) == 0 || family == 0 || transport != 1;
 	if (family != 0)
 		at = v2_read_addresses(
 			header, at, header->len - PROXY_HEADER_V2_MIN, family);
-	/* After LOCAL or UNSPEC, addresses and TLVs are ignored, even malformed
-	 * ones. */
+	/* With the command LOCAL or the family UNSPEC, addresses and TLVs are
+	 * ignored, even malformed ones. */
 	if ((command & 0x0f) == 0 || family == 0)
 		return PROXY_HEADER_READY;
 	return at != NULL && v2_read_tlvs(header, data, at) ? PROXY_HEADER_READY

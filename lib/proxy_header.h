@@ -33,8 +33,8 @@ struct proxy_header {
 	/* READY: the header's length. MORE: the least length that the header
 	 * can have, more than the bytes that are there. */
 	size_t len;
-	/* LOCAL, UNKNOWN or UNSPEC: the connection is the proxy's own, or the
-	 * proxy does not know the client. There is no address. */
+	/* LOCAL, UNKNOWN, UNSPEC or DGRAM: the connection is the proxy's own,
+	 * or the proxy does not know the client. `address` is not valid. */
 	bool is_local;
 	/* The client's: AF_INET, AF_INET6, or AF_UNIX without a path. */
 	struct sockaddr_storage address;

@@ -26,7 +26,7 @@
 /*
  * One name, for all lookups that wait for it. A query is first queued, then run
  * by a thread, then posted to the dispatcher. Only the dispatcher's thread uses
- * `lookups`.
+ * `lookups`, until the dispatcher is freed.
  */
 struct resolver_query {
 	struct lined_message message;

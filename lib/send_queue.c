@@ -198,9 +198,9 @@ int send_queue_push_shared(struct send_queue *queue, struct send_pool *pool,
 	struct segment *last = queue->last;
 	struct iovec piece;
 
-	/* In a queue of many segments, a part that is shorter than a segment is
-	 * copied: a segment for each part would take many times the bytes of
-	 * the queue. */
+	/* In a queue of many segments, a part that is not longer than the cost
+	 * of a segment is copied: a segment for each part would take many times
+	 * the bytes of the queue. */
 	if (join && len <= SEND_QUEUE_SEGMENT_COST &&
 	    queue->count >= SEGMENTS_FEW) {
 		piece.iov_base = (void *)(uintptr_t)(buffer->data + offset);

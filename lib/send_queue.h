@@ -18,8 +18,7 @@
 #include "memory_ceiling.h"
 
 /* The free segments of a dispatcher, kept for the next turn, and the account of
- * its memory: the segments in its queues, and each shared buffer in them
- * once. */
+ * all its memory. A shared buffer in several queues is charged once. */
 struct send_pool {
 	struct memory_account memory;
 	struct segment *shared; /* for parts of shared buffers */

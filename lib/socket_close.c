@@ -173,8 +173,8 @@ bool socket_has_unread(const struct lined_socket *sock)
 {
 	int fd = sock->delegate.fd;
 
-	/* While the kernel takes the output, the next flush ends the
-	 * throttling. */
+	/* Blocked: the peer decides when reading resumes. If the kernel still
+	 * takes output, the next flush ends the throttling. */
 	if (sock->throttled && sock->blocked)
 		return false;
 	return (!sock->needs_more && input_len(&sock->in) > 0) ||

@@ -86,7 +86,7 @@ struct lined_socket {
 	struct framer framer;
 	struct send_queue out;
 	union {
-		struct connector *connector; /* while CONNECTING */
+		struct connector *connector; /* during a connect */
 		struct datagrams *datagrams; /* in a datagram socket */
 		struct layers *layers;       /* if `layered` */
 		struct lined_rate rate;      /* else: the line rate */
@@ -131,7 +131,7 @@ struct lined_socket {
 	bool half_close : 1;   /* lined_socket_allow_half_close() */
 	bool byte_saved : 1;
 	bool paused : 1;        /* lined_socket_pause() */
-	bool throttled : 1;     /* the queue is above its high mark */
+	bool throttled : 1;     /* above the high mark, until the low mark */
 	bool slowed : 1;        /* over the line rate until resume_at */
 	bool accept_paused : 1; /* accepts nothing until resume_at */
 	bool blocked : 1;       /* the kernel takes no more output for now */
@@ -317,7 +317,7 @@ int stream_peer(const struct lined_socket *sock,
 
 /* ---- socket_deadline.c ---- */
 
-/* For lined_socket_traffic(): the connection, or its handshake, begins. */
+/* Notes when the connection, or its handshake, begins. */
 void socket_note_start(struct lined_socket *sock);
 /* The socket is connected: the deadlines begin. */
 void socket_connected(struct lined_socket *sock);

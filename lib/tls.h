@@ -122,7 +122,7 @@ size_t tls_server_choose(const struct tls_server *server, const char *name);
 enum tls_result {
 	TLS_OK,
 	TLS_PLAINTEXT,   /* the first byte is not that of a handshake */
-	TLS_TIMEOUT,     /* the deadline */
+	TLS_TIMEOUT,     /* the deadline has passed */
 	TLS_CERTIFICATE, /* the peer's certificate is not good, or missing */
 	TLS_GONE,        /* the peer left, or rejects our certificate */
 	TLS_PROTOCOL,    /* any other error */

@@ -36,22 +36,23 @@ struct tls_rest {
 };
 
 struct tls_session {
-	SSL *ssl;             /* NULL until a client's handshake begins */
+	SSL *ssl;             /* client's side: NULL before the handshake */
 	struct tls_rest held; /* output that the kernel has not taken */
 	struct tls_rest left; /* input that OpenSSL has not taken */
 	char *error;          /* the reason of a failure */
-	/* For the handshake only: */
+	/* These five are for the handshake only: */
 	struct tls_server *server; /* NULL: the client's side */
 	SSL_CTX *ctx;              /* for the client's side */
 	char *name;
 	tls_done *done;
 	uint32_t timeout_ms;
-	size_t charged; /* bytes, to the dispatcher's memory */
+	/* For the whole session: the bytes charged to the dispatcher. */
+	size_t charged;
 	/* How many messages besides data the peer caused since messages_at. */
 	uint32_t messages, messages_at;
 	bool began;    /* the first byte was checked */
 	bool end_sent; /* close_notify was sent */
-	bool broken;   /* after an error: calls give only EPROTO */
+	bool broken;   /* after an error: recv() and send() give EPROTO */
 };
 
 static inline struct tls_session *tls_of(const struct lined_socket *sock)

@@ -15,7 +15,7 @@
  * must check sock->state after it has called a handler of the protocol. The
  * comment of a member says whether NULL is allowed.
  *
- * Another stream (transport_tls.c, PROXY, WebSocket) needs two tables.
+ * A stream over another one (TLS, WebSocket) needs two tables.
  *
  * The first is for the handshake, in state CONNECTING. readable() and
  * writable() advance it, handshake_mode is what the poller watches, and
@@ -68,8 +68,9 @@ struct transport {
 	 * while `blocked` is set. */
 	uint8_t handshake_mode;
 
-	/* In CONNECTING, called when the socket is registered. NULL: there is
-	 * nothing to begin. */
+	/* In CONNECTING, called when the socket is registered; for TLS to a
+	 * server, when the socket is connected. NULL: there is nothing to
+	 * begin. */
 	void (*begin)(struct lined_socket *sock);
 
 	/*

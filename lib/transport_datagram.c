@@ -301,7 +301,7 @@ static bool datagram_receive(struct lined_socket *sock)
 		.msg_iov = &room,
 		.msg_iovlen = 1,
 		.msg_control = datagrams->local.bytes,
-		/* 0: no descriptors arrive that a UNIX peer may send. */
+		/* With 0, descriptors that a UNIX peer sends are dropped. */
 		.msg_controllen = datagrams->has_sources
 					  ? sizeof(datagrams->local.bytes)
 					  : 0,

@@ -220,7 +220,8 @@ static void websocket_wake(struct lined_socket *sock)
 		socket_end(sock, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
 		return;
 	}
-	/* A close frame will follow the queue, but no ping can any more. */
+	/* The write side is about to end: the queue and a closing frame are
+	 * still sent, but no ping. */
 	if (sock->ending && !ws->close_sent)
 		return;
 	if (!ws->awaits_pong && !ws->close_sent) {

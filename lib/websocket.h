@@ -19,8 +19,8 @@
 
 /*
  * More bytes of the request have come. The callback calls websocket_accept() or
- * websocket_respond(), at once or later, or waits for more bytes, of which at
- * most WEBSOCKET_REQUEST_MAX are read. It may close the socket.
+ * websocket_respond(), at once or later, or waits for more bytes. It may close
+ * the socket. When a request has WEBSOCKET_REQUEST_MAX bytes, no more are read.
  */
 typedef void websocket_request(struct lined_socket *sock, const char *request,
 			       size_t len);
