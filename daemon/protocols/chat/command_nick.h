@@ -12,10 +12,11 @@
  * default room. */
 void chat_nick_guest(struct chat_member *member);
 
-/* Call this when another node's client keeps the nickname of this entry after
- * two nodes have connected again: the member here becomes a guest again. */
+/* Call this when two nodes have connected again and another node's client keeps
+ * the nickname of this entry: the member here becomes a guest again. */
 void chat_nick_taken(struct chat_member *member, const char *entry);
-/* As chat_nick_taken(), for a member that had to wait for another answer. */
+/* Claims a guest's nickname for a member that has lost its nickname, unless the
+ * member still waits for another answer. */
 void chat_nick_replace(struct chat_member *member);
 
 /* Call this when the entry of a nickname was added to the registry: keeps the
