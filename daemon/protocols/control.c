@@ -42,7 +42,7 @@ struct session {
 
 struct verb {
 	const char *name;
-	const char *argument; /* optional in brackets; "": none */
+	const char *argument; /* in brackets if optional; "": none */
 	const char *summary;
 	enum lined_request_kind request;
 	enum lined_right right;
