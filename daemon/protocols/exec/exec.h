@@ -20,7 +20,7 @@ struct exec {
 	struct lined_service *service;
 	const struct exec_options *options;
 	struct exec_shared *shared; /* mode shared */
-	struct exec_program *all;   /* running or replaced */
+	struct exec_program *all;   /* all programs, also replaced ones */
 	size_t programs;            /* mode each: number of programs */
 	size_t old_programs;        /* mode shared: programs that a reload has
 				     * replaced */
@@ -57,7 +57,8 @@ struct exec_client {
 int exec_shared_start(struct exec *exec);
 void exec_shared_stop(struct exec *exec);
 void exec_shared_reload(struct exec *exec);
-/* Call this each second: starts programs whose timer could not be started. */
+/* Call this each second: restarts programs whose restart timer could not be
+ * started. */
 void exec_shared_watch(struct exec *exec);
 void exec_shared_accept(struct exec *exec, struct exec_client *client);
 /* Call this when a program has written. Clients whose input has ended are

@@ -33,8 +33,8 @@ struct exec_slot *exec_slot_new(struct exec *exec);
 int exec_slot_start(struct exec_slot *slot);
 /* As exec_slot_start(); a failure is logged, and a later attempt follows. */
 void exec_slot_restart(struct exec_slot *slot);
-/* Call this each second: starts the program if its timer could not be started.
- */
+/* Call this each second: restarts the program if its restart timer could not be
+ * started. */
 void exec_slot_watch(struct exec_slot *slot);
 /* Takes the program out of the slot and ends it as exec_program_end() does. */
 void exec_slot_retire(struct exec_slot *slot, uint32_t wait_ms);
