@@ -28,7 +28,7 @@ enum relay_use {
 
 struct relay_address {
 	const struct relay_scheme *scheme;
-	struct lined_host_port to;      /* tcp://, tls:// */
+	struct lined_host_port to;      /* tcp://, tls://, udp:// */
 	struct lined_address local;     /* unix://, udp:// */
 	struct relay_device device;     /* serial://, fifo:// */
 	char text[LINED_HOST_MAX + 24]; /* as configured */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A batch: the lines of one sender in one turn. A batch crosses the bus as one
- * message.
+ * A batch: lines that one sender sent in one turn. A batch crosses the bus as
+ * one message.
  */
 #pragma once
 

@@ -8,8 +8,9 @@
 /* The parts of "/dev/ttyUSB0?baud=38400&mode=8N1"; a FIFO has a path only. */
 struct relay_device {
 	char path[128];
-	unsigned baud; /* 9600 */
-	char mode[4];  /* data bits, parity N, E or O, stop bits; 8N1 */
+	unsigned baud; /* 9600 by default */
+	/* Data bits, parity (N, E or O) and stop bits; 8N1 by default. */
+	char mode[4];
 };
 
 /* Parses an address. Returns NULL, or a constant text that says what is wrong.

@@ -252,8 +252,9 @@ static void failover_on_room(struct relay_upstream *upstream)
 	relay_lines_up_send(failover_of(upstream));
 }
 
-/* An idle upstream was removed: no other call would send the lines that wait
- * again. In other cases handle_close or relay_failover_update() follows. */
+/* The upstream's unsent lines wait again. If its connector is idle, nothing
+ * else would send them, except while `updating` or `finishing` is set. If it is
+ * not idle, handle_close follows. */
 static void failover_on_unsent(struct relay_upstream *upstream)
 {
 	struct relay_upstreams *upstreams = failover_of(upstream);

@@ -148,7 +148,7 @@ struct option_effect {
 	const char *name;
 	const char *roles[3]; /* in mode hub, upstream, proxy */
 	const char *needs;    /* no effect without this option */
-	const char *instead;  /* the option for subscribe-only, or NULL */
+	const char *instead;  /* to be used with subscribe-only, or NULL */
 };
 
 static const struct option_effect option_effects[] = {

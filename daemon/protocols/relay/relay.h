@@ -55,7 +55,7 @@ struct relay_client {
 	struct lined_socket *sock;
 	uint64_t id;
 	uint64_t lost;  /* lines lost since the last gap-notice */
-	uint64_t since; /* gets lines published after this bus mark */
+	uint64_t since; /* gets lines published after this bus mark; 0: all */
 };
 
 /* The time of the worker's dispatcher. */

@@ -11,7 +11,8 @@
 
 /* The TLS settings of connections to tls:// addresses. */
 struct relay_tls {
-	struct lined_tls_client *client; /* NULL: no address is tls:// */
+	struct lined_tls_client *client; /* NULL: no address is tls://, or the
+					  * files were never read */
 	const char *name;                /* "": the host in the address */
 };
 

@@ -13,5 +13,6 @@ struct relay;
 void relay_unreached_mark(struct relay *relay, const char *address,
 			  bool reached);
 
-/* Whether the address was not reached within the last minute. */
+/* Whether the last attempt to reach the address failed, less than a minute ago.
+ */
 bool relay_unreached_lately(struct relay *relay, const char *address);

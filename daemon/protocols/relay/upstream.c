@@ -39,8 +39,8 @@ static void upstream_watch_stale(struct relay_upstream *upstream)
 		lined_timer_stop(&upstream->stale_timer);
 }
 
-/* The connection is stale: within stale-timeout, no line has passed the filter.
- */
+/* Closes a stale connection: within stale-timeout, no line has passed the
+ * filter. */
 static void upstream_stale_fired(struct lined_timer *timer)
 {
 	struct relay_upstream *upstream =
