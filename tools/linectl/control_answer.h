@@ -15,7 +15,7 @@ enum answer_end {
 	ANSWER_BROKEN,  /* the connection is lost */
 };
 
-/* Zeroed, an answer without records. */
+/* A zeroed struct is an answer without records. */
 struct answer {
 	struct record *records;
 	size_t count, room;

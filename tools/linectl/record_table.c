@@ -62,7 +62,8 @@ static char *table_cell(const struct table_column *column,
 	}
 }
 
-/* Blanks before a cell are written with it, so that no line ends with one. */
+/* Blanks are written only before a cell with text, so that no line ends with a
+ * blank. */
 static void table_write_cell(FILE *out, const struct table_column *column,
 			     size_t width, const char *text, size_t *blanks)
 {
