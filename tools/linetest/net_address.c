@@ -38,7 +38,7 @@ int net_address_unix(struct net_address *address, const char *path)
 	return lined_address_set_unix(&address->to, path);
 }
 
-/* HOST:PORT, IPv6 in brackets. NULL, or the fault. */
+/* Reads HOST:PORT, with IPv6 in brackets. Returns NULL, or the fault. */
 static const char *read_inet(struct net_address *address, const char *text)
 {
 	struct lined_host_port to;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Addresses as lined writes them, tcp://HOST:PORT, tls://, udp:// and
- * unix:///PATH, free addresses on this machine, and the sockets that connect to
- * an address or listen on it. Numeric hosts and localhost only: a transcript
- * does not depend on name servers.
+ * Reads and writes addresses as lined does (tcp://HOST:PORT, unix:///PATH and
+ * so on), finds free addresses on this machine, and makes the sockets that
+ * connect to an address or listen on it. Numeric hosts and localhost only: a
+ * transcript does not depend on name servers.
  */
 #pragma once
 

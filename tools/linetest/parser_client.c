@@ -433,7 +433,7 @@ void parse_client(struct parser *parser, char *row, size_t name_len)
 	} else if (*at == '>') {
 		parse_send(parser, client, at + 1);
 	} else {
-		/* A step keeps the row as it was written. */
+		/* Cut a copy into words: a step keeps the row as it is. */
 		words = memory_copy(at + 1, strlen(at + 1));
 		if (*at == '!')
 			parse_silence(parser, client, words);

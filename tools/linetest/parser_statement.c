@@ -197,7 +197,7 @@ static void parse_row(struct parser *parser)
 		parse_client(parser, row, len);
 		return;
 	}
-	/* A step keeps the row as it was written. */
+	/* Cut a copy into words: a step keeps the row as it is. */
 	row = memory_copy(row, strlen(row));
 	parse_statement(parser, row);
 	free(row);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Prints each result of a run at once, on standard output.
+ * Prints the result of each run as soon as it is known, on standard output.
  */
 #include "config.h"
 

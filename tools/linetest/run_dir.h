@@ -25,7 +25,7 @@ int run_dir_open(struct run_dir *dir, const struct transcript *transcript,
 void run_dir_close(struct run_dir *dir, bool keep);
 
 /*
- * Writes a config into the directory: its path, to be freed, or NULL and a
+ * Writes a config into the directory. Returns its path, to be freed; NULL and a
  * message. The number of workers (0: the config has its own) is put before the
  * text of the first line, so that lines keep their numbers.
  */
