@@ -142,10 +142,8 @@ static void socket_time_out(struct lined_socket *sock)
 	lined_socket_close_after_flush(sock, LINED_CLOSE_TIMEOUT, 0);
 }
 
-void socket_expire(uint32_t *slot)
+void socket_expire(struct lined_socket *sock)
 {
-	struct lined_socket *sock =
-		lined_container_of(slot, struct lined_socket, deadline);
 	uint32_t now = socket_now(sock);
 	enum deadline deadline = DEADLINE_HANDSHAKE;
 

@@ -328,7 +328,7 @@ void socket_stalls(struct lined_socket *sock);
 void socket_arm(struct lined_socket *sock);
 /* The slot is due: acts on the deadline that has passed, or sets the slot again
  * if that deadline has moved. */
-void socket_expire(uint32_t *slot);
+void socket_expire(struct lined_socket *sock);
 
 /* ---- socket_close.c ---- */
 

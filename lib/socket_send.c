@@ -365,7 +365,8 @@ uint32_t lined_socket_drop_older(struct lined_socket *sock, uint32_t age_ms)
 	size_t before = sock->out.bytes;
 	unsigned dropped;
 
-	if (!sock->apart || sock->delegate.mode == 0 || before == 0)
+	if (!sock->apart || sock->dispatcher == NULL ||
+	    sock->state == LINED_SOCKET_CLOSED || before == 0)
 		return 0;
 	dropped = send_queue_drop_before(&sock->out, &sock->dispatcher->pool,
 					 socket_now(sock) - age_ms);

@@ -116,6 +116,17 @@ static void socket_phase_serve(struct list *ready_link)
 	socket_serve(sock, socket_transport(sock)->serve);
 }
 
+static void socket_phase_expire(uint32_t *slot)
+{
+	struct lined_socket *sock =
+		lined_container_of(slot, struct lined_socket, deadline);
+	struct lined_dispatcher *d = sock->dispatcher;
+
+	socket_begin_serving(d, sock);
+	socket_expire(sock);
+	socket_end_serving(d);
+}
+
 static void socket_phase_close(struct list *ready_link)
 {
 	struct lined_socket *sock = socket_of_ready(ready_link);
@@ -195,7 +206,7 @@ static void socket_shut_down_unattached(struct list *ready_link)
 
 const struct lined_socket_ops socket_ops = {
 	.serve_leftover = socket_phase_serve,
-	.expire = socket_expire,
+	.expire = socket_phase_expire,
 	.deliver_close = socket_phase_close,
 	.flush = socket_phase_flush,
 	.free = socket_phase_free,

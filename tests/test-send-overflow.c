@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "socket_priv.h"
 #include "stream_fixture.h"
 #include "support.h"
 
@@ -279,6 +280,15 @@ START_TEST(old_sends_are_dropped_by_age)
 	ck_assert_uint_eq(lined_socket_take_dropped(stream.sock), 2);
 	ck_assert_uint_eq(lined_socket_queued(stream.sock), rest + 3);
 	ck_assert_uint_eq(stream.group.counters.queued, rest + 3);
+	/* Nor does a socket between two dispatchers drop any. */
+	support_run_for(stream.d, 10);
+	ck_assert_int_eq(
+		lined_dispatcher_unregister(stream.d, &stream.sock->delegate),
+		0);
+	ck_assert_uint_eq(lined_socket_drop_older(stream.sock, 0), 0);
+	ck_assert_ptr_nonnull(
+		lined_dispatcher_register_socket(stream.d, stream.sock));
+	ck_assert_uint_eq(lined_socket_drop_older(stream.sock, 0), 1);
 }
 END_TEST
 

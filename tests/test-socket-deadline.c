@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "dispatcher_watch.h"
 #include "stream_fixture.h"
 #include "support.h"
 
@@ -116,6 +117,9 @@ static void say_goodbye(struct lined_socket *sock, void *arg)
 
 	++*calls;
 	ck_assert_str_eq(lined_socket_missed_deadline(sock), "idle");
+	/* A report of a crash or a stuck worker names the service. */
+	ck_assert_ptr_eq(dispatcher_serving(stream.d),
+			 lined_socket_group(stream.sock));
 	lined_socket_printf(sock, "421 timeout\n");
 }
 

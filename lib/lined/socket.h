@@ -545,7 +545,7 @@ LINED_API void lined_socket_keep_apart(struct lined_socket *sock, bool apart);
 /*
  * Drops the sends that were queued more than age_ms ago and have not begun to
  * leave, as an overflow policy would. Returns how many. Nothing is dropped
- * unless sends are kept apart.
+ * unless sends are kept apart and the socket is registered.
  */
 LINED_API uint32_t lined_socket_drop_older(struct lined_socket *sock,
 					   uint32_t age_ms);

@@ -122,6 +122,12 @@ static void gone(struct lined_socket *client, enum lined_close_reason reason,
 	early("close");
 }
 
+static void late(struct lined_socket *client)
+{
+	(void)client;
+	early("timeout");
+}
+
 static int start(struct lined_service *service)
 {
 	early("start");
@@ -156,6 +162,7 @@ const struct lined_protocol lined_protocol = {
 	.summary = "crashes as it is told",
 	.handle_line = line,
 	.handle_close = gone,
+	.handle_timeout = late,
 	.start = start,
 	.stop = stop,
 	.check = check,
@@ -227,6 +234,17 @@ class Crash(DaemonTest):
                 self.assertTrue(c.echoes())
             self.expect(daemon, signal.SIGSEGV,
                         "SIGSEGV in protocol faulty, service trouble")
+
+    def test_when_its_client_misses_a_deadline(self):
+        self.build("timeout")
+        self.text = service("trouble", "tcp://127.0.0.1:%d" % self.address[1],
+                            protocol="faulty",
+                            extra='limits { idle-timeout = "50ms" }')
+        for workers in (1, 2):
+            daemon = self.serve(workers)
+            with Client(self.address):
+                self.expect(daemon, signal.SIGSEGV,
+                            "SIGSEGV in protocol faulty, service trouble")
 
     def expect_refusal(self, words):
         self.assertRegex(self.start_fails(self.text, 1),
