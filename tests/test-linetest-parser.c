@@ -610,7 +610,7 @@ static const struct {
 	{"workers 0\n", "1: workers \"0\": a number from 1 to 1024\n"},
 	{"workers 2 3\n", "1: usage: workers N\n"},
 	{"transport sctp\n", "1: transport \"sctp\": unix, tcp, tcp6, udp, "
-			     "udp6 or tls\n"},
+			     "udp6, tls, ws or wss\n"},
 	{"terminator cr\n", "1: terminator \"cr\": lf or crlf\n"},
 	{"fragment on\n", "1: usage: fragment off\n"},
 	{"patience 2h\n", "1: \"2h\" is no duration (such as 200ms, 2s, "

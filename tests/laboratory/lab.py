@@ -9,8 +9,8 @@ fail, at each place, and checks the daemon and its clients.
     tests/laboratory/lab.py calls --list        the places, nothing fails
     tests/laboratory/lab.py memory --at buffer_new --keep DIR
                                                 the places with this in them,
-                                                a function or the number that a
-                                                finding begins with; their logs
+                                                a function or the digits that a
+                                                finding names; their logs
                                                 are kept
 
 The first run, with no fault, notes the places (refuse.c). Then the daemon is

@@ -64,8 +64,8 @@ static void parse_transport(struct parser *parser, char *word)
 
 	if (transport == TRANSPORTS) {
 		parser_error(parser,
-			     "transport \"%s\": unix, tcp, tcp6, udp, udp6 "
-			     "or tls",
+			     "transport \"%s\": unix, tcp, tcp6, udp, "
+			     "udp6, tls, ws or wss",
 			     word);
 		return;
 	}
