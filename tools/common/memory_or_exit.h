@@ -14,7 +14,7 @@ void *memory_new(size_t count, size_t size);
 void *memory_resize(void *array, size_t count, size_t size);
 
 /* Returns the array, grown if necessary, with room for at least one more than
- * count items. *room is the number of items for which it has room. */
+ * count items. *room is the number of items for which the array has room. */
 void *memory_grow(void *array, size_t count, size_t *room, size_t size);
 
 /* Returns a copy of len bytes, and a NUL. text may be NULL if len is 0. */

@@ -15,7 +15,7 @@
 #include "linectl/utf8.h"
 
 /* Reads the line at `at` and writes decoded texts at `out`, where there is room
- * for the rest of the line. */
+ * for all texts that follow in the line. */
 struct reader {
 	const char *at;
 	char *out;
@@ -196,7 +196,8 @@ static int reader_take_value(struct reader *r, struct value *value)
 	}
 }
 
-/* Whether every text in the line can be shown without escapes. */
+/* Whether the line is ASCII without escapes, so that no text in it needs
+ * escapes on a terminal. */
 static bool record_is_plain(const char *line, size_t len)
 {
 	size_t i;
@@ -223,8 +224,8 @@ static const char *reader_take_name(struct reader *r)
 	return name;
 }
 
-/* Reads a member of the record. If group is not NULL, reads a member of the
- * object with this name in the record. */
+/* Reads a member of the record. If group is not NULL, the member is inside the
+ * nested object of that name. */
 static int record_take_member(struct record *record, struct reader *r,
 			      const char *group)
 {
@@ -277,8 +278,8 @@ int record_parse(struct record *record, const char *line, size_t len)
 	if (memchr(line, '\0', len) != NULL)
 		return -1;
 	/* Room for the line, and for each of its texts as decoded and as
-	 * escaped, with a NUL. Decoding makes no text longer; escaping does
-	 * only if the line has escapes or unprintable bytes. */
+	 * escaped, with a NUL. Decoding makes no text longer. Escaping makes
+	 * texts longer only in lines that are not plain. */
 	record->memory = memory_new(
 		len + 1, record_is_plain(line, len) ? 3 : 3 + UTF8_SHOWN);
 	memcpy(record->memory, line, len);

@@ -41,7 +41,7 @@ struct command {
 	/* A second request, whose records are added to the answer. It may fail,
 	 * because an older daemon does not know the request. */
 	const char *also;
-	/* Runs the command if that takes more than a request and show(). */
+	/* For commands that need more than requests and show(); else NULL. */
 	enum linectl_status (*run)(const struct command_call *call);
 	bool has_no_timeout; /* the answer may take any time */
 };

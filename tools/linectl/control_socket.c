@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Connects to the daemon and reads its answers, on a dispatcher of its own. If
- * the connection cannot be opened or is lost, the error text says what to do.
+ * the connection cannot be opened or is lost, the error text says why.
  */
 #include "config.h"
 
@@ -19,9 +19,10 @@
 
 #define CONNECT_MS 5000
 
-/* The most memory that an answer may take, so that an endless answer does not
- * fill the memory of the machine; half a million clients need less. A record
- * counts as its text and RECORD_COST. */
+/* A limit for the records that an answer keeps, so that an endless answer does
+ * not fill the memory of the machine. Half a million clients need less. A
+ * record counts as the length of its line plus RECORD_COST. Records that
+ * take_record() gets are not kept. */
 #define ANSWER_MAX  (256 << 20)
 #define RECORD_COST 256
 
@@ -34,9 +35,9 @@ struct control_socket {
 	unsigned timeout_ms;
 	bool connected;
 	int error;    /* why sock is lost */
-	size_t taken; /* what the answer counts so far, for ANSWER_MAX */
+	size_t taken; /* the size of the answer so far, see ANSWER_MAX */
 
-	/* The request under way; answer NULL: there is none. */
+	/* The request under way. answer is NULL if there is none. */
 	struct answer *answer;
 	void (*take_record)(struct answer *answer, const struct record *record);
 };

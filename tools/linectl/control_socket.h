@@ -16,12 +16,12 @@ struct control_socket;
 
 /*
  * Connects to the daemon, and waits until the connection is open. NULL: *error,
- * which the caller frees, says what is wrong and what to do.
+ * which the caller frees, says what is wrong and, if that is known, what to do.
  */
 struct control_socket *control_socket_open(const char *path, char **error);
 void control_socket_close(struct control_socket *control);
 
-/* Connects again after ANSWER_BROKEN. -1: the daemon is not there yet. */
+/* Connects again after ANSWER_BROKEN. -1: it could not connect. */
 int control_socket_reopen(struct control_socket *control);
 
 struct lined_dispatcher *
@@ -32,7 +32,7 @@ control_socket_dispatcher(struct control_socket *control);
  * complete when control_socket_poll() returns false. If timeout_ms (0: no
  * limit) pass without a record, the answer ends as ANSWER_BROKEN. Records are
  * added to the answer. If take_record is not NULL, each record is passed to it
- * instead, and then freed: an answer may have any number of records.
+ * instead and then freed, so that an answer may have any number of records.
  */
 void control_socket_ask(struct control_socket *control, const char *request,
 			size_t len, unsigned timeout_ms, struct answer *answer,

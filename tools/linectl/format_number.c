@@ -100,7 +100,7 @@ struct number_text format_age(uint64_t s)
 	return s < 60 ? format_text("%" PRIu64 " s", s) : format_time(s * 1000);
 }
 
-/* Local time by strftime(3); "-" if it is not known. */
+/* Formats local time with strftime(3). Returns "-" if that fails. */
 static struct number_text format_local(time_t when, const char *format)
 {
 	struct number_text text;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes JSON. Records are written as they were received: reading has checked
- * them, and has replaced bytes that are not UTF-8.
+ * Writes JSON. Records are written as record_parse() has left them: checked,
+ * and without bytes that are not UTF-8.
  */
 #include "config.h"
 

@@ -120,14 +120,16 @@ static void options_take(struct options *options, int argc, char **argv)
 			break;
 		}
 	}
-	/* Reported after all options are read, because --json decides how. */
+	/* Errors are reported after all options are read, because --json
+	 * decides how they are shown. */
 	if (options->wrong)
 		exit_misused(options,
 			     "an option is unknown or without its value");
 	options_take_lines(options);
 }
 
-/* Exits if there is no such command, or if it takes other arguments. */
+/* Exits if the command is missing or unknown, if it takes another number of
+ * arguments, or if it is "help". */
 static const struct command *find_command(const struct options *options,
 					  int argc, char **argv)
 {

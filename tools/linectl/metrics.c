@@ -17,8 +17,8 @@
 
 #define PATIENCE_MS 15000
 
-/* Writes the value of a label; `at` is after its first quote. Returns the place
- * after its last quote; NULL: there is none. */
+/* Writes the value of a label as JSON. `at` is after the opening quote. Returns
+ * the place after the closing quote; NULL: there is no closing quote. */
 static const char *sample_write_label(FILE *out, const char *at)
 {
 	char *value = memory_new(strlen(at) + 1, 1), *to = value;

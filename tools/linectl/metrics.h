@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * linectl metrics: the page as it is, or its samples as JSON.
+ * linectl metrics: prints Prometheus' text as the daemon sends it, or its
+ * samples as JSON.
  */
 #pragma once
 
@@ -10,6 +11,6 @@
 
 enum linectl_status metrics_run(const struct command_call *call);
 
-/* Writes a sample of Prometheus' text as a JSON object; false: the line is no
- * sample. */
+/* Writes a sample of Prometheus' text as a JSON object. False: the line is no
+ * sample, and a part of the object may have been written. */
 bool metrics_write_sample(FILE *out, const char *line);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The daemon reads no file for a plan. It answers with the includes that it
- * needs; linectl adds them and asks again, until no more are needed.
+ * needs; linectl adds these files to the request and asks again, until no more
+ * are needed.
  */
 #include "config.h"
 
@@ -46,7 +47,8 @@ static void files_add(struct plan_files *files, const char *kind,
 	free(head);
 }
 
-/* The whole file, to be freed; NULL and errno. */
+/* Returns the whole file, to be freed. NULL and errno: it cannot be read, or it
+ * is larger than FILE_MAX. */
 static char *file_read_all(int fd, size_t *len)
 {
 	char *text = memory_new(FILE_MAX + 1, 1);

@@ -7,7 +7,8 @@
 
 #include "linectl/control_socket.h"
 
-/* Sends the file and waits for the whole answer, which must be zeroed. -1, and
- * the reason in *error, to be freed: the file cannot be read. */
+/* Sends the file and waits for the whole answer. *answer must be zeroed before
+ * the call. -1: the file cannot be read; *error, which the caller frees, says
+ * why. */
 int plan_get(struct answer *answer, struct control_socket *control,
 	     const char *path, unsigned timeout_ms, char **error);

@@ -254,7 +254,7 @@ static const struct table_column service_columns[] = {
 	{"LISTEN", CELL_TEXT, .value = "listen"},
 };
 
-/* Every counter of one service. */
+/* Prints every value of one service. */
 static void show_whole_service(const struct record *service, FILE *out)
 {
 	size_t i;

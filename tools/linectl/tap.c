@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Prints each record as it comes; as JSON, the members of one array.
+ * Prints each record as it comes. With --json, the records become the items of
+ * one array.
  */
 #include "config.h"
 
@@ -29,8 +30,8 @@ struct tap {
 
 static volatile sig_atomic_t interrupted;
 
-/* The first signal stops the tap. The second one, of either kind, kills
- * linectl: a daemon that hangs does not end the tap. */
+/* The first SIGINT or SIGTERM stops the tap. The second one kills linectl,
+ * because a daemon that hangs does not end the tap. */
 static void handle_interrupt(int number)
 {
 	interrupted = 1;

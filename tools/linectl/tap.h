@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * linectl tap: prints the lines of a service as they come, until enough have
- * come, the service ends, or the user interrupts it.
+ * linectl tap: prints the lines that the clients of a service send, until N
+ * lines (option -n) are printed, the service ends, or a signal stops linectl.
  */
 #pragma once
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Computes rates as differences of counters, matched by the names of services
- * and workers. The counters of a service that was started again begin at 0.
+ * Computes rates as differences of counters. The records of a service or worker
+ * in two answers are matched by its name. The counters of a service that was
+ * started again begin at 0.
  */
 #include "config.h"
 
@@ -78,7 +79,8 @@ static void samples_drop(struct sample *samples, size_t *count)
 
 /* ---- services ----------------------------------------------------------- */
 
-/* Events a second; 0 if there is no earlier record. */
+/* Events a second, the sum of both counters; 0 if there is no earlier record,
+ * or if no time has passed. */
 static double service_rate(const struct sample *service, const char *name,
 			   const char *opened, uint64_t ms)
 {
@@ -140,8 +142,8 @@ static void worker_take(struct sample *worker, uint64_t ms)
 	worker->load =
 		fresh || ms == 0 ? 0 : (double)busy_us / 1000 / (double)ms;
 	if (worker->load > 1)
-		worker->load = 1; /* a turn that began before this period counts
-				   * at its end */
+		worker->load = 1; /* a turn counts when it ends, even if it
+				   * began before this period */
 	worker->delay_ms =
 		fresh || turns == 0
 			? 0

@@ -69,7 +69,7 @@ size_t samples_order(const struct samples *samples, const char *filter,
 		     enum sort_key key, const struct sample **order);
 
 /* The duration that 99 of 100 turns of a worker did not exceed since the
- * earlier record `before` (NULL: since the worker's start). *more: the duration
- * is longer than the result, which is the largest bound. */
+ * earlier record `before` (NULL: since the worker's start). If *more is true,
+ * the duration exceeds the result, which is then the largest bound. */
 double samples_delay_ms(const struct record *now, const struct record *before,
 			bool *more);

@@ -168,7 +168,8 @@ static int draw_workers(const struct samples *samples)
 	size_t room = LINES > 14 ? WORKERS_MAX : 1, i;
 	int y = 1;
 
-	/* A single worker fits in the line of "(and 1 more workers)". */
+	/* If one worker would be left out, show it in place of the line "(and 1
+	 * more workers)". */
 	if (samples->worker_count == room + 1)
 		room++;
 	for (i = 0; i < samples->worker_count && i < room; i++)
@@ -195,8 +196,9 @@ static const struct {
 #define GRAPH_X   64
 #define GRAPH_MIN 36
 
-/* How many columns the longest name of a service, or address of a client, needs
- * beyond `width`; at most as many as the terminal has beyond `least`. */
+/* By how many columns to widen the column of names (of addresses, if clients
+ * are shown) beyond `width`, so that its longest text fits. The result is at
+ * most the number of columns that the terminal has beyond `least`. */
 static int screen_stretch(const struct screen *screen, int width, int least)
 {
 	size_t count = screen->shows_clients ? screen->clients->count
@@ -271,7 +273,7 @@ static void draw_service(int y, const struct sample *service, int stretch)
 /* ---- clients ----------------------------------------------------------- */
 
 #define ADDRESS_WIDTH 24
-/* The least width of all columns, with the column for the service's name. */
+/* The least width of a row, including the name of the service. */
 #define CLIENTS_WIDTH 80
 
 /* The numbers, right of the address. */

@@ -12,8 +12,8 @@
 #include "linectl/top_samples.h"
 
 struct screen {
-	/* The services that match the filter, sorted. */
 	const struct samples *samples;
+	/* The services that match the filter, sorted. */
 	const struct sample **order;
 	size_t order_count;
 	enum sort_key sort;
@@ -28,7 +28,7 @@ struct screen {
 	const char *prompt;
 };
 
-/* Sets colors and the characters of graphs, once ncurses is running. */
+/* Chooses colors, and the characters of graphs. Call it after initscr(). */
 void screen_init(void);
 
 /* Draws everything; changes only `selected` and `first`, to rows that exist. */

@@ -15,11 +15,11 @@ void utf8_mend(char *text, size_t len);
 #define UTF8_SHOWN 4
 
 /*
- * Writes the text for a terminal, and a NUL; returns its length. Characters
- * that control the terminal or change how the rest looks, and bytes that are
- * not UTF-8, are escaped as in the daemon's log: \n, \x1b.
+ * Writes the text for a terminal, and a NUL. Returns the length without the
+ * NUL. Characters that control the terminal or change how the rest looks, and
+ * bytes that are not UTF-8, are escaped as in the daemon's log: \n, \x1b.
  */
 size_t utf8_show(char *to, const char *text);
 
-/* Returns the same text as a new string, to be freed. */
+/* Returns what utf8_show() writes, as a new string, to be freed. */
 char *utf8_shown(const char *text);
