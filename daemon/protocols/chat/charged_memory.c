@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Charges allocated memory to the service. The caller asks first whether there
- * is room.
+ * Charges allocated memory to the service. These functions do not ask whether
+ * the ceiling has room.
  */
 #include "chat/charged_memory.h"
 

@@ -69,8 +69,8 @@ static void nick_greet(struct chat_member *member)
 		chat_seat_join(member, options->default_room, "");
 }
 
-/* The claim has been decided. A claim can also win a number that its owner has
- * released just before. Such a number was already used, so the claim is
+/* The claim has been decided. A claim can also win a number that another client
+ * has released just before. Such a number was already used, so the claim is
  * released: no two clients may get the same number. */
 static void nick_guest_claimed(struct lined_socket *client, void *arg, bool won)
 {

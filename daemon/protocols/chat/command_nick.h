@@ -13,7 +13,8 @@
 void chat_nick_guest(struct chat_member *member);
 
 /* Call this when two nodes have connected again and another node's client keeps
- * the nickname of this entry: the member here becomes a guest again. */
+ * this entry. If the entry is that of the member's nickname, the member becomes
+ * a guest again. */
 void chat_nick_taken(struct chat_member *member, const char *entry);
 /* Claims a guest's nickname for a member that has lost its nickname, unless the
  * member still waits for another answer. */

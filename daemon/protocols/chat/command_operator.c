@@ -170,8 +170,8 @@ static bool operator_lift_ban(struct chat_member *member,
 	return true;
 }
 
-/* Lifts the ban in the current room; if there is none, the bans in all rooms:
- * operators that banned themselves are in no room. */
+/* Lifts the ban in the current room; if there is none, the bans in all rooms,
+ * because operators that banned themselves are in no room. */
 void chat_operator_unban(struct chat_member *member, struct chat_args *args)
 {
 	const char *nickname = args->rest;

@@ -25,7 +25,7 @@
 /* A list that is not completely sent. */
 struct chat_list {
 	char heading[CHAT_NAME_MAX + 1];
-	char last_room[CHAT_NAME_MAX + 1]; /* /rooms: last room in items */
+	char last_room[CHAT_NAME_MAX + 1]; /* /rooms: last room looked at */
 	bool goes_on;                      /* /rooms: more rooms may follow */
 	bool begun;                        /* a line was sent */
 	const char *rest;                  /* items that are not sent */

@@ -37,7 +37,7 @@ static uint64_t event_clock(void)
 }
 
 /* Returns a stamp above those of all events sent or seen here, even if the
- * clock was set back: if a room gets two topics, the later topic wins. */
+ * clock was set back. So the later of two topics of a room wins. */
 static uint64_t event_next_stamp(struct chat *chat)
 {
 	uint64_t stamp = event_clock();
@@ -85,7 +85,7 @@ static struct lined_buffer *event_encode(const struct chat *chat,
 	return buffer;
 }
 
-/* The memory to which a decoded event points. */
+/* A decoded header line. The names in a decoded event point into it. */
 struct event_header {
 	char kind;
 	uint64_t origin;

@@ -38,7 +38,7 @@ struct chat_event {
 	enum chat_event_kind kind;
 	uint64_t from, to; /* ids; 0: nobody */
 	int64_t number;
-	const char *rooms; /* room names, with commas; NULL: none */
+	const char *rooms; /* room names, with commas; NULL or "": none */
 	const char *name;  /* nickname of `from`, unless said above */
 	/* Set for the handler: */
 	bool received;  /* it came from another worker */

@@ -157,7 +157,8 @@ static void deliver_kick(struct chat *chat, const struct chat_event *event)
 		chat_seat_kick(seat, event->from, text, len);
 }
 
-/* Mutes a member and tells the rooms, on the member's own worker only. */
+/* On the member's own worker: mutes the member, and tells its rooms and the
+ * operator. Other workers do nothing. */
 static void deliver_mute(struct chat *chat, const struct chat_event *event)
 {
 	struct chat_member *member = chat_member_find(chat, event->to);

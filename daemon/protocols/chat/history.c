@@ -110,7 +110,8 @@ void chat_history_add(struct lined_service *service,
 	size_t at = history->count;
 
 	/* When memory is short, the oldest message makes room for the new
-	 * message. */
+	 * message. In an empty history the new message is not kept.
+	 */
 	if (limit > history->count &&
 	    !lined_service_may_keep(service, lined_buffer_len(event->buffer))) {
 		limit = history->count;

@@ -227,8 +227,9 @@ void chat_member_free(struct chat_member *member)
 	free(member);
 }
 
-/* Announces the quit, after the registry's last entry of the member is gone:
- * otherwise a member that sees the quit and asks /who could still find it. */
+/* Announces the quit and frees the member. Call this after the registry's last
+ * entry of the member is gone: otherwise a member that sees the quit and asks
+ * /who could still find it. */
 static void member_quit(struct chat_member *member)
 {
 	const char *reason = member->reason;

@@ -37,8 +37,8 @@ struct chat_member {
 	size_t seat_count;
 	uint64_t delivery; /* number of the last delivery to the member */
 
-	uint64_t phase;           /* the chat.phase to wait for; 0: none */
-	unsigned busy;            /* awaited answers; the client is read at 0 */
+	uint64_t phase; /* the chat.phase to wait for; 0: none */
+	unsigned busy;  /* holds not yet released; above 0: not read */
 	uint64_t answer_until_ms; /* end of the wait for a worker; 0: none */
 	struct chat_flood flood;
 	struct lined_timer slow; /* armed: the member is not read */
@@ -121,9 +121,10 @@ void chat_member_close(struct chat_member *member,
 void chat_member_hold(struct chat_member *member);
 void chat_member_release(struct chat_member *member);
 
-/* As chat_member_hold() and chat_member_release(), for a request to another
- * worker. A request without an answer ends after two seconds. */
+/* Holds the member while it waits for an answer of another worker, for at most
+ * two seconds. Does nothing if the member already waits for one. */
 void chat_member_await(struct chat_member *member);
+/* The answer has come: releases the member, if it still waits. */
 void chat_member_answered(struct chat_member *member);
 /* Ends the wait for another worker if two seconds are over. */
 void chat_member_check_answer(struct chat_member *member);

@@ -37,7 +37,8 @@ struct chat_person *chat_nicknames_find_name(struct chat *chat,
 void chat_nicknames_entry(char entry[CHAT_NICKNAME_ENTRY_MAX],
 			  const char *nickname);
 
-/* The number in a guest's entry; 0: the entry is not a guest's. */
+/* The number in a guest's entry; 0: the entry is not a guest's, or its number
+ * is too high. */
 uint64_t chat_nicknames_guest(const char *entry);
 
 /* Call these when an entry with CHAT_NICKNAME_PREFIX was added or removed. */

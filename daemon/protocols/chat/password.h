@@ -20,6 +20,7 @@ void chat_password_verify(struct chat_member *member, const char *password,
 			  void (*verified)(struct lined_socket *client,
 					   void *member, bool good));
 
-/* A wrong password: tells the member, counts and logs it; closes the client at
- * the third wrong password. operator_name NULL: the service's password. */
+/* Call this for a wrong password: tells the member, counts and logs the
+ * failure. At the third failure, closes the client and penalizes its address.
+ * operator_name NULL: the service's password was wrong. */
 void chat_password_wrong(struct chat_member *member, const char *operator_name);

@@ -157,7 +157,8 @@ static struct chat_ban *ban_find(const struct chat_room *room,
 	return ban;
 }
 
-/* Lifts bans of the same member under other nicknames. */
+/* If the event names a member by id, lifts that member's bans, whatever their
+ * nicknames. */
 static void ban_lift_others(struct chat_room *room,
 			    const struct chat_event *event)
 {

@@ -192,7 +192,8 @@ void chat_seat_join(struct chat_member *member, const char *room,
 	}
 	if (seat_is_refused(member, room, key))
 		return;
-	/* A client that is in no room may always join one. */
+	/* A client that is in no room may join one even while memory is short.
+	 */
 	if (member->seat_count > 0 &&
 	    !lined_service_may_keep(member->chat->service, CHAT_SEAT_COST)) {
 		chat_member_lacks_memory(member);
@@ -245,7 +246,9 @@ void chat_seat_gone(struct chat *chat, const struct chat_room *room,
 
 	seat = member != NULL ? chat_seat_find(member, room->name) : NULL;
 	if (seat == NULL || !seat->leaving)
-		return; /* the client has closed: announced as a quit */
+		/* No notice: the client has closed, which is announced as a
+		 * quit, or there was no memory for the seat. */
+		return;
 	event.to = seat->kicker;
 	if (seat->kicked != NULL)
 		chat_event_send(chat, &event, "* %s %s", member->nickname,

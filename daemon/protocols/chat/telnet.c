@@ -161,8 +161,9 @@ size_t chat_telnet_take(struct chat_telnet *telnet, char *bytes, size_t len,
 	if (!telnet->used && telnet->state == TELNET_DATA &&
 	    memchr(bytes, TELNET_IAC, len) == NULL)
 		return len;
-	/* An IAC before a byte of data is also data, unless the byte ends the
-	 * line. An IAC at the end of the previous input is inserted now. */
+	/* An IAC before a byte that is no command is also data, unless the byte
+	 * ends the line. IAC IAC is one byte of data. An IAC at the end of the
+	 * previous input is inserted now. */
 	if (telnet->state == TELNET_AFTER_IAC) {
 		telnet->state = TELNET_DATA;
 		memmove(bytes + 1, bytes, len++);
