@@ -43,8 +43,9 @@ struct exec_client {
 	bool announced; /* the slot's program knows the client */
 	bool again;     /* an earlier program knew the client */
 	bool drained;
-	/* The client's input has ended. The client is closed when several
-	 * checks in a row have found the program idle. */
+	/* The client's input has ended: shared_close_ended() closes the client
+	 * later. idle_looks: how many checks in a row have found the program
+	 * idle. */
 	bool ended;
 	unsigned char idle_looks;
 	uint64_t told_ms; /* of the last output to the client, or of the end

@@ -144,8 +144,8 @@ void exec_shared_accept(struct exec *exec, struct exec_client *client)
 }
 
 /* Closes the client if its input has ended and its program has answered. If the
- * system does not show what the program waits for, the last answer is complete
- * when ANSWER_MS have passed without output to the client. */
+ * system does not show what the program waits for, the last answer counts as
+ * complete when ANSWER_MS have passed without output to the client. */
 static void shared_close_ended(struct lined_socket *sock, void *arg)
 {
 	struct exec_client *client = lined_client_data(sock);

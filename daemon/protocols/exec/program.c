@@ -168,8 +168,9 @@ static const struct lined_socket_handlers error_handlers = {
 	.handle_close = program_on_closed,
 };
 
-/* Counts the unread lines of clients. They begin with an id; lined's own lines
- * do not. */
+/* Counts the unread lines of clients: they begin with an id, and lined's own
+ * lines do not. An empty line counts, too: it is the end of a line that was
+ * read without its LF. */
 static void program_on_unread(struct lined_socket *sock, void *arg)
 {
 	struct exec_program *program = arg;

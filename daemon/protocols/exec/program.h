@@ -95,8 +95,9 @@ void exec_program_ask(struct exec_program *program, const struct iovec *pieces,
 /* Closes standard input when all queued lines are sent. Sends no signals. */
 void exec_program_end_input(struct exec_program *program);
 
-/* Whether the program has read everything and waits for more. *known is set to
- * false if the system does not show what the program waits for. */
+/* Whether the program has read everything and waits for more, or has ended.
+ * *known is set to false if the system does not show what the program waits
+ * for; the result then only says whether it has read everything. */
 bool exec_program_is_idle(const struct exec_program *program, bool *known);
 
 /* The memory of the process in bytes; 0: unknown. */
