@@ -313,8 +313,9 @@ static const struct kv_command {
 	{NULL, 0, 0, false, NULL},
 };
 
-/* Whether the line belongs to an HTTP request: a web page can make a browser
- * send commands in the body of a request. Such a connection is closed. */
+/* Whether the line belongs to an HTTP request. A web page can make a browser
+ * send commands in the body of a request, so kv_unknown() closes such a
+ * connection. */
 static bool kv_is_http(const struct kv_request *r)
 {
 	const struct lined_word *first = &r->words[0], *third = &r->words[2];

@@ -50,8 +50,9 @@ static int store_put_entry(struct kv_store *store, const struct lined_word *key,
 	return rc;
 }
 
-/* Whether an item of len bytes may be stored: the table does not grow while
- * memory is short. */
+/* Whether an item of len bytes may be stored. While memory is short, the item
+ * may only take the place of at least as many bytes: those of the old item, or
+ * those that a full table evicts. */
 static bool store_may_put(struct kv_store *store, const struct lined_word *key,
 			  size_t len)
 {

@@ -42,9 +42,9 @@ void kv_store_init(struct kv_store *store, struct lined_service *service);
 bool kv_store_find(const struct kv_store *store, const struct lined_word *key,
 		   struct kv_item *item);
 
-/* Stores head followed by tail, with a new cas unique. -1 with errno, and then
- * the key has no item: ENOSPC (too little of the daemon's `memory`; counted),
- * or as lined_table_put(). */
+/* Stores head followed by tail, with a new cas unique. -1 with errno; the key
+ * then has no item. ENOSPC: too little of the daemon's `memory` is left, which
+ * is counted. Other errors: as lined_table_put(). */
 int kv_store_put(struct kv_store *store, const struct lined_word *key,
 		 const struct lined_word *head, const struct lined_word *tail,
 		 uint64_t flags, uint64_t expires_ms);
@@ -60,8 +60,9 @@ void kv_store_touch(struct kv_store *store, const struct lined_word *key,
  * memory. */
 int kv_store_flush(struct kv_store *store, int64_t seconds);
 
-/* Reads when an entry expires. 0: never; up to a month: after this many
- * seconds; more: at this UNIX time. False: not a valid number. */
+/* Reads when an item expires. 0: never; below 0: it has expired already; up to
+ * a month: after this many seconds; more: at this UNIX time. False: not a valid
+ * number. */
 bool kv_store_expiry(const struct kv_store *store,
 		     const struct lined_word *word, uint64_t *expires_ms);
 
