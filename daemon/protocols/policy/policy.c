@@ -193,8 +193,8 @@ static void policy_handle_line(struct lined_socket *client,
 /* ---- the service ------------------------------------------------------ */
 
 /* Loads both lists. -1: a file cannot be read or is malformed, and its list is
- * unchanged. error names the key, the file and the line; if both files are bad,
- * those of whitelist-clients. */
+ * unchanged. error names the option, the file and the line; if both files are
+ * bad, those of whitelist-clients. */
 static int policy_load_lists(struct policy_lists *lists,
 			     const struct policy_options *options, char *error,
 			     size_t size)

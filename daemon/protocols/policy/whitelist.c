@@ -114,8 +114,8 @@ static const char *entry_parse(struct whitelist_entry *entry, char *text,
 	return entry->name != NULL ? NULL : strerror(ENOMEM);
 }
 
-/* Cuts the line's comment and surrounding blanks. "#" in a pattern must be
- * written as [#]. */
+/* Cuts the line's comment and surrounding blanks. "#" begins a comment even in
+ * a pattern. */
 static char *line_trim(char *line)
 {
 	char *end = line + strcspn(line, "#");
