@@ -227,8 +227,8 @@ const char *relay_address_host(const struct relay_address *address)
 
 /* ---- connecting --------------------------------------------------------- */
 
-/* Whether the service itself listens on the address. lined_check_listens() has
- * found this already, except for a name. */
+/* Whether the service itself listens on the address. relay_options_check() has
+ * refused such addresses, but could not check names. */
 static bool address_is_own_service(const struct lined_service *service,
 				   const struct relay_address *address,
 				   const struct lined_address *to)

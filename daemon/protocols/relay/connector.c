@@ -137,7 +137,7 @@ static int connector_connect(struct relay_connector *connector)
 	if (lined_socket_is_connected(connector->sock))
 		connector_start_timer(connector, 0);
 	/* Lines that do not fit are dropped: closing the connection instead
-	 * would stop the feed. */
+	 * would stop the feed of an upstream. */
 	lined_socket_set_overflow(connector->sock, LINED_OVERFLOW_DROP_NEWEST);
 	return 0;
 }

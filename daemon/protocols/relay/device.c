@@ -99,9 +99,9 @@ static int device_fail(int fd, int error)
 	return -1;
 }
 
-/* Opens the file for reading and writing: with a writer of its own, a FIFO
- * never reports EOF. `wrong`: the errno if the file is neither a device nor a
- * FIFO. */
+/* Opens the file for reading, and also for writing, so that a FIFO never
+ * reports EOF. `wrong`: the errno if the file is neither a device nor a FIFO.
+ */
 static int device_open(const struct relay_device *device, int wrong)
 {
 	int fd = lined_open_device(device->path);

@@ -128,8 +128,8 @@ static void failover_choose(struct relay_upstreams *upstreams,
 	relay_failover_update(upstreams);
 }
 
-/* The feeding upstream is gone: another connected and good upstream feeds at
- * once. */
+/* The feeding upstream is gone: another upstream, if one is connected and good,
+ * feeds at once. */
 static void failover_replace(struct relay_upstreams *upstreams)
 {
 	struct relay_upstream *other = upstreams->next;
@@ -252,9 +252,9 @@ static void failover_on_room(struct relay_upstream *upstream)
 	relay_lines_up_send(failover_of(upstream));
 }
 
-/* The upstream's unsent lines wait again. If its connector is idle, nothing
- * else would send them, except while `updating` or `finishing` is set. If it is
- * not idle, handle_close follows. */
+/* The upstream's unsent lines wait again. They are sent here only if nothing
+ * else sends them: handle_close does, which follows unless the connector is
+ * idle; so does the code that has set `updating` or `finishing`. */
 static void failover_on_unsent(struct relay_upstream *upstream)
 {
 	struct relay_upstreams *upstreams = failover_of(upstream);

@@ -10,7 +10,8 @@
 #include "relay/relay.h"
 #include "relay/topic_priv.h"
 
-/* Whether the topic has a reader other than the sender. */
+/* Whether a reader would get the sender's lines: any reader but the sender or,
+ * with loopback, the sender, too. */
 static bool hold_is_read(const struct relay *relay,
 			 const struct relay_topic *topic, uint64_t sender)
 {
@@ -22,9 +23,9 @@ static bool hold_is_read(const struct relay *relay,
 }
 
 /*
- * Holds the lines of a batch. The oldest held lines make room, even lines of
- * this batch: the batch may exceed the option hold, or memory may be short.
- * Returns how many lines were held; *dropped: how many were dropped or found no
+ * Holds the lines of a batch. If the lines exceed the option hold, or memory is
+ * short, the oldest held lines are dropped, even lines of this batch. Returns
+ * how many lines were added. *dropped: how many lines were dropped or found no
  * memory.
  */
 static uint32_t hold_lines(struct relay_topic *topic,

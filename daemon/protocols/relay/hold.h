@@ -14,7 +14,7 @@
 
 struct relay;
 
-/* Holds received lines if the topic has no reader. False: the caller must
+/* Holds received lines if no reader would get them. False: the caller must
  * publish the lines. `sender`: the client that sent them, or 0. */
 bool relay_hold_batch(struct relay *relay, const struct relay_batch *batch,
 		      uint64_t sender);

@@ -39,8 +39,9 @@ lines_up_find_target(const struct relay_upstreams *upstreams)
 	return first;
 }
 
-/* The upstream that gets lines of clients; NULL: none. Drops the lines of
- * `hold` if they would be sent to this upstream after later lines. */
+/* The upstream that gets lines of clients; NULL: none. If other upstreams were
+ * given later lines, drops the lines of `hold`, unless the result is the
+ * upstream that was last given lines of `hold`. */
 static struct relay_upstream *lines_up_target(struct relay_upstreams *upstreams)
 {
 	struct relay_upstream *target = lines_up_find_target(upstreams);

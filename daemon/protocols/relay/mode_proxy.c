@@ -95,8 +95,9 @@ static void side_queue(struct side *to, const char *data, size_t len)
 		lined_socket_close_for(to->sock, LINED_CLOSE_ERROR, errno);
 }
 
-/* Sends data. True: everything fitted, and there is more room. False: the rest
- * is kept, and the other side must not be read until the rest is sent. */
+/* Sends data. True: everything fitted, and there is more room. False: data that
+ * did not fit is kept, and the other side must not be read until there is room
+ * again. */
 static bool side_give(const struct relay_pair *pair, struct side *to,
 		      const char *data, size_t len)
 {

@@ -18,7 +18,8 @@ void relay_proxy_accept(struct relay *relay, struct lined_socket *client);
 uint64_t relay_proxy_pair_max(const struct lined_option_list *upstreams);
 
 /* Call this when the service drains. Half-closes the connection to the
- * upstream, and closes the client when the upstream has ended. */
+ * upstream, and closes the client when the upstream has ended. A client without
+ * such a connection is closed at once. */
 void relay_proxy_drain(struct relay_pair *pair);
 
 /* Applies changed limits to the connections to upstreams. */

@@ -417,7 +417,8 @@ static void options_check_notices(struct lined_check *check,
 				    "\"drop-oldest\" or \"drop-newest\"");
 }
 
-/* Reports a service in which clients can do nothing. */
+/* Reports roles with which clients could do nothing, or no line would reach a
+ * client. */
 static void options_check_roles(struct lined_check *check,
 				const struct relay_options *options)
 {

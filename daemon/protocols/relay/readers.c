@@ -2,7 +2,8 @@
 /*
  * Delivers the batches of the feed to the clients of this worker, gives the
  * history and held lines to a new client, and sends heartbeats. A reader gets a
- * batch as one part of the message's shared buffer.
+ * batch as one part of the message's shared buffer, unless readers may lose
+ * lines: see slow_readers.c.
  */
 #include "relay/readers.h"
 
@@ -82,8 +83,9 @@ static bool readers_is_late(const struct relay *relay)
 	       lined_bus_is_before(relay->service, relay->held_since);
 }
 
-/* Delivers to all readers except the sender. `only`: NULL, or the one reader
- * that gets the lines. */
+/* Delivers the message to all readers; without loopback, not to its sender.
+ * `only`, unless NULL: the one reader that gets the message. Also adds the
+ * message to the history, unless it is late. */
 static void readers_deliver(struct relay *relay,
 			    const struct relay_message *message,
 			    struct relay_client *only)
@@ -218,8 +220,8 @@ static void readers_fill_batch(const struct relay_store *held,
 		;
 }
 
-/* Gives the held lines to the first reader, batch by batch, so that they are
- * never in memory twice. */
+/* Gives the held lines to the first reader, batch by batch, so that at most one
+ * batch is in memory twice. */
 static void readers_give_held(struct relay_client *client,
 			      struct relay_store *held)
 {
@@ -294,8 +296,8 @@ void relay_readers_leave(struct relay *relay, struct relay_client *client)
 
 /* ---- life --------------------------------------------------------------- */
 
-/* Subscribes to the feed named by the options. After a failure the old
- * subscription stays. */
+/* Subscribes to the feed named by the options; with publish-only, only ends the
+ * old subscription. After a failure the old subscription stays. */
 static int readers_subscribe(struct relay *relay)
 {
 	const struct relay_options *options = relay->options;

@@ -103,7 +103,7 @@ static void relay_read_options(struct relay *relay)
 	relay->limits_set = false;
 }
 
-/* The rules, or the expression, of this option cannot be compiled. */
+/* Logs that the rules or the expression of this option cannot be compiled. */
 static void relay_log_filter(const struct relay *relay, const char *option,
 			     const char *error, bool reloads)
 {

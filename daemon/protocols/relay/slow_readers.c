@@ -99,7 +99,8 @@ void relay_slow_send(struct relay_client *client,
 /* Room for a count in place of "{count}". */
 #define COUNT_ROOM sizeof("18446744073709551615")
 
-/* Writes "# lost {count} lines"; returns the length. */
+/* Writes the form, such as "# lost {count} lines", with the count in place of
+ * "{count}"; returns the length. */
 static size_t slow_write_notice(const char *form, uint64_t count, char *text,
 				size_t size)
 {

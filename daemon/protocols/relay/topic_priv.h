@@ -32,10 +32,12 @@ static inline uint32_t relay_topic_load(const uint32_t *field)
 	return __atomic_load_n(field, __ATOMIC_ACQUIRE);
 }
 
-/* Unlocks the topic, charges the change of its memory, and counts the lines
- * that dedupe has forgotten too early and `dropped` held lines. */
+/* Unlocks the topic and charges the change of its memory. Counts the lines that
+ * dedupe has forgotten within their window. Also counts the held lines that
+ * were dropped: their number is `dropped`. */
 void relay_topic_unlock(struct relay *relay, size_t dropped);
 
-/* Drops held lines above the option hold and above this memory; all lines if no
- * service sets the option. Returns how many lines were dropped. */
+/* Drops the oldest held lines until they fit into the option hold and into
+ * `memory` bytes; all lines if no service sets the option. Returns how many
+ * lines were dropped. */
 size_t relay_topic_trim(struct relay_topic *topic, size_t memory);

@@ -39,8 +39,9 @@ static void upstream_watch_stale(struct relay_upstream *upstream)
 		lined_timer_stop(&upstream->stale_timer);
 }
 
-/* Closes a stale connection: within stale-timeout, no line has passed the
- * filter. */
+/* Closes the connection if it is stale: within stale-timeout, no line has
+ * passed the filter. While the connection is paused, it is not closed, but
+ * checked again after another stale-timeout. */
 static void upstream_stale_fired(struct lined_timer *timer)
 {
 	struct relay_upstream *upstream =

@@ -26,7 +26,7 @@ void relay_upstreams_reload(struct relay *relay);
 
 /* Closes the connections after reading their last lines and sending the lines
  * that wait. Call this when no client is left, repeatedly until it returns
- * true: all connections are closed. */
+ * true. True: all connections are closed. */
 bool relay_upstreams_finish(struct relay *relay);
 
 /* Drops about `bytes` of the oldest waiting lines, because memory is short. */

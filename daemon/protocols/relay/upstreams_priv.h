@@ -58,7 +58,8 @@ extern const struct relay_upstream_handlers relay_failover_handlers;
 /* Prepares the timers. */
 void relay_failover_init(struct relay_upstreams *upstreams);
 
-/* Connects the upstreams that are to be connected now. */
+/* Connects the upstreams that are to be connected now, disconnects the others,
+ * and sends waiting lines. */
 void relay_failover_update(struct relay_upstreams *upstreams);
 
 /* Call this when the upstream is no longer in the list. */
@@ -82,7 +83,8 @@ void relay_lines_up_on_batch(void *arg, struct lined_buffer *buffer);
 bool relay_lines_up_send(struct relay_upstreams *upstreams);
 
 /* Call this when a connection has ended. Lines that have not left wait again,
- * unless another upstream was already given later lines. */
+ * unless another upstream was already given later lines. Without up-hold they
+ * are dropped. */
 void relay_lines_up_return(struct relay_upstreams *upstreams,
 			   struct relay_upstream *upstream);
 
