@@ -21,8 +21,8 @@ struct family {
 	const char *name;
 	const char *type;
 	const char *record;
-	/* The name of a value; with a label, the name of a group: each member
-	 * is a sample with label="MEMBER". */
+	/* Without a label: the name of a value. With a label: the name of a
+	 * group; each value GROUP.MEMBER is a sample with LABEL="MEMBER". */
 	const char *value;
 	const char *label;
 	const char *help;
@@ -69,10 +69,10 @@ static int metrics_compare(const void *a, const void *b)
 	return order;
 }
 
-/* Returns the first record of each name in an array that the caller frees. A
- * service that was restarted while its old instance drains has two records, the
- * open one first, and a page must not contain a series twice. NULL: no memory.
- */
+/* Returns an array with the first record of each name; the caller frees the
+ * array. NULL: no memory. Two services can have the same name: an open one and
+ * one that drains, whose record comes later. The later record is left out,
+ * because a page must not contain a series twice. */
 static const struct lined_record **
 metrics_choose(const struct lined_response *response, size_t *count)
 {
