@@ -59,7 +59,8 @@ LINED_API int lined_address_set_unix(struct lined_address *address,
 LINED_API char *lined_address_format(const struct sockaddr *address, char *text,
 				     size_t size);
 
-/* The same without brackets and port. */
+/* The same without brackets and port. "unknown" also replaces an address that
+ * does not fit. */
 LINED_API char *lined_address_format_host(const struct sockaddr *address,
 					  char *text, size_t size);
 
@@ -133,8 +134,9 @@ LINED_API bool lined_network_of(struct lined_network *network,
 LINED_API bool lined_network_contains(const struct lined_network *network,
 				      const struct sockaddr *address);
 
-/* Returns the network with the longest prefix that contains the address, the
- * first one if prefixes are equal. NULL: none contains it. */
+/* Of the networks that contain the address, returns the one with the longest
+ * prefix, and the first of these if there are several. NULL: none contains it.
+ */
 LINED_API const struct lined_network *
 lined_network_longest(const struct lined_network *networks, size_t count,
 		      const struct sockaddr *address);

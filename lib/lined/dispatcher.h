@@ -52,7 +52,7 @@ struct lined_delegate_handlers {
 	 * fd is in error. The handler of the mode is called next, and finds the
 	 * error by its own system call. Without a handler of the mode, fd is
 	 * not watched until the mode is set again, because the error would be
-	 * reported in every turn; if handle_error is missing, too, the delegate
+	 * reported in every turn. If handle_error is missing, too, the delegate
 	 * is unregistered.
 	 */
 	void (*handle_error)(struct lined_delegate *delegate);
@@ -79,8 +79,9 @@ struct lined_delegate {
 	int fd;
 	/* enum lined_mode; lined_delegate_set_mode() changes it later. */
 	uint8_t mode;
-	/* True while registered. If a callback of this delegate sets it to
-	 * false, the delegate is unregistered when that callback returns. */
+	/* True while registered. If a callback of this delegate, other than
+	 * has_data_buffered, sets it to false, the delegate is unregistered
+	 * when that callback returns. */
 	bool open;
 	const struct lined_delegate_handlers *handlers;
 	/* For the caller; lined does not use it. */
@@ -102,9 +103,10 @@ LINED_API struct lined_dispatcher *lined_dispatcher_new(void);
 /*
  * Frees a dispatcher; must not be called within a turn. Registered sockets are
  * closed with LINED_CLOSE_SHUTDOWN and get their handle_close, delegates are
- * unregistered, timers disarmed, and messages get their `cancel`. A socket that
- * a handle_close registers is closed in the next round; in the eighth round
- * registering a socket fails with ESHUTDOWN. NULL is allowed.
+ * unregistered, timers disarmed, and messages get their `cancel`. Sockets are
+ * closed in rounds: one that a handle_close registers is closed in the next
+ * round. From the eighth round on, registering a socket fails with ESHUTDOWN.
+ * NULL is allowed.
  */
 LINED_API void lined_dispatcher_free(struct lined_dispatcher *dispatcher);
 
@@ -137,8 +139,8 @@ LINED_API int lined_dispatcher_register(struct lined_dispatcher *dispatcher,
 LINED_API int lined_dispatcher_unregister(struct lined_dispatcher *dispatcher,
 					  struct lined_delegate *delegate);
 
-/* Changes the events that a delegate waits for, enum lined_mode. -1 with errno:
- * ENOMEM, or of epoll_ctl(2). */
+/* Changes the events that a delegate waits for. mode: enum lined_mode. -1 with
+ * errno: ENOMEM, or of epoll_ctl(2). */
 LINED_API int lined_delegate_set_mode(struct lined_delegate *delegate,
 				      unsigned mode);
 
@@ -153,10 +155,11 @@ lined_dispatcher_register_socket(struct lined_dispatcher *dispatcher,
 				 struct lined_socket *sock);
 
 /*
- * Runs one turn. Waits at most timeout_ms (-1: until there is an event, a timer
- * or a wakeup), and not at all if there is work left. Returns 1 while something
- * is open (a delegate, a socket, an armed timer, the mailbox), 0 when nothing
- * is. -1 with errno: EDEADLK (called within a turn), or of epoll_wait(2).
+ * Runs one turn. Waits at most timeout_ms (-1: until there is an event, a
+ * timer, a wakeup or a signal), and not at all if there is work left. Returns 1
+ * while something is open (a delegate, a socket, an armed timer, the mailbox, a
+ * deferred message), 0 when nothing is. -1 with errno: EDEADLK (called within a
+ * turn), or of epoll_wait(2).
  */
 LINED_API int lined_dispatcher_poll(struct lined_dispatcher *dispatcher,
 				    int timeout_ms);
@@ -220,17 +223,18 @@ LINED_API void lined_dispatcher_undefer(struct lined_dispatcher *dispatcher,
 struct lined_address;
 struct lined_lookup;
 
-/* The most addresses of a name that are looked up. */
+/* The most addresses that one lookup gives. */
 #define LINED_LOOKUP_MAX 16
 
 /*
  * Looks up the stream addresses of a host on another thread. answered() is
- * called once, never within this call, with 0 and at least one address, in the
- * order in which they should be tried, or with an errno: EHOSTUNREACH (the name
- * is not known), EAGAIN (it cannot be looked up now), EADDRNOTAVAIL, ENOMEM.
- * The addresses are valid until answered() returns. A lookup does not keep
- * lined_dispatcher_poll() from returning 0, and has no deadline: the caller may
- * set a timer and cancel the lookup. NULL with errno, and no answer follows:
+ * called once, never within this call. If error is 0, it gets at least one
+ * address, in the order in which they should be tried. Otherwise count is 0,
+ * and error is EHOSTUNREACH (the name is not known), EAGAIN (it cannot be
+ * looked up now), EADDRNOTAVAIL or ENOMEM. The addresses are valid until
+ * answered() returns. A lookup does not keep lined_dispatcher_poll() from
+ * returning 0. It has no deadline: the caller may set a timer and cancel the
+ * lookup. If this call fails, answered() is not called. NULL with errno:
  * ENOMEM, EAGAIN (no thread can be created).
  */
 LINED_API struct lined_lookup *lined_dispatcher_look_up(

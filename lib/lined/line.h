@@ -25,8 +25,8 @@ enum lined_line_status {
 	 * from handle_read: it is called again.
 	 */
 	LINED_LINE_PARTIAL,
-	/* A line is over the limit. Reported once for each such line, before
-	 * the policy acts; a reply that is sent now is still delivered. */
+	/* A line is over the limit, and is not to be truncated. Reported once
+	 * for each such line. A reply that is sent now is still delivered. */
 	LINED_LINE_TOO_LONG,
 	/*
 	 * The peer has ended the stream, or the socket was closed. After the
@@ -58,7 +58,7 @@ struct lined_line {
 enum lined_terminator {
 	LINED_TERMINATOR_ANY,  /* LF or CRLF; a lone CR is data */
 	LINED_TERMINATOR_LF,   /* LF; a CR before it is data */
-	LINED_TERMINATOR_CRLF, /* CRLF; an LF without CR is data, counted */
+	LINED_TERMINATOR_CRLF, /* CRLF; an LF without CR is data and counted */
 	LINED_TERMINATOR_BYTE, /* framing.byte, for example NUL */
 	LINED_TERMINATOR_CR,   /* CR and an LF right after it, if any */
 	/*
@@ -104,9 +104,9 @@ struct lined_framing {
 	}
 
 /*
- * The bytes that end a line of the program's own under this framing: CRLF
- * (crlf), CR (cr), framing->byte (byte), LF (the others). Stores them in *bytes
- * and returns their number. They are valid as long as the framing.
+ * The terminator for lines that are sent under this framing: CRLF (crlf), CR
+ * (cr), framing->byte (byte), LF (the others). Stores it in *bytes and returns
+ * its length. It is valid as long as the framing.
  */
 LINED_API size_t lined_framing_terminator(const struct lined_framing *framing,
 					  const char **bytes);

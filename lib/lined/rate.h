@@ -26,10 +26,10 @@ struct lined_rate {
 
 /*
  * Returns the milliseconds until there is a token, rounded up; 0: there is one
- * now, or per_second is 0. The result is at most the time of one token, even if
- * more tokens were taken than the bucket had. burst is the number of tokens in
- * a full bucket; 0: per_second. now_ms is any clock that never goes back, such
- * as lined_dispatcher_now_ms().
+ * now, or per_second is 0. The result is at most the time in which one token
+ * comes, even if more tokens were taken than the bucket had. burst is the
+ * number of tokens in a full bucket; 0: per_second. now_ms is any clock that
+ * never goes back, such as lined_dispatcher_now_ms().
  */
 LINED_API uint64_t lined_rate_wait_ms(struct lined_rate *rate,
 				      uint32_t per_second, uint32_t burst,

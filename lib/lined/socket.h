@@ -32,8 +32,8 @@ LINED_BEGIN_DECLS
 
 /* The state of a socket. */
 enum lined_socket_state {
-	LINED_SOCKET_IDLE,       /* new: neither connected nor bound */
-	LINED_SOCKET_CONNECTING, /* connect was called */
+	LINED_SOCKET_IDLE,       /* new; a bound stream socket, too */
+	LINED_SOCKET_CONNECTING, /* connecting, or in a handshake */
 	LINED_SOCKET_CONNECTED,
 	LINED_SOCKET_LISTENING,
 	LINED_SOCKET_CLOSED,    /* handle_close was called or is due */
@@ -58,8 +58,8 @@ enum lined_close_reason {
 enum lined_overflow {
 	LINED_OVERFLOW_CLOSE,       /* close with LINED_CLOSE_SLOW */
 	LINED_OVERFLOW_DROP_NEWEST, /* drop this send */
-	/* Drop the oldest queued sends: whole ones that have not begun to
-	 * leave. Each queued send counts as 48 bytes longer. */
+	/* Drop the oldest queued sends that have not begun to leave. Each
+	 * queued send counts 48 bytes more than its length. */
 	LINED_OVERFLOW_DROP_OLDEST,
 };
 
@@ -202,8 +202,8 @@ struct lined_socket_group {
 /* ---- making ---------------------------------------------------------- */
 
 /*
- * Makes a socket without a descriptor, in state IDLE. The table is not copied
- * and must outlive the socket; NULL is a table without handlers. NULL/ENOMEM.
+ * Makes a socket without a descriptor, in state IDLE. The table of handlers is
+ * not copied and must outlive the socket; `handlers` may be NULL. NULL/ENOMEM.
  */
 LINED_API struct lined_socket *
 lined_socket_new(const struct lined_socket_handlers *handlers, void *arg);
@@ -262,7 +262,8 @@ LINED_API int lined_socket_bind(struct lined_socket *sock, int type,
 				const struct sockaddr *address, socklen_t len);
 
 /* Listens on a bound socket: its handle_accept is called when connections are
- * waiting. -1 with errno: EINVAL (not bound), or of listen(2). */
+ * waiting. -1 with errno: EINVAL (not idle, or no descriptor), or of
+ * listen(2). */
 LINED_API int lined_socket_listen(struct lined_socket *sock, int backlog);
 
 /*
@@ -321,9 +322,9 @@ LINED_API void lined_socket_close_for(struct lined_socket *sock,
 /*
  * Stops reading, sends the queued output, then closes for this reason; after
  * timeout_ms (0: 30 s) it closes even if output is left. Lingering close: if
- * the peer is still sending, or has not acknowledged everything, its input is
- * read and discarded for up to two seconds. Otherwise a reset could destroy the
- * last bytes before the peer has read them.
+ * the peer may still be sending, or has not acknowledged everything, its input
+ * is read and discarded for up to two seconds. Otherwise a reset could destroy
+ * the last bytes before the peer has read them.
  */
 LINED_API void lined_socket_close_after_flush(struct lined_socket *sock,
 					      enum lined_close_reason reason,
@@ -459,12 +460,12 @@ lined_socket_read_block(struct lined_socket *sock, size_t len, size_t max_len,
 			struct lined_line *line);
 
 /* Gives all the input that is there, borrowed as a line is, with the same
- * statuses except TOO_LONG. Gives at least one byte, except for an empty
- * datagram, which contains no line. */
+ * statuses except TOO_LONG. With LINED_LINE_READY it gives at least one byte,
+ * except for an empty datagram. */
 LINED_API enum lined_line_status lined_socket_read(struct lined_socket *sock,
 						   struct lined_line *data);
 
-/* Whether input is left over: part of a line, or more lines than a turn serves.
+/* Whether input is left over: part of a line, or lines that were not read yet.
  * False: all input was taken, up to the end of a line. */
 LINED_API bool lined_socket_is_within_line(const struct lined_socket *sock);
 
@@ -480,14 +481,14 @@ LINED_API bool lined_socket_is_paused(const struct lined_socket *sock);
 /* ---- sending --------------------------------------------------------- */
 
 /*
- * Queues a copy of the bytes; never blocks and keeps the order. Legal before
- * the socket is connected. One gathering write at the end of the turn sends
+ * Queues a copy of the bytes; never blocks and keeps the order. Legal while the
+ * socket is connecting. One gathering write at the end of the turn sends
  * everything that the turn has queued. The overflow policy drops whole sends,
  * never parts. In handle_read of a datagram socket this answers the sender: all
  * sends for one datagram leave as one datagram. -1 with errno: EPIPE (closed,
  * or the write side has ended), ENOBUFS (the overflow policy dropped this send,
  * or closed the socket), EDESTADDRREQ (a datagram socket outside of
- * handle_read), ENOTCONN (not registered, idle or listening), EMSGSIZE (over 4
+ * handle_read), ENOTCONN (idle, listening or not registered), EMSGSIZE (over 4
  * GiB, or longer than a datagram can be), ENOMEM.
  */
 LINED_API int lined_socket_send(struct lined_socket *sock, const void *data,
@@ -537,8 +538,8 @@ LINED_API void lined_socket_set_overflow(struct lined_socket *sock,
 /*
  * Keeps the sends of a stream apart from here on, with the time at which each
  * was queued, for lined_socket_drop_older(). As with
- * LINED_OVERFLOW_DROP_OLDEST, each send that is queued then counts 48 bytes
- * more towards send_queue: the memory that it takes.
+ * LINED_OVERFLOW_DROP_OLDEST, each queued send counts 48 bytes more than its
+ * length towards send_queue, because it takes more memory.
  */
 LINED_API void lined_socket_keep_apart(struct lined_socket *sock, bool apart);
 
@@ -569,7 +570,7 @@ LINED_API struct lined_socket_group *
 lined_socket_group(const struct lined_socket *sock);
 
 /* The limits that apply to the socket: those of its group, or of its class in
- * lined.conf. NULL: it has no group. */
+ * lined.conf. NULL: it has no group and is not registered. */
 LINED_API const struct lined_limits *
 lined_socket_limits(const struct lined_socket *sock);
 

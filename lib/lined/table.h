@@ -4,9 +4,9 @@
  * protocol keeps about its clients. Entries expire, and the table never takes
  * more bytes than its bound.
  *
- * A key is any bytes. An entry is a shared buffer, which can be sent as it is,
- * a number, or both. To put, find or remove an entry takes O(log n). Thread:
- * the dispatcher's.
+ * A key is any bytes. An entry is a number, a shared buffer that can be sent,
+ * or both. To put, find or remove an entry takes O(log n). Thread: the
+ * dispatcher's.
  */
 #ifndef LINED_TABLE_H
 #define LINED_TABLE_H
@@ -36,7 +36,7 @@ struct lined_table_entry {
 LINED_API struct lined_table *
 lined_table_new(struct lined_dispatcher *dispatcher, size_t max_bytes);
 
-/* Frees a table, before its dispatcher is freed. NULL is allowed. */
+/* Frees a table; call it before the dispatcher is freed. NULL is allowed. */
 LINED_API void lined_table_free(struct lined_table *table);
 
 /* Changes the bound. If the entries exceed it, some are evicted at once. */
@@ -72,10 +72,10 @@ struct lined_table_cursor {
 };
 
 /*
- * Goes to the next entry, the least recently used first: true, and the cursor
- * has its key and the entry, borrowed as above; false at the end. This entry
- * may be removed; any other change of the table, including a find, makes the
- * cursor invalid.
+ * Goes to the next entry; the first is the least recently used one. True: the
+ * cursor has the entry and its key, borrowed as above. False: there is no other
+ * entry. The entry at the cursor may be removed; any other change of the table,
+ * including a find, makes the cursor invalid.
  *
  *	struct lined_table_cursor at = {0};
  *

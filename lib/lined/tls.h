@@ -27,9 +27,9 @@ struct lined_tls {
 	const char *cipher;      /* "TLS_AES_256_GCM_SHA384" */
 	const char *server_name; /* by SNI; "" if there was none */
 	/* The name in the verified certificate: the first DNS, e-mail or URI
-	 * name in it, else its common name. "": no such name,
-	 * or no certificate. Bytes of the client: escape them before you show
-	 * them. */
+	 * name in it, else its common name. "": no such name, or no verified
+	 * certificate. Bytes of the client: escape them before you show them.
+	 */
 	const char *name;
 	unsigned char sha256[32]; /* of the certificate; zeroed: none */
 	bool verified;            /* the peer has a good certificate */
@@ -37,8 +37,8 @@ struct lined_tls {
 
 /*
  * Describes the TLS of a connected socket. The texts are valid until the
- * handler returns, or until the next call. False: no TLS, or its handshake is
- * not over; *out is zeroed.
+ * handler returns or calls this function again. False: no TLS, or its handshake
+ * is not over; *out is zeroed.
  */
 LINED_API bool lined_client_tls(struct lined_socket *client,
 				struct lined_tls *out);
@@ -65,22 +65,22 @@ struct lined_tls_client_settings {
 	bool insecure; /* accept any certificate of the server */
 };
 
-/* Reads and checks the files. If that fails, returns NULL and writes to `error`
- * the key of the settings and the reason: "ca: /x.pem: No such file or
- * directory". */
+/* Reads and checks the files, and makes what lined_socket_use_tls() needs. If
+ * that fails, returns NULL and writes to `error` the key of the settings and
+ * the reason, such as "ca: /x.pem: No such file or directory". */
 LINED_API struct lined_tls_client *
 lined_tls_client_new(const struct lined_tls_client_settings *settings,
 		     char *error, size_t size);
 
-/* Frees the settings. Sockets that use them are not affected. NULL is
- * allowed. */
+/* Frees what lined_tls_client_new() has made. Sockets that use it are not
+ * affected. NULL is allowed. */
 LINED_API void lined_tls_client_free(struct lined_tls_client *client);
 
 /*
  * Makes the socket speak TLS once it is connected; to be called before
- * lined_socket_connect(). The server's certificate must be for this name, a
- * host or an address, which is copied. handle_connect is called after the
- * handshake, which has timeout_ms (0: 10 s). -1 and errno: EISCONN if the
+ * lined_socket_connect(). The server's certificate must be for `name`, a host
+ * or an address; the name is copied. handle_connect is called after the
+ * handshake, which may take timeout_ms (0: 10 s). -1 and errno: EISCONN if the
  * socket is in use, ENOMEM.
  */
 LINED_API int lined_socket_use_tls(struct lined_socket *sock,
