@@ -39,8 +39,8 @@ bool lined_address_is_mapped(const struct sockaddr *address)
 	       IN6_IS_ADDR_V4MAPPED(&address_in6(address)->sin6_addr);
 }
 
-/* Writes the host. False: the family is neither IPv4 nor IPv6, and nothing is
- * written. */
+/* Writes the host. False: the family is neither IPv4 nor IPv6, or the address
+ * does not fit. */
 static bool address_format_ip(const struct sockaddr *address, char *text,
 			      size_t size)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counts references to bytes (lined/buffer.h). Copied bytes follow the header
- * in the same allocation; wrapped bytes stay where they are.
+ * Counts references to bytes (lined/buffer.h). Copied bytes follow the
+ * structure in the same allocation; wrapped bytes stay where they are.
  */
 #include "config.h"
 

@@ -24,7 +24,7 @@ struct datagram_source {
  * cannot. */
 bool datagram_source_enable(int fd);
 
-/* To be called when a message was received with source->bytes as its control
- * message. */
+/* Prepares the source for the answer to a message that was received with
+ * source->bytes as its control message. */
 void datagram_source_read(struct datagram_source *source,
 			  struct msghdr *message);

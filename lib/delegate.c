@@ -188,8 +188,8 @@ int lined_dispatcher_unregister(struct lined_dispatcher *d,
 
 /*
  * Added interest is passed to the poller at once. Removed interest is passed
- * only when an unwanted event comes, so that a socket that stops reading for a
- * moment costs no system call.
+ * only when the delegate's next event comes, so that a socket that stops
+ * reading for a moment costs no system call.
  */
 int lined_delegate_set_mode(struct lined_delegate *delegate, unsigned mode)
 {

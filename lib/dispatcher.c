@@ -118,8 +118,9 @@ static void dispatcher_shut_down(struct lined_dispatcher *d,
 		lined_dispatcher_unregister(d, delegate);
 }
 
-/* A handle_close may register another socket, which the next round closes. In
- * the last round registering fails: otherwise the rounds might never end. */
+/* A handle_close may register another socket, which the next round closes. From
+ * round ENDING_ROUNDS on, registering fails: otherwise the rounds might never
+ * end. */
 static void dispatcher_close_all(struct lined_dispatcher *d)
 {
 	const struct lined_socket_ops *ops = d->socket_ops;
@@ -271,8 +272,9 @@ static bool dispatcher_call(struct lined_dispatcher *d,
  * The poller reports error and hang-up in any mode. For an error handle_error
  * is called, then the handler of the mode, which finds the error or the end by
  * its system call. A delegate without a handler of its mode is no longer
- * watched, because the poller would report it in every turn. If such a delegate
- * has an error and no handle_error, it is unregistered.
+ * watched, because the poller would report the same in every turn. If such a
+ * delegate has an error and no handle_error, it is unregistered. False: the
+ * handler of the mode is not to be called.
  */
 static bool dispatcher_deliver_error(struct lined_dispatcher *d,
 				     struct lined_delegate *delegate,
@@ -331,8 +333,8 @@ static void dispatcher_io_phase(struct lined_dispatcher *d)
 	struct list leftover;
 	size_t i, every_turn = d->every_turn_count;
 
-	/* Serves only sockets that the last turn has left in d->ready: a socket
-	 * that this phase puts there waits for the next turn. */
+	/* Serves only the sockets that are in d->ready now: a socket that this
+	 * phase puts there waits for the next turn. */
 	list_init(&leftover);
 	list_splice(&leftover, &d->ready);
 

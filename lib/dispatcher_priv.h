@@ -127,14 +127,15 @@ struct lined_dispatcher {
 	uint64_t memory_longest;     /* atomic: bytes of the largest socket */
 	uint64_t memory_measured_ms; /* atomic: when that was measured */
 	uint64_t memory_waits_ms; /* when a wait for another dispatcher began */
-	/* memory->closed at that time, and the sockets closed here since. */
+	/* memory->closed at that time, plus the number of sockets closed here
+	 * since. */
 	uint64_t memory_waits_closed;
 	/* The socket for which shed() returned false, until its handle_close;
-	 * NULL: none. Until then no other socket is closed. */
+	 * NULL: none. Until then memory_check() closes no other socket. */
 	const struct lined_delegate *memory_awaits_close;
 	struct websocket_cache websockets;
 	/* Memory that a transport shares among its sockets (tls_session.c);
-	 * NULL until the first needs it. */
+	 * NULL until the first socket needs it. */
 	void *transport_memory;
 	void (*transport_memory_free)(void *memory);
 
@@ -187,7 +188,7 @@ static inline uint64_t timers_due(const struct lined_dispatcher *d)
 	return timer < deadline ? timer : deadline;
 }
 
-/* Fires the timers and deadlines that are due, in their order. */
+/* Fires the timers and deadlines that are due, in the order of their times. */
 void timers_fire(struct lined_dispatcher *d);
 
 /* ---- message.c ---- */

@@ -36,8 +36,8 @@ void turn_stats_count(struct turn_stats *stats, uint64_t busy_ns);
 /* Valid until the dispatcher is freed. */
 const struct turn_stats *dispatcher_turns(const struct lined_dispatcher *d);
 
-/* The number of wakeups that the dispatcher has seen. Messages and
- * lined_dispatcher_wake() cause wakeups, on any thread. */
+/* The number of wakeups that the dispatcher has seen. Posted messages and
+ * lined_dispatcher_wake() cause wakeups. */
 uint64_t dispatcher_wakeups(const struct lined_dispatcher *d);
 
 /* ---- work ---------------------------------------------------------------- */

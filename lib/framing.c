@@ -299,7 +299,8 @@ static void framer_emit_counted(struct lined_line *line, char *text, size_t len)
 	line->terminator_len = 1;
 }
 
-/* The length without a newline or NULs at the end, which many senders count. */
+/* The length without the newlines and NULs at the end: many senders count them
+ * as part of the message. */
 static size_t framer_trim_counted(const char *text, size_t len)
 {
 	size_t whole = len;
@@ -364,8 +365,8 @@ static enum framer_result framer_next_counted(struct framer *framer,
 /* ---- the next line ------------------------------------------------------ */
 
 /* Discards what is left of the last line: the undelivered part of a line over
- * the limit, and an LF. False: more input must come first, or no more lines are
- * read. */
+ * the limit, and an LF that belongs to it. False: more input must come first,
+ * or no more lines are read. */
 static bool framer_finish_last(struct framer *framer,
 			       struct input_buffer *input, uint64_t *bare_lf)
 {

@@ -27,7 +27,7 @@ struct framer {
 	bool cr : 1;      /* the last discarded byte was a CR */
 	/* Between lines: an LF that comes next belongs to the last line. */
 	bool drops_lf : 1;
-	/* FRAMER_SKIP: the terminator in force when the line began. */
+	/* FRAMER_SKIP: the terminator in force when the skipping began. */
 	uint8_t skip_terminator, skip_byte;
 };
 
@@ -44,9 +44,9 @@ enum framer_result {
 void framer_restart(struct framer *framer);
 
 /*
- * Changes the framing from here on. Bytes that were discarded stay discarded,
- * and a line that is being skipped ends at the terminator that was in force
- * when it began: otherwise the result would depend on how packets were cut.
+ * Changes the framing from here on. Bytes that were discarded stay discarded. A
+ * line that is being skipped ends at the terminator that was in force when the
+ * skipping began: otherwise the result would depend on how packets were cut.
  */
 void framer_set(struct framer *framer, const struct lined_framing *framing);
 
@@ -60,15 +60,15 @@ enum framer_result framer_next(struct framer *framer,
 			       struct lined_line *line, uint64_t *bare_lf);
 
 /*
- * Discards what is left of a line that was too long. False: its terminator has
- * not come yet. True: the input is between two lines.
+ * Discards the rest of a line that was too long, and an LF that belongs to the
+ * last line. False: more input must come first, or no more lines are read.
  */
 bool framer_finish(struct framer *framer, struct input_buffer *input,
 		   uint64_t *bare_lf);
 
 /*
- * Takes what is left when the stream has ended. FRAMER_READY: a line without a
- * terminator, or a part of a counted message, if `deliver` is set.
+ * Takes what is left when the stream has ended. FRAMER_READY, only if `deliver`
+ * is set: a line without a terminator, or a part of a counted message.
  * FRAMER_TOO_LONG: a CR at the end makes the line longer than the limit.
  * FRAMER_NEED_MORE: no line; *dropped is increased if bytes were dropped.
  */

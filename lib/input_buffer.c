@@ -57,8 +57,8 @@ void input_clear(struct input_buffer *input, const char *shared)
 	input->off = input->end = 0;
 }
 
-/* Makes room for a read behind more than SMALL bytes: the input's own memory
- * grows by half. */
+/* Makes room for a read behind more than SMALL bytes. If fewer than SMALL bytes
+ * are free, the input's own memory grows by half. */
 static char *input_grow_own(struct input_buffer *input, const char *shared,
 			    size_t *size)
 {

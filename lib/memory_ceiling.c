@@ -2,9 +2,9 @@
 /*
  * Compares what all dispatchers hold with the ceiling, and closes sockets. Far
  * from the ceiling, a dispatcher reads the accounts of the others only after it
- * has taken a share of the memory below the ceiling. Near the ceiling, each
- * dispatcher finds its socket that holds most, and the largest of these sockets
- * is closed. Allocates nothing.
+ * has grown by a share of what is free. Near the ceiling, each dispatcher finds
+ * its socket that holds most; at the ceiling, the largest of these sockets is
+ * closed. Allocates nothing.
  */
 #include "config.h"
 

@@ -46,21 +46,20 @@ static inline bool memory_is_due(const struct memory_account *account)
 	       __atomic_load_n(&account->check_at, __ATOMIC_RELAXED);
 }
 
-/*
- * The charge for a registered socket and its owner's memory, without queue and
- * input; the charge for a TLS session of OpenSSL 3.0, without buffers; the
- * highest charge for the ciphertext that waits in a session.
- */
-#define MEMORY_SOCKET    768
-#define MEMORY_TLS       14336
+/* The charge for a registered socket and its owner's memory, without queue and
+ * input. */
+#define MEMORY_SOCKET 768
+/* The charge for a TLS session of OpenSSL 3.0, without buffers. */
+#define MEMORY_TLS 14336
+/* The highest charge for the ciphertext that waits in a TLS session. */
 #define MEMORY_TLS_RESTS (160 * 1024)
 
 /* Whether a socket may be closed for its memory. */
 enum memory_closing {
 	MEMORY_SPARE,
 	MEMORY_CLOSE,
-	/* Its owner keeps the bytes until handle_close: until then no other
-	 * socket of the dispatcher is closed. */
+	/* Its owner keeps the bytes until handle_close. Until then no other
+	 * socket of the dispatcher is closed for its memory. */
 	MEMORY_CLOSE_AND_WAIT,
 };
 
@@ -98,14 +97,16 @@ uint64_t memory_kept(const struct memory_ceiling *memory);
 bool memory_is_near(const struct memory_ceiling *memory);
 
 /*
- * Above the ceiling: first writes output, then closes the largest socket of
- * this dispatcher, with the reason SLOW, and more if necessary. If another
- * dispatcher has a larger socket, wakes that dispatcher instead. May be called
+ * Compares what all dispatchers hold with the ceiling. At the ceiling, first
+ * writes output, then closes the largest socket of this dispatcher, with the
+ * reason SLOW, and more if necessary. If another dispatcher may have a larger
+ * socket, leaves the closing to that dispatcher for a short time. May be called
  * in any handler.
  */
 void memory_check(struct lined_dispatcher *d);
 
-/* To be called at the end of a turn: asks keepers first. */
+/* Asks the keepers to give up memory, then calls memory_check(). To be called
+ * at the end of a turn. */
 void memory_check_turn(struct lined_dispatcher *d);
 
 /* Charges what waits on a dispatcher, such as messages for other dispatchers; a
@@ -126,15 +127,15 @@ void dispatcher_unkeep(struct lined_dispatcher *d, struct lined_buffer *buffer);
 /* Whether keepers may take `bytes` more: up to 3/4 of the ceiling. */
 bool dispatcher_may_keep(const struct lined_dispatcher *d, uint64_t bytes);
 
-/* Embedded in a part of a program that keeps memory on a dispatcher and can
- * give it up. */
+/* A member of an object that keeps memory on a dispatcher and can give it
+ * up. */
 struct memory_keeper {
 	struct list link;
 	/*
-	 * Frees about `bytes` of its memory, the oldest data first. If `spare`
-	 * is true, only data that nobody waits for. If it is false, any
-	 * data: the ceiling was lowered, and all keepers together keep more
-	 * than 3/4 of it. Called at the end of a turn.
+	 * Frees about `bytes` of the object's memory, the oldest data first. If
+	 * `spare` is true, frees only data that nobody waits for. It is false
+	 * if all keepers together keep more than 3/4 of the ceiling, for
+	 * example because the ceiling was lowered. Called at the end of a turn.
 	 */
 	void (*give_up)(struct memory_keeper *keeper, uint64_t bytes,
 			bool spare);
