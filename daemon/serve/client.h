@@ -41,7 +41,7 @@ struct client {
 		struct client_via *via; /* only if peer.proxied */
 	};
 	struct admission_entry *entry;  /* NULL: not counted */
-	struct client_pending *pending; /* requests that end with the client */
+	struct client_pending *pending; /* entries that end with the client */
 	struct client_address peer;     /* for a datagram socket: its own
 					 * address */
 };
@@ -91,9 +91,9 @@ struct client_arrival {
 	 */
 	bool handshake;
 	bool tls; /* the handshake is TLS */
-	/* The client's proxy; NULL: none. `address` is the client's address,
-	 * never the proxy's. A successful client_start() takes ownership of
-	 * `via`. */
+	/* The client's proxy; NULL: none. A successful client_start() takes
+	 * ownership of `via`. `address` is the proxy's address if `forwarded`
+	 * is set or the PROXY header says LOCAL, otherwise the client's. */
 	struct client_via *via;
 	/*
 	 * For WebSocket. refused: the service is full, and the response must

@@ -36,8 +36,8 @@ static uint8_t client_find_class(const struct lined_service *instance,
 	return conf_class_of(instance->conf, (struct sockaddr *)&address);
 }
 
-/* The counters of the old config are freed with it, so the client is counted in
- * those of the new config. */
+/* Gives the client its class in the new config, and moves the client to the
+ * counters of the new config: those of the old config are about to be freed. */
 static void client_change_class(struct lined_service *instance,
 				const struct conf_service *before,
 				struct client *client, bool in_handshake)

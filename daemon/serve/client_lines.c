@@ -52,8 +52,8 @@ static void client_block_free(struct lined_socket *sock,
 	free(block);
 }
 
-/* Expects a block of len bytes, with room for a line of line_bytes. NULL: no
- * memory, and nothing has changed. */
+/* Expects a block of len bytes. struct client_block gets room for a line of
+ * line_bytes. NULL: no memory, and nothing has changed. */
 static struct client_block *client_block_expect(struct lined_socket *sock,
 						size_t len, size_t line_bytes)
 {
@@ -72,8 +72,8 @@ static struct client_block *client_block_expect(struct lined_socket *sock,
 	return block;
 }
 
-/* Copies the line, which must be passed with the block: the line itself is
- * borrowed. */
+/* Copies the line, because it is borrowed. handle_block gets the copy later,
+ * together with the block. */
 static void client_block_keep_line(struct lined_socket *sock,
 				   const struct lined_line *line)
 {
@@ -188,7 +188,8 @@ int client_lines_expect_block(struct lined_socket *client, size_t len)
 		errno = EINVAL;
 		return -1;
 	}
-	/* Inside handle_block: the next block gets the same line. */
+	/* A block is expected already, or its handler is running: the next
+	 * block comes with the same line. */
 	block = client_block_of(client);
 	if (block != NULL) {
 		block->len = len;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Logs when clients connect and close; for each closed client an access line,
- * which programs can parse; and at level debug each line of a client. Thread:
- * the client's worker.
+ * Logs when clients connect and close. If the config sets `access`, also logs
+ * for each closed client an access line, which programs can parse. At level
+ * debug, logs each line of a client. Thread: the client's worker.
  */
 #pragma once
 
@@ -26,8 +26,8 @@ bool client_tls(struct lined_socket *sock, struct lined_tls *out);
 const char *client_opened_peer(struct lined_socket *sock, char *text,
 			       size_t size);
 
-/* Logs that a client or datagram of this service was refused, with the config
- * key of the limit. MT-safe. */
+/* Logs that a client or datagram of this service was refused. why: the result
+ * of admission_verdict_text(), or "line-rate". MT-safe. */
 void client_log_refusal(const char *service, const struct sockaddr *address,
 			const char *why);
 

@@ -11,10 +11,11 @@ struct service;
 
 /*
  * Reads the header within handshake-timeout, then calls `ready`, perhaps within
- * this call: arrival->address is the address in the header, arrival->via has
- * the proxy's address. A connection without a header is closed, counted and
- * logged; on a WebSocket address, `ready` is called with arrival->forwarded set
- * instead. Takes ownership of the descriptor and of the counted handshake.
+ * this call. arrival->address is then the address in the header, or the proxy's
+ * address if the header says LOCAL; arrival->via has the proxy's address. A
+ * connection without a header is closed, counted and logged; on a WebSocket
+ * address, `ready` is called with arrival->forwarded set instead. Takes
+ * ownership of the descriptor and of the counted handshake.
  */
 void proxy_arrival_start(struct service *service,
 			 const struct client_arrival *arrival,

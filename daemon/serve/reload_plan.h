@@ -40,8 +40,9 @@ struct reload_service {
 	const struct conf_service *conf;
 	struct service *running; /* the service of this name; NULL: none */
 	/* The running service is kept. False: no service of this name runs, or
-	 * it is replaced, because its module or an option that needs a new
-	 * instance has changed, or because it enters or leaves the cluster. */
+	 * the running one is replaced. A service is replaced if its module has
+	 * changed, or an option that needs a new instance, or if it enters or
+	 * leaves the cluster. */
 	bool kept;
 	/* If kept: what changes, a mask of enum conf_change. */
 	unsigned changes;

@@ -97,7 +97,8 @@ void server_stop(struct server *server);
  * clients: otherwise their UNIX paths would remain. */
 void server_abandon(struct server *server);
 
-/* The number of clients refused because of the memory ceiling. */
+/* The number of clients that the open services have refused because of the
+ * memory ceiling. */
 uint64_t server_memory_refused(const struct server *server);
 
 /* The service after `at` (NULL: the first): first the open services, then the

@@ -164,8 +164,8 @@ uint64_t service_refused(const struct service *service,
 /* The number of lines and datagrams received so far. */
 uint64_t service_lines(const struct service *service);
 
-/* Until service_release(), a hold delays env->ended(), which frees the service.
- */
+/* Delays env->ended(), which frees the service, until service_release() is
+ * called as often as service_hold(). */
 void service_hold(struct service *service);
 void service_release(struct service *service);
 

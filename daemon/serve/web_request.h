@@ -48,8 +48,8 @@ enum web_wish web_request_wish(struct web_request *request, const char *bytes,
 bool web_request_origin_is_good(const struct web_request *request,
 				const char *bytes, const struct conf_web *web);
 
-/* The Host header; NULL: missing, or with characters that no host and port
- * have. */
+/* The Host header. NULL: missing, empty, too long, or with characters that no
+ * host and port have. */
 const char *web_request_host(const struct web_request *request,
 			     const char *bytes, size_t *len);
 
