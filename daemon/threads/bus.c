@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Makes a bus with an end for each worker, and sums their counters. With one
- * worker, the bus has one end and no backend: it copies no messages and takes
- * no lock.
+ * worker, the bus has one end and no backend: publishing to this node copies no
+ * message and takes no lock.
  */
 #include "config.h"
 

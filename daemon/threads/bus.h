@@ -23,11 +23,12 @@
 /*
  * Back-pressure. The backlog of an end is the number of bytes that the end has
  * not handled yet. An end is behind if its backlog is more than it delivers in
- * four turns (bus_budget.h), at most 4 MiB. While another end is behind, an
- * instance that publishes is held: its clients are not read. When an end has
- * published more than its share of a turn, an instance that publishes is held
- * until the end of the turn. If the backlog of any end, or of the way to other
- * nodes, exceeds BUS_BACKLOG_MAX, publishing fails.
+ * four turns (bus_budget.h). An end delivers 1 MiB at most in a turn. While
+ * another end is behind, an instance that publishes is held: its clients are
+ * not read. When an end has published more than its share of a turn, an
+ * instance that publishes is held until the end of the turn. If the backlog of
+ * any end, or of the way to other nodes, exceeds BUS_BACKLOG_MAX, publishing
+ * fails.
  */
 #define BUS_BACKLOG_MAX ((size_t)64 << 20)
 
@@ -49,7 +50,7 @@ void bus_free(struct bus *bus);
 
 struct bus_counters {
 	uint64_t published;
-	uint64_t posts;   /* batches of messages, from worker to worker */
+	uint64_t posts;   /* batches, counted once for each receiving worker */
 	uint64_t wakeups; /* wakeups of workers by other threads */
 	uint64_t refused; /* messages not taken: too many wait */
 	uint64_t pauses;  /* how often members were held */
@@ -134,7 +135,8 @@ struct bus_backend {
 	 * allowance of the other ends. */
 	bool (*is_behind)(const void *link);
 	uint64_t (*allowance)(const void *link);
-	/* Batches that have left so far. MT-safe. */
+	/* How many batches were posted so far. A batch counts once for each end
+	 * that it was posted to. MT-safe. */
 	uint64_t (*posts)(const void *link);
 };
 
@@ -154,7 +156,8 @@ bool bus_end_deliver(struct bus_end *end, const struct bus_topic_name *topic,
 /* on: the messages delivered from now on come from another node. */
 void bus_end_set_elsewhere(struct bus_end *end, bool on);
 
-/* Members are held while more bytes than this wait to leave for other nodes. */
+/* Clustered members are held while more bytes than this wait to leave for other
+ * nodes. */
 #define BUS_UPLINK_HIGH ((size_t)4 << 20)
 
 /* How messages of clustered members leave for other nodes. */

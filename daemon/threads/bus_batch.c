@@ -43,7 +43,7 @@ struct batch {
 };
 
 struct thread_end {
-	/* Used by the worker's thread only: */
+	/* Constant, or written by the worker's thread only: */
 	_Alignas(CACHE_LINE) struct bus_batches *batches;
 	struct bus_end *bus;
 	struct lined_dispatcher *dispatcher;

@@ -16,7 +16,7 @@
 struct bus_budget {
 	uint64_t allowance; /* atomic: other workers read it */
 	uint64_t begun_ns;
-	uint64_t published; /* bytes published in this turn */
+	uint64_t published; /* cost of what was published in this turn */
 };
 
 void bus_budget_init(struct bus_budget *budget);

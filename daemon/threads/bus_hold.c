@@ -68,7 +68,7 @@ static void bus_hold_end_some(struct bus_end *end, bool all)
 
 /* Ends the holds that are no longer due, and starts the timer that checks the
  * others. If the timer cannot start, ends all holds: otherwise nothing would
- * end them. */
+ * end them. Does nothing while the timer runs. */
 void bus_hold_check(struct bus_end *end)
 {
 	if (lined_timer_is_armed(&end->hold_check))

@@ -83,13 +83,15 @@ struct bus {
 void bus_queue_init(struct bus_end *end);
 void bus_queue_fini(struct bus_end *end);
 
-/* Frees the topic if it has no subscription and no message. */
+/* Frees the topic if it has no subscription and no queued message, and none of
+ * its messages is being delivered. */
 void bus_end_release(struct bus_end *end, struct bus_topic *topic);
 
 /* bus_hold.c */
 void bus_hold_init(struct bus_end *end);
-/* A message of this cost was published: holds the member if the budget of this
- * turn is used up, or if others are behind. */
+/* Call this when the member has published a message of this cost. If the
+ * message phase is due, holds the member when the budget of this turn is used
+ * up or others are behind. */
 void bus_hold_spend(struct bus_end *end, struct bus_member *member,
 		    size_t cost);
 /* Call this when the message phase has delivered its messages: ends holds. */

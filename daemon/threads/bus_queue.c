@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Publishes and delivers messages: the queue of an end, in which the messages
- * of its worker wait for the message phase.
+ * Publishes and delivers messages. In the queue of an end, the messages that
+ * its worker has published wait for the message phase.
  */
 #include "config.h"
 

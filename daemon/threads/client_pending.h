@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An entry stands for an answer that a client waits for: from the registry, the
- * verifier or the main thread. Until the answer comes, the client's socket is
- * held: otherwise the client's next line would be handled first. An entry may
- * stay in the client's list after the answer: if the client owns a name, gone()
- * releases the name when the client closes. The timer and the topics of a
- * client are entries that hold nothing: they end with the client.
+ * Entries that end with a client. Most stand for an answer that the client
+ * waits for, from the registry, the verifier or the main thread. Until the
+ * answer comes, the client's socket is held: otherwise the client's next line
+ * would be handled first. An entry may stay in the client's list after the
+ * answer: if the client owns a name, gone() releases the name when the client
+ * closes. The entries of a client's timer, topics and taps never hold the
+ * client.
  *
  * Thread: the client's worker.
  */

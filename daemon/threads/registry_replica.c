@@ -114,8 +114,9 @@ static void registry_replica_notify(struct registry_replica *replica,
 	replica->cursor = NULL;
 }
 
-/* Charges the copy of a claim. The copy on the primary worker is charged
- * together with the claim itself, so that the claim is charged once. */
+/* Counts the copy of a claim as memory of the replica's worker, or ends this if
+ * `charge` is false. The claim itself is counted once, together with the copy
+ * on the primary worker. */
 static void registry_replica_charge(const struct registry_replica *replica,
 				    const struct registry_claim *claim,
 				    bool charge)

@@ -122,7 +122,7 @@ bool worker_poll(struct worker *worker);
 /*
  * Call these around each call of an instance's protocol: the log then names the
  * protocol if the worker is stuck or crashes. Socket handlers do not need these
- * calls, because the dispatcher stores their group. The worker's thread.
+ * calls, because the dispatcher stores the socket's group. The worker's thread.
  */
 static inline void worker_enter(struct worker *worker,
 				const struct lined_service *instance)
