@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Makes keys of eight bytes. The key of an IPv6 address is the address's first
- * eight bytes; the keys of IPv4 addresses, link-local addresses and users are
- * bytes with which no other IPv6 address begins.
+ * eight bytes. The keys of IPv4 addresses and users are bytes with which no
+ * IPv6 address begins. The keys of link-local addresses are made from the
+ * interface identifier.
  */
 #include "config.h"
 

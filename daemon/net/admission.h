@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Admission: decides whether a service accepts one more client (`clients`,
- * `clients-per-address`, `connect-rate-per-address`) or one more datagram
- * (`line-rate`). Counts clients and connection attempts of each address. An
- * IPv6 address counts as its /64, unless it is link-local. UNIX clients count
- * towards `clients`; on the control socket they also count towards the limit of
- * their user.
+ * `clients-per-address`, `connect-rate-per-address`) or one more line in a
+ * datagram (`line-rate`). Counts clients and connection attempts of each
+ * address. An IPv6 address counts as its /64, unless it is link-local. UNIX
+ * clients count towards `clients`; on the control socket they also count
+ * towards the limit of their user.
  *
- * Thread: the thread that accepts. Other threads may call the functions that
- * are MT-safe, and read the counters.
+ * Thread: the thread that accepts clients or reads datagrams. Other threads may
+ * call the functions that are MT-safe, and read the counters.
  */
 #pragma once
 
@@ -26,7 +26,8 @@ struct admission_counts {
 
 /* The limits of a service, or of one of its classes. */
 struct admission_limits {
-	/* 0: unlimited; the same for the limits below, except handshakes. */
+	/* 0: unlimited. The same holds for the limits below, except
+	 * clients_kept, datagram_burst (0: datagram_rate) and handshakes. */
 	uint32_t clients;
 	/* For admission_enter_user(). clients_kept: how many of the `clients`
 	 * places are reserved for privileged users. */

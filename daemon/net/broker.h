@@ -53,8 +53,8 @@ enum broker_event_kind {
 	 * accepted requests were not written. */
 	BROKER_DOWN,
 	BROKER_REFUSED, /* connecting has failed; text: the reason */
-	/* Something was lost, but the link stays; text and number as for
-	 * BROKER_DOWN. */
+	/* Something was lost, but the link has not ended. text and number as
+	 * for BROKER_DOWN. */
 	BROKER_TROUBLE,
 	BROKER_FRAME,  /* from another node; text: the frame's bytes */
 	BROKER_STORED, /* an entry: bucket, key, revision; text: its value */
@@ -139,8 +139,9 @@ struct broker_ops {
 	 * BROKER_TROUBLE has reported. */
 	uint64_t (*close)(void *broker);
 	/* Takes ownership of a request. False: the request was freed, because
-	 * the link is down or stalled, or has another `connection`. Requests of
-	 * one thread keep their order. Does not block. MT-safe. */
+	 * the link is down, or is stalled (frames), or has another `connection`
+	 * (all other requests). Requests of one thread keep their order. Does
+	 * not block. MT-safe. */
 	bool (*send)(void *broker, struct broker_request *request);
 	/* Bytes not yet written to the link; 0 while the link is stalled.
 	 * MT-safe. */

@@ -8,7 +8,7 @@
  *
  * HOST is numeric (IPv6 in brackets), `localhost`, or `*`. `localhost` and `*`
  * mean both families. A multicast group of udp:// may be followed by
- * ?source=ADDRESS&interface=NAME. Opens nothing and owns no memory.
+ * ?source=ADDRESS&interface=NAME. Opens no listen address and owns no memory.
  */
 #pragma once
 

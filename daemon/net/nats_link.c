@@ -78,7 +78,8 @@ void nats_link_end(struct nats_link *link, const char *format, ...)
 	pthread_mutex_unlock(&link->broker->lock);
 }
 
-/* Writes the last error message of libnats on this thread. */
+/* Writes libnats's last error message on this thread, or the status's own text
+ * if that message belongs to another status. */
 void nats_explain(char why[NATS_WHY], natsStatus status, const char *doing)
 {
 	natsStatus last = NATS_OK;

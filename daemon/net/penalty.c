@@ -164,8 +164,8 @@ static struct penalty *penalties_find_or_add(struct penalties *penalties,
 
 /* ---- penalties -------------------------------------------------------- */
 
-/* Starts a penalty. For a new entry, which has length 0, penalty_is_past() is
- * true. */
+/* Starts a penalty and returns its length; 0: a penalty is running already. For
+ * a new entry, which has length 0, penalty_is_past() is true. */
 static uint32_t penalty_give(struct penalty *penalty,
 			     const struct penalty_limits *limits,
 			     const struct sockaddr *address, uint64_t now_ms,

@@ -88,7 +88,7 @@ static void unix_path_record(struct unix_path_file *file,
 	file->inode = status->st_ino;
 }
 
-/* Whether the file can be that of a socket that this process has just bound. */
+/* Whether this process may have made the file just now, by binding a socket. */
 static bool unix_path_is_new(const struct stat *status)
 {
 	return S_ISSOCK(status->st_mode) && status->st_uid == geteuid() &&
