@@ -15,8 +15,8 @@
 #include "system/peercred.h"
 #include "system/program_keeper.h"
 
-/* Determined only once per client: a connection may carry thousands of
- * requests. */
+/* Whether a protocol has started the client's process. Looks this up once per
+ * client, because a connection may carry thousands of requests. */
 static bool client_is_program(const struct lined_socket *sock,
 			      const struct peercred *peer)
 {

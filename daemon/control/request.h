@@ -43,7 +43,7 @@ struct request_delivery {
 };
 
 struct request {
-	/* Constant after request_new(): */
+	/* Constant when the request has been sent to the main thread: */
 	struct request_port *port;
 	uint64_t id; /* unique */
 	enum lined_request_kind kind;

@@ -27,7 +27,8 @@ struct control_ops {
 	/* Fills in the source from which a reload would read the config. */
 	void (*source)(struct control *control, struct conf_source *source);
 	/* Plans a reload to the config that the child has read. NULL: the
-	 * reload would be refused; errors has the reasons. */
+	 * reload would be refused. errors then has the reasons, or nothing if
+	 * there was no memory. */
 	struct reload_plan *(*plan)(struct control *control,
 				    const struct conf_subprocess *child,
 				    struct conf_errors *errors);
