@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Escapes names: a byte that is not allowed in keys becomes =XX. Reads escaped
- * names back. */
+/* Escapes names: a byte that is not plain becomes =XX. Reads escaped names
+ * back. */
 #include "config.h"
 
 #include "cluster/broker_escape.h"

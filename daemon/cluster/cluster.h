@@ -76,9 +76,9 @@ bool cluster_service_is_primary(const struct cluster_service *service);
  * node has joined for the first time. */
 bool cluster_is_whole(const struct cluster *cluster);
 
-/* Client ids of this node begin above this number. The number has 20 random
- * bits, so it almost certainly differs on each node and at each start, and is
- * above the ids of a daemon without a cluster. MT-safe. */
+/* Client ids of this node begin above this number: 20 random bits, shifted left
+ * by 32. Two nodes, or two starts of a node, almost certainly have different
+ * numbers. The ids of a daemon without a cluster are below them. MT-safe. */
 uint64_t cluster_client_base(const struct cluster *cluster);
 
 /* ---- what an operator sees ---------------------------------------------- */

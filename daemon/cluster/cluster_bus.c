@@ -19,8 +19,8 @@
 #include "log/log.h"
 #include "threads/bus.h"
 
-/* A frame is sent before the next message would make it longer than this, or at
- * the end of the turn. */
+/* A frame is sent in the message phase of the turn, or earlier if the next
+ * message would make it longer than this. */
 #define FRAME_FULL ((size_t)64 * 1024)
 
 static int cluster_bus_reserve(struct cluster_end *end, size_t size)

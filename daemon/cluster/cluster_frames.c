@@ -41,7 +41,7 @@ struct arrival {
 	struct cluster *cluster;
 	struct broker_event *event;
 	uint64_t stamp;
-	struct arrival_message *messages; /* for services of this node */
+	struct arrival_message *messages; /* those for this node */
 	size_t count;
 	struct arrival_parcel parcels[];
 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sends to the broker. Frames get their header here, under one lock, so that
- * line numbers grow in the order in which lines leave. Each frame is counted as
- * sent or unsent; its lines are numbered in both cases, so that other nodes
- * notice lost lines.
+ * line numbers grow in the order in which lines leave. The lines of a frame
+ * are counted as sent or unsent, and are numbered in both cases, so that other
+ * nodes notice lost lines.
  */
 #include "config.h"
 

@@ -201,14 +201,15 @@ void cluster_frames_take(struct cluster *cluster, struct broker_event *event);
 /* Delivers the frames whose revision has been seen or whose waiting time is
  * over. */
 void cluster_frames_deliver(struct cluster *cluster, uint64_t now_us);
-/* Delivers a node's waiting frames and counts them as late. */
+/* Delivers a node's waiting frames at once. Counts their lines as late, unless
+ * the frame's revision has been seen. */
 void cluster_frames_leave(struct cluster *cluster, struct node *node);
 
 /* ---- cluster_nodes.c ---------------------------------------------------- */
 
 extern const struct nodes_ops cluster_nodes_ops;
 
-/* Joins the node if both buckets are listed and the node's lease is stored. */
+/* This node joins if both buckets are listed and its lease is stored. */
 void cluster_try_join(struct cluster *cluster);
 /* This node decides about names by itself from now on. */
 void cluster_be_alone(struct cluster *cluster, uint64_t now_us);

@@ -46,7 +46,7 @@ struct names_ops {
 	void (*released)(struct names *names, void *claim);
 	void (*lost)(struct names *names, void *claim);
 	/* Another node's claim has the name. Returns a handle for gone(). NULL:
-	 * no memory. */
+	 * no memory, or the key belongs to no service here. */
 	void *(*came)(struct names *names, const char *key,
 		      const struct names_value *value);
 	void (*gone)(struct names *names, void *handle);

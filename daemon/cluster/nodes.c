@@ -157,8 +157,8 @@ static void nodes_stored_own(struct nodes *nodes, uint64_t number,
 		nodes_probe(nodes, now_us);
 }
 
-/* Two nodes that start at the same time may both have set their own lease time
- * in a new bucket. */
+/* Notes whether the node has another `lease`: two nodes that start at the same
+ * time may both have set their own in a new bucket. */
 static void nodes_compare_lease(struct nodes *nodes, struct node *node,
 				uint64_t lease_ms)
 {

@@ -112,8 +112,9 @@ void nodes_open(struct nodes *nodes, const char *name, uint32_t lease_ms,
 		uint64_t now_us);
 /* Erases this node's leases if the node is joined, and forgets all nodes. */
 void nodes_close(struct nodes *nodes);
-/* If there is another node, erases the primary's lease and does not store it
- * again; this node stays primary until another node has stored that lease. */
+/* Does nothing if there is no other node. Otherwise erases the primary's lease
+ * if this node has it, and does not store it again. A primary node stays
+ * primary until another node has stored the lease. */
 void nodes_retire(struct nodes *nodes);
 
 void nodes_up(struct nodes *nodes);
@@ -126,8 +127,8 @@ void nodes_answered(struct nodes *nodes, uint64_t tag, uint64_t revision,
 		    bool done, uint64_t now_us);
 /* Call this when a frame has come from a node, which may have left meanwhile.
  * name: NULL if the frame has none. Returns the node, and adds it if it is
- * unknown. NULL: the name is this node's own, there are too many nodes, or no
- * memory. */
+ * unknown. NULL: the name is this node's own, or the unknown node cannot be
+ * added (too many nodes, or no memory). */
 struct node *nodes_heard(struct nodes *nodes, uint64_t number, const char *name,
 			 uint64_t now_us);
 /* Call this thirty times in each lease time. */
@@ -156,5 +157,5 @@ void nodes_remove(struct nodes *nodes, struct node *node);
 void nodes_lose(struct nodes *nodes, struct node *node);
 /* Call this if the node's lease left the bucket while this node was cut off, or
  * if the bucket itself is new. Until the node stores its lease again, the node
- * counts as gone and as missing. */
+ * counts as gone. For one lease time at most, it also counts as missing. */
 void nodes_await(struct nodes *nodes, struct node *node, uint64_t now_us);
