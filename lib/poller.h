@@ -28,8 +28,8 @@ struct poller_ops {
 	const char *name;
 	struct poller *(*new)(void);
 	void (*free)(struct poller *poller);
-	/* Watches a delegate for mode (enum lined_mode). delegate->slot is the
-	 * poller's. -1 and errno. */
+	/* Watches a delegate for mode (enum lined_mode). The poller may use
+	 * delegate->slot. -1 and errno. */
 	int (*add)(struct poller *poller, struct lined_delegate *delegate,
 		   unsigned mode);
 	int (*change)(struct poller *poller, struct lined_delegate *delegate,
@@ -48,7 +48,6 @@ struct poller_ops {
 extern const struct poller_ops poller_epoll;
 extern const struct poller_ops poller_poll;
 
-/*
- * The poller with this name; for NULL, the best one of the system. NULL/EINVAL.
- */
+/* Returns the poller with this name or, if name is NULL, the best one of those
+ * that were built. NULL/EINVAL: none has this name. */
 const struct poller_ops *poller_find(const char *name);

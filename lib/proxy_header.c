@@ -25,7 +25,8 @@ static const char v2_signature[] = "\r\n\r\n\0\r\nQUIT\n";
 
 /* ---- version 1 --------------------------------------------------------- */
 
-/* The next word of a line; a single blank is between two words. */
+/* Copies the word at *at, and moves *at to the next word. Exactly one blank
+ * separates two words. */
 static bool v1_word(const char **at, const char *end, char *word, size_t size)
 {
 	const char *stop = memchr(*at, ' ', (size_t)(end - *at));
@@ -54,7 +55,8 @@ static bool v1_port(const char *text, in_port_t *port)
 	return true;
 }
 
-/* "TCP4 192.0.2.1 192.0.2.2 5123 7000", without the CRLF. */
+/* Parses what is between the signature and the CRLF, for example "TCP4
+ * 192.0.2.1 192.0.2.2 5123 7000". */
 static bool v1_parse(struct proxy_header *header, const char *at,
 		     const char *end)
 {
@@ -133,7 +135,8 @@ static size_t v2_number(const char *at)
 	return (size_t)(unsigned char)at[0] << 8 | (unsigned char)at[1];
 }
 
-/* The four bytes at `zeros` count as zeros: they are the checksum. */
+/* The four bytes at the offset `zeros` hold the checksum itself, and count as
+ * zeros. */
 static uint32_t v2_crc32c(const char *data, size_t len, size_t zeros)
 {
 	uint32_t crc = UINT32_MAX;
@@ -262,8 +265,8 @@ static enum proxy_header_status v2_read(struct proxy_header *header,
 	header->len += v2_number(data + V2_SIGNATURE + 2);
 	if (len < header->len)
 		return PROXY_HEADER_MORE;
-	/* A stream carries no datagrams: with DGRAM the address does not count,
-	 * as the specification asks. */
+	/* The address counts only with STREAM. The specification lets a
+	 * receiver that does not support DGRAM treat it as UNSPEC. */
 	header->is_local =
 		(command & 0x0f) == 0 || family == 0 || transport != 1;
 	if (family != 0)

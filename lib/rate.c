@@ -24,8 +24,9 @@ uint64_t lined_rate_wait_ms(struct lined_rate *rate, uint32_t per_second,
 	/* The latest full_us of a bucket that has a token now. */
 	ready_us = now_ms * 1000 +
 		   ((burst > 0 ? burst : per_second) - 1) * step_us;
-	/* Wait for at most one token: otherwise tokens taken at a slower rate
-	 * would delay the first token at a faster rate. */
+	/* The wait is at most the time of one token. Without this bound, tokens
+	 * that were taken at a slower rate would delay the first token at a
+	 * faster rate. */
 	if (rate->full_us > ready_us + step_us)
 		rate->full_us = ready_us + step_us;
 	return rate->full_us > ready_us

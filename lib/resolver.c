@@ -248,7 +248,8 @@ static void *resolver_run(void *arg)
 	return NULL;
 }
 
-/* Blocks all signals in the thread: the program's main thread handles them. */
+/* Starts a thread in which all signals are blocked: other threads of the
+ * process handle them. Returns 0 or an error number. */
 static int resolver_start_thread(struct resolver *resolver)
 {
 	pthread_t thread;
@@ -323,7 +324,8 @@ resolver_join(struct resolver *resolver, const char *host, const char *service)
 		error = resolver_start_thread(resolver);
 		resolver->threads += error == 0;
 	}
-	/* If no thread was started, a running one takes the query later. */
+	/* If no thread could be started, one that runs already takes the query
+	 * later. If none runs, the query fails. */
 	if (resolver->threads == 0) {
 		resolver_query_free(query);
 		return fail_null(error);

@@ -2,7 +2,8 @@
 /*
  * Queues output. Small sends of a turn are gathered in one chunk, and adjacent
  * parts of a shared buffer are joined, so that the vector of the write is
- * short. Most queues live for less than a turn: segments come from a pool.
+ * short. Segments come from a pool, because most queues live for less than a
+ * turn.
  */
 #include "config.h"
 
@@ -20,7 +21,7 @@
 #define CHUNKS_KEPT 64
 #define SHARED_KEPT 1024
 
-/* A queue with more segments belongs to a slow reader. */
+/* A queue with this many segments belongs to a slow reader. */
 #define SEGMENTS_FEW 16
 
 struct segment {
@@ -62,7 +63,8 @@ static void segment_charge(struct send_pool *pool,
 	memory_charge(&pool->memory, charge ? cost : -cost);
 }
 
-/* A segment with a part of the buffer, or with room for bytes of its own. */
+/* Makes a segment: for a part of `buffer`, or with room for bytes of its own if
+ * `buffer` is NULL. */
 static struct segment *segment_new(struct send_pool *pool,
 				   struct lined_buffer *buffer, size_t room)
 {
@@ -121,7 +123,7 @@ static void send_queue_append(struct send_queue *queue, struct segment *segment)
 	queue->count++;
 }
 
-/* Removes the segment after `kept`; NULL: the first. */
+/* Removes the segment after `kept`, or the first one if `kept` is NULL. */
 static void send_queue_drop_after(struct send_queue *queue,
 				  struct send_pool *pool, struct segment *kept)
 {
@@ -155,9 +157,11 @@ void send_queue_charge(struct send_queue *queue, struct send_pool *pool,
 }
 
 /*
- * Returns the room of a new segment: a whole chunk, so that more sends can join
- * it. Less if sends may not be joined, or after parts of shared buffers:
- * otherwise a queue of many small sends would be mostly unused room.
+ * Returns the room of a new segment for `total` bytes. Usually this is a whole
+ * chunk, which later sends can join. After a part of a shared buffer it is
+ * SMALL_ROOM: otherwise a queue in which short sends and such parts alternate
+ * would be mostly unused room. It is `total` if that is more, or if the send
+ * may not be joined.
  */
 static size_t segment_room_for(const struct send_queue *queue, size_t total,
 			       bool join)
@@ -231,8 +235,8 @@ static struct segment *send_queue_kept(const struct send_queue *queue)
 	return queue->begun ? queue->first : NULL;
 }
 
-/* Returns the next segment that may be dropped, NULL: none, and moves *kept to
- * the one before it. */
+/* Returns the next segment after *kept that may be dropped, or NULL. Moves
+ * *kept to the segment before it. */
 static struct segment *send_queue_droppable(const struct send_queue *queue,
 					    struct segment **kept)
 {

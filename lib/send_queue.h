@@ -18,7 +18,8 @@
 #include "memory_ceiling.h"
 
 /* The free segments of a dispatcher, kept for the next turn, and the account of
- * all its memory. A shared buffer in several queues is charged once. */
+ * all memory of the dispatcher. A shared buffer in several queues is charged
+ * once. */
 struct send_pool {
 	struct memory_account memory;
 	struct segment *shared; /* for parts of shared buffers */
@@ -65,22 +66,24 @@ void send_queue_charge(struct send_queue *queue, struct send_pool *pool,
 		       bool charge);
 
 /*
- * Appends a copy of the pieces, total bytes, as one send. `join`: the send may
- * share a segment with the one before it, because sends need not be dropped one
- * by one. -1 with errno, and nothing is appended: ENOMEM, EMSGSIZE.
+ * Appends a copy of the pieces, `total` bytes together, as one send. `join`:
+ * the send may share a segment with the one before it, because sends need not
+ * be dropped one by one. If it fails, nothing is appended: -1 with ENOMEM or
+ * EMSGSIZE.
  */
 int send_queue_push(struct send_queue *queue, struct send_pool *pool,
 		    const struct iovec *pieces, size_t count, size_t total,
 		    bool join);
 
-/* Appends part of a shared buffer and takes a reference. -1/ENOMEM. */
+/* Appends part of a shared buffer: refers to it, or copies a short part.
+ * -1/ENOMEM. */
 int send_queue_push_shared(struct send_queue *queue, struct send_pool *pool,
 			   struct lined_buffer *buffer, size_t offset,
 			   size_t len, bool join);
 
-/* The bytes that the limit counts: many short sends take more memory than
- * their bytes. The first segment is free: a send of the whole limit fits into
- * an empty queue. */
+/* Returns the bytes of the queue plus a cost for each segment: many short sends
+ * take more memory than their bytes. The first segment is free, so that a send
+ * of the whole limit fits into an empty queue. */
 static inline size_t send_queue_cost(const struct send_queue *queue)
 {
 	size_t count = queue->count > 0 ? queue->count - 1 : 0;
@@ -92,19 +95,17 @@ static inline size_t send_queue_cost(const struct send_queue *queue)
  */
 void send_queue_keep(struct send_queue *queue);
 
-/*
- * Drops the oldest sends until the queue costs at most `cost`, but not a send
- * that is partly written, or kept; drops nothing if a partly written send alone
- * costs more. Returns how many were dropped.
- */
+/* Drops the oldest sends until the queue costs at most `cost`. Passes over
+ * sends that are partly written or kept. Drops nothing if the rest of a partly
+ * written send is longer than `cost`. Returns how many were dropped. */
 unsigned send_queue_drop_oldest(struct send_queue *queue,
 				struct send_pool *pool, size_t cost);
 
 /* Notes when the last send was queued. */
 void send_queue_stamp(struct send_queue *queue, uint32_t now_ms);
 
-/* Drops the sends that were queued before a time, but not a send that is partly
- * written, or kept. Returns how many were dropped. */
+/* Drops the sends that were queued before time_ms. Passes over sends that are
+ * partly written or kept. Returns how many were dropped. */
 unsigned send_queue_drop_before(struct send_queue *queue,
 				struct send_pool *pool, uint32_t time_ms);
 

@@ -42,8 +42,8 @@ static void listener_pause_accept(struct lined_socket *listener)
 	socket_arm(listener);
 }
 
-/* Whether the error belongs to a connection that has ended, not to the
- * listener. */
+/* Whether to accept again: a connection has ended before it was accepted, or a
+ * signal came. The listener is not at fault. */
 static bool listener_lost_client(int error)
 {
 	switch (error) {

@@ -154,8 +154,8 @@ static bool fd_has_unacknowledged(int fd)
 	       own.ss_family != AF_UNIX;
 }
 
-/* Whether a close could send a reset: input is unread, or may still come before
- * the peer has acknowledged everything. */
+/* Whether the kernel could send a reset when the descriptor is closed. It could
+ * if input is unread or may still come. */
 static bool socket_may_be_reset(const struct lined_socket *sock)
 {
 	int fd = sock->delegate.fd;
@@ -173,8 +173,9 @@ bool socket_has_unread(const struct lined_socket *sock)
 {
 	int fd = sock->delegate.fd;
 
-	/* Blocked: the peer decides when reading resumes. If the kernel still
-	 * takes output, the next flush ends the throttling. */
+	/* A throttled socket reads no input. If it is also blocked, the peer
+	 * decides when reading resumes. Otherwise the next flush ends the
+	 * throttling, or finds that the kernel takes no more. */
 	if (sock->throttled && sock->blocked)
 		return false;
 	return (!sock->needs_more && input_len(&sock->in) > 0) ||
@@ -193,11 +194,9 @@ bool lined_socket_is_quiet(const struct lined_socket *sock)
 	       (fd < 0 || sock->eof || !fd_has_unacknowledged(fd));
 }
 
-/*
- * Everything is sent. If a closed socket has unread input, or more input comes,
- * the kernel sends a reset, which destroys bytes that the peer has not read
- * yet: hence the lingering close.
- */
+/* Everything is sent. If input is unread when the socket is closed, or comes
+ * later, the kernel sends a reset, which destroys bytes that the peer has not
+ * read yet. The lingering close avoids this. */
 static void socket_finish_closing(struct lined_socket *sock)
 {
 	if (!socket_may_be_reset(sock) ||

@@ -22,8 +22,8 @@
 
 #define CONNECT_MS_DEFAULT 30000
 
-/* The time between two tries at a listener whose backlog is full; doubled each
- * time. */
+/* The shortest and the longest time between two tries at a listener whose
+ * backlog is full. The time doubles with each try. */
 #define FULL_MS_MIN 10
 #define FULL_MS_MAX 250
 
@@ -75,8 +75,8 @@ static void connector_give_up(struct connector *connector)
 	}
 }
 
-/* Opens a descriptor for an address, or returns the one of lined_socket_open()
- * if its family fits. */
+/* Opens a descriptor for an address, or returns the one that the socket has
+ * already if its family fits. */
 static int connector_open_fd(struct lined_socket *sock, int family)
 {
 	struct sockaddr_storage own;
@@ -103,10 +103,9 @@ static bool connector_is_full(const struct lined_address *address, int error)
 	return address->any.sa_family == AF_UNIX && error == EAGAIN;
 }
 
-/*
- * 0: the connect has begun, and the poller reports its end. -1 and errno; if
- * the listener's backlog is full, the socket keeps its descriptor to try again.
- */
+/* Begins to connect to an address; the poller reports the end. -1 and errno. If
+ * the backlog of a UNIX listener is full (EAGAIN), the socket keeps the
+ * descriptor for the next try. */
 static int connector_try_address(struct connector *connector,
 				 const struct lined_address *address)
 {

@@ -24,9 +24,12 @@ void socket_set_busy(struct lined_socket *sock, bool busy);
 /* Whether the socket is held for at least one of these reasons. */
 bool socket_is_held(const struct lined_socket *sock, unsigned reasons);
 
-/* Whether input waits in the kernel or here, except part of a line. False if
- * the peer does not read its output, so that its input is not read: the peer
- * decides when reading resumes. */
+/*
+ * Whether there is input to read. Part of a line that was received does not
+ * count. Input that may be on its way does: socket_catch_up(). False while
+ * reading waits for the peer to take output, because the peer decides then when
+ * reading resumes.
+ */
 bool socket_has_unread(const struct lined_socket *sock);
 
 /* The time limit of the handshake, for a socket that is in the handshake or has
@@ -44,8 +47,8 @@ enum lined_close_reason socket_close_reason(const struct lined_socket *sock);
 void socket_set_class(struct lined_socket *sock, uint8_t class);
 uint8_t socket_class(const struct lined_socket *sock);
 
-/* As lined_socket_wrap(), in state CONNECTED or IDLE, for a descriptor of
- * lined_socket_accept_fd(): without the system calls of lined_socket_wrap(),
- * because the descriptor is known to be a non-blocking stream socket. */
+/* As lined_socket_wrap() in state CONNECTED or IDLE, but without system calls
+ * on the descriptor. It must come from lined_socket_accept_fd(), and so is a
+ * non-blocking stream socket. */
 int socket_wrap_accepted(struct lined_socket *sock, int fd,
 			 enum lined_socket_state state);

@@ -36,10 +36,10 @@ void socket_connected(struct lined_socket *sock)
 }
 
 /*
- * Returns how much of after_ms is left, counted from `since`; NEVER: after_ms
- * is 0. Less while the socket is blocked: the kernel's queue is then checked
- * STALL_CHECKS times within after_ms, because only these checks find out when
- * the peer last took something.
+ * Returns how much of after_ms is left, counted from `since`, or NEVER if
+ * after_ms is 0. Returns less while the socket is blocked: the kernel's queue
+ * is then checked STALL_CHECKS times within after_ms, because only these checks
+ * find out when the peer last took something.
  */
 static int32_t limit_left(const struct lined_socket *sock, uint32_t now,
 			  uint32_t since, uint32_t after_ms)
@@ -54,7 +54,7 @@ static int32_t limit_left(const struct lined_socket *sock, uint32_t now,
 	return left_ms < NEVER ? (int32_t)left_ms : NEVER - 1;
 }
 
-/* Returns the time to a deadline, 0 or less if it has passed; NEVER: it does
+/* Returns the time to a deadline: 0 or less if it has passed, NEVER if it does
  * not run. */
 static int32_t deadline_left(const struct lined_socket *sock,
 			     enum deadline deadline, uint32_t now)
@@ -157,12 +157,9 @@ void socket_expire(struct lined_socket *sock)
 	    socket_deadlines(sock) & DEADLINE_BIT(DEADLINE_STALL)) {
 		uint32_t left = socket_kernel_unsent(sock);
 
-		/*
-		 * The poller reports room only when a good part of the kernel's
-		 * buffer is empty, which may be megabytes. With a slow peer
-		 * that can take longer than the deadline, although the peer is
-		 * reading.
-		 */
+		/* The poller reports room only when a good part of the kernel's
+		 * buffer is empty. This part may be megabytes, and a slow peer
+		 * may need longer than the deadline to read it. */
 		if (left < sock->kernel_unsent)
 			sock->active_at = sock->stalled_at = now;
 		sock->kernel_unsent = left;
@@ -187,11 +184,9 @@ void socket_expire(struct lined_socket *sock)
 		socket_end(sock, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
 }
 
-/*
- * Moves the slot only to an earlier time. Each line of a busy client makes its
- * idle deadline later; socket_expire() sets the slot again when it is due.
- * Moving the slot for each line would cost more.
- */
+/* Moves the slot only to an earlier time. Each line that comes makes the idle
+ * deadline later, but moving the slot for each line would cost too much. When
+ * the slot is due, socket_expire() sets it again. */
 void socket_arm(struct lined_socket *sock)
 {
 	struct lined_dispatcher *d = sock->dispatcher;

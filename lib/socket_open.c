@@ -71,8 +71,8 @@ int lined_socket_open(struct lined_socket *sock, int family, int type)
 	fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -1;
-	/* The poller watches the descriptor only when the socket is bound or
-	 * connected: it would report an idle stream socket as hung up. */
+	/* The poller does not watch the descriptor while the socket is IDLE: it
+	 * would report a stream socket as hung up. */
 	if (type != SOCK_DGRAM || transport_datagram_init(sock) == 0) {
 		sock->delegate.fd = fd;
 		return 0;

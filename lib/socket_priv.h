@@ -181,8 +181,8 @@ static inline void socket_set_transport(struct lined_socket *sock,
 		.socket_ops = &socket_ops                                      \
 	}
 
-/* The members that the tables of all streams share, connected or not: their
- * input. TRANSPORT_STREAM_IO, below, adds most of their output. */
+/* The members for input, which the tables of all streams share, connected or
+ * not. TRANSPORT_STREAM_IO, below, adds most of those for output. */
 #define TRANSPORT_STREAM_INPUT                                                 \
 	.serve = stream_serve, .is_unserved = stream_is_unserved,              \
 	.read_line = stream_read_line, .read_block = stream_read_block,        \
@@ -251,11 +251,11 @@ void socket_clear_input(struct lined_socket *sock);
 int socket_adopt(struct lined_socket *sock, int fd,
 		 enum lined_socket_state state);
 /*
- * Begins a handshake over the descriptor of a registered socket, which is
- * connected: until socket_established() the socket is CONNECTING over this
- * transport, at most for timeout_ms. If the socket is already CONNECTED, input
- * that was received and not read is dropped. A second handshake (WebSocket over
- * TLS) has the deadline of the first.
+ * Begins a handshake on a registered socket, whose descriptor is connected.
+ * Until socket_established() the socket is CONNECTING over this transport, for
+ * timeout_ms at most. If the socket is already CONNECTED, input that was
+ * received and not read is dropped. A second handshake (WebSocket over TLS) has
+ * the deadline of the first.
  */
 void socket_handshake(struct lined_socket *sock,
 		      const struct transport *transport, uint32_t timeout_ms);
@@ -357,11 +357,11 @@ enum lined_line_status stream_read_block(struct lined_socket *sock, size_t len,
 					 struct lined_line *line);
 enum lined_line_status stream_read(struct lined_socket *sock,
 				   struct lined_line *data);
-/* Resumes reading, and serves input that is left, unless something still stops
- * it. */
+/* Resumes reading, unless something still stops it. Input that is left is
+ * served later, without waiting for the kernel. */
 void socket_read_on(struct lined_socket *sock);
-/* To be called when reading resumes: until the peer has sent nothing for some
- * time, more input may be on its way. */
+/* To be called when reading resumes. More input may be on its way then, until
+ * the peer has sent nothing for some time. */
 void socket_catch_up(struct lined_socket *sock);
 bool socket_is_catching_up(const struct lined_socket *sock);
 /* Calls handle_read; drops the input if the protocol has no handle_read. False:

@@ -14,7 +14,7 @@
 #define LINES_A_TURN 1024
 
 /* A peer that was kept from sending may have more input on its way until it has
- * sent nothing for this time: several round trips. */
+ * sent nothing for this time, which is several round trips. */
 #define CATCH_UP_MS 250
 
 static bool stream_is_over(const struct lined_socket *sock)
@@ -79,8 +79,8 @@ static bool stream_add_input(struct lined_socket *sock, char *bytes, size_t len)
 	return true;
 }
 
-/* Reads once. True: bytes, the end of the stream or an error has come. False
- * also if the transport or handle_input has closed the socket. */
+/* Reads once. True: bytes, the end of the stream or an error has come. False:
+ * nothing has come, or the transport or handle_input has closed the socket. */
 static bool stream_fill(struct lined_socket *sock)
 {
 	size_t size;
@@ -124,9 +124,9 @@ static void stream_discard(struct lined_socket *sock)
 		socket_end(sock, sock->reason, sock->error);
 }
 
-/* The reader got CLOSED or ERROR. Closes the socket: after an error at once,
- * else when everything is sent; with half-close only if the write side has
- * ended. */
+/* The reader got CLOSED or ERROR. After an error the socket is closed at once.
+ * Otherwise it is closed when everything is sent. With half-close, it is closed
+ * only if its write side has ended. */
 static void stream_finish_reading(struct lined_socket *sock)
 {
 	if (sock->error != 0 || sock->send_error != 0)
@@ -138,11 +138,9 @@ static void stream_finish_reading(struct lined_socket *sock)
 		socket_end(sock, LINED_CLOSE_PEER, 0);
 }
 
-/*
- * Sets line_at, the time at which the current partial line began. While the
- * reader has not looked at all input, the line may be complete: its deadline
- * does not run, but line_at is kept until the reader takes the line.
- */
+/* Sets line_at, the time at which the current partial line began. While the
+ * reader has not looked at all input, the line may be complete. Its deadline
+ * does not run then, but line_at is kept until the reader takes the line. */
 static void stream_time_line(struct lined_socket *sock)
 {
 	if (sock->eof ||
@@ -232,7 +230,8 @@ void stream_readable(struct lined_socket *sock)
 		socket_update_mode(sock);
 		return;
 	}
-	/* Left-over input is served first, later in this turn. */
+	/* Input that is left over is served before more is read; this happens
+	 * later in this turn. */
 	if (!list_is_linked(&sock->ready_link))
 		stream_read_once(sock);
 }

@@ -195,8 +195,8 @@ int socket_unregister_delegate(struct lined_dispatcher *d,
 
 	if (sock->dispatcher != d || sock->state == LINED_SOCKET_CLOSED)
 		return fail_with(ENOENT);
-	/* Refused in a handler of the socket: if the caller then closed the
-	 * socket, it would be freed while the handler still runs. */
+	/* Refused in a handler of the socket, too: if the caller then closed
+	 * the socket, it would be freed while the handler still runs. */
 	if (sock->state == LINED_SOCKET_CONNECTING || sock->closing ||
 	    sock->layered || sock->in_read || d->running == &sock->delegate)
 		return fail_with(EBUSY);

@@ -72,8 +72,9 @@ void socket_note_written(struct lined_socket *sock, size_t bytes)
 	sock->active_at = sock->stalled_at = socket_now(sock);
 }
 
-/* The peer may have sent input before it closed: the reader gets this input
- * first, then the error. */
+/* The write has failed: closes the socket. But if the peer has gone (EPIPE,
+ * ECONNRESET) and input may still be read, the reader gets the input that the
+ * peer sent before, and then the error. */
 static void stream_send_failed(struct lined_socket *sock, int error)
 {
 	sock->blocked = sock->throttled = false;
@@ -167,8 +168,9 @@ static bool stream_may_join(const struct lined_socket *sock)
 	return sock->overflow != LINED_OVERFLOW_DROP_OLDEST && !sock->apart;
 }
 
-/* The bytes that the limit of the queue counts. If sends are joined, only bytes
- * count: the memory of the queue grows with them. */
+/* Returns how much of the limit the queue uses. If sends are joined, only their
+ * bytes count, because the memory of the queue is in proportion to them.
+ * Otherwise each segment has a cost, too: send_queue_cost(). */
 static size_t stream_cost(const struct lined_socket *sock)
 {
 	return stream_may_join(sock) ? sock->out.bytes

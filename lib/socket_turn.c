@@ -149,8 +149,8 @@ static void socket_phase_flush(struct list *dirty_link)
 		socket_transport(sock)->flush(sock);
 }
 
-/* A queue does not count while the kernel still accepts its bytes: it is about
- * to be empty. */
+/* A send queue does not count while the kernel still accepts its bytes: it is
+ * about to be empty. */
 static uint64_t socket_held(const struct lined_delegate *delegate)
 {
 	const struct lined_socket *sock = lined_container_of(
@@ -171,7 +171,7 @@ static uint64_t socket_held(const struct lined_delegate *delegate)
 								      : 0;
 }
 
-/* Closes a socket and frees its buffers at once: the memory that is left
+/* Closes a socket. Frees its buffers at once, because the memory that is left
  * decides whether another socket is closed. */
 static bool socket_shed(struct lined_delegate *delegate)
 {
@@ -179,7 +179,8 @@ static bool socket_shed(struct lined_delegate *delegate)
 	bool is_free =
 		sock->dispatcher->memory->may_close(sock) == MEMORY_CLOSE;
 
-	/* Before the queue is cleared: a transport reads out.begun. */
+	/* socket_end() must come before the queue is cleared, because the
+	 * stop() of a transport reads out.begun. */
 	socket_end(sock, LINED_CLOSE_SLOW, 0);
 	counter_add(&sock->group->counters.queued, -(uint64_t)sock->out.bytes);
 	send_queue_clear(&sock->out, &sock->dispatcher->pool);

@@ -121,8 +121,8 @@ static size_t text_next_piece(char piece[5], const char *text, size_t len,
 	return 1;
 }
 
-/* The text does not fit: keeps its first len bytes, and adds "..." if there is
- * room. */
+/* The text does not fit: keeps the first len bytes of `out`, and adds "..." if
+ * there is room. */
 static size_t text_cut(char *out, size_t size, size_t len)
 {
 	if (len + 3 >= size) {

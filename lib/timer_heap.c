@@ -73,8 +73,8 @@ static void timer_heap_settle(struct timer_heap *heap, uint32_t slot,
 
 static int timer_heap_grow(struct timer_heap *heap)
 {
-	/* Grow by half, not twice: there is an entry for each idle client, and
-	 * unused entries cost memory. */
+	/* Grows by half instead of doubling: each client with a deadline has an
+	 * entry, and unused entries cost memory. */
 	uint32_t room = heap->room + heap->room / 2 + 16;
 	struct timer_entry *entries;
 

@@ -61,9 +61,10 @@ struct tls_warnings {
 };
 
 /*
- * Reads the files and checks that they fit together. now_s is UNIX time: a
- * certificate that is not valid then, or expires within 14 days, gives a
- * warning. NULL: *problem says why. The first reference is the caller's.
+ * Reads the files and checks that they fit together. now_s is UNIX time.
+ * Warnings are, among others, that the certificate is not valid at this time,
+ * or expires within the next 14 days. NULL: *problem says why. The first
+ * reference is the caller's.
  */
 struct tls_files *tls_files_read(const struct tls_settings *settings,
 				 int64_t now_s, struct tls_problem *problem,
@@ -74,7 +75,8 @@ void tls_files_unref(struct tls_files *files); /* NULL is fine */
 /* Whether both have the same contents and settings. */
 bool tls_files_equal(const struct tls_files *a, const struct tls_files *b);
 
-/* The DNS names and addresses of the certificate, or its common name. */
+/* Stores in *names the DNS names and addresses of the certificate or, if it has
+ * none, its common name. Returns how many. */
 size_t tls_files_names(const struct tls_files *files,
 		       const char *const **names);
 /* The end of the certificate's validity, in seconds since the epoch. */
@@ -140,18 +142,18 @@ typedef void tls_done(struct lined_socket *sock, enum tls_result result,
 		      const char *why);
 
 /*
- * Begins the handshake as the server, on a registered socket that is IDLE and
- * new, has just ended another handshake, or is CONNECTED (STARTTLS). If it is
- * CONNECTED, queued output is first sent without TLS, and input that was not
- * read is dropped. The socket is CONNECTING until the handshake is over or
- * timeout_ms have passed. done NULL: tls_established(). -1 and errno as
- * lined_client_start_tls().
+ * Begins the handshake as the server, on a registered socket. The socket must
+ * be new and IDLE, or have just ended another handshake, or be CONNECTED
+ * (STARTTLS). If it is CONNECTED, queued output is first sent without TLS, and
+ * input that was not read is dropped. The socket is CONNECTING until the
+ * handshake is over or timeout_ms have passed. If done is NULL,
+ * tls_established() is called. -1 and errno as lined_client_start_tls().
  */
 int tls_accept(struct lined_socket *sock, struct tls_server *server,
 	       uint32_t timeout_ms, tls_done *done);
 
-/* Makes the socket CONNECTED: calls handle_connect. */
+/* Makes the socket CONNECTED, and calls handle_connect. */
 void tls_established(struct lined_socket *sock);
 
-/* lined_client_tls(), for any socket. */
+/* As lined_client_tls(), for any socket. */
 bool tls_describe(struct lined_socket *sock, struct lined_tls *out);

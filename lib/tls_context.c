@@ -44,10 +44,11 @@ static void tls_make_algorithms(void)
 }
 
 /*
- * NULL: an error of OpenSSL. OpenSSL makes all algorithms of a kind when the
- * first is requested, and only then: an algorithm that got no memory is missing
- * for ever, and handshakes fail. So all are made here: if memory is short,
- * which only errno shows, the start or the reload fails.
+ * Makes a context of OpenSSL. OpenSSL makes all algorithms of a kind only once,
+ * when the first of them is requested. An algorithm that gets no memory then is
+ * missing for ever, and handshakes fail. So all algorithms are made here: if
+ * memory is short, the start or the reload fails instead. Only errno shows that
+ * memory was short. NULL: an error.
  */
 static SSL_CTX *tls_ctx_new(const SSL_METHOD *method)
 {
@@ -73,7 +74,8 @@ static SSL_CTX *tls_ctx_new(const SSL_METHOD *method)
 
 /* ---- the server's contexts ----------------------------------------------- */
 
-/* 2: the name itself; 1: a wildcard for it; 0: neither. */
+/* Returns 2 if the pattern is the name itself, 1 if it is a wildcard for the
+ * name, else 0. */
 static int tls_match_name(const char *pattern, const char *name, size_t len)
 {
 	const char *dot;

@@ -20,7 +20,7 @@
 #include "fail.h"
 #include "tls_priv.h"
 
-/* Bundles of CAs have some 250 KB. */
+/* Files must be shorter than this. A bundle of CAs has some 250 KB. */
 #define FILE_MAX       (16 * 1024 * 1024)
 #define TLS_FILES      4
 #define NO_CERTIFICATE "there is no PEM certificate in it"
@@ -74,7 +74,7 @@ const char *tls_take_error(unsigned long *code)
 
 /* ---- files --------------------------------------------------------------- */
 
-/* Reads up to FILE_MAX bytes. -1 and errno. */
+/* Reads a file to its end. -1 and errno (EFBIG: FILE_MAX bytes or more). */
 static int tls_bytes_fill(struct tls_bytes *bytes, int fd)
 {
 	size_t room = 0, more;
@@ -133,9 +133,12 @@ static int tls_no_passphrase(char *to, int size, int writing, void *arg)
 	return -1;
 }
 
-/* Why a file is bad: `reason`, or OpenSSL's if NULL; or that there was no
- * memory. errno must have been 0 before OpenSSL was called, because OpenSSL
- * does not report each allocation that failed. */
+/*
+ * Returns why a file is bad. If memory was short, that is the reason. Otherwise
+ * it is `reason`, or OpenSSL's reason if `reason` is NULL. errno must have been
+ * 0 before OpenSSL was called, because OpenSSL does not report each allocation
+ * that failed.
+ */
 static const char *tls_reason(const char *reason)
 {
 	bool lacks_memory = errno == ENOMEM;
@@ -148,9 +151,9 @@ static const char *tls_reason(const char *reason)
 
 /*
  * To be called when the next item of a PEM file could not be read, after
- * `count` items. Returns NULL at the end of the file, else the fault, which is
- * `none` at the end of a file without items. If memory runs out, a file may
- * seem to end early. This is a fault, too: otherwise a shortened list of CAs or
+ * `count` items. At the end of the file, returns NULL, or `none` if there were
+ * no items. Otherwise returns the fault. If memory runs out, a file may seem to
+ * end early. This is a fault, too: otherwise a shortened list of CAs or
  * revocations would be used.
  */
 static const char *tls_pem_error(size_t count, const char *none)

@@ -107,9 +107,9 @@ static void tls_handshake_advance(struct lined_socket *sock,
 	ERR_clear_error();
 	rc = SSL_do_handshake(tls->ssl);
 	error = rc == 1 ? SSL_ERROR_NONE : SSL_get_error(tls->ssl, rc);
-	/* If the write fails after the last message of the handshake, the
-	 * client may have sent lines behind this message before it left. These
-	 * lines are still read. */
+	/* The write may fail when the last message of the handshake has already
+	 * come. The peer may have sent lines behind this message before it
+	 * left. These lines are still read. */
 	if (tls_session_write(sock, tls) < 0 &&
 	    (error == SSL_ERROR_WANT_READ ||
 	     (error == SSL_ERROR_NONE && tls->broken))) {

@@ -30,8 +30,9 @@ int tls_files_use_client(SSL_CTX *ctx,
 			 const struct lined_tls_client_settings *settings,
 			 struct tls_problem *problem);
 
-/* The reason of the last error of OpenSSL, and its code; the error is removed.
- * code may be NULL. Static text. */
+/* Removes the errors of OpenSSL. Returns the reason of the last one, or that
+ * memory was short. Stores the code of the last one, unless code is NULL. The
+ * text is not to be freed. */
 const char *tls_take_error(unsigned long *code);
 
 /* ---- tls_certificate.c --------------------------------------------------- */
@@ -49,13 +50,13 @@ void tls_problem_set(struct tls_problem *problem, const char *key,
 				__VA_ARGS__);                                  \
 	} while (0)
 
-/* A name of a certificate: GEN_DNS, GEN_IPADD, GEN_EMAIL, GEN_URI, or the
- * common name. */
+/* The type of a name in a certificate is GEN_DNS, GEN_IPADD, GEN_EMAIL, GEN_URI
+ * or, for the common name, TLS_COMMON_NAME. */
 #define TLS_COMMON_NAME (-1)
 typedef int tls_name_taker(void *arg, int type, const ASN1_STRING *name);
 
-/* Calls take() for each name, the common name last, until it returns another
- * value than 0. Returns that value. */
+/* Calls take() for each name, the common name last, until take() returns
+ * another value than 0. Returns that value; 0: take() has had all names. */
 int tls_each_name(const X509 *certificate, tls_name_taker *take, void *arg);
 
 /* The seconds from now_s to the time. */

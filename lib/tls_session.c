@@ -145,9 +145,10 @@ static void tls_session_charge(struct lined_socket *sock,
 }
 
 /*
- * Limits the handshake messages received, because a KeyUpdate costs this side
- * as much as 40 records of data, and the alerts sent, because each refused
- * renegotiation causes one. OpenSSL limits neither.
+ * Limits two kinds of messages, which OpenSSL does not limit. A handshake
+ * message that is received may be a KeyUpdate, which costs this side as much as
+ * 40 records of data. An alert that is sent may be the refusal of a
+ * renegotiation.
  */
 static void tls_count_message(int sent, int version, int type, const void *data,
 			      size_t len, SSL *ssl, void *arg)
@@ -164,7 +165,7 @@ static void tls_count_message(int sent, int version, int type, const void *data,
 	if (++tls->messages <= MESSAGES_MAX)
 		return;
 	tls_session_break(tls, "too many KeyUpdates or renegotiations");
-	/* OpenSSL finds no more input, and returns. */
+	/* Without input, OpenSSL returns. */
 	tls_io(sock)->in_len = 0;
 }
 
@@ -242,8 +243,12 @@ void tls_session_break(struct tls_session *tls, const char *why)
 	tls->broken = true;
 }
 
-/* The lost records break the session, unless the peer has gone: input that the
- * peer sent before can still be read. */
+/*
+ * Drops the output that could not be written. Without these records the peer
+ * cannot decode later ones, so the session is broken. If the peer has gone
+ * (EPIPE, ECONNRESET), the session is not broken: input that the peer sent
+ * before can still be read.
+ */
 static int tls_write_failed(struct tls_session *tls)
 {
 	int error = errno;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The TLS session of a socket: an SSL, and the bytes that wait. All sockets of
- * a dispatcher share one BIO: it gives OpenSSL the bytes of one read, and
- * collects the records of a turn for one write. Between calls of OpenSSL the
- * BIO is empty; bytes that are left are kept in the session.
+ * a dispatcher share one BIO. It gives OpenSSL the bytes of one read, and
+ * collects records for one write. Bytes that are left over are kept in the
+ * session, so that the BIO is empty when another socket uses it.
  */
 #pragma once
 

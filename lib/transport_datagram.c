@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Receives and sends datagrams. A datagram is read whole into the dispatcher's
- * read buffer and served as lines; the last one needs no terminator, and NULs
- * at the end are not read. All sends of its handle_read leave as one datagram
- * to the sender; no state is kept for a sender.
+ * read buffer and served as lines. The last line needs no terminator, and NULs
+ * at the end are not read. All that handle_read sends while it reads a datagram
+ * leaves as one datagram to the sender. No state is kept for a sender.
  */
 #include "config.h"
 
@@ -255,7 +255,7 @@ static bool datagram_is_unserved(const struct lined_socket *sock)
 	return sock->datagrams->reading && !sock->needs_more;
 }
 
-/* Ends the reading of a datagram: queues the answer. */
+/* Ends the reading of a datagram, and queues the answer. */
 static void datagram_finish(struct lined_socket *sock)
 {
 	struct datagrams *datagrams = sock->datagrams;

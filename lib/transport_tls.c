@@ -92,7 +92,7 @@ static size_t tls_held_output(const struct lined_socket *sock)
 	return held->len - held->off;
 }
 
-/* Adds a close_notify to the held output. False: there is none to send. */
+/* Adds a close_notify to the held output. False: none was added. */
 static bool tls_end_output(struct lined_socket *sock)
 {
 	struct tls_session *tls = sock->layers->tls;
@@ -111,7 +111,8 @@ static bool tls_end_output(struct lined_socket *sock)
 	return added;
 }
 
-/* The socket closes at once: sends close_notify, if no record is half sent. */
+/* The socket closes at once: sends close_notify, unless earlier output is still
+ * held. */
 static void tls_stop(struct lined_socket *sock)
 {
 	struct tls_session *tls = sock->layers->tls;
@@ -147,8 +148,8 @@ static void tls_write_answers(struct lined_socket *sock,
 	}
 }
 
-/* Decodes records until there is no more room or no more input. -1: an error,
- * or nothing for now (EAGAIN). */
+/* Decodes records until there is no more room or no more input. 0: the stream
+ * has ended. -1: an error, or nothing for now (EAGAIN). */
 static ssize_t tls_decode(struct tls_session *tls, struct tls_io *io, char *to,
 			  size_t size)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Moves the bytes of a WebSocket after the upgrade (websocket_upgrade.c), over
- * a plain stream or TLS. Frames are decoded in the buffer that they were read
- * into, and pieces of a message are passed on as they come: a client that is
- * idle, or within a message, holds no buffer. websocket_send.c has the output,
+ * a plain stream or TLS. Data frames are decoded in the buffer that they were
+ * read into, and pieces of a message are passed on as they come: neither frames
+ * nor messages need a buffer of their own. websocket_send.c has the output,
  * except control frames.
  */
 #include "config.h"
@@ -47,8 +47,8 @@ static ssize_t websocket_send_now(struct lined_socket *sock, const char *bytes,
 /*
  * Writes as much as the kernel takes and queues the rest. False: nothing was
  * written, because other output is queued or the kernel takes nothing. Bytes
- * that bypass the queue do not count for idle-timeout: pings, and answers to
- * pings, do not keep a client connected.
+ * that bypass the queue do not count for idle-timeout, so pings and the answers
+ * to pings do not keep a client connected.
  */
 static bool websocket_write(struct lined_socket *sock, const char *bytes,
 			    size_t len)
@@ -266,8 +266,9 @@ static bool websocket_holds_input(const struct lined_socket *sock)
 	       websocket_lower_holds_input(sock);
 }
 
-/* The result of recv() when no data was decoded: the peer has closed or broken
- * a rule, the socket closed while a pong was sent, or there is no input. */
+/* The result of recv() when no data was decoded: the peer has closed, the
+ * decoder has failed, the socket was closed while a pong was sent, or there is
+ * no input. */
 static ssize_t websocket_no_input(struct lined_socket *sock,
 				  const struct websocket *ws)
 {

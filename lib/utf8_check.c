@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Checks UTF-8 by table 3-7 of the Unicode Standard: the second byte of a
- * character has a range that depends on the first, which excludes overlong
- * forms, surrogates and code points above U+10FFFF; all further bytes
- * are 80..BF.
+ * Checks UTF-8 by table 3-7 of the Unicode Standard. The range of the second
+ * byte of a character depends on the first byte; these ranges exclude overlong
+ * forms, surrogates and code points above U+10FFFF. All further bytes are
+ * 80..BF.
  */
 #include "config.h"
 

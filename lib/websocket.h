@@ -26,9 +26,10 @@ typedef void websocket_request(struct lined_socket *sock, const char *request,
 			       size_t len);
 
 /*
- * Begins the upgrade of a registered socket, which has a descriptor: it is
- * CONNECTING, for timeout_ms at most. If it has TLS, the TLS handshake has just
- * ended. early: bytes of the request that were read already. -1/ENOMEM.
+ * Begins the upgrade of a registered socket that has a descriptor. The socket
+ * is CONNECTING then, for timeout_ms at most. If it has TLS, the TLS handshake
+ * must just have ended. early: bytes of the request that were read already.
+ * -1/ENOMEM.
  */
 int websocket_begin(struct lined_socket *sock, const char *early,
 		    size_t early_len, uint32_t timeout_ms,
@@ -45,7 +46,8 @@ void websocket_accept(struct lined_socket *sock, size_t request_len,
 /* The ping_ms of an accepted socket. */
 uint32_t websocket_ping_ms(const struct lined_socket *sock);
 
-/* Sends the response, then closes: no WebSocket. Only handle_close follows. */
+/* Sends a response that refuses the upgrade, then closes. Only handle_close
+ * follows. */
 void websocket_respond(struct lined_socket *sock, const char *response,
 		       size_t len);
 

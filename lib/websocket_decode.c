@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Decodes frames by a state machine over bytes: a frame may be cut anywhere,
- * and a message is never collected; its pieces are passed on as they come.
+ * Decodes frames by a state machine over bytes, so that a frame may be cut
+ * anywhere. A message is never collected: its pieces are passed on as they
+ * come.
  */
 #include "config.h"
 
@@ -217,7 +218,8 @@ static void decoder_end_control(struct websocket_decoder *decoder,
 	websocket_decoder_fini(decoder);
 }
 
-/* Returns the length of the terminator that it has added. */
+/* Adds a terminator, unless the message ends with one. Returns the length of
+ * what was added. */
 static size_t decoder_end_message(struct websocket_decoder *decoder, char *to,
 				  const char *terminator, size_t len)
 {

@@ -66,10 +66,11 @@ typedef void websocket_pinged(void *arg, const unsigned char *payload,
 			      size_t len);
 
 /*
- * Decodes len bytes to `to`, which may be WEBSOCKET_SLACK before `from`, and
- * returns the number of bytes there: the payloads of data frames, and a
- * terminator behind each message that does not end with it. Decodes all that
- * came before a fault. Calls pinged(arg) for each ping.
+ * Decodes the len bytes at `from`. Writes to `to` the payloads of data frames,
+ * and a terminator behind each message that does not end with one. `to` may be
+ * WEBSOCKET_SLACK bytes before `from`. Returns how many bytes were written.
+ * After a fault, what came before it is written, too. Calls pinged(arg) for
+ * each ping.
  */
 size_t websocket_decode(struct websocket_decoder *decoder, char *to,
 			const char *from, size_t len, const char *terminator,

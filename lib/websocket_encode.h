@@ -2,7 +2,7 @@
 /*
  * Cuts the output of a protocol into lines, and makes a message of each line:
  * text, or binary if the line is not UTF-8. The only state is the cache of a
- * dispatcher, which encodes a shared buffer for many clients once.
+ * dispatcher, by which a shared buffer for many clients is encoded once.
  */
 #pragma once
 
@@ -65,6 +65,6 @@ struct lined_buffer *websocket_cache_get(struct websocket_cache *cache,
 					 struct lined_buffer *source,
 					 size_t offset, size_t len,
 					 struct websocket_cut cut);
-/* To be called when the turn's sends are over: the cache keeps no buffer
- * longer. */
+/* To be called when the turn's sends are over, so that the cache keeps no
+ * buffer longer. */
 void websocket_cache_clear(struct websocket_cache *cache);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Computes the answer to a client's key: SHA-1 (RFC 3174) in Base64, of a text
- * that is always 60 bytes long. The answer proves that the server speaks
- * WebSocket and protects nothing: no cryptographic library is needed.
+ * that is always 60 bytes long. The answer only proves that the server speaks
+ * WebSocket. It protects nothing, so no cryptographic library is needed.
  */
 #include "config.h"
 

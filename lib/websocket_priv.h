@@ -24,11 +24,12 @@ struct websocket {
 	struct websocket_decoder in;
 	const struct transport *lower; /* the plain stream, or TLS */
 	websocket_request *request;
-	/* The request; then bytes that came after it. NULL: nothing. */
+	/* During the upgrade, the request. Afterwards, bytes that came behind
+	 * it. NULL: nothing. */
 	char *bytes;
 	uint32_t bytes_len;
-	/* Bytes that the protocol sent without a terminator, and that wait for
-	 * one. They count as queued. NULL: none. */
+	/* `partial`: bytes that the protocol sent without a terminator, and
+	 * that wait for one. They count as queued. NULL: none. */
 	uint32_t partial_len, partial_room;
 	size_t charged; /* for `bytes` and `partial` */
 	char *partial;

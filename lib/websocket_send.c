@@ -140,8 +140,8 @@ static int partial_send_lines(struct lined_socket *sock,
 	frames.iov_len = websocket_encode(cut, frames.iov_base, ws->partial,
 					  ws->partial_len, &rest);
 	rc = stream_sendv(sock, &frames, 1, frames.iov_len);
-	/* Even if the lines were dropped, the next bytes belong to the last
-	 * line. */
+	/* The rest is kept even if the lines were dropped, because the next
+	 * bytes belong to the same line. */
 	if (sock->state != LINED_SOCKET_CLOSED)
 		partial_keep(sock, rest);
 	free(frames.iov_base);

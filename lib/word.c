@@ -14,7 +14,8 @@ static bool word_is_space(char c)
 	return c == ' ' || c == '\t';
 }
 
-/* Skips blanks, or the bytes of a word. Returns what follows them. */
+/* Skips blanks if `spaces` is true, else the bytes of a word. Returns what
+ * follows. */
 static const char *word_skip(const char *at, const char *end, bool spaces)
 {
 	while (at < end && word_is_space(*at) == spaces)
