@@ -64,11 +64,11 @@ static void chat_give_up(struct lined_service *service, uint64_t bytes,
 }
 
 /*
- * A client that joins a room may create the room: each client counts as
- * CHAT_SEATS_MAX rooms, each with a topic. What the chat keeps of the client
- * itself, such as an away message, counts as one more room. Answers to /rooms
- * and /who that wait to be sent are not counted: while memory is short, an
- * answer is refused unless the send queue has room for it.
+ * A client that joins a room may create the room, so each client counts as
+ * CHAT_SEATS_MAX rooms with a topic. What the chat keeps of the client itself,
+ * such as an away message, counts as one more room. Answers to /rooms and /who
+ * that wait to be sent are not counted: while memory is short, an answer is
+ * refused unless the send queue has room for it.
  */
 static uint64_t chat_keeps_most(const void *arg, size_t line_length,
 				uint64_t clients, unsigned workers)

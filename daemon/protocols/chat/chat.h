@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An instance of the chat, on one worker. Nicknames and rooms are entries of
- * the registry, followed by registry_watch.c, so all workers know the same
- * nicknames and rooms. Messages are events on a single topic of the bus, which
- * keeps each sender's order across rooms and private messages.
+ * An instance of the chat, on one worker. Nicknames, and seats in rooms, are
+ * entries of the registry. All workers watch these entries (registry_watch.c),
+ * so all know the same nicknames and rooms. Messages are events on a single
+ * topic of the bus: this keeps each sender's order across rooms and private
+ * messages.
  */
 #pragma once
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * /oper, and the commands of operators. The target's worker kicks or mutes the
- * target. The operator's next line is read when that worker has answered.
+ * target. The operator's next line is read when that worker has answered, or
+ * after two seconds.
  */
 #include "chat/command.h"
 

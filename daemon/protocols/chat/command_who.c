@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /who and /rooms: lists names from the registry and the rooms of this worker.
+ * /who lists names from the registry, /rooms the rooms that this worker knows.
  * A list longer than a line or the send queue is sent in several lines, as fast
  * as the client takes them. Rooms are listed in portions, one a turn: all of
  * them at once would delay the worker's other clients.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Keeps the members of this worker in a tree, by id. A member is not read while
- * it waits for answers (counted by `busy`) or is slowed by the flood limit.
+ * it is held (`busy` counts the holds) or slowed by the flood limit.
  */
 #include "chat/member.h"
 

@@ -30,8 +30,8 @@ typedef void chat_telnet_answer(void *arg, unsigned char command,
 
 /*
  * Removes telnet commands from len bytes of input, in place, and answers them.
- * After the first command CR LF, CR NUL and CR become LF, unless is_binary is
- * set. Returns how many bytes are left, at most len + 1.
+ * Once the client has sent a command, each CR LF, CR NUL or CR becomes an LF,
+ * unless is_binary is set. Returns how many bytes are left, at most len + 1.
  */
 size_t chat_telnet_take(struct chat_telnet *telnet, char *bytes, size_t len,
 			chat_telnet_answer *answer, void *arg);
