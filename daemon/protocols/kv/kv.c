@@ -15,7 +15,7 @@
 
 #include "kv/kv.h"
 
-#define WORDS_MAX 8 /* the most words of a command, except get */
+#define WORDS_MAX 8 /* words kept of a line; kv_get() reads the rest */
 
 #define BAD_TIME "CLIENT_ERROR invalid exptime argument"
 

@@ -43,8 +43,8 @@ bool kv_store_find(const struct kv_store *store, const struct lined_word *key,
 		   struct kv_item *item);
 
 /* Stores head followed by tail, with a new cas unique. -1 with errno; the key
- * then has no item. ENOSPC: too little of the daemon's `memory` is left, which
- * is counted. Other errors: as lined_table_put(). */
+ * then has no item. ENOSPC: too little of the daemon's `memory` is left;
+ * counted as items_refused. Other errors: as lined_table_put(). */
 int kv_store_put(struct kv_store *store, const struct lined_word *key,
 		 const struct lined_word *head, const struct lined_word *tail,
 		 uint64_t flags, uint64_t expires_ms);
