@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A batch: lines that one sender sent in one turn. A batch crosses the bus as
- * one message.
+ * A batch: all or some of the lines that one sender sent in one turn. A batch
+ * crosses the bus as one message.
  */
 #pragma once
 

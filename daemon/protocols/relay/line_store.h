@@ -45,6 +45,6 @@ bool relay_store_next(const struct relay_store *store,
  * lines. */
 void relay_store_shrink(struct relay_store *store, size_t memory);
 
-/* The change of the store's memory since the last call, which the caller must
- * charge. */
+/* Returns by how much the store's memory has changed since the last call. The
+ * caller must charge this change. */
 int64_t relay_store_take_change(struct relay_store *store);

@@ -159,8 +159,8 @@ static void side_carry(struct relay_pair *pair, struct side *from,
 		side_pass_end(pair, to);
 }
 
-/* Call this when the send queue of `to` is low: sends the rest, then resumes
- * reading `from`. */
+/* Call this when the send queue of `to` is low: sends what fits of the rest.
+ * When all is sent, resumes reading `from`, or passes on its end. */
 static void side_carry_on(struct relay_pair *pair, struct side *from,
 			  struct side *to)
 {
@@ -241,8 +241,9 @@ static void pair_mark(const struct relay_pair *pair, bool reached)
 				     reached);
 }
 
-/* Whether this pass skips the address. The first pass skips addresses not
- * reached lately; the second pass skips addresses that the first has tried. */
+/* Whether this pass skips the address. The first pass skips addresses that
+ * could not be reached lately; the second pass skips addresses that the first
+ * has tried. */
 static bool pair_leaves_out(struct relay_pair *pair, const char *text)
 {
 	uint64_t bit = pair->address < 64 ? UINT64_C(1) << pair->address : 0;

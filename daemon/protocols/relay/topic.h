@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The topic of a service: the bus topics that its lines are published to, and
+ * The topic of a service: the bus topic that its lines are published to, and
  * decisions shared by all instances of the topic, on every worker: whether a
  * line is a repeat (dedupe), and whether it has a reader (hold.h). A service
  * without the option topic has a topic of its own.
