@@ -24,7 +24,7 @@ void bytes_clear(struct bytes *bytes)
 		bytes->data[0] = '\0';
 }
 
-/* Room for len bytes more, and a NUL. */
+/* Makes room for len more bytes and a NUL. */
 static void bytes_reserve(struct bytes *bytes, size_t len)
 {
 	size_t want = bytes->len + len + 1;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Holds a certificate and its key, valid for a hundred years, and writes them
- * to files. Anybody can read the key: it serves daemons on loopback only. A new
- * key for each run would take time.
+ * to files. The key need not be secret, because only daemons on loopback use
+ * it. A new key for each run would take time.
  */
 #include "config.h"
 

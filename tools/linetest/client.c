@@ -133,8 +133,8 @@ void client_fini(struct client *client)
 	bytes_fini(&client->pending);
 }
 
-/* Removes the handlers: handle_close comes later, when the client may have a
- * new connection. */
+/* Closes a socket. Removes its handlers first, because handle_close comes
+ * later, when the client may have a new connection. */
 static void socket_drop(struct lined_socket **sock)
 {
 	if (*sock == NULL)

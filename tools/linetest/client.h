@@ -27,13 +27,13 @@ struct client {
 	struct lined_socket *sock;    /* NULL: no connection */
 	struct websocket_bridge *web; /* NULL: no WebSocket */
 	bool is_datagram;
-	struct net_address peer; /* where datagrams go */
+	struct net_address peer; /* the address of the last connect */
 	bool connected;
 	bool eof;  /* the peer has closed its side, or the connection */
 	int error; /* errno of the last connection, 0: none */
 	struct bytes said, seen, pending;
 	size_t read;  /* how much of seen the steps have read */
-	size_t *ends; /* ends of datagrams without a line end */
+	size_t *ends; /* where datagrams without LF end in `seen` */
 	size_t end_count;
 	bool skipping; /* a `...` was played: lines are skipped */
 	struct client_event *events;
@@ -74,7 +74,8 @@ void client_half_close(struct client *client);
 void client_close(struct client *client);
 void client_reset(struct client *client);
 
-/* The next line that the steps have not read. False: there is no whole line. */
+/* The next line that the steps have not read. The end of a datagram also ends a
+ * line. False: there is no whole line. */
 bool client_line(const struct client *client, struct client_line *line);
 
 /* How many bytes the steps have not read. */
@@ -86,5 +87,5 @@ void client_take(struct client *client, size_t len);
 /* Whether nothing more can be received. */
 bool client_is_over(const struct client *client);
 
-/* Adds an event; takes over the text. */
+/* Adds an event with this text, which client_fini() frees. */
 void client_note(struct client *client, char *text);

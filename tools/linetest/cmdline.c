@@ -126,8 +126,8 @@ static int option_count(const char *option, unsigned max, unsigned *count)
 	return option_wrong(option, optarg, wanted);
 }
 
-/* Streams only, because transcripts that do not choose a transport are about
- * streams. */
+/* Accepts only transports of streams, because a transcript that chooses no
+ * transport expects streams. */
 static int option_over(struct cmdline *cmdline)
 {
 	const char *at = optarg;

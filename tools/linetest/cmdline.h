@@ -26,8 +26,8 @@ struct cmdline {
 	const char *record;  /* the file to write; NULL: play */
 	const char *listen;  /* for --record; NULL: a free port */
 	const char *connect; /* a server; NULL: start a daemon */
-	/* The transports of clients for which the transcript chooses none; at
-	 * least one. */
+	/* The transports of clients for which the transcript chooses none.
+	 * over_count is at least 1. */
 	enum transport over[TRANSPORTS];
 	size_t over_count;
 	bool over_given;

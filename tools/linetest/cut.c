@@ -12,7 +12,8 @@
 
 #include "linetest/bytes.h"
 
-/* Single bytes are slow: only the end of a longer text is cut into them. */
+/* The most bytes that CUT_BYTES writes one by one, the last ones of a text.
+ * More would take too long. */
 #define BYTES_MAX 4096
 
 /* splitmix64, by Sebastiano Vigna: any seed is a good one. */

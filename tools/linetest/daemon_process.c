@@ -225,8 +225,8 @@ bool daemon_process_has_ended(struct daemon_process *process)
 	if (pid == 0)
 		return false;
 	process->pid = 0;
-	/* Read the rest of the log. A child of the daemon may hold the other
-	 * end open: wait for a second only. */
+	/* Read the rest of the log, but for a second at most: a child of the
+	 * daemon may keep its standard error open. */
 	deadline_wait_until(process->dispatcher, 1000, process->error == NULL);
 	return true;
 }

@@ -20,14 +20,14 @@ struct deadline {
 void deadline_start(struct deadline *deadline, struct lined_dispatcher *d,
 		    uint32_t ms);
 
-/* Runs one turn of the dispatcher, of a few ms at most. False: the time is
- * over. */
+/* Runs one turn of the dispatcher, of a few ms at most. False, without a turn:
+ * the time is over, or deadline_end_all() was called. */
 bool deadline_turn(struct deadline *deadline);
 
 void deadline_stop(struct deadline *deadline);
 
-/* Runs turns of a dispatcher until the condition is true, or for ms. Evaluates
- * the condition after each turn. */
+/* Runs turns of a dispatcher until the condition is true, for ms milliseconds
+ * at most. Evaluates the condition before the first turn and after each. */
 #define deadline_wait_until(d, ms, condition)                                  \
 	do {                                                                   \
 		struct deadline deadline_;                                     \

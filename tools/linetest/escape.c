@@ -90,7 +90,7 @@ static void escape_byte(struct bytes *out, char byte)
 		bytes_add_format(out, "\\x%02x", (unsigned char)byte);
 }
 
-/* Whether a brace here would begin a name, or a repetition such as {x*3}. */
+/* Whether a brace here could begin a name, or a repetition such as {x*3}. */
 static bool brace_needs_escape(const char *data, size_t len)
 {
 	return len > 1 && data[0] == '{' &&

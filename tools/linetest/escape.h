@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bytes as a transcript writes them: escapes as in C, both ways.
+ * Reads and writes bytes as a transcript has them, with escapes as in C.
  */
 #pragma once
 
@@ -19,22 +19,22 @@
 int escape_read(const char **at, const char *end);
 
 /*
- * Adds bytes as they have to be written behind `>` or `<`: UTF-8 as it is;
- * controls and other bytes as escapes, as well as a backslash, a brace that
- * would begin a name, a text of three dots, and a blank at the end, which an
- * editor may remove.
+ * Adds bytes as they have to be written behind `>` or `<`. UTF-8 stays as it
+ * is. Escaped are controls, bytes that are not UTF-8, a backslash, a brace that
+ * could begin a name or a repetition, a text that is three dots, and a blank at
+ * the end, which an editor may remove.
  */
 void escape_text(struct bytes *out, const char *data, size_t len);
 
-/* The same for a piece of text that is continued: three dots and a blank at its
- * end are not escaped. */
+/* The same for a piece of a text. Three dots, and a blank at the end of the
+ * piece, are not escaped. */
 void escape_part(struct bytes *out, const char *data, size_t len);
 
 /* The length of the character at data, if it is valid UTF-8 of at most len
  * bytes and may be shown as it is; else 0. */
 size_t escape_plain_character(const char *data, size_t len);
 
-/* How many columns shown text takes: its characters. */
+/* How many columns the text takes on a terminal, one a character. */
 size_t escape_columns(const char *text, size_t len);
 
 /* Prints a message, which may quote a transcript, a server or a file name.

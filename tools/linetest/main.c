@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * linetest(1): reads transcripts and plays each one with every cut and every
- * number of workers that the command line asks for, or records one.
+ * linetest(1): reads transcripts, and plays each one over every transport, with
+ * every number of workers and with every cut that the command line asks for.
+ * With --record, writes a transcript instead.
  */
 #include "config.h"
 
@@ -150,7 +151,8 @@ static bool session_run_cuts(struct session *session,
 }
 
 /* Plays a transcript with 1, 2, 4 and so on workers, and at last with the
- * number of --workers. */
+ * number of --workers. A number in the transcript replaces all of these. With
+ * --connect, linetest sets no number. */
 static void session_run_transcript(struct session *session,
 				   const struct transcript *transcript)
 {
@@ -168,8 +170,8 @@ static void session_run_transcript(struct session *session,
 	} while (more);
 }
 
-/* Plays a transcript over each transport: transcripts has an item for each
- * transport. */
+/* Plays a transcript over each transport. `transcripts` holds the parsed
+ * transcript once for each transport. */
 static void session_run_file(struct session *session,
 			     struct transcript **transcripts)
 {
@@ -297,7 +299,8 @@ static enum exit_code record_transcript(const struct cmdline *cmdline,
 
 /* ---- main --------------------------------------------------------------- */
 
-/* Ends all waits, so that the daemon is stopped and its directory removed. */
+/* Ends all waits, so that the daemon is stopped and the directory of the run is
+ * removed. */
 static void handle_end_signal(int number)
 {
 	deadline_end_all();

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Matches a line with a template: makes a POSIX extended regular expression of
- * the template, with a group for each name. If all names of a template have a
- * value, which is the usual case, the line is compared byte by byte instead.
+ * the template, with a group for each name. If the template has no patterns,
+ * and all its names have a value, which is the usual case, the line is compared
+ * byte by byte instead.
  */
 #include "config.h"
 
@@ -292,9 +293,9 @@ char *match_check(const struct template *template)
 }
 
 /*
- * regexec(3) finds the leftmost match, and of several the longest: the whole
- * line, if the expression can match it. A line with a NUL byte needs
- * REG_STARTEND, which not every library has.
+ * regexec(3) finds the leftmost match, and the longest of several. If the
+ * expression can match the whole line, regexec(3) finds the whole line. A line
+ * with a NUL byte needs REG_STARTEND, which not every library has.
  */
 static bool regex_matches_all(const regex_t *regex, const char *line,
 			      size_t len, regmatch_t *found, size_t groups)
@@ -307,7 +308,8 @@ static bool regex_matches_all(const regex_t *regex, const char *line,
 	       found[0].rm_so == 0 && found[0].rm_eo == (regoff_t)len;
 }
 
-/* Whether all groups of one name matched the same bytes. */
+/* Whether the group of each name has matched, and all groups of one name have
+ * matched the same bytes. */
 static bool expression_is_consistent(const struct expression *e,
 				     const char *line, const regmatch_t *found)
 {

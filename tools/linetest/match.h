@@ -13,9 +13,9 @@
 /*
  * Whether the template matches the whole line, which has a NUL behind it. A
  * name without a value matches one word; a name with a pattern matches what the
- * pattern matches. If the line matches, the matches become the values,
- * otherwise the values stay. If a name is twice in the template, it must match
- * the same text both times.
+ * pattern matches. If the line matches, the text that a name has matched
+ * becomes its value. Otherwise the values stay. If a name is twice in the
+ * template, it must match the same text both times.
  */
 bool match_line(const struct template *template, struct values *values,
 		const char *line, size_t len);

@@ -65,8 +65,8 @@ static bool elf_name_begins(const char *text, const char *with)
 	return strncmp(text, with, strlen(with)) == 0;
 }
 
-/* Whether a symbol is a variable in a section that stays writable. Reserved
- * names, of the compiler and of sanitizers, are left out. */
+/* Whether a symbol is a variable in a section that stays writable. Thread-local
+ * variables and reserved names (compiler, sanitizers) are left out. */
 static bool elf_is_global(const struct elf *elf, const ElfW(Sym) * symbol,
 			  const char *name)
 {

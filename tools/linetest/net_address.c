@@ -200,9 +200,9 @@ static int open_and_bind(const struct net_address *address, int type,
 	return -1;
 }
 
-/* The descriptor, bound without SO_REUSEADDR, keeps the port from programs that
- * look for a free one; servers, which set SO_REUSEADDR, can still bind the
- * port. Where the system does not allow that, closes the descriptor and returns
+/* fd is bound without SO_REUSEADDR, and so keeps the port from programs that
+ * look for a free one. Servers that set SO_REUSEADDR can still bind the port.
+ * Returns fd. If the system does not let servers do that, closes fd and returns
  * -1. */
 static int port_hold(int fd, const struct net_address *address)
 {

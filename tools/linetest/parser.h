@@ -46,9 +46,9 @@ struct parser {
 	struct parser_client *clients; /* an item for each client of the
 					* transcript */
 	size_t client_count;
-	/* The latest sends that follow one another without another step between
-	 * them, by one client or by several: the index of the first of these
-	 * steps, and a number for all of them. */
+	/* The latest sequence of sends, by one client or by several, without
+	 * another step between them: the index of its first step, and the
+	 * number of the sequence, from 1 on. */
 	size_t sends, sends_serial;
 	struct values known; /* names with a value; the values do not matter */
 };
@@ -68,7 +68,8 @@ struct parser_client *parser_client(struct parser *parser, size_t client);
  * daemon was stopped. */
 void parser_start(struct parser *parser);
 
-/* The same for a statement that may follow `stop`: no error. */
+/* The same, but does nothing if the daemon was stopped: for statements that may
+ * follow `stop`. */
 void parser_start_once(struct parser *parser);
 
 /* Reads text into a template. False: an error was added. */
@@ -103,5 +104,7 @@ void parse_reload(struct parser *parser, char *at);
  * error was added. */
 bool parse_destination(struct parser *parser, struct step *step, char *at);
 
-/* Makes the transcript's config, once the whole transcript has been read. */
+/* Makes the config of the `protocol` statements or of --exec, and the configs
+ * of reloads, once the whole transcript has been read. Does nothing if there
+ * are no services to make a config of. */
 void parse_finish_config(struct parser *parser);

@@ -23,8 +23,8 @@ static bool step_is_send(const struct step *step)
 	return step->kind == STEP_SEND || step->kind == STEP_SEND_RAW;
 }
 
-/* Whether a step expects something of a client whose connect was moved before
- * the last sends. */
+/* Whether a step is an expectation of a client whose connect was moved to
+ * before the latest sends. */
 static bool step_is_heard(struct parser *parser, const struct step *step)
 {
 	switch (step->kind) {
@@ -41,9 +41,9 @@ static bool step_is_heard(struct parser *parser, const struct step *step)
 }
 
 /*
- * A client whose first line is an expectation must be connected before other
- * clients send the text that it expects: its connect, the last step, is moved
- * before the sends right above.
+ * Moves the last step, the connect of a client, to before the latest sends: the
+ * client must be connected before other clients send the text that its first
+ * line expects.
  */
 static void connect_before_sends(struct parser *parser, size_t client)
 {
@@ -337,8 +337,8 @@ struct action {
 	const char *name;
 	bool takes_words;
 	void (*parse)(struct parser *parser, size_t client, char *at);
-	/* If parse is NULL: the kind of the step, which needs a connection, and
-	 * the side that the step ends. */
+	/* If parse is NULL, the action is a step of this kind. It needs a
+	 * connection, and may end one of its sides: */
 	enum step_kind kind;
 	bool closes; /* the client's side */
 	bool ends;   /* the other side */
@@ -384,7 +384,7 @@ static void parse_simple_action(struct parser *parser, size_t client,
 	}
 }
 
-/* at is behind "NAME:", and is cut into words. */
+/* `at` is the text behind "NAME:"; it is cut into words. */
 static void parse_action(struct parser *parser, size_t client, char *at)
 {
 	char *word = word_next(&at), *rest = at;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Parses the statements `protocol`, `config` and `reload`, the addresses in
- * them, and which address a client connects to; makes the config of the daemon.
- * Reads only the placeholders of a config; lined itself checks the rest.
+ * Parses the statements `protocol`, `config` and `reload`, and what a client
+ * connects to. Makes the config of the daemon. Of a config, looks only for
+ * placeholders and for `workers`; lined itself checks the rest.
  */
 #include "config.h"
 
@@ -47,7 +47,8 @@ static int parse_block(struct parser *parser, char *at, char **block)
 		return 1;
 	parser_error(parser, "the { is never closed: a line with } alone, "
 			     "indented no deeper, is missing");
-	/* The rest of the file would be read as statements: one error each. */
+	/* Skip the rest of the file: its lines would be read as statements,
+	 * with an error for each. */
 	while (transcript_file_next(parser->file))
 		;
 	return -1;
@@ -234,8 +235,9 @@ void parse_config(struct parser *parser, char *at)
 
 /* ---- reload ------------------------------------------------------------- */
 
-/* The step keeps the new block and the index of its service, until all services
- * are known and parse_finish_config() makes a config of it. */
+/* The step keeps the new block and the index of its service. When all services
+ * are known, parse_finish_config() makes a config of both. After a `config`
+ * statement, the block is the whole new config. */
 void parse_reload(struct parser *parser, char *at)
 {
 	struct parser_service *service = NULL;
@@ -271,8 +273,8 @@ void parse_reload(struct parser *parser, char *at)
 
 /* ---- what a client connects to ------------------------------------------ */
 
-/* Finds an address of a `config`. transport -1: any; name NULL: the name of the
- * first address. */
+/* Finds an address of a `config`. transport -1: the step names none; name NULL:
+ * the name of the first address. */
 static bool find_config_address(struct parser *parser, struct step *step,
 				int transport, const char *name)
 {
@@ -280,8 +282,9 @@ static bool find_config_address(struct parser *parser, struct step *step,
 	const char *first = name;
 	size_t i, pass;
 
-	/* A step without a transport: the first pass looks for the default one.
-	 * If the config does not have it, the second pass takes any. */
+	/* If the step names no transport, the `transport` statement decides in
+	 * the first pass. If no address has that transport, the second pass
+	 * takes any transport. */
 	for (pass = 0; pass < 2; pass++) {
 		for (i = 0; i < transcript->address_count; i++) {
 			const struct transcript_address *address =

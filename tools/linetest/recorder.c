@@ -73,7 +73,8 @@ static void link_write_action(struct link *link, const char *action)
 			      action);
 }
 
-/* Removes the handlers: handle_close comes later, after link_free(). */
+/* Closes the socket when its queue is sent. Removes its handlers first, because
+ * handle_close comes later, after link_free(). */
 static void side_drop(struct side *side)
 {
 	if (side->sock == NULL)
@@ -108,7 +109,8 @@ static void side_pass_on(struct side *side, const struct lined_line *data)
 	}
 }
 
-/* Half-closes the other side, which may still send. */
+/* Passes the end of a stream on: half-closes the other side, which may still
+ * send. Frees the link when both sides have ended. */
 static void side_ended(struct side *side)
 {
 	struct link *link = side->link;
@@ -331,7 +333,7 @@ static int recorder_find_here(struct recorder *recorder)
 
 /* ---- the file ----------------------------------------------------------- */
 
-/* The transcript begins with the head. */
+/* Writes the head, or a comment in its place, to the file. */
 static void recorder_write_head(struct recorder *recorder)
 {
 	const struct transcript *head = recorder->settings->head;

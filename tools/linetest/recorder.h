@@ -13,8 +13,8 @@
 
 struct recorder_settings {
 	const char *file; /* must not exist; "-": standard output */
-	/* A transcript without steps, which names the services; may be NULL
-	 * with connect. */
+	/* A transcript that only says what is served. May be NULL if connect is
+	 * given. */
 	const struct transcript *head;
 	const char *listen;  /* NULL: a free port on loopback */
 	const char *connect; /* NULL: start a daemon with the head's config */

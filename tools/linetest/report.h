@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Prints the results: a line for each transcript, or each run, the texts of
- * failures, and the totals; as plain text or as TAP.
+ * Prints a line for each transcript or run, the texts of failures and the
+ * totals, as plain text or as TAP.
  */
 #pragma once
 
@@ -34,8 +34,8 @@ void report_warn(const struct report *report, const char *format, ...)
 void report_warn_slow(struct report *report, const char *file,
 		      const struct bytes *log);
 
-/* A run has ended; about: e.g. "whole, 2 workers". Prints the log if the report
- * is verbose. */
+/* A run has ended; about: e.g. "whole, 2 workers". If the report is verbose,
+ * prints the log of a run that passed. */
 void report_run(struct report *report, const char *file, const char *about,
 		const struct bytes *failure, const struct bytes *log);
 

@@ -48,7 +48,7 @@ struct run {
 	const struct client *about; /* shown first in a failure, or NULL */
 	bool is_stopping;           /* SIGTERM was sent to the daemon */
 	char *config;               /* the text of the daemon's config file */
-	struct bytes *failure;      /* the caller's; empty until run_fail() */
+	struct bytes *failure;      /* the caller's; empty until a failure */
 };
 
 /* Makes the directory and the clients. False if that fails; *failure says why.
@@ -90,8 +90,8 @@ void run_settle(struct run *run);
  * or the client's connection ended. client may be NULL. To be freed. */
 char *run_reason(struct run *run, const struct client *client);
 
-/* Begin the text of a failure at a step; the second ends the message with
- * run_reason(). Both return false. */
+/* Begin the text of a failure at a step. run_fail_waiting() adds run_reason()
+ * to the message. Both return false. */
 bool run_fail(struct run *run, const struct step *step, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 bool run_fail_waiting(struct run *run, const struct step *step,

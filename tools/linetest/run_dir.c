@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Makes and removes the directory of a run, and writes configs into it. The
- * path of a UNIX socket has room for about a hundred bytes: if TMPDIR is too
- * long for that, /tmp is used.
+ * path of a UNIX socket may have about a hundred bytes. If $TMPDIR is too long
+ * for that, the directory is made in /tmp.
  */
 #include "config.h"
 
@@ -19,8 +19,8 @@
 
 #include "linetest/certificate.h"
 
-/* Shorter than necessary: a config may append the names of further sockets to
- * {dir}. */
+/* The limit is lower than necessary, because a config may append the names of
+ * further sockets to {dir}. */
 #define DIR_LEN_MAX 60
 
 /* How long the path of the parent directory may be, so that the path of every

@@ -13,7 +13,7 @@ struct run_dir {
 	char *path;                    /* 0700, absolute */
 	struct net_address *addresses; /* an item for each address of the
 					* transcript */
-	int *held;                     /* descriptors that hold the ports */
+	int *held;                     /* descriptors that hold ports, or -1 */
 };
 
 /* Makes the directory and finds free addresses. -1 and a message, to be freed.
@@ -21,7 +21,8 @@ struct run_dir {
 int run_dir_open(struct run_dir *dir, const struct transcript *transcript,
 		 char **error);
 
-/* Removes the directory and all that is in it, unless it is to be kept. */
+/* Releases the ports. Removes the directory and all that is in it, unless keep
+ * is true. */
 void run_dir_close(struct run_dir *dir, bool keep);
 
 /*

@@ -116,9 +116,10 @@ static void drop_announcement(struct client *client, const char *announcement)
 }
 
 /*
- * Stops the daemon while the clients are connected: it answers the lines it has
- * received and closes the connections, so that all its output arrives without a
- * wait for silence.
+ * Stops the daemon while the clients are connected. The daemon then answers the
+ * lines that it has received and closes the connections, so that all output of
+ * the daemon arrives without a wait for silence. A server of --connect is not
+ * stopped.
  */
 static bool play_end(struct run *run)
 {

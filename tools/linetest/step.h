@@ -11,7 +11,7 @@
 /* ---- step_client.c: what clients, and servers that are played, do ------- */
 
 bool step_connect(struct run *run, const struct step *step);
-/* The bytes stay pending if the next step is to be in the same write. */
+/* The bytes stay pending if the next step's are to be in the same write. */
 bool step_send(struct run *run, const struct step *step);
 /* STEP_CLOSE, STEP_RESET. */
 bool step_close(struct run *run, const struct step *step);
@@ -22,7 +22,7 @@ bool step_deaf(struct run *run, const struct step *step);
 
 /* ---- step_expect.c: what is expected ------------------------------------ */
 
-/* Plays all steps from this one on that may come in any order. */
+/* Plays this step and the following ones whose lines may come in any order. */
 bool step_line(struct run *run, const struct step *step);
 bool step_raw(struct run *run, const struct step *step);
 bool step_skip(struct run *run, const struct step *step);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plays the steps in which a client acts: connects, sends (cut as the run has
- * it) and closes; or, as a server, listens and accepts.
+ * Plays the steps in which a client acts: it connects, sends and closes or, as
+ * a server, listens and accepts. run->cut says how the sent bytes are cut into
+ * writes.
  */
 #include "config.h"
 
@@ -13,12 +14,14 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
-/* How long to wait for the daemon's log to say that it has accepted a client.
- * If the daemon logs nothing until then, its log level may be higher: go on. */
+/* How long step_connect() waits until the daemon has read all earlier bytes,
+ * and then until the daemon's log says that the client was accepted. After this
+ * time the step goes on, because a higher log level may leave that line out. */
 #define ACCEPTED_MS 1000
 
-/* How often, and how many times, to check whether the daemon has read the bytes
- * before a cut; otherwise it might read both parts at once. */
+/* The pause between two checks whether the daemon has read the bytes before a
+ * cut, and the largest number of checks. Without them the daemon might read the
+ * parts before and behind the cut at once. */
 #define PACE_STEP_NS 20000
 #define PACE_STEPS   250
 
@@ -131,8 +134,8 @@ bool step_connect(struct run *run, const struct step *step)
 		return false;
 	}
 	/* A client must not get lines that were sent before it connected. With
-	 * one worker this is certain: it accepts clients after it has handled
-	 * the input it read. */
+	 * one worker this is certain, because the worker accepts clients after
+	 * it has handled the input that it has read. */
 	run_wait_until(run, ACCEPTED_MS, all_output_is_read(run));
 	arrivals_before = run->process.arrivals;
 	deadline_start(&deadline, run->dispatcher, RUN_DAEMON_MS);

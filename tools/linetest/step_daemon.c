@@ -48,8 +48,9 @@ static bool run_has_listener(const struct run *run)
 	return false;
 }
 
-/* Chooses other addresses if the daemon did not start because a port was taken,
- * unless a client already listens on one of them. */
+/* If the daemon did not start because a port was taken, chooses other addresses
+ * and returns true. Returns false if a client listens already, because it would
+ * keep its old address. */
 static bool run_change_addresses(struct run *run, size_t log_from, unsigned try)
 {
 	struct run_dir other;
@@ -80,7 +81,7 @@ static int start_once(struct run *run, char **error)
 	return result;
 }
 
-/* Takes over the message. */
+/* Reports a failure with the message `error`, and frees the message. */
 static bool daemon_step_fail(struct run *run, const struct step *step,
 			     char *error)
 {

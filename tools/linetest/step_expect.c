@@ -37,7 +37,7 @@ static const char *client_unread_data(const struct client *client)
 
 /* ---- lines -------------------------------------------------------------- */
 
-/* Steps that may come in any order, and which of them have come. */
+/* Steps whose lines may come in any order, and which of the lines have come. */
 struct expected_lines {
 	const struct step *steps;
 	size_t count;
@@ -187,8 +187,8 @@ bool step_skip(struct run *run, const struct step *step)
 
 /* ---- bytes -------------------------------------------------------------- */
 
-/* How many of the wanted bytes have come; *have is the number of unread bytes
- * that were compared. */
+/* How many of the unread bytes are as wanted, up to the first that differs.
+ * *have is the number of unread bytes that were compared. */
 static size_t count_same_bytes(const struct client *client,
 			       const struct bytes *wanted, size_t *have)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reads the text of a step into bytes and names, and puts them together again
- * with the values of the names. match.c compares lines with it.
+ * with the values of the names. match.c compares lines with templates.
  */
 #include "config.h"
 

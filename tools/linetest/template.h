@@ -32,7 +32,7 @@ void values_set(struct values *values, const char *name, const char *text,
 		size_t len);
 
 struct template_part {
-	char *text; /* the bytes; of a name with a pattern, the pattern */
+	char *text; /* the bytes, or a name's pattern; NULL: no pattern */
 	size_t len;
 	char *name; /* NULL: this part is bytes */
 };

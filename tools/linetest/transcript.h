@@ -59,13 +59,15 @@ struct step {
 	/* The text that is sent or expected. */
 	struct template text;
 	enum line_end end;
-	bool any_order; /* among its neighbours of this kind and client */
-	uint32_t ms;    /* STEP_WAIT, STEP_SILENCE */
+	/* STEP_LINE: this line and those of the neighbouring steps of the
+	 * client with any_order may come in any order. */
+	bool any_order;
+	uint32_t ms; /* STEP_WAIT, STEP_SILENCE */
 	/* STEP_CONNECT, STEP_LISTEN: where. A URL, or NULL and an
 	 * index into the transcript's addresses. */
 	char *url;
 	size_t address;
-	/* STEP_RELOAD: the new config, NULL: as it was. */
+	/* STEP_RELOAD: the new config; NULL: the config file stays as it is. */
 	char *config;
 };
 
@@ -93,7 +95,7 @@ struct transcript {
 	/* The paths of its files; steps point to these. */
 	char **files;
 	size_t file_count;
-	unsigned last_line; /* the end of the file at path */
+	unsigned last_line; /* the number of the last line of `path` */
 };
 
 /*

@@ -19,7 +19,8 @@ void transcript_writer_line(struct transcript_writer *writer, const char *text)
 		writer->failed = true;
 }
 
-/* Writes a line, or bytes without a line end: their sign is doubled. */
+/* Writes a line, or bytes without a line end. For the latter the sign is
+ * doubled: >> or <<. */
 static void writer_write(struct transcript_writer *writer,
 			 const struct writer_client *client, bool is_line,
 			 const char *data, size_t len)

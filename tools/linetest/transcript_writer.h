@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes a transcript while it is recorded. A line is written when it is whole;
- * a part of a line, as soon as the other side sends something, which may be the
- * answer to this part.
+ * Writes a transcript while it is recorded. A line is written when it is whole.
+ * A part of a line is written as soon as the other side sends something,
+ * because that may be the answer to the part.
  */
 #pragma once
 
@@ -21,7 +21,7 @@ struct writer_client {
 	char name[32];
 	bool crlf;         /* the last line it sent ended with CRLF */
 	struct bytes rest; /* not written yet, because the line is not whole */
-	bool is_said;      /* the client has sent the rest, not got it */
+	bool is_said;      /* the client has sent `rest`, not got it */
 };
 
 /* Writes a comment or a statement. */

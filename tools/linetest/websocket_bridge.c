@@ -113,7 +113,7 @@ static void bridge_take_frame(struct websocket_bridge *bridge, unsigned first,
 	}
 }
 
-/* Handles the first whole frame. Returns its length; 0: there is none. */
+/* Handles the first frame. Returns its length; 0: it is not whole. */
 static size_t bridge_decode(struct websocket_bridge *bridge, const char *bytes,
 			    size_t len)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Connects a client of a transcript to a WebSocket server (RFC 6455): one end
- * of a socket pair is the client's stream; bytes of the client leave in masked
- * frames, and each message of the server becomes a line. Each write of the
- * client is a fragment; a write that ends with LF also ends the message.
+ * Connects a client of a transcript to a WebSocket server (RFC 6455). The
+ * client's stream is one end of a socket pair. Each write of the client leaves
+ * as a masked frame, a fragment of a message; a write that ends with LF ends
+ * the message. Each message of the server becomes a line.
  */
 #pragma once
 
