@@ -42,8 +42,9 @@ enum conf_tls_version {
 	CONF_TLS_1_3,
 };
 
-/* Paths can be opened as they are: the config file's directory was already put
- * before relative ones. client_ca and crl: NULL if not set. */
+/* Paths can be opened as they are: relative ones already begin with the config
+ * file's directory. But a credential stays "credential:NAME" if its directory
+ * is unknown or closed to this process. client_ca and crl: NULL if not set. */
 struct conf_tls {
 	const char *name;
 	const char *certificate;
@@ -204,7 +205,8 @@ struct conf_env {
 	 * If set, the load does not open files that the config names, such as
 	 * TLS keys, and does not call the checks of modules, which might read
 	 * files. Otherwise the messages would show the sender of the config
-	 * what only the daemon may see. Implied by `tree`.
+	 * what only the daemon may see. `tree` has the same effect, but permits
+	 * read_tls.
 	 */
 	bool blind;
 	/* The tree of a load that has checked everything, used in place of
@@ -217,14 +219,14 @@ struct conf_env {
 	 * -t and `linectl plan`. Applying such a config fails anyway. */
 	bool check_names;
 	/* Reads and checks the files of `tls` sections, unless `blind` is set.
-	 * Works with `tree`, too: a tree does not hold the contents of these
-	 * files. */
+	 * Needed with `tree`, too, because a tree does not hold the contents of
+	 * these files. */
 	bool read_tls;
 };
 
-/* Reads path and its includes. NULL: there was an error. Adds errors and
- * warnings to errors, which the caller initialises and frees. errors may be
- * empty if there was no memory for a message. */
+/* Reads path and its includes. Adds messages to *errors, which the caller
+ * initialises and frees. NULL: there was an error, or an include is needed
+ * (conf_errors.needs). */
 struct conf *conf_load(const char *path, const struct conf_env *env,
 		       struct conf_errors *errors);
 
@@ -233,7 +235,7 @@ struct conf *conf_load(const char *path, const struct conf_env *env,
 struct conf *conf_ref(struct conf *conf);
 void conf_unref(struct conf *conf);
 
-/* The files of a `tls` section. */
+/* The settings of a `tls` section, in the form that tls_files_read() takes. */
 struct tls_settings conf_tls_settings(const struct conf_tls *tls);
 
 const struct conf_service *conf_find_service(const struct conf *conf,

@@ -3,8 +3,8 @@
  * The state of a load that makes a struct conf from the tree, and the functions
  * that read the sections, one file for each. For conf*.c only.
  *
- * After a failed allocation in a pool, the load fails when all is read: until
- * then the functions only have to handle NULL.
+ * After a failed allocation in a pool, the load fails, but only when all is
+ * read. Until then the functions only have to handle NULL.
  */
 #pragma once
 
@@ -34,9 +34,10 @@ struct conf_limits {
 	int64_t penalty_max_ms;
 	struct lined_option_list exempt;
 	struct conf_networks exempt_networks; /* items NULL: not set */
-	/* The key penalty-max, or else penalty, of the last section read that
-	 * has one of them, and that section's context in messages. NULL: no
-	 * section has one. */
+	/* Of the last section read that sets penalty-max or penalty:
+	 * penalty_key is the key (penalty-max if both are set), penalty_context
+	 * is the section's context in messages. NULL: no section sets one of
+	 * them. */
 	struct conf_key *penalty_key;
 	const char *penalty_context;
 };
@@ -67,9 +68,9 @@ struct conf_build {
 	size_t default_class_count;
 	struct conf_use *uses, **uses_end;
 	size_t use_count;
-	/* The user that lined will switch to from root. That user must be able
-	 * to read the files of the config. NULL: the process checks with its
-	 * own rights. */
+	/* user: the config's `user`, which must be able to read the files of
+	 * the config. visit: that user's rights, if lined will switch from root
+	 * to that user. visit NULL: the process checks with its own rights. */
 	const char *user;
 	struct privileges_visit *visit;
 };
@@ -91,8 +92,9 @@ void conf_build_find_user(struct conf_build *build);
  * commands and log lines. */
 void conf_build_check_name(const struct conf_section *section);
 
-/* If env->check_names is set, warns of the user or group in a key (NULL: none)
- * that this machine does not know. */
+/* These functions warn of a user or group that this machine does not know, if
+ * env->check_names is set. name: the key that sets the user or group. user or
+ * group NULL: not set. */
 void conf_build_check_user(const struct conf_section *section, const char *name,
 			   const char *user);
 void conf_build_check_group(const struct conf_section *section,
@@ -135,8 +137,8 @@ void conf_limits_read(const struct conf_section *section,
 /* Reads the keys that a class section sets. */
 void conf_limits_read_class(const struct conf_section *class,
 			    struct conf_limits *limits);
-/* Overrides limits with the keys that stronger sets. Returns the number of
- * those keys. */
+/* Copies to limits the keys that are set in `stronger`. Returns the number of
+ * these keys. */
 unsigned conf_limits_overlay(struct conf_limits *limits,
 			     const struct conf_limits *stronger);
 /* Checks limits and stores them. */

@@ -178,7 +178,7 @@ static int file_read(struct file_reader *r, const char *path,
 	return status < 0 || (why != NULL && from == NULL) ? -1 : 0;
 }
 
-/* Reads a file under a copy of its path, because messages keep a pointer to the
+/* Reads a file under a copy of its path, because places keep a pointer to the
  * path. */
 static int file_read_named(struct file_reader *r, const char *path,
 			   const struct conf_place *from)

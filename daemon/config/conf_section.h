@@ -28,17 +28,17 @@ struct conf_section {
 	 * section's options; NULL: none. */
 	const char *inner;
 	const struct lined_option *inner_table;
-	/* Options that are not set keep their values instead of getting
-	 * defaults. */
+	/* Options that are not set, or have a bad value, keep what *out has,
+	 * instead of getting defaults. */
 	bool keep;
 };
 
 /* ---- reading ------------------------------------------------------------ */
 
 /*
- * Fills *out from the section, or with the defaults if the section is missing.
- * An option with a bad value keeps its default. Keys and sections that are not
- * marked as used are reported as unknown. Returns the number of errors.
+ * Fills *out from the section. An option that is not set, or has a bad value,
+ * gets its default, unless `keep` is set. Keys and sections that are not marked
+ * as used are reported as unknown. Returns the number of errors.
  */
 unsigned conf_section_fill(const struct conf_section *section,
 			   const struct lined_option *table, void *out);
@@ -67,8 +67,8 @@ struct conf_key *conf_section_key(const struct conf_section *section,
 /* The place of the key, or of the section if the key is not set. */
 const struct conf_place *conf_section_place(const struct conf_section *section,
 					    const char *name);
-/* Returns text, the value of the key, or NULL if the text is empty. An empty
- * text is reported if the config sets the key. */
+/* text is the value of the key `name`. Returns text, or NULL if text is empty.
+ * An empty text is reported if the config sets the key. */
 const char *conf_section_text(const struct conf_section *section,
 			      const char *name, const char *text);
 

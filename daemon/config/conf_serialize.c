@@ -213,7 +213,8 @@ void deserialize_errors(struct deserializer *reader, struct conf_report *report)
 	deserialize_messages(reader, report, &report->errors->needs);
 }
 
-/* Sets `failed` and returns -1. -1 without `failed` means no memory. */
+/* Sets `failed` and returns -1. If a function below returns -1 and `failed` is
+ * not set, there is no memory. */
 static int deserialize_fail(struct deserializer *reader)
 {
 	reader->failed = true;

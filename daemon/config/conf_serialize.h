@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Passes a request to read a config, and the result, between two processes of
- * the same program: fields, the messages of a load, and its tree. The reader
- * trusts no length in the data.
+ * Encodes what two processes of the same program exchange: a request to read a
+ * config, and the result, which is the messages of the load and its tree. The
+ * reader trusts no length in the data.
  */
 #pragma once
 

@@ -372,9 +372,9 @@ void conf_services_read(const struct conf_section *root)
 			continue;
 		section = conf_section_titled(root, node);
 		service_read(&section, &services[build->conf->service_count++]);
-		/* The repeated name is already reported. Drop this section's
-		 * addresses: otherwise each of them would be reported as a
-		 * collision. */
+		/* The title is already reported as repeated or empty. Drop this
+		 * section's addresses: otherwise they could be reported as
+		 * collisions, too. */
 		if (!titled)
 			build->uses_end = uses_end, *uses_end = NULL;
 	}

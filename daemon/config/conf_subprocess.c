@@ -47,7 +47,7 @@ static void child_put_source(struct serialized *out,
 		serialize_text(out, NULL);
 }
 
-/* Reads the request. -1: the request is damaged. */
+/* Reads the request. -1: the request is damaged, or there is no memory. */
 static int child_take_source(struct deserializer *reader,
 			     struct conf_source *source)
 {
@@ -189,8 +189,9 @@ static const char *child_show_errors(char *text)
 }
 
 /* Ends the child. Sets child->why if the child has crashed or has used up its
- * time. SIGKILL sets nothing: either this function has sent it, or it leaves
- * the result incomplete. */
+ * time. If SIGKILL has ended the child, sets nothing: either this function has
+ * sent the signal, or the result is incomplete, which conf_subprocess_load()
+ * reports. */
 static void child_collect(struct conf_subprocess *child)
 {
 	char text[ERRORS_MAX];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The messages of a load, "file:line: what": added while files are read and
- * checked; sorted by file and line at the end.
+ * The messages of a load, such as "file:line: what". They are added while files
+ * are read and checked, and sorted by file and line at the end.
  */
 #pragma once
 

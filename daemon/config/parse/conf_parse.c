@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The only file that uses libconfuse. libconfuse stops at the first key that is
- * not in its table, so the syntax check first finds all names in a text, and
- * libconfuse gets a table of exactly these names, each a list of strings.
- * During the parse, libconfuse calls the functions in the table with the
- * values.
+ * not in its table. So the syntax check first finds all names in a text, and
+ * libconfuse gets a table of exactly these names, in which each key is a list
+ * of strings. During the parse, libconfuse calls the functions in the table
+ * with the values.
  */
 #include "config.h"
 

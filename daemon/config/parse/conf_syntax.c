@@ -71,7 +71,7 @@ static const char *const shape_text[] = {
 	[CONF_SHAPE_TITLED] = "a section with a title",
 };
 
-/* The entry of a name in the open section; NULL: an error was
+/* Finds or adds the entry of a name in the open section. NULL: an error was
  * reported, or there is no memory. */
 static struct conf_outline *syntax_outline(struct syntax_check *s,
 					   const char *name,
