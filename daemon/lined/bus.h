@@ -30,9 +30,9 @@ struct lined_subscription;
  * Publishes a message under a topic of this service. Takes a reference to the
  * buffer, whose bytes must not change any more. No handler is called within
  * this call: even subscriptions on this worker get the message later, in this
- * turn or the next. -1 with errno, and no subscription gets the message: EINVAL
- * (the topic is too long), ENOBUFS (too many messages wait on a worker or
- * for other nodes; counted), ENOMEM.
+ * turn or the next. After a failure no subscription gets the message. -1 with
+ * errno: EINVAL (the topic is too long), ENOBUFS (too many messages wait on a
+ * worker or for other nodes; the daemon counts this), ENOMEM.
  */
 LINED_API int lined_bus_publish(struct lined_service *service,
 				const char *topic,
@@ -63,9 +63,9 @@ LINED_API struct lined_subscription *lined_bus_subscribe_shared(
 
 /*
  * From now on sends each message published under a topic of this service to the
- * client, unchanged, until lined_client_unsubscribe() or the client closes. -1
- * with errno: EEXIST (the client has this topic already), EINVAL (the topic is
- * too long), ENOMEM, ESHUTDOWN (the client has closed).
+ * client, unchanged. This ends with lined_client_unsubscribe(), or when the
+ * client closes. -1 with errno: EEXIST (the client has this topic already),
+ * EINVAL (the topic is too long), ENOMEM, ESHUTDOWN (the client has closed).
  */
 LINED_API int lined_client_subscribe(struct lined_socket *client,
 				     const char *topic);
@@ -87,9 +87,9 @@ LINED_API void lined_bus_unsubscribe(struct lined_subscription *subscription);
 
 /*
  * Sets a mark in the order of all messages: messages that any worker has
- * published so far are before the mark, later ones after it. For protocols in
- * which one subscription serves many clients: a client that joins at the mark
- * gets only the messages after the mark.
+ * published so far are before the mark, later ones after it. A protocol in
+ * which one subscription serves many clients sets a mark when a client joins,
+ * and sends that client only the messages after the mark.
  */
 LINED_API uint64_t lined_bus_mark(struct lined_service *service);
 
@@ -105,9 +105,9 @@ LINED_API bool lined_bus_is_elsewhere(const struct lined_service *service);
 /* ---- shared memory ------------------------------------------------------- */
 
 /*
- * Shared memory: memory under a name that all services of the daemon share,
- * with a lock. For decisions that all workers make together, such as "was this
- * line seen before".
+ * Shared memory has a name and a lock. All services of the daemon share it. It
+ * is for decisions that all workers make together, such as "was this line seen
+ * before".
  */
 struct lined_shared;
 

@@ -31,8 +31,9 @@ struct lined_program_spec {
 	const char *directory; /* working directory */
 	/*
 	 * NULL-terminated paths of files and directories. The program can read
-	 * these and what is below them, its own file, and the system's programs
-	 * and libraries. NULL: any file that the user can read. Needs Landlock.
+	 * these and what is below them, its own file, the system's programs and
+	 * libraries, /dev and /proc. Such a list needs Landlock. NULL: any file
+	 * that the user can read.
 	 */
 	const char *const *readable;
 	/* Limits set by setrlimit(2); 0: as lined's. */
@@ -53,9 +54,10 @@ struct lined_program_spec {
 	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /*
- * Finds the file of a command: a path with a slash, or a name, searched in
- * LINED_PROGRAM_PATH. Writes the path. -1 with errno: ENOENT, EACCES (not
- * executable for this user), EISDIR, EINVAL (a relative path), ENAMETOOLONG.
+ * Finds the file of a command. The command is an absolute path, or a name that
+ * is searched in LINED_PROGRAM_PATH. Writes the path. -1 with errno: ENOENT,
+ * EACCES (not a regular file, or not executable for this user), EISDIR, EINVAL
+ * (a relative path), ENAMETOOLONG.
  */
 LINED_API int lined_program_find(const char *command, char *path, size_t size);
 

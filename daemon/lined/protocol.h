@@ -185,9 +185,10 @@ LINED_API bool lined_check_listens(const struct lined_check *check,
 
 /*
  * Reports a fault with a printf(3) format, as "FILE:LINE: service "NAME":
- * PROTOCOL: OPTION: MESSAGE", with the line of the option, or of the section if
- * the option is not set. An error refuses the config; a warning does not. Any
- * number of faults may be reported.
+ * PROTOCOL: OPTION: MESSAGE". FILE:LINE is the place of the option. If the
+ * option is not set, it is the place of the protocol's section, or of the
+ * service if there is no such section. An error refuses the config; a warning
+ * does not. Any number of faults may be reported.
  */
 LINED_API void lined_check_error(struct lined_check *check, const char *option,
 				 const char *format, ...)
@@ -262,8 +263,9 @@ struct lined_protocol {
 	void (*handle_task)(struct lined_service *service);
 	uint32_t task_ms;
 
-	/* Keys of `framing` that a config must not set, and the defaults for
-	 * the others; line_length 0: the daemon's defaults. */
+	/* framing_fixed: the keys of `framing` that a config must not set.
+	 * framing: the values of these keys and the defaults of the others. If
+	 * framing.line_length is 0, the daemon's defaults are used. */
 	uint32_t framing_fixed;
 	struct lined_framing framing;
 

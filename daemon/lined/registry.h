@@ -41,8 +41,9 @@ struct lined_registry_entry {
  * answer is one later call, never within this one: claimed(client, arg, won).
  * Until then the client is not read, so that its next line is handled after the
  * answer. If the client closes first, there is no answer, and the claim is
- * released. The value is copied. -1 with errno, and no answer follows: EINVAL
- * (the name is empty or too long, or the value is too long), ENOMEM.
+ * released. The value is copied. After a failure no answer follows. -1 with
+ * errno: EINVAL (the name is empty or too long, or the value is too long),
+ * ENOMEM.
  */
 LINED_API int lined_registry_claim(
 	struct lined_service *service, struct lined_socket *client,

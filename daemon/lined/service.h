@@ -139,9 +139,9 @@ lined_client_service(const struct lined_socket *client);
 LINED_API void *lined_client_data(struct lined_socket *client);
 
 /*
- * Calls expired(client) once, after delay_ms. A client has one such timer,
- * which ends with the client: another call sets the timer anew, or stops it if
- * expired is NULL. -1/ENOMEM: no timer is set.
+ * Calls expired(client) once, after delay_ms. A client has one such timer.
+ * Another call sets the timer anew, or stops it if expired is NULL. The timer
+ * ends with the client. -1/ENOMEM: no timer is set.
  */
 LINED_API int lined_client_timer(struct lined_socket *client, uint64_t delay_ms,
 				 void (*expired)(struct lined_socket *client));
@@ -236,9 +236,9 @@ LINED_API bool lined_service_may_keep(const struct lined_service *service,
  * Addresses take turns, and after a wrong password an address waits a second
  * for its next turn: a client that guesses delays no other address. Count wrong
  * passwords; after a few, call lined_client_penalize() and close the client.
- * Both strings are copied. -1 with errno, and no answer follows: EINVAL (the
- * system does not support this hash), ENOSYS (built without crypt(3)), ENOMEM,
- * EAGAIN (the thread cannot be created).
+ * Both strings are copied. After a failure no answer follows. -1 with errno:
+ * EINVAL (the system does not support this hash), ENOSYS (built without
+ * crypt(3)), ENOMEM, EAGAIN (the thread cannot be created).
  */
 LINED_API int lined_service_verify_password(
 	struct lined_service *service, struct lined_socket *client,
