@@ -40,7 +40,7 @@ static bool stderr_is_stuck;
  * address, so that messages about the other are suppressed. */
 static uint64_t hash_seed;
 
-/* Copies for log_last_words(), which cannot take the lock. */
+/* Copies of settings for log_last_words(), which cannot take the lock. */
 static struct {
 	bool syslog;
 	enum log_style style;

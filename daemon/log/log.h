@@ -3,12 +3,12 @@
  * The daemon's log (lined(8), LOG): syslog(3), the journal, or lines on stderr.
  * A message is "subject: what: cause", one line, without a full stop.
  *
- * Thread: all functions but log_open() and log_close() are MT-safe and never
- * wait for a reader of the log. While the log is open, messages go through a
- * bounded buffer to a thread that writes them; messages that do not fit are
- * dropped and counted, and the count is logged. Before log_open() and after
- * log_close() the calling thread writes to stderr, so that errors of the start
- * are seen. All functions keep errno.
+ * Thread: all functions but log_open(), log_close() and log_tick() are MT-safe.
+ * While the log is open, messages go through a bounded buffer to a thread that
+ * writes them, so that no other thread waits for a reader of the log. Messages
+ * that do not fit are dropped and counted, and the count is logged. Before
+ * log_open() and after log_close() the calling thread writes to stderr, so that
+ * errors of the start are seen. All functions keep errno.
  *
  * While the log is not open, a line on stderr begins with its priority, "<3>"
  * (sd-daemon(3)), if JOURNAL_STREAM says that stderr is the journal. While the
@@ -66,10 +66,10 @@ void log_close(void);
 
 /*
  * Calls tick(arg) after after_ms. tick returns the time in ms until its next
- * call. tick runs on the thread that writes the log, which no module can
- * block; it is meant for worker_watch.c. tick NULL: no more calls; waits for a
- * call that runs. tick is not called while the thread hangs in a write, or if
- * there is no thread. Main thread, while the log is open.
+ * call. tick runs on the thread that writes the log, because no module can
+ * block that thread. Meant for worker_watch.c. tick NULL: no more calls; waits
+ * for a call that runs. tick is not called while the thread hangs in a write,
+ * or if there is no thread. Main thread, while the log is open.
  */
 void log_tick(uint32_t after_ms, uint32_t (*tick)(void *arg), void *arg);
 
@@ -81,9 +81,9 @@ bool log_enabled(enum lined_log_level level);
 /* The setting `access`: whether access lines are logged. */
 bool log_access(void);
 
-/* While on, errors also go to stderr, unless the log goes there or to the
- * journal behind stderr. Switched on for the start, when a person or a script
- * waits for the result. Default: off. */
+/* While on, errors also go to stderr, unless the log goes to stderr or stderr
+ * is the journal. The calling thread writes the copy. Switched on for the
+ * start, when a person or a script waits for the result. Default: off. */
 void log_copy_errors(bool on);
 
 /*
@@ -102,8 +102,8 @@ void log_copy_errors(bool on);
 void log_msg(enum lined_log_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* As log_msg(), for a format that is not enough to identify the kind. `kind`:
- * an address that identifies the kind, such as a reason's name. NULL: never
+/* As log_msg(), for a format that is not enough to identify the kind. `kind`: a
+ * pointer that identifies the kind, such as one to a reason's name. NULL: never
  * suppressed. */
 void log_msg_of(const void *kind, enum lined_log_level level,
 		const char *format, ...) __attribute__((format(printf, 3, 4)));

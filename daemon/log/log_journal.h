@@ -5,8 +5,8 @@
  * LINED_SERVICE=feed).
  *
  * A message begins with its subject, from which the writing thread reads the
- * fields: no worker formats a message twice, and every message has its fields,
- * no matter which function logged it.
+ * fields. So no worker formats a message twice, and every message has its
+ * fields, no matter which function logged it.
  *
  * 	service NAME: ...                   LINED_SERVICE
  * 	service NAME: refused PEER: ...     and LINED_PEER

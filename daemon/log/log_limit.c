@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Counts messages in windows of time. The windows are in sets: a key can be in
- * one set only, so a search is short and needs no list. A full set does no
- * harm: addresses without a window still count towards their kind's limit.
+ * one set only, so a search is short and needs no list. An address may get no
+ * window because its set is full. Its messages still count towards the limit of
+ * their kind.
  */
 #include "config.h"
 

@@ -65,8 +65,8 @@ void log_limit_init(struct log_limit *limit);
 void log_limit_fini(struct log_limit *limit);
 
 /* Whether one more message may pass. The first message starts the window. If
- * all windows of the kind's set are in use and wait for their report, the kind
- * gets no window, and its message passes. */
+ * all windows of a kind's set are in use and wait for their report, the kind
+ * gets no window, and only the limit for each address holds. */
 enum log_verdict log_limit_check(struct log_limit *limit,
 				 const struct log_limit_key *key, int level,
 				 const struct log_burst *burst, uint64_t now_ms,

@@ -170,7 +170,8 @@ static void log_thread_wait(struct log_thread *t)
 	pthread_cond_timedwait(&t->changed, &t->lock, &until);
 }
 
-/* One round of writing; false: nothing to write. */
+/* One round of writing. Called with the lock held, which is released while
+ * writing. False: nothing to write. */
 static bool log_thread_round(struct log_thread *t)
 {
 	struct log_output_settings settings = t->settings;
