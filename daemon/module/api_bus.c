@@ -42,8 +42,8 @@ struct lined_subscription *lined_bus_subscribe_shared(
 
 /* ---- topics of clients --------------------------------------------------- */
 
-/* A client's subscription. When the client closes, client_pending calls
- * client_topic_gone(). */
+/* A client's subscription to a topic. `pending` is in the client's list, so
+ * client_topic_gone() is called when the client closes. */
 struct client_topic {
 	struct client_pending pending;
 	struct lined_subscription *subscription;

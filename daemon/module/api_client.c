@@ -52,8 +52,9 @@ void *lined_client_data(struct lined_socket *client)
 	return (char *)client_of(client) + CLIENT_DATA_OFFSET;
 }
 
-/* A client's timer. When the client closes, client_pending calls
- * client_timer_gone(). Clients without a timer need no memory for one. */
+/* A client's timer. `pending` is in the client's list, so client_timer_gone()
+ * is called when the client closes. Clients without a timer need no memory for
+ * one. */
 struct client_timer {
 	struct client_pending pending;
 	struct lined_timer timer;

@@ -117,9 +117,10 @@ void lined_service_log(const struct lined_service *instance,
 	/*
 	 * The log suppresses frequent messages by kind. The kind is the
 	 * module's format, not the "%s" here: otherwise one frequent message
-	 * would suppress the messages of all modules. The control protocol logs
-	 * changes as notices, which are never suppressed, and refusals as info:
-	 * many refusals could fill the log.
+	 * would suppress the messages of all modules. An internal service's
+	 * errors, warnings and notices have no kind and are never suppressed.
+	 * The control protocol logs changes as notices. It logs refusals as
+	 * info, which can be suppressed: many refusals could fill the log.
 	 */
 	snprintf(line, sizeof(line), "service %s: %s", instance->name, text);
 	log_msg_of(instance->conf->internal && level < LINED_LOG_INFO ? NULL
