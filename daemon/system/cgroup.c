@@ -49,8 +49,8 @@ static void cgroup_each_above(const char *mount, char *group,
 	}
 }
 
-/* Whether "cpu" is in "cpu,cpuacct". The empty list of version 2 means all
- * controllers. */
+/* Whether a list of controllers, such as "cpu,cpuacct", has this one. The empty
+ * list of version 2 means all controllers. */
 static bool cgroup_has(const char *controllers, const char *controller)
 {
 	size_t len = strlen(controller);

@@ -20,7 +20,7 @@ void cgroup_each(const char *root, const char *controller,
 bool cgroup_read(const char *directory, const char *name, char *line,
 		 size_t size);
 
-/* The memory limit of the groups (memory.max, memory.high; version 1:
+/* The lowest memory limit of these groups (memory.max, memory.high; version 1:
  * memory.limit_in_bytes). 0: no limit. */
 uint64_t cgroup_memory(const char *root);
 

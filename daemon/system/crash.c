@@ -76,8 +76,8 @@ static void crash_format_this(struct log_words *line, const char *what)
 
 /* ---- signals ------------------------------------------------------------ */
 
-/* Logs what every worker runs: the signal came from another process, perhaps a
- * watchdog, and a hanging worker may be the reason. */
+/* Logs which workers run a protocol's code. The signal came from another
+ * process, perhaps a watchdog, and a hanging worker may be the reason. */
 static void crash_log_others(void)
 {
 	struct crash_thread thread;

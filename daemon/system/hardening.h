@@ -28,7 +28,7 @@ struct hardening {
 };
 
 /*
- * Starts the helper, unless all choices are off, and gives up the rights.
+ * Gives up the rights. Starts the helper before Landlock or seccomp is tried.
  * removable: see helper_open(). No other thread may exist yet. report says what
  * was done: "no-new-privileges on, landlock on, seccomp off". -1: a choice that
  * is `on` is not possible; report says which and why.
@@ -44,11 +44,12 @@ int hardening_apply(const struct hardening *wanted, const char *removable,
 int hardening_landlock(const struct hardening *wanted, const char **why);
 
 /*
- * Restricts a new program, called before execve(2): the program can trace only
- * its own processes and, from Linux 6.12 on, signal only those. readable ends
- * with NULL; if it has paths, the program can read only files below them, the
- * system's programs and libraries, and its own file. -1 and errno: reading
- * cannot be restricted.
+ * Restricts the program that this process will execute: call it before
+ * execve(2). From Landlock version 2 on, the program can trace only its own
+ * processes; from Linux 6.12 on, it can also signal only those. readable ends
+ * with NULL. If readable has paths, the program can read only files below them,
+ * its own file, the system's programs and libraries, /dev and /proc. -1 and
+ * errno: reading cannot be restricted.
  */
 int hardening_program(const char *file, char *const *readable);
 

@@ -63,9 +63,9 @@ static void helper_end(void)
 		;
 }
 
-/* The helper has ended or does not answer. Kills it: a late answer would be
- * taken for the answer to the next request. Starts no other helper, because
- * lined has no rights left to pass on. */
+/* Called when the helper has ended or does not answer. Kills the helper,
+ * because a late answer would be taken for the answer to the next request.
+ * Starts no other helper, because lined has no rights left to pass on. */
 static void helper_lose(void)
 {
 	helper_end();
@@ -73,7 +73,8 @@ static void helper_lose(void)
 		"cannot reload, start programs or open devices");
 }
 
-/* Returns the answer's result, with errno; *fd is the descriptor received. */
+/* Sends a request with `count` descriptors. Returns the value in the answer and
+ * sets errno. *fd: the descriptor received; -1: none. */
 static int helper_ask(const struct helper_request *request, const int *fds,
 		      size_t count, int *fd)
 {
@@ -219,7 +220,9 @@ static const long waiting_calls[] = {
 #endif
 };
 
-/* Reads /proc/PID/syscall: "running", or a number and arguments. */
+/* Whether a process with this text in /proc/PID/syscall reads standard input:
+ * 1, 0; -1: unknown. The text is "running", or the number of a call and its
+ * arguments. */
 static int helper_syscall_reads(const char *text)
 {
 	long number;

@@ -10,8 +10,8 @@
  *
  * Without a helper the same functions do the work in this process. If the
  * helper has ended, or is killed because it does not answer within 10 s, this
- * is logged once, and the functions return -1 with errno ESRCH. MT-safe, but
- * for helper_open().
+ * is logged once. Requests then fail: -1 with errno ESRCH. All functions but
+ * helper_open() are MT-safe.
  */
 #pragma once
 

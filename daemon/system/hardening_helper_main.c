@@ -77,9 +77,9 @@ static pid_t helper_fork(const struct helper_request *request, const int fds[3])
 
 /*
  * Removes a socket or the pid file. If any path were accepted, an intruder in
- * lined could remove the user's files. The directory is held open from the
- * check to the removal, so a changed path has no effect; only a user who may
- * write to the directory can replace the file.
+ * lined could remove the user's files. A socket's directory is held open from
+ * the check to the removal, so a changed path has no effect; only a user who
+ * may write to the directory can replace the file.
  */
 static int helper_unlink(char *path, const char *removable)
 {

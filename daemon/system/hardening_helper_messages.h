@@ -24,10 +24,10 @@ struct helper_request {
 };
 
 struct helper_answer {
-	int32_t value, error; /* value -1: see error */
+	int32_t value, error; /* value below 0: see error */
 };
 
-/* helper_open_device(), HELPER_READS and HELPER_MEMORY, done in this process.
- */
+/* Do the work of HELPER_DEVICE, HELPER_READS and HELPER_MEMORY in the calling
+ * process. */
 int helper_device_open(const char *path);
 int helper_process_looks(enum helper_kind kind, pid_t pid);

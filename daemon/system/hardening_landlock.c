@@ -157,9 +157,10 @@ int hardening_landlock(const struct hardening *wanted, const char **why)
 
 /* ---- programs ----------------------------------------------------------- */
 
-/* Where programs, their interpreters and libraries are; some may be missing. In
- * /proc a program can read the memory and environment only of processes that it
- * may trace. */
+/* What a program may read besides `readable` and its own file: programs,
+ * interpreters, libraries, /dev and /proc. Some paths may be missing. In /proc
+ * a program can read the memory and environment only of processes that it may
+ * trace. */
 static const char *const landlock_system[] = {
 	"/usr",
 	"/bin",

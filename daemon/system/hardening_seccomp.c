@@ -203,7 +203,7 @@ static int seccomp_forbid_arguments(scmp_filter_ctx filter)
 
 /* A filter cannot see the flags of clone3(2), because they are in memory. After
  * ENOSYS libc uses clone(2). Each new thread tries clone3(2), so audit does not
- * log this. */
+ * log what this filter forbids. */
 static int seccomp_forbid_clone3(scmp_filter_ctx filter)
 {
 	return seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS),

@@ -24,7 +24,8 @@ struct inherited {
 
 /* Returns the passed sockets with their names, close-on-exec, and removes the
  * variables that describe them from the environment. Sockets that nobody takes
- * stay open until inherited_free(). NULL: none were passed. */
+ * stay open until inherited_free(). Without memory the sockets are closed.
+ * NULL: there are none. */
 struct inherited *inherited_take(void);
 void inherited_free(struct inherited *inherited);
 

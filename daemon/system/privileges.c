@@ -156,7 +156,8 @@ void privileges_visit_free(struct privileges_visit *visit)
 	free(visit);
 }
 
-/* The process must not go on with the rights of another user. */
+/* Aborts if a call has failed: the process must not go on with another user's
+ * rights. */
 static void visit_require(int result)
 {
 	if (result < 0)

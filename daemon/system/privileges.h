@@ -19,9 +19,9 @@ int privileges_raise_nofile(uint64_t *before, uint64_t *limit);
 /*
  * Becomes user and group for good, with the user's supplementary groups. group
  * NULL: the user's own group; user NULL: only the group changes. A process that
- * already runs as this user needs no rights for this call. Only the log's
- * thread may exist besides this one. -1 and the reason in error, with the name
- * of user or group.
+ * already runs as this user and group needs no rights for this call. Only the
+ * log's thread may exist besides this one. -1 and the reason in error, with the
+ * name of user or group.
  */
 int privileges_drop(const char *user, const char *group, char *error,
 		    size_t size);
@@ -30,7 +30,7 @@ int privileges_drop(const char *user, const char *group, char *error,
  * The rights of a user and a group. Before privileges_drop() root takes these
  * rights for a while, to test which files the user may read. Main thread, in a
  * process without other threads. NULL: the process does not run as root; user
- * is NULL, root or unknown; or there is no memory.
+ * is NULL or root; user or group is unknown; or there is no memory.
  */
 struct privileges_visit;
 struct privileges_visit *privileges_visit_new(const char *user,

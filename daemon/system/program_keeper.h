@@ -90,10 +90,11 @@ int keeper_main(void);
 void keeper_settle(void);
 /* Kills all children of this process that the system can list. */
 void keeper_kill_children(void);
-/* Called in a new program: the program is killed when the keeper ends, cannot
- * gain rights, and gets the mark of programs. -1 and errno. */
+/* Called in a new process before execve(2). Where the system can: the program
+ * is killed when the keeper ends, cannot gain rights, and gets the mark of
+ * programs. -1 and errno. */
 int keeper_bind_program(pid_t watcher);
-/* Whether the peer may be a program or a descendant of a program: true if the
- * process has the mark of programs or has ended since it connected, or if the
- * system has no mark. */
+/* Whether the peer may be a program or a descendant of a program. True if the
+ * system has no mark of programs. Otherwise true if the peer has lined's user
+ * and group, and either has the mark or has ended since it connected. */
 bool keeper_may_have(const struct peercred *peer);

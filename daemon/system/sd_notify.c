@@ -60,7 +60,8 @@ static int notice_open_socket(void)
 	return manager_fd >= 0 ? 0 : -1;
 }
 
-/* Reads NOTIFY_SOCKET: a path, or "@" and an abstract name. 0: neither. */
+/* Makes the address from NOTIFY_SOCKET, which is a path, or "@" and an abstract
+ * name. Returns the address's length; 0: no such address. */
 static socklen_t notice_address(struct sockaddr_un *address)
 {
 	const char *name = getenv("NOTIFY_SOCKET");
@@ -243,8 +244,8 @@ void sd_notify_unstore(const char *name)
 	unsettled = true;
 }
 
-/* When the manager reads the barrier it closes its copy of the pipe: all
- * notices before the barrier are read then. */
+/* The manager reads notices in order. When it has read the barrier, it closes
+ * its copy of the pipe. */
 bool sd_notify_settle(void)
 {
 	int ends[2];

@@ -30,6 +30,6 @@ int self_spawn(pid_t *pid, enum self_role role, const int fds[3]);
  * lined. The helper and the keeper ignore these signals. */
 void self_heed_signals(void (*handler)(int));
 
-/* Called in the helper's child: executes the program for the role. -1 and
- * errno. */
+/* Called in a process that the helper has started: executes this program again,
+ * in the role. -1 and errno. */
 int self_become(enum self_role role, const int fds[3]);
