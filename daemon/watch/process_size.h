@@ -27,9 +27,9 @@ struct process_size {
 	 * was last returned to the system: the program, its stacks, and what
 	 * cannot be returned. */
 	uint64_t spare_bytes;
-	/* For messages about the ceiling: counts of clients closed and refused
-	 * and of bytes given up at the last message, and when the next message
-	 * may follow. */
+	/* For messages about the ceiling: the counts of clients closed, of
+	 * clients refused and of bytes given up, as of the last message.
+	 * ceiling_due_ms: when the next message may follow. */
 	uint64_t closed, refused, given_up, ceiling_due_ms;
 };
 

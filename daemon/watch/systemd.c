@@ -104,7 +104,8 @@ static void systemd_watchdog_fired(struct lined_timer *timer)
 		sd_notify_watchdog();
 }
 
-/* A third of the watchdog's timeout, so that one WATCHDOG=1 may be late. */
+/* At most a third of the watchdog's timeout, so that one WATCHDOG=1 may be
+ * late. */
 static uint32_t systemd_watchdog_ms(uint64_t watchdog_ms)
 {
 	uint64_t every = watchdog_ms / 3;

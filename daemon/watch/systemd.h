@@ -32,7 +32,8 @@ void systemd_stop(struct systemd *systemd);
 
 /* All addresses are open. */
 void systemd_ready(struct systemd *systemd);
-/* A reload begins; or it has ended, applied or refused. */
+/* systemd_reloading(): a reload begins. systemd_reloaded(): it has ended;
+ * applied false: it was refused. */
 void systemd_reloading(struct systemd *systemd);
 void systemd_reloaded(struct systemd *systemd, bool applied);
 /* The daemon starts stopping; its clients are drained within at_most_ms. */

@@ -93,8 +93,9 @@ static void worker_watch_fired(struct lined_timer *timer)
 	lined_timer_start(timer, worker_watch_tick(watch), 0);
 }
 
-/* At most a quarter of the watchdog's timeout: a stuck worker is logged after
- * two checks, well before the service manager kills the daemon. */
+/* WORKER_WATCH_MS, or a quarter of the watchdog's timeout if that is shorter: a
+ * stuck worker is logged after two checks, well before the service manager
+ * kills the daemon. */
 static uint32_t worker_watch_interval_ms(void)
 {
 	uint64_t watchdog_ms = sd_notify_watchdog_ms();
