@@ -168,8 +168,8 @@ static int cmdline_make_absolute(struct cmdline *cmdline)
 	return 0;
 }
 
-/* Handles one option. -1: the option is invalid, and the error was printed: by
- * getopt_long(3) if the option is '?'. */
+/* Handles one option. -1: the option is invalid, and the error was printed. For
+ * '?', getopt_long(3) has printed it. */
 static int cmdline_take(struct cmdline *cmdline, int option)
 {
 	switch (option) {

@@ -31,8 +31,8 @@ enum cmdline_result {
 	CMDLINE_WRONG, /* the error was printed on stderr */
 };
 
-/* Parses the command line. Strings point into argv. If the process will detach,
- * relative paths are replaced by absolute ones, in memory that is never freed.
- */
+/* Parses the command line. Strings point into argv or are constants. If the
+ * process will detach, relative paths are replaced by absolute ones, in memory
+ * that is never freed. */
 enum cmdline_result cmdline_parse(struct cmdline *cmdline, int argc,
 				  char **argv);

@@ -279,7 +279,8 @@ static void daemon_raise_files(void)
 {
 	uint64_t before, limit;
 
-	/* No warning for EPERM, e.g. in a container, where this is intended. */
+	/* EPERM gives no warning: e.g. a container may fix the limit on
+	 * purpose. */
 	if (privileges_raise_nofile(&before, &limit) < 0)
 		log_at(errno == EPERM ? LINED_LOG_INFO : LINED_LOG_WARNING,
 		       "open files: %s", strerror(errno));
@@ -400,7 +401,8 @@ static bool daemon_serve(struct daemon *daemon)
 		log_warning("pid-file: %s", strerror(errno));
 	systemd_ready(&daemon->systemd);
 	daemon_notify_fd(daemon->reload.cmdline->notify_fd);
-	/* This is the last chance to print: standard error is closed below. */
+	/* This is the last chance to print: detach_done() makes standard error
+	 * /dev/null. */
 	if (daemon->reload.cmdline->detach && log_is_lost())
 		fputs("lined: there is no syslog (/dev/log): messages are lost "
 		      "until there is one\n",
@@ -427,8 +429,8 @@ static enum exit_code daemon_run_config(struct daemon *daemon)
 	if (reload_open_log(daemon->reload.cmdline, conf) == 0 &&
 	    daemon_start(daemon, conf) == 0 && daemon_serve(daemon)) {
 		log_notice("stopped");
-		/* After a second signal to stop, some services have not ended:
-		 * then nothing is freed here. */
+		/* After a second signal to stop, services may be left. Then
+		 * nothing is freed here. */
 		if (server_is_empty(&daemon->server)) {
 			spare_fds_release();
 			systemd_stop(&daemon->systemd);

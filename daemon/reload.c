@@ -200,8 +200,9 @@ int reload_open_log(const struct cmdline *cmdline, const struct conf *conf)
 	return -1;
 }
 
-/* Compares the new log level with the level in use, not with the old config's:
- * a reload undoes `linectl log`. */
+/* Whether conf changes the log's settings. Compares the new log level with the
+ * level in use, not with the old config's, because a reload undoes `linectl
+ * log`. */
 static bool reload_changes_log(const struct reload *reload,
 			       const struct conf *conf)
 {
@@ -244,9 +245,9 @@ struct reload_plan *reload_plan_read(const struct reload *reload,
 				conf_subprocess_load(child, &env, errors));
 }
 
-/* Warns of inherited sockets that no service names. These sockets stay open,
- * because a later reload may name them: until then their clients wait. systemd
- * would keep the sockets open anyway. */
+/* Warns of sockets that a socket unit passes and no service names. These
+ * sockets stay open, because a later reload may name them. Until then their
+ * clients wait. systemd would keep the sockets open anyway. */
 static void reload_warn_unnamed(const struct reload *reload,
 				const struct conf *conf, struct report *report)
 {

@@ -37,8 +37,8 @@ struct reload {
 	unsigned long done, refused;
 };
 
-/* Reads the config file. NULL: the file has errors. Initialises errors; the
- * caller calls conf_errors_fini(). check_names: see conf.h. */
+/* Reads the config file. Initialises errors; the caller calls
+ * conf_errors_fini(). NULL: errors says why. check_names: see conf.h. */
 struct conf *reload_read(const struct reload *reload, bool check_names,
 			 struct conf_errors *errors);
 
@@ -53,19 +53,20 @@ int reload_open_log(const struct cmdline *cmdline, const struct conf *conf);
 /* Applies the first config to the server. -1: logged. */
 int reload_start(struct reload *reload, struct conf *conf);
 
-/* Starts reading the config again, in a child process; then applies it and
- * calls finished, perhaps within this call. The reasons of a refused reload are
+/* Starts reading the config again in a child process. When the child has ended,
+ * applies or refuses the config and calls finished. If the child cannot be
+ * started, calls finished within this call. The reasons of a refused reload are
  * logged and in the report. */
 void reload_begin(struct reload *reload);
-/* Cancels a reload that is still reading: the reload is refused. */
+/* Refuses a reload that is still reading; does nothing if there is none. */
 void reload_cancel(struct reload *reload);
 
 /* Fills *source, so that a child process reads the config as a reload would. */
 void reload_describe(const struct reload *reload, struct conf_source *source);
 
 /* Plans a reload to the config that a child has read. Loads no module. The
- * caller initialises errors. NULL: the reload would be refused for the reasons
- * in errors, or, if errors is empty, there is no memory. */
+ * caller initialises errors. NULL: errors says why the reload would be refused;
+ * if errors is empty, there is no memory for the plan. */
 struct reload_plan *reload_plan_read(const struct reload *reload,
 				     const struct conf_subprocess *child,
 				     struct conf_errors *errors);
