@@ -97,9 +97,10 @@ struct client_arrival {
 	struct client_via *via;
 	/*
 	 * For WebSocket. refused: the service is full, and the response must
-	 * say so. forwarded: a header field of the request has the client's
-	 * address, so the client is not admitted yet. In both cases `entry` is
-	 * NULL. early: the first bytes, read in search of a PROXY header.
+	 * say so. forwarded: a header field of the request may have the
+	 * client's address, so the client is not admitted yet. In both cases
+	 * `entry` is NULL. early: the first bytes, read in search of a PROXY
+	 * header.
 	 */
 	bool web, refused, forwarded;
 	uint8_t early_len;

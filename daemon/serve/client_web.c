@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Answers requests on ws:// and wss:// addresses. If a proxy passes the
- * client's address in a header field, the client is not admitted yet: this file
- * asks the main thread to admit the client.
+ * Answers requests on ws:// and wss:// addresses. If a proxy has sent no PROXY
+ * header, the client is not admitted yet: its address may be in a header field
+ * of the request. This file then asks the main thread to admit the client.
  */
 #include "config.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Carries out a reload plan as a transaction: all addresses are opened and all
- * new services started before a running service is changed. If a step fails,
- * all steps are undone.
+ * new services started before a running service is changed. If that fails, all
+ * of it is undone.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The server: the workers, the services and their config. A reload is a
- * transaction: everything new is opened and started first; if a step fails,
+ * transaction: everything new is opened and started first; if that fails,
  * nothing has changed. Main thread.
  */
 #pragma once

@@ -240,8 +240,8 @@ enum admission_verdict service_admit(struct service *service,
 }
 
 /* Admits or refuses the client, and passes an admitted client to a worker. If a
- * header field will have the client's address, the worker gets the client
- * first, and asks for admission later. */
+ * header field of the request may have the client's address, the worker gets
+ * the client first, and asks for admission later. */
 static void accept_client(struct service *service,
 			  struct client_arrival *arrival,
 			  const struct admission_limits *limits)

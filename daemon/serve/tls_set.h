@@ -18,7 +18,7 @@ struct tls_section {
 	const struct conf_tls *conf; /* a part of tls_set.conf */
 	struct tls_files *files;
 	struct tls_context **contexts; /* one per worker */
-	/* For server_tls.c. seen: a hash of the files' state at the last look.
+	/* For server_tls.c. seen: a hash of the files' state at the last check.
 	 * changed: that state is new, and the files were not read again yet. */
 	uint64_t seen;
 	bool changed;
