@@ -47,6 +47,7 @@ enum broker_bucket {
 
 /* ---- events ------------------------------------------------------------- */
 
+/* With each kind: the fields of struct broker_event that are set. */
 enum broker_event_kind {
 	BROKER_UP, /* connected; number: creation time of the buckets */
 	/* The link has ended. text: the reason; number: how many lines of
@@ -88,6 +89,8 @@ struct broker_event *broker_event_new(enum broker_event_kind kind,
 
 /* ---- requests ----------------------------------------------------------- */
 
+/* With each kind: the fields of struct broker_request that are used, besides
+ * `connection` and `lines`. */
 enum broker_request_kind {
 	BROKER_SEND,  /* a frame to all other nodes: data */
 	BROKER_STORE, /* bucket, key, data, expected, tag */

@@ -54,7 +54,7 @@ struct listener {
 	size_t count;
 	bool open;
 	bool failing;               /* the failure to accept has been logged */
-	struct unix_path_file file; /* a UNIX path's file, for unlinking */
+	struct unix_path_file file; /* a UNIX path's file */
 };
 
 /* Room for every text of listener_fd_text(). A longer text of

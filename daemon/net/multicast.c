@@ -43,7 +43,7 @@ static int multicast_request(int fd, int level,
 }
 
 /* By default, a socket bound to a group also receives messages that only other
- * programs' memberships let in, e.g. from other sources. Turns this off. */
+ * programs have asked for, e.g. from other sources. Turns this off. */
 static int multicast_exclude_others(int fd, int level)
 {
 	int off = 0;

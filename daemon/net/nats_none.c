@@ -14,5 +14,5 @@ bool broker_is_left(void)
 	return false;
 }
 
-/* Never called. */
+/* Never used. */
 const struct broker_ops broker_nats = {.open = NULL};

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Penalties: after a fault of a client, a service refuses the client's address
- * for some time. Each further fault doubles the time. The table is bounded: in
- * a full table a new entry replaces the oldest one. An IPv6 address counts as
- * its /64 (address_hash.h).
+ * for some time. A further fault doubles the time, up to a maximum, while the
+ * last penalty is remembered. The table is bounded: in a full table a new entry
+ * replaces the oldest one. An IPv6 address counts as its /64, unless it is
+ * link-local (address_hash.h).
  *
  * Thread: any. One table serves all workers of a service, so that all of them
  * refuse an address at once.
