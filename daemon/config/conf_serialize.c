@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes and reads fields: a length in four bytes, as many bytes, and a NUL. A
- * tree is a sequence of items: a section begins, a key, a value, a section
- * ends. The keys of a section precede its inner sections. A file's name is
- * written only where it changes.
+ * Writes and reads numbers and fields. A number has four bytes. A field is a
+ * number, its length, then as many bytes, then a NUL. A tree is a sequence of
+ * items: begin of a section, key, value, end of a section. The keys of a
+ * section precede its inner sections. A file's name is written only where it
+ * changes.
  */
 #include "config.h"
 
