@@ -155,8 +155,8 @@ enum lined_request_kind {
 	/* ADDRESS: forgets the address's penalties; a `forgiven` record for
 	 * each service that had one. */
 	LINED_REQUEST_FORGIVE,
-	/* A `cluster` record, and a `node` record for each other node; none if
-	 * this daemon is in no cluster. */
+	/* A `cluster` record, and a `node` record for each other node; no
+	 * record if this daemon is in no cluster. */
 	LINED_REQUEST_CLUSTER,
 };
 

@@ -32,9 +32,9 @@ LINED_API const char *lined_service_name(const struct lined_service *service);
 LINED_API const void *
 lined_service_options(const struct lined_service *service);
 
-/* The protocol's data for this instance: instance_size zeroed bytes, aligned
- * for any type; if instance_size is 0, the pointer that the protocol has set,
- * at first NULL. */
+/* The protocol's data for this instance. If instance_size is not 0, the data
+ * are that many zeroed bytes, aligned for any type. If it is 0, the data are
+ * the pointer that the protocol has set, at first NULL. */
 LINED_API void lined_service_set_data(struct lined_service *service,
 				      void *data);
 LINED_API void *lined_service_data(const struct lined_service *service);
@@ -54,9 +54,9 @@ lined_service_dispatcher(const struct lined_service *service);
 LINED_API unsigned lined_service_worker(const struct lined_service *service);
 LINED_API unsigned lined_service_workers(const struct lined_service *service);
 
-/* True on one worker of the service; in a cluster, only on the primary node:
- * see LINED_CLUSTER_PRIMARY. For things that must exist only once, such as a
- * connection to another server. */
+/* True on one worker of the service. In a cluster it is true only on the
+ * primary node; LINED_CLUSTER_PRIMARY reports a change. For things that must
+ * exist only once, such as a connection to another server. */
 LINED_API bool lined_service_is_primary(const struct lined_service *service);
 
 /* The config's drain-timeout, for work that the protocol itself must end. */
