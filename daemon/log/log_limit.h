@@ -2,7 +2,7 @@
 /*
  * The rate limit of the log. Each kind of message (for example, refusals of a
  * service for one reason) has a limit for each address and a limit for all
- * addresses: one address cannot suppress messages about another, and many
+ * addresses. So one address cannot suppress messages about another, and many
  * addresses together cannot fill the log. This file only counts: the owner
  * provides clock and lock and writes the reports.
  */
