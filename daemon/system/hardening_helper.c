@@ -2,7 +2,8 @@
 /*
  * lined's end of the connection to the helper, and functions that work at
  * either end. The ends are a SOCK_SEQPACKET pair, with one request and one
- * answer at a time: no answer takes longer than a fork or an open.
+ * answer at a time. This suffices, because no answer takes longer than a fork
+ * or an open.
  */
 #include "config.h"
 

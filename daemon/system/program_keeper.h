@@ -2,9 +2,9 @@
 /*
  * The keeper: a process between lined and the programs of a service. The keeper
  * starts programs, reports how each ended, and kills all remaining processes
- * when lined ends, even in a crash. The keeper is lined's own binary under
- * another name: lined itself should not fork, because it has threads, and keys
- * and clients in its memory.
+ * when lined ends, even in a crash. lined itself should not fork, because it
+ * has threads, and keys and clients in its memory. So the keeper is lined's own
+ * binary, executed under another name.
  *
  * Both ends are declared here: keeper_open() for lined, keeper_main() for the
  * process. Each message is a packet of a SOCK_SEQPACKET pair.

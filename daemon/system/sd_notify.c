@@ -3,7 +3,8 @@
  * Each notice is a datagram to NOTIFY_SOCKET, as sd_notify(3) sends it.
  * sd_notify(3) itself blocks while the manager does not read, and all clients
  * would wait. If sending fails for another reason than a full queue, the notice
- * is lost: a manager that gets no READY=1 logs that itself.
+ * is lost, and lined logs nothing: a manager that gets no READY=1 logs that
+ * itself.
  */
 #include "config.h"
 
