@@ -25,7 +25,8 @@
 /* How deep includes may nest. */
 #define ROUNDS_MAX 32
 
-/* The body of the request plan-files: items, each a line and its bytes. */
+/* The body of the request plan-files: items, each a line followed by as many
+ * bytes as the line says. */
 struct plan_files {
 	char *data;
 	size_t len;
