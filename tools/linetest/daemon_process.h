@@ -61,7 +61,8 @@ void daemon_process_stop(struct daemon_process *process);
 int daemon_process_wait(struct daemon_process *process, uint32_t timeout_ms,
 			char **error);
 
-/* Asks the system whether the daemon has ended; if so, the log is complete. */
+/* Asks the system whether the daemon has ended. If so, reads the rest of the
+ * log, for a second at most. */
 bool daemon_process_has_ended(struct daemon_process *process);
 
 /* "exit status 1", "killed by signal 11 (Segmentation fault)"; to be freed. */

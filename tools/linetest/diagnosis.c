@@ -120,8 +120,8 @@ static void diagnosis_add_last(struct bytes *out, const struct bytes *rows,
 }
 
 /* Adds a row for each line of data: the client's name, the sign of the
- * direction (doubled if the line has no end), the line. Steps have expected the
- * first `read` bytes; rows beyond them begin with "?". */
+ * direction, and the line. The sign is doubled if the line has no end. Steps
+ * have read the first `read` bytes; the rows of all others begin with "?". */
 static void rows_add_lines(struct bytes *rows, const struct client *client,
 			   const char *sign, const char *data, size_t len,
 			   size_t read)

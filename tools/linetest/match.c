@@ -293,9 +293,10 @@ char *match_check(const struct template *template)
 }
 
 /*
- * regexec(3) finds the leftmost match, and the longest of several. If the
- * expression can match the whole line, regexec(3) finds the whole line. A line
- * with a NUL byte needs REG_STARTEND, which not every library has.
+ * regexec(3) finds the leftmost match, and of several matches there the
+ * longest. If the expression can match the whole line, regexec(3) finds the
+ * whole line. A line with a NUL byte needs REG_STARTEND, which not every
+ * library has.
  */
 static bool regex_matches_all(const regex_t *regex, const char *line,
 			      size_t len, regmatch_t *found, size_t groups)

@@ -202,8 +202,8 @@ static int open_and_bind(const struct net_address *address, int type,
 
 /* fd is bound without SO_REUSEADDR, and so keeps the port from programs that
  * look for a free one. Servers that set SO_REUSEADDR can still bind the port.
- * Returns fd. If the system does not let servers do that, closes fd and returns
- * -1. */
+ * Returns fd. If the system does not let such servers bind the port, closes fd
+ * and returns -1. */
 static int port_hold(int fd, const struct net_address *address)
 {
 	int other;

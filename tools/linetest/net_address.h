@@ -31,8 +31,8 @@ int net_address_unix(struct net_address *address, const char *path);
  * Finds a loopback address with a free port, for any transport but UNIX. For
  * streams, *held becomes a descriptor that reserves the port until it is
  * closed: only listeners with SO_REUSEADDR can bind the port meanwhile. *held
- * is -1 if the port cannot be reserved. held may be NULL. -1 and errno: no such
- * family, or no free port.
+ * becomes -1 if the port cannot be reserved. held may be NULL. Returns -1 and
+ * errno if there is no such family, or no free port.
  */
 int net_address_free(struct net_address *address, enum transport transport,
 		     int *held);

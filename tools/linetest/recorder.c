@@ -333,7 +333,7 @@ static int recorder_find_here(struct recorder *recorder)
 
 /* ---- the file ----------------------------------------------------------- */
 
-/* Writes the head, or a comment in its place, to the file. */
+/* Writes the head to the file, or a comment in place of the head. */
 static void recorder_write_head(struct recorder *recorder)
 {
 	const struct transcript *head = recorder->settings->head;

@@ -59,8 +59,8 @@ struct step {
 	/* The text that is sent or expected. */
 	struct template text;
 	enum line_end end;
-	/* STEP_LINE: this line and those of the neighbouring steps of the
-	 * client with any_order may come in any order. */
+	/* STEP_LINE: if consecutive steps of one client have this flag, their
+	 * lines may come in any order. */
 	bool any_order;
 	uint32_t ms; /* STEP_WAIT, STEP_SILENCE */
 	/* STEP_CONNECT, STEP_LISTEN: where. A URL, or NULL and an
@@ -120,7 +120,7 @@ size_t transcript_address(struct transcript *transcript,
 			  enum transport transport, const char *name,
 			  size_t len);
 
-/* The same without making it: SIZE_MAX if it does not exist. */
+/* The same, but returns SIZE_MAX if it does not exist. */
 size_t transcript_find_client(const struct transcript *transcript,
 			      const char *name, size_t len);
 size_t transcript_find_address(const struct transcript *transcript,

@@ -32,7 +32,7 @@ void transcript_writer_bytes(struct transcript_writer *writer,
 			     struct writer_client *client, bool is_said,
 			     const char *data, size_t len);
 
-/* Writes "NAME: ACTION", after everything that was sent before. */
+/* Writes the bytes that are left, and then "NAME: ACTION". */
 void transcript_writer_act(struct transcript_writer *writer,
 			   struct writer_client *client, const char *action);
 

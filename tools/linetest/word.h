@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /* The next word of a statement, cut off in place; NULL at its end. *at moves
- * behind it. A # begins a comment. */
+ * behind it. A word that begins with # begins a comment. */
 char *word_next(char **at);
 
 /* The length of the name, of a client or a value, at the beginning of text: a
