@@ -25,8 +25,8 @@ struct parser_client {
 	enum line_end end;
 	bool ended;      /* the other side has ended the connection */
 	bool listens;    /* it plays a server */
-	size_t came_for; /* its connect was moved before the sends with this
-			  * sends_serial; 0: it was not moved */
+	size_t came_for; /* sends_serial of the sends before which its connect
+			  * was moved; 0: it was not moved */
 };
 
 struct parser {

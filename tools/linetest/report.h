@@ -29,8 +29,8 @@ void report_begin(const struct report *report, const char *file,
 void report_warn(const struct report *report, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Warns once for a transcript if its daemon's log says that a worker was busy
- * for long. */
+/* Warns once for a transcript if its daemon's log says that a handler took
+ * longer than 100 ms. */
 void report_warn_slow(struct report *report, const char *file,
 		      const struct bytes *log);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The operation of each kind of step; run_play.c has the table. Every function
- * plays one step. It calls run_fail() and returns false if it cannot play the
- * step, or if the expected text or event does not come.
+ * The operation of each kind of step; run_play.c has the table. A function that
+ * is in the table plays a step. It calls run_fail() and returns false if it
+ * cannot play the step, or if the expected text or event does not come.
  */
 #pragma once
 

@@ -111,7 +111,8 @@ static int reader_take_literal_escape(struct reader *reader)
 	return 0;
 }
 
-/* The escapes of expressions stay; \xNN, \e and the like become the byte. */
+/* \xNN, \e, \f, \n, \r and \t become the byte. Other escapes stay: they belong
+ * to the expression. */
 static int reader_take_pattern_escape(struct reader *reader)
 {
 	const char *p = reader->at + 1;
