@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The state of parsing a transcript, and functions for all statements: errors,
- * steps. The statements themselves are in parser_statement.c (files, and those
+ * steps. The statements themselves are in parser.c (files, and those
  * without a client), parser_client.c and parser_config.c. Everything that
  * can be known without playing the transcript is checked while it is read:
  * which clients are connected, which names have a value, that each block ends.
@@ -52,6 +52,8 @@ struct parser {
 	size_t sends, sends_serial;
 	struct values known; /* names with a value; the values do not matter */
 };
+
+/* ---- parser_build.c ------------------------------------------------------ */
 
 /* Adds an error at the current line. */
 void parser_error(struct parser *parser, const char *format, ...)
