@@ -100,11 +100,6 @@ static bool tls_lists_equal(const struct conf_service *a,
 	return true;
 }
 
-/* Limits and framing are integers without padding: their bytes can be compared.
- */
-_Static_assert(sizeof(struct lined_limits) == 7 * sizeof(uint32_t), "gaps");
-_Static_assert(sizeof(struct lined_framing) == 8, "gaps");
-
 static bool networks_equal(const struct lined_network *a, size_t a_count,
 			   const struct lined_network *b, size_t b_count)
 {

@@ -172,6 +172,12 @@ def service(name, *listen, protocol="echo", extra=""):
             % (name, protocol, ", ".join('"%s"' % a for a in listen), extra))
 
 
+def is_linked_with(library, program=LINED):
+    """Whether the program has a library of this name, such as libtsan."""
+    done = subprocess.run(["ldd", program], stdout=subprocess.PIPE, check=True)
+    return library.encode() in done.stdout
+
+
 class Client:
     """A stream client that connects to (host, port) or to the path of a UNIX
     socket."""

@@ -253,9 +253,17 @@ class Cut(ClusterTest):
         told = self.settle(alice, bob)
         # node-b loses "is now carol" and one line; node-a loses one or two
         # lines "is now carol".
-        b.wait_log("cluster: 2 lines of node node-a were lost")
-        a.wait_log("cluster: 1 line of node node-b was lost" if told
-                   else "cluster: 2 lines of node node-b were lost")
+        self.lost(b, "node-a", 2)
+        self.lost(a, "node-b", 1 if told else 2)
+
+    def lost(self, daemon, node, lines):
+        """Waits until the daemon's log has so many lost lines of a node, in one
+        message or in several."""
+        pattern = r"cluster: (\d+) lines? of node %s (?:was|were) lost$" % node
+        self.eventually(
+            lambda: sum(int(re.search(pattern, line).group(1))
+                        for line in daemon.logged(pattern)) == lines,
+            "%d lost lines of %s" % (lines, node))
 
     def test_first_join_is_the_end_of_no_cut(self):
         nats = Nats(self)

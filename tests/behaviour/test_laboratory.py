@@ -5,12 +5,11 @@ calls that fail. To test all of them takes long, and is done by hand."""
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import unittest
 
-from lined_test import LINED, TOP, main
+from lined_test import TOP, is_linked_with, main
 
 sys.path.insert(0, os.path.join(TOP, "tests", "laboratory"))
 
@@ -43,11 +42,6 @@ FOUND = [
     # a helper without requests that stayed
     ("sendmsg .*fd_message_send .*helper_ask ", "ENOBUFS", lab.ONCE),
 ]
-
-
-def is_linked_with(name):
-    done = subprocess.run(["ldd", LINED], stdout=subprocess.PIPE, check=True)
-    return name.encode() in done.stdout
 
 
 @unittest.skipIf(is_linked_with("libtsan"), "TSan has an allocator of its own")
