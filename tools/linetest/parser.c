@@ -156,7 +156,7 @@ static const struct {
 	{"!", NULL, parse_silence_all},
 };
 
-/* Cuts row into words. */
+/* Parses the statement in row. Modifies row: it is cut into words. */
 static void parse_statement(struct parser *parser, char *row)
 {
 	char *at = row, *keyword = word_next(&at), *word;
@@ -311,8 +311,8 @@ static void parser_fini(struct parser *parser)
 	values_fini(&parser->known);
 }
 
-/* With --connect, linetest has not started the daemon: it cannot stop the
- * daemon or read its log. */
+/* With --connect, linetest has not started the daemon. So it cannot stop or
+ * reload the daemon, nor read its log. */
 static void parser_check_steps(struct parser *parser)
 {
 	const struct transcript *transcript = parser->transcript;

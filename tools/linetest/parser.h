@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The state of parsing a transcript, and functions for all statements: errors,
- * steps. The statements themselves are in parser.c (files, and those
- * without a client), parser_client.c and parser_config.c. Everything that
- * can be known without playing the transcript is checked while it is read:
- * which clients are connected, which names have a value, that each block ends.
+ * The state of parsing a transcript, and the functions that several files call.
+ * The statements are in parser_client.c, parser_config.c and, those about other
+ * things, in parser.c, which also reads the files. parser_build.c adds errors
+ * and steps. The parser checks everything that can be known without playing the
+ * transcript: which clients are connected, which names have a value, that each
+ * block ends.
  */
 #pragma once
 

@@ -20,6 +20,6 @@ int websocket_bridge_open(struct lined_dispatcher *d,
 			  void (*connected)(void *arg), void *arg,
 			  struct websocket_bridge **bridge);
 
-/* Call it when the client has closed its end. connected() is not called after
- * that, and the bridge is freed when both of its connections have ended. */
+/* Call it when the client closes its end. connected() is not called after that,
+ * and the bridge is freed when both of its connections have ended. */
 void websocket_bridge_leave(struct websocket_bridge *bridge);
