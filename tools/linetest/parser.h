@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The state of parsing a transcript, and the functions that several files call.
- * The statements are in parser_client.c, parser_config.c and, those about other
- * things, in parser.c, which also reads the files. parser_build.c adds errors
- * and steps. The parser checks everything that can be known without playing the
- * transcript: which clients are connected, which names have a value, that each
- * block ends.
+ * The statements are in parser_client.c (lines of a client), parser_config.c
+ * (what the daemon serves) and parser.c (all others). parser.c also reads the
+ * files, and parser_build.c adds errors and steps. Everything that can be known
+ * without playing the transcript is checked: which clients are connected, which
+ * names have a value, that each block ends.
  */
 #pragma once
 
