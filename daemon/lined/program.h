@@ -32,8 +32,8 @@ struct lined_program_spec {
 	/*
 	 * NULL-terminated paths of files and directories. The program can read
 	 * these and what is below them, its own file, the system's programs and
-	 * libraries, /dev and /proc. Such a list needs Landlock. NULL: any file
-	 * that the user can read.
+	 * libraries, /dev and /proc. Such a list needs Landlock. NULL or an
+	 * empty list: any file that the user can read.
 	 */
 	const char *const *readable;
 	/* Limits set by setrlimit(2); 0: as lined's. */

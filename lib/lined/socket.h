@@ -256,14 +256,15 @@ LINED_API int lined_socket_wrap(struct lined_socket *sock, int fd,
  * Binds to an address; opens a descriptor of this type (SOCK_STREAM or
  * SOCK_DGRAM) if the socket has none. IPv6 sockets accept IPv6 only, TCP
  * sockets get SO_REUSEADDR. A datagram socket is UDP_BOUND afterwards. -1 with
- * errno: EINVAL (not idle), or of socket(2), setsockopt(2) and bind(2).
+ * errno: EINVAL (not idle), ENOMEM, or of socket(2), setsockopt(2), bind(2) and
+ * lined_dispatcher_register().
  */
 LINED_API int lined_socket_bind(struct lined_socket *sock, int type,
 				const struct sockaddr *address, socklen_t len);
 
 /* Listens on a bound socket: its handle_accept is called when connections are
- * waiting. -1 with errno: EINVAL (not idle, or no descriptor), or of
- * listen(2). */
+ * waiting. -1 with errno: EINVAL (not idle, or no descriptor), or of listen(2)
+ * and lined_dispatcher_register(). */
 LINED_API int lined_socket_listen(struct lined_socket *sock, int backlog);
 
 /*
