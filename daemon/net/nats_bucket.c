@@ -72,8 +72,8 @@ static bool nats_make_bucket(struct nats_link *link, enum broker_bucket bucket)
 }
 
 /* Reads when the bucket of names was created: this tells a node whether the
- * buckets are new. Also reads the bucket's last revision. It may be that of a
- * purged delete marker: then no entry has this revision. */
+ * buckets are new. Also reads the bucket's last revision. No entry has this
+ * revision if the last change was a delete marker that has been purged. */
 static bool nats_read_id(struct nats_link *link, uint64_t *buckets_id)
 {
 	jsStreamInfo *info = NULL;

@@ -65,7 +65,7 @@ struct service {
 	uint64_t tls_refused; /* TLS handshakes over the limit */
 	unsigned turn;        /* where the next search for a worker begins */
 	uint64_t lines_logged, busy; /* used by process_size.c */
-	bool begun;                  /* its plan was carried out */
+	bool begun; /* the start or reload that added it is committed */
 	bool draining;
 };
 

@@ -49,9 +49,9 @@ static bool instance_is_deciding(const struct lined_socket *sock)
 }
 
 /*
- * Whether all input is answered. A client that waits for a request
- * (lined/control.h) counts as answered: the request may itself wait for this
- * drain.
+ * Whether all input is answered. A client that waits for the response to
+ * a request (lined/control.h) counts as answered: the request may itself wait
+ * for this drain.
  */
 static bool instance_is_answered(const struct lined_socket *sock)
 {

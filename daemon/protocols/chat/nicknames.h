@@ -20,10 +20,9 @@
 struct chat_person {
 	uint64_t id; /* lined_client_id(); must be first, see chat_find() */
 	char nickname[CHAT_NAME_MAX + 1];
-	char entry[CHAT_NICKNAME_SPELLING_MAX]; /* entry with the current
-						 * spelling
-						 */
-	char *away;                             /* NULL: not away */
+	/* The name of the registry entry with the nickname's spelling. */
+	char entry[CHAT_NICKNAME_SPELLING_MAX];
+	char *away; /* NULL: not away */
 };
 
 /* Finds the owner of a nickname by id; NULL: none. */

@@ -118,8 +118,8 @@ static bool policy_is_whitelisted(struct lined_service *service,
 }
 
 /* Answers a request. Without an address or a recipient (DATA with several
- * recipients) there is no key, and the request passes. A bounce has an empty
- * sender. */
+ * recipients) there is no key, and the request passes. The sender may be
+ * empty: that of a bounce is. */
 static void policy_answer(struct lined_socket *client,
 			  const struct policy_request *request)
 {

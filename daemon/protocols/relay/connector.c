@@ -14,7 +14,7 @@
 #include "relay/relay.h"
 
 /* While another connector is good, the longest delay is multiplied by this if
- * the last connection was not good for retry-max. */
+ * the last connection did not stay good for retry-max. */
 #define PATIENCE 10
 
 /* The time for the last lines has no limit here: drain-timeout limits it. */
@@ -315,7 +315,7 @@ static void connector_drop_socket(struct relay_connector *connector)
 	connector->handlers->handle_unsent(connector);
 }
 
-/* Restarts back-off only after a connection that was good for retry-max:
+/* Restarts back-off only after a connection that stayed good for retry-max:
  * otherwise there would be no pause between connections to a server that
  * greets and closes. */
 static void connector_judge(struct relay_connector *connector,

@@ -57,8 +57,8 @@ enum relay_connector_state {
 /* An address to connect to; a name may have several. */
 struct relay_connector_target {
 	struct lined_address to; /* len 0: a device has no socket address */
-	unsigned failures;       /* since the target was good for retry-max */
-	bool tried;              /* in this round */
+	unsigned failures; /* since the target last stayed good for retry-max */
+	bool tried;        /* in this round */
 };
 
 struct relay_connector {
@@ -70,11 +70,12 @@ struct relay_connector {
 	struct lined_lookup *lookup;
 	struct relay_connector_target *targets;
 	size_t target_count, target; /* target: index of the last tried */
-	unsigned failures;           /* rounds since a connection was good for
-				      * retry-max */
-	bool wasted;      /* the last connection was not good for retry-max */
-	bool patient;     /* set by the owner: another connector is good */
-	uint64_t good_ms; /* when the connector became good; 0: not good */
+	/* Rounds since a connection last stayed good for the time retry-max, or
+	 * since that option changed. */
+	unsigned failures;
+	bool wasted;  /* the last connection did not stay good for retry-max */
+	bool patient; /* set by the owner: another connector is good */
+	uint64_t good_ms;      /* when the connector became good; 0: not good */
 	uint64_t connected_ms; /* when it last connected */
 	uint64_t state_ms;     /* when it entered its state, or became good */
 	uint64_t due_ms;       /* waiting: when the next round begins */
