@@ -178,6 +178,7 @@ class LeftServer(LoadTest):
     def test_lines_that_it_has_not_read_are_not_sent(self):
         self.nats.signal(signal.SIGSTOP)
         self.addCleanup(self.nats.signal, signal.SIGCONT)
+        stopped = self.a.mark()
         flood = Flood(self.writer, LONG_LINE)
         flood.wait()
         self.check_near(flood)
@@ -191,7 +192,10 @@ class LeftServer(LoadTest):
         mark = self.a.reload()
         self.a.wait_log("cluster: joined as node node-a", mark)
         after = self.metric(self.a, "lines_unsent_total")
-        self.assertGreater(after, before)
+        # On a slow machine the link may have ended during the flood; then these
+        # lines were counted before.
+        if not self.a.logged("cluster: nats://", stopped):
+            self.assertGreater(after, before)
         self.assertEqual(self.metric(self.a, "lines_sent_total"),
                          sent + before - after)
 
