@@ -26,8 +26,8 @@ struct inbox {
 	unsigned got;
 	struct lined_buffer *last; /* for comparison only: it may be freed */
 	struct lined_subscription *subscription;
-	/* What the handler also does: it subscribes or unsubscribes an inbox,
-	 * and publishes a text. */
+	/* The handler also subscribes or unsubscribes an inbox, and publishes
+	 * a text. NULL: not. */
 	struct inbox *subscribe, *unsubscribe;
 	const char *publish;
 };

@@ -34,10 +34,10 @@ struct conf_limits {
 	int64_t penalty_max_ms;
 	struct lined_option_list exempt;
 	struct conf_networks exempt_networks; /* items NULL: not set */
-	/* Of the last section read that sets penalty-max or penalty:
-	 * penalty_key is the key (penalty-max if both are set), penalty_context
-	 * is the section's context in messages. NULL: no section sets one of
-	 * them. */
+	/* penalty_key: the key, penalty-max or penalty, in the last section
+	 * read that sets one of them (penalty-max if it sets both).
+	 * penalty_context: that section's context in messages. NULL: no section
+	 * sets one of them. */
 	struct conf_key *penalty_key;
 	const char *penalty_context;
 };

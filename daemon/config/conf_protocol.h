@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a module may ask and report while it checks its options: struct
+/* The questions and reports of a module that checks its options: struct
  * lined_check of lined/protocol.h. */
 #pragma once
 

@@ -142,7 +142,8 @@ size_t admission_entries(const struct admission *admission);
 /* The number of clients admitted so far. */
 uint64_t admission_admitted(const struct admission *admission);
 
-/* What admission_enter() would decide now. admission_ask() counts nothing. */
+/* The decision that admission_enter() would make now. admission_ask() counts
+ * nothing. */
 struct admission_ruling {
 	enum admission_verdict verdict;
 	uint32_t clients; /* clients of the address or its /64 */

@@ -157,7 +157,7 @@ int hardening_landlock(const struct hardening *wanted, const char **why)
 
 /* ---- programs ----------------------------------------------------------- */
 
-/* What a program may read besides `readable` and its own file: programs,
+/* The files that a program may read besides `readable` and its own: programs,
  * interpreters, libraries, /dev and /proc. Some paths may be missing. In /proc
  * a program can read the memory and environment only of processes that it may
  * trace. */

@@ -134,8 +134,8 @@ LINED_API bool lined_network_of(struct lined_network *network,
 LINED_API bool lined_network_contains(const struct lined_network *network,
 				      const struct sockaddr *address);
 
-/* Of the networks that contain the address, returns the one with the longest
- * prefix, and the first of these if there are several. NULL: none contains it.
+/* Returns the network with the longest prefix that contains the address, and
+ * the first of these if there are several. NULL: none contains it.
  */
 LINED_API const struct lined_network *
 lined_network_longest(const struct lined_network *networks, size_t count,

@@ -13,7 +13,7 @@
 #include "peer.h"
 #include "world.h"
 
-/* What one machine (at) should get of the lines of another one (of). */
+/* The lines of one machine (of) that another one (at) should get. */
 struct account {
 	unsigned of_life, at_life; /* the lives of the two servers */
 	uint64_t since;            /* the step from which `at` knows `of`; 0: it

@@ -111,7 +111,7 @@ enum { NET_FD_FIRST = 400, NET_FDS = 400 };
 
 void net_fds_begin(void);
 unsigned net_fds_open(void);
-/* What a poller would report: enum poll_ready (lib/poller.h). */
+/* The events that a poller would report: enum poll_ready (lib/poller.h). */
 unsigned net_fd_ready(int fd);
 /* The stream of a descriptor; NULL: it has none. */
 struct net_stream *net_fd_stream(int fd);
